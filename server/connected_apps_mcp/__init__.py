@@ -1,0 +1,1 @@
+"""The MCP server: how agents reach the tools."""

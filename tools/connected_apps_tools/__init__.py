@@ -1,0 +1,1 @@
+"""What agents can do with Connected Apps; knows nothing of MCP."""
