@@ -1,0 +1,54 @@
+"""What all tests share."""
+
+import os
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import httpx2
+import pytest
+import stamina
+from mcp.server import Server
+from support import SANDBOX
+
+from connected_apps_mcp.app import build_server
+from connected_apps_mcp.sandbox import create_sandbox
+from connected_apps_tools.api import ConnectedAppsClient
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in list(os.environ):
+        if name.startswith(("STYTCH_", "CONNECTED_APPS_MCP_")):
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture(autouse=True)
+def _no_waiting_between_attempts() -> Iterator[None]:
+    with stamina.set_testing(True, attempts=5, cap=True):
+        yield
+
+
+@pytest.fixture
+def sandbox() -> httpx2.ASGITransport:
+    """A fresh sandbox, as the transport of a client."""
+    return httpx2.ASGITransport(create_sandbox())
+
+
+@pytest.fixture
+async def api(sandbox: httpx2.ASGITransport) -> AsyncIterator[ConnectedAppsClient]:
+    """A client of a fresh sandbox."""
+    async with ConnectedAppsClient(
+        SANDBOX, base_url="http://localhost", transport=sandbox
+    ) as client:
+        yield client
+
+
+@pytest.fixture
+def server(api: ConnectedAppsClient) -> Server[Any]:
+    """A server of the whole catalogue on a fresh sandbox."""
+    return build_server(api)

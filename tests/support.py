@@ -1,0 +1,133 @@
+"""What tests of several rooms use."""
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import anyio
+import uvicorn
+from mcp.types import CallToolResult, TextContent
+from pydantic import SecretStr
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from connected_apps_mcp.sandbox import SANDBOX_CREDENTIALS
+from connected_apps_mcp.web import authority_of, bind
+from connected_apps_tools.service import Credentials
+
+SANDBOX = Credentials(SANDBOX_CREDENTIALS.project_id, SecretStr(SANDBOX_CREDENTIALS.secret))
+
+ERAS = ["legacy", "auto"]
+"""The handshake era, and what a current client negotiates."""
+
+EVERY_SETTING: dict[str, Any] = {
+    "client_name": "Billing",
+    "client_description": "Shows invoices",
+    "redirect_urls": ["https://billing.example/callback", "http://127.0.0.1/callback"],
+    "post_logout_redirect_urls": ["https://billing.example/bye"],
+    "logo_url": "https://billing.example/logo.png",
+    "access_token_expiry_minutes": 30,
+    "access_token_custom_audience": "https://billing.example",
+    "access_token_template_content": '{"role": "admin"}',
+    "id_token_template_content": '{"plan": {{ user.trusted_metadata.plan }} }',
+    "full_access_allowed": True,
+    "bypass_consent_for_offline_access": True,
+}
+
+
+def said(result: CallToolResult) -> dict[str, Any]:
+    """The JSON that the model reads in a result."""
+    (block,) = result.content
+    assert isinstance(block, TextContent)
+    read: dict[str, Any] = json.loads(block.text)
+    return read
+
+
+def answer(result: CallToolResult) -> dict[str, Any]:
+    """The JSON of a result that is no error, which text and structure agree on."""
+    assert not result.is_error, said(result)
+    assert result.structured_content == said(result)
+    return said(result)
+
+
+def refusal(result: CallToolResult) -> dict[str, Any]:
+    """The JSON of a result that is an error."""
+    assert result.is_error, said(result)
+    return said(result)
+
+
+SERVER = [sys.executable, "-P", "-m", "connected_apps_mcp"]
+"""The command line of a server, whatever the working directory holds."""
+
+
+@contextmanager
+def running(*arguments: str, **environment: str) -> Iterator[subprocess.Popen[str]]:
+    """A process of ours with pipes, ended by a signal if it has not ended by itself."""
+    process = subprocess.Popen(
+        [*SERVER, *arguments],
+        env=os.environ | environment,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        with process:
+            yield process
+            process.terminate()
+            process.wait(timeout=20)
+    finally:
+        process.kill()
+
+
+@contextmanager
+def listening(*arguments: str, **environment: str) -> Iterator[dict[str, str]]:
+    """The URLs, by transport, of a server that listens on a free port."""
+    with running("serve", "--port", "0", *arguments, **environment) as process:
+        assert process.stderr
+        transports = arguments[arguments.index("--transport") + 1].split(",")
+        yield {transport: process.stderr.readline().split()[-1] for transport in transports}
+    assert process.returncode == 0
+
+
+@contextmanager
+def serving(app: ASGIApp) -> Iterator[str]:
+    """The base URL under which an application is served on a free loopback port, by a thread."""
+    config = uvicorn.Config(
+        app, log_config=None, lifespan="off", ws="none", timeout_graceful_shutdown=0
+    )
+    server = uvicorn.Server(config)
+    listener = bind("127.0.0.1", 0)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+    thread.start()
+    try:
+        yield f"http://{authority_of(listener)}"
+    finally:
+        server.should_exit = True
+        thread.join(timeout=20)
+
+
+SLOWLY = 0.5
+"""Seconds after which the slow app is found."""
+
+
+async def slow_service(scope: Scope, receive: Receive, send: Send) -> None:
+    """A service whose app `slow` takes its time, and whose app `hanging` never comes."""
+    client_id = scope["path"].rpartition("/")[2]
+    await anyio.sleep({"slow": SLOWLY, "hanging": 20}.get(client_id, 0))
+    found = {"client_id": client_id, "client_name": "", "client_description": ""}
+    found |= {"client_type": "first_party", "status": "active", "creation_method": "api"}
+    lists: dict[str, Any] = {"redirect_urls": [], "post_logout_redirect_urls": []}
+    flags = {"full_access_allowed": False, "bypass_consent_for_offline_access": False}
+    tokens = {"access_token_expiry_minutes": 60, "access_token_template_content": ""}
+    body = {"connected_app": found | lists | flags | tokens}
+    await JSONResponse({"status_code": 200, "request_id": "r", **body})(scope, receive, send)
+
+
+REAL = {"STYTCH_PROJECT_ID": "project-test-1", "STYTCH_SECRET": "secret-canary-Zx81kQ0pLm27"}
+"""Credentials as a real project has them."""

@@ -1,0 +1,57 @@
+import pytest
+
+from connected_apps_tools.text import MAX_MESSAGE, did_you_mean, nearest, printable, redact
+
+UUID = "b05c992f-ebdc-489d-a754-c7e70ba13141"
+
+
+def test_a_near_miss_is_recognised() -> None:
+    assert nearest("redirect_uris", ["client_name", "redirect_urls"]) == "redirect_urls"
+
+
+def test_nothing_is_near_to_something_else() -> None:
+    assert did_you_mean("zebra", ["client_name", "redirect_urls"]) == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("two\nlines", "two lines"),
+        ("\x1b[31mred", " [31mred"),
+        ("right\u202eleft", "rightleft"),
+        ("zero\u200bwidth", "zerowidth"),
+        ("tag\U000e0041s", "tags"),
+        ("x" * 999, "x" * MAX_MESSAGE + "…"),
+    ],
+)
+def test_foreign_text_is_made_fit_to_be_shown(text: str, shown: str) -> None:
+    assert printable(text) == shown
+
+
+@pytest.mark.parametrize(
+    "secret",
+    [
+        "YEdImT5xAVh7SJxY1zgtjJXez03_lcgG19OW4pR8lsvSwiZL",
+        "secret-test-AbCdEfGhIjKlMnOpQrStUvWxYz0123456789=",
+        "c2VjcmV0LXRlc3QtYWJjZGVmZ2hpamts",
+        "00000000000000000000",
+        f"connected-app-test-{UUID}-and-more-0",
+    ],
+)
+def test_what_could_be_a_secret_is_redacted(secret: str) -> None:
+    assert redact(f"before {secret}, after") == "before [redacted], after"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"connected-app-test-{UUID}",
+        f"request-id-live-{UUID}",
+        f"project-test-{UUID}",
+        "third_party_clients_require_consent_for_offline_access",
+        "The Connected App requested could not be found.",
+        "https://stytch.com/docs/api/errors/404",
+    ],
+)
+def test_ids_and_words_are_kept(text: str) -> None:
+    assert redact(text) == text

@@ -1,0 +1,327 @@
+"""The async client of the Connected Apps API. Every request leaves through `_send`.
+
+Hosts, authentication and paths: the service's OpenAPI description and its official SDKs.
+"""
+
+import email.utils
+import time
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Generic, Self, TypeVar
+
+import anyio
+import httpx2
+from pydantic import TypeAdapter, ValidationError
+
+from .errors import (
+    ConnectedAppsError,
+    InvalidRequest,
+    NoAnswer,
+    NotFound,
+    NotSent,
+    ServiceError,
+    ServiceFailure,
+    TooManyRequests,
+    UnexpectedAnswer,
+)
+from .models import (
+    Answer,
+    AppAnswer,
+    ClientId,
+    CreateAnswer,
+    CreateApp,
+    DeleteAnswer,
+    ErrorAnswer,
+    SearchAnswer,
+    SearchApps,
+    StartRotationAnswer,
+    UpdateApp,
+)
+from .service import Credentials, check_base_url, is_local
+from .text import redact
+
+A = TypeVar("A", bound=Answer)
+E = TypeVar("E", bound=ConnectedAppsError)
+
+CALL_DEADLINE = 30.0
+"""Seconds that a call may take, all its attempts and waits included."""
+
+TIMEOUT = httpx2.Timeout(connect=5.0, read=20.0, write=10.0, pool=10.0)
+"""Seconds that one step of one attempt may take."""
+
+MAX_IN_FLIGHT = 100
+"""Calls at once. It equals the pool's size, so that calls queue here and not inside the pool."""
+
+KEEPALIVE_SECONDS = 60.0
+
+MAX_ATTEMPTS = 5
+
+_client_id = TypeAdapter[str](ClientId)
+
+
+@dataclass(frozen=True)
+class Operation(Generic[A]):
+    """One call of the API as data."""
+
+    method: str
+    path: str
+    answer: type[A]
+    changes: bool
+    """Whether it changes anything."""
+    repeatable: bool
+    """Whether a second attempt does no harm when the first was carried out unseen."""
+
+
+_APPS = "/v1/connected_apps/clients"
+_APP = f"{_APPS}/{{client_id}}"
+_ROTATE = f"{_APP}/secrets/rotate"
+
+CREATE = Operation("POST", _APPS, CreateAnswer, changes=True, repeatable=False)
+GET = Operation("GET", _APP, AppAnswer, changes=False, repeatable=True)
+UPDATE = Operation("PUT", _APP, AppAnswer, changes=True, repeatable=True)
+DELETE = Operation("DELETE", _APP, DeleteAnswer, changes=True, repeatable=True)
+SEARCH = Operation("POST", f"{_APPS}/search", SearchAnswer, changes=False, repeatable=True)
+START_ROTATION = Operation(
+    "POST", f"{_ROTATE}/start", StartRotationAnswer, changes=True, repeatable=False
+)
+COMPLETE_ROTATION = Operation("POST", _ROTATE, AppAnswer, changes=True, repeatable=False)
+CANCEL_ROTATION = Operation("POST", f"{_ROTATE}/cancel", AppAnswer, changes=True, repeatable=False)
+
+LOOK_FIRST = (
+    "It may have been carried out all the same: look with search_apps or get_app before you try "
+    "again."
+)
+
+
+@dataclass
+class _RetryPolicy:
+    """When one call may be attempted again, and what its attempts have left open."""
+
+    operation: Operation[Any]
+    give_up_at: float
+    """When the call's deadline ends, on the monotonic clock."""
+    doubtful: bool = False
+    """Whether a failed attempt may have been carried out."""
+    waiting_after: ConnectedAppsError | None = None
+    """The failure after which the next attempt is still to start."""
+
+    def __call__(self, error: Exception) -> bool | float:
+        """Say whether to try again, as a number where the service named the seconds to wait."""
+        if not isinstance(error, ConnectedAppsError) or not self.judge(error).transient:
+            return False
+        self.waiting_after = error
+        self.doubtful |= error.may_have_taken_effect
+        if isinstance(error, ServiceError) and error.retry_after is not None:
+            return time.monotonic() + error.retry_after < self.give_up_at and error.retry_after
+        return True
+
+    def judge(self, error: E) -> E:
+        """Tell the error what this operation makes of it."""
+        error.may_have_taken_effect &= self.operation.changes
+        if error.may_have_taken_effect and not self.operation.repeatable:
+            error.transient, error.hint = False, LOOK_FIRST
+        return error
+
+
+class ConnectedAppsClient:
+    """The client operations of the API. Use it as an async context manager.
+
+    Every method raises a `ConnectedAppsError`: `InvalidRequest` before anything is sent, `NotSent`,
+    `NoAnswer`, `UnexpectedAnswer`, or `ServiceError` with what the service said.
+    """
+
+    def __init__(
+        self,
+        credentials: Credentials,
+        *,
+        base_url: str | None = None,
+        transport: httpx2.AsyncBaseTransport | None = None,
+        deadline: float = CALL_DEADLINE,
+    ) -> None:
+        self._credentials = credentials
+        self._base_url = check_base_url(base_url or credentials.base_url)
+        self._transport = transport
+        self._deadline = deadline
+        self._in_flight = anyio.CapacityLimiter(MAX_IN_FLIGHT)
+        self._http: httpx2.AsyncClient | None = None
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._http:
+            await self._http.aclose()
+
+    async def create(self, app: CreateApp) -> CreateAnswer:
+        """Create an app. The answer to a confidential type holds its secret, this once."""
+        return await self._send(CREATE, body=app.body())
+
+    async def get(self, client_id: str) -> AppAnswer:
+        """Read an app."""
+        return await self._send(GET, client_id)
+
+    async def update(self, change: UpdateApp) -> AppAnswer:
+        """Replace the fields given; the others stay (INFERRED from the official SDKs)."""
+        return await self._send(UPDATE, change.client_id, body=change.body())
+
+    async def delete(self, client_id: str) -> None:
+        """Delete an app. That an earlier attempt of this call already did so is no error."""
+        try:
+            await self._send(DELETE, client_id)
+        except NotFound as error:
+            if not error.after_doubtful_attempt:
+                raise
+
+    async def search(self, page: SearchApps) -> SearchAnswer:
+        """Read one page of the project's apps."""
+        return await self._send(SEARCH, body=page.body())
+
+    async def start_rotation(self, client_id: str) -> StartRotationAnswer:
+        """Add a next secret, which the answer holds this once; both secrets work from now on."""
+        return await self._send(START_ROTATION, client_id, body={})
+
+    async def complete_rotation(self, client_id: str) -> AppAnswer:
+        """Promote the next secret; the current one stops working."""
+        return await self._send(COMPLETE_ROTATION, client_id, body={})
+
+    async def cancel_rotation(self, client_id: str) -> AppAnswer:
+        """Discard the next secret; the current one stays."""
+        return await self._send(CANCEL_ROTATION, client_id, body={})
+
+    async def _send(
+        self, operation: Operation[A], client_id: str = "", *, body: dict[str, Any] | None = None
+    ) -> A:
+        """Send one call, repeat it where that is safe and may help, and read its answer."""
+        import stamina  # only a call needs it, and not every session makes one
+
+        path = operation.path
+        if "{" in path:
+            path = path.format(client_id=_path_segment(client_id))
+        policy = _RetryPolicy(operation, give_up_at=time.monotonic() + self._deadline)
+        attempts = stamina.retry_context(
+            on=policy, attempts=MAX_ATTEMPTS, timeout=None, wait_initial=0.2
+        )
+        try:
+            with anyio.fail_after(self._deadline):
+                async for attempt in attempts:
+                    with attempt:
+                        policy.waiting_after = None
+                        return _read(
+                            await self._request(operation.method, path, body), operation.answer
+                        )
+        except NotFound as error:
+            error.after_doubtful_attempt = policy.doubtful
+            raise
+        except TimeoutError:
+            late = NoAnswer(f"The service did not answer within {self._deadline:g} seconds.")
+            raise policy.waiting_after or policy.judge(late) from None
+        raise AssertionError("a retry loop ends in an answer or an error")
+
+    async def _request(
+        self, method: str, path: str, body: dict[str, Any] | None
+    ) -> httpx2.Response:
+        """Make one attempt, and translate what the transport raises."""
+        try:
+            async with self._in_flight:
+                return await self._client().request(method, path, json=body)
+        except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout) as error:
+            raise NotSent(f"The service could not be reached ({_kind(error)}).") from None
+        except httpx2.TransportError as error:
+            raise NoAnswer(f"The service did not answer ({_kind(error)}).") from None
+        except httpx2.DecodingError:
+            raise UnexpectedAnswer("The answer's body could not be decoded.") from None
+
+    def _client(self) -> httpx2.AsyncClient:
+        """The HTTP client, made on first use: its TLS context takes 16 to 32 ms."""
+        if self._http is None:
+            self._http = httpx2.AsyncClient(
+                base_url=self._base_url,
+                auth=(self._credentials.project_id, self._credentials.secret.get_secret_value()),
+                timeout=TIMEOUT,
+                limits=httpx2.Limits(
+                    max_connections=MAX_IN_FLIGHT,
+                    max_keepalive_connections=MAX_IN_FLIGHT,
+                    keepalive_expiry=KEEPALIVE_SECONDS,
+                ),
+                transport=self._transport,
+                # A proxy from the environment must not see what is meant for this machine.
+                trust_env=not is_local(self._base_url),
+            )
+        return self._http
+
+
+def _path_segment(client_id: str) -> str:
+    """The id, if it is safe as one segment of a path; nothing in it then needs escaping."""
+    try:
+        return _client_id.validate_python(client_id, strict=True)
+    except ValidationError:
+        raise InvalidRequest(
+            "client_id must be 1 to 128 letters, digits, hyphens and underscores. "
+            "Use search_apps to find it."
+        ) from None
+
+
+def _read(response: httpx2.Response, answer: type[A]) -> A:
+    """The promised answer, or the error that the response amounts to."""
+    if response.is_success:
+        try:
+            return answer.model_validate_json(response.content)
+        except ValidationError as error:
+            raise UnexpectedAnswer(_what_is_missing(response, error)) from None
+    if response.status_code < 400:  # noqa: PLR2004
+        unexpected = UnexpectedAnswer(
+            f"The service answered with status {response.status_code}, which the API never does."
+        )
+        unexpected.may_have_taken_effect = False
+        raise unexpected
+    raise _service_error(response)
+
+
+def _what_is_missing(response: httpx2.Response, error: ValidationError) -> str:
+    """Where the body differs from what is promised, by our own field names only."""
+    problems = error.errors(include_url=False, include_context=False, include_input=False)
+    fields = [".".join(map(str, problem["loc"])) for problem in problems[:5]]
+    if not any(fields):
+        return f"The service answered {response.status_code} with a body that is not JSON."
+    return f"The service answered {response.status_code} without the promised {', '.join(fields)}."
+
+
+def _service_error(response: httpx2.Response) -> ServiceError:
+    status = response.status_code
+    try:
+        said = ErrorAnswer.model_validate_json(response.content)
+    except ValidationError:
+        said = ErrorAnswer()
+    message = said.error_message or said.error_description
+    kind = {404: NotFound, 429: TooManyRequests}.get(
+        status,
+        ServiceFailure if status >= 500 else ServiceError,  # noqa: PLR2004
+    )
+    return kind(
+        redact(message) if message else f"The service answered with status {status} and no reason.",
+        status=status,
+        error_type=redact(said.error_type or said.error or "") or None,
+        request_id=redact(said.request_id or "") or None,
+        retry_after=_retry_after(response.headers.get("retry-after")),
+    )
+
+
+def _retry_after(value: str | None) -> float | None:
+    """Seconds to wait, from either form of the header (RFC 9110, section 10.2.3)."""
+    if value is None:
+        return None
+    if value.strip().isdecimal():
+        return float(value)
+    try:
+        return max(0.0, email.utils.parsedate_to_datetime(value).timestamp() - time.time())
+    except ValueError:
+        return None
+
+
+def _kind(error: Exception) -> str:
+    return type(error).__name__

@@ -1,0 +1,146 @@
+"""Everything that can go wrong between a tool and the service.
+
+ConnectedAppsError
+├── InvalidRequest        refused here, before anything was sent
+├── NotSent               the request certainly did not reach the service
+├── NoAnswer              it was sent, and no complete answer came back
+├── UnexpectedAnswer      what came back is not what the API promises
+└── ServiceError          the service answered with an error
+    ├── NotFound          404
+    ├── TooManyRequests   429
+    └── ServiceFailure    5xx
+"""
+
+
+class ConnectedAppsError(Exception):
+    """Base of the tree.
+
+    Its text is safe to show: it holds no value that was given, and nothing that was received unless
+    `text.redact` has passed it.
+    """
+
+    transient: bool = False
+    """Whether the same request may succeed later, unchanged."""
+
+    may_have_taken_effect: bool = False
+    """Whether the service may have carried out the request all the same."""
+
+    hint: str | None = None
+    """What to do next, in one sentence."""
+
+
+class InvalidRequest(ConnectedAppsError):
+    """An argument was refused before anything was sent."""
+
+
+class NotSent(ConnectedAppsError):
+    """No connection came about (refused, DNS, TLS, a full pool), so nothing took effect."""
+
+    transient = True
+    hint = "Check the network and the base URL, then try again."
+
+
+class NoAnswer(ConnectedAppsError):
+    """A timeout or a broken connection after the request was sent."""
+
+    transient = True
+    may_have_taken_effect = True
+    hint = "Try again in a moment."
+
+
+class UnexpectedAnswer(ConnectedAppsError):
+    """A redirect, a page from a proxy, or a body without the promised fields.
+
+    The body is never quoted: it may hold a secret.
+    """
+
+    may_have_taken_effect = True
+    hint = "Check that the base URL is the API's own and that no proxy stands in between."
+
+
+class ServiceError(ConnectedAppsError):
+    """The service answered with its error envelope, or with a bare error status.
+
+    Attributes:
+        status: the HTTP status.
+        error_type: the service's name for the error, a key of `HINTS` where there is advice.
+        request_id: what the service's support asks for.
+        retry_after: seconds to wait before the next attempt, where the service said so.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int,
+        error_type: str | None = None,
+        request_id: str | None = None,
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.error_type = error_type
+        self.request_id = request_id
+        self.retry_after = retry_after
+        self.hint = HINTS.get(error_type or "", type(self).hint)
+
+
+class NotFound(ServiceError):
+    """404: the app does not exist, or the route does not."""
+
+    after_doubtful_attempt: bool = False
+    """Whether an earlier attempt of the same call may have been carried out unseen."""
+
+
+class TooManyRequests(ServiceError):
+    """429: a rate limit refused the request, so nothing took effect."""
+
+    transient = True
+    hint = "The service limits the rate of calls: wait a moment, then try again."
+
+
+class ServiceFailure(ServiceError):
+    """5xx: the service or something before it failed."""
+
+    transient = True
+    may_have_taken_effect = True
+    hint = "The fault is on the service's side: try again in a moment."
+
+
+_SEARCH = "Use search_apps to find the client_id."
+_REDIRECT = (
+    "Give absolute URLs: https://…, or http://127.0.0.1/… for a native app on the user's machine."
+)
+_TEMPLATE = (
+    "Give the template as one string that is a JSON object once its {{ tags }} are filled in, "
+    "without registered claims such as sub or exp."
+)
+_CREDENTIALS = (
+    "The operator has to correct STYTCH_PROJECT_ID and STYTCH_SECRET; another call will not help."
+)
+_FIRST_PARTY = "Leave this option out, or use a first-party client type."
+
+HINTS: dict[str, str] = {
+    "connected_app_not_found": _SEARCH,
+    "unauthorized_credentials": _CREDENTIALS,
+    "invalid_project_id_authentication": _CREDENTIALS,
+    "live_id_used_in_test_environment": _SEARCH,
+    "test_id_used_in_live_environment": _SEARCH,
+    "connected_app_invalid_redirect_url": _REDIRECT,
+    "connected_app_redirect_url_must_include_scheme": _REDIRECT,
+    "connected_app_redirect_url_must_use_https_scheme": _REDIRECT,
+    "connected_app_redirect_url_must_use_http_or_https_scheme": _REDIRECT,
+    "connected_app_redirect_url_http_scheme_must_use_loopback": _REDIRECT,
+    "connected_app_redirect_url_cannot_use_localhost": _REDIRECT,
+    "idp_invalid_access_token_jwt_template": _TEMPLATE,
+    "jwt_template_invalid_json": _TEMPLATE,
+    "jwt_template_invalid_tag": _TEMPLATE,
+    "jwt_template_mismatched_tag": _TEMPLATE,
+    "reserved_claims_in_custom_claims": _TEMPLATE,
+    "stytch_claims_in_custom_claims": _TEMPLATE,
+    "custom_claims_too_large": _TEMPLATE,
+    "third_party_clients_cannot_use_full_access": _FIRST_PARTY,
+    "third_party_clients_require_consent_for_offline_access": _FIRST_PARTY,
+    "too_many_connected_apps": "Delete an app that is no longer needed first.",
+}
+"""What to do about an error of the service, by its `error_type`."""

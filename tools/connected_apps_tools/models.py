@@ -1,0 +1,283 @@
+"""Requests and answers of the Connected Apps API.
+
+A request type is a tool's input schema and the body of the call in one: a field that does not
+belong in the body is marked `exclude=True`. An answer type is an allow-list: what it does not name
+is dropped, so a field that the service adds can neither break the client nor pass through it.
+
+Source of the shapes: the service's published OpenAPI description, version 2.0.0;
+`id_token_template_content` is in the official SDKs, which are newer than that.
+"""
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    StringConstraints,
+    field_validator,
+    model_validator,
+)
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode, JsonSchemaValue
+from pydantic_core import PydanticCustomError, core_schema
+
+ClientType = Literal["first_party", "first_party_public", "third_party", "third_party_public"]
+
+ClientId = Annotated[
+    str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", min_length=1, max_length=128)
+]
+"""An app's id. The service's own are `connected-app-test-<uuid>` and `connected-app-live-<uuid>`;
+the pattern admits what is safe as one segment of a path.
+"""
+
+INT32_MAX = 2**31 - 1
+
+
+class _LeanJsonSchema(GenerateJsonSchema):
+    """JSON Schema without what a model pays for and learns nothing from.
+
+    Generated titles go. An optional field is one that may be left out; it is not a union with null,
+    since null is refused.
+    """
+
+    def field_title_should_be_set(self, schema: object) -> bool:  # noqa: ARG002 - the base's signature
+        return False
+
+    def nullable_schema(self, schema: core_schema.NullableSchema) -> JsonSchemaValue:
+        return self.generate_inner(schema["schema"])
+
+    def default_schema(self, schema: core_schema.WithDefaultSchema) -> JsonSchemaValue:
+        if schema.get("default") is None:
+            return self.generate_inner(schema["schema"])
+        return super().default_schema(schema)
+
+    def model_schema(self, schema: core_schema.ModelSchema) -> JsonSchemaValue:
+        json_schema = super().model_schema(schema)
+        json_schema.pop("title", None)
+        json_schema.pop("description", None)
+        return json_schema
+
+
+class Model(BaseModel):
+    """What requests, answers and results have in common."""
+
+    model_config = ConfigDict(strict=True, frozen=True, hide_input_in_errors=True)
+
+    @classmethod
+    def json_schema(cls, mode: JsonSchemaMode = "validation") -> dict[str, Any]:
+        """The JSON Schema (2020-12) of this type, without noise."""
+        return cls.model_json_schema(schema_generator=_LeanJsonSchema, mode=mode)
+
+
+class Request(Model):
+    """The arguments of a tool. Unknown names and null are refused, and types are not coerced."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _refuse_null(cls, value: object) -> object:
+        if value is None:
+            raise PydanticCustomError(
+                "null_not_allowed",
+                'must not be null: leave it out, or send "" or [] to make it empty',
+            )
+        return value
+
+    def body(self) -> dict[str, Any]:
+        """The JSON body of the call: what was given, and nothing else."""
+        return self.model_dump(exclude_unset=True)
+
+
+class AppSettings(Request):
+    """What create and update both set. Every field may be left out."""
+
+    client_name: str | None = Field(None, description="Human-readable name.")
+    client_description: str | None = Field(None, description="Human-readable description.")
+    redirect_urls: list[str] | None = Field(
+        None,
+        description="The complete list of redirect URIs for OAuth authorization, "
+        "e.g. https://app.example/callback; http only for a loopback host.",
+    )
+    post_logout_redirect_urls: list[str] | None = Field(
+        None, description="The complete list of redirect URIs after OIDC logout."
+    )
+    logo_url: str | None = Field(None, description="URL of the logo.")
+    access_token_expiry_minutes: int | None = Field(
+        None, ge=1, le=INT32_MAX, description="Lifetime of access tokens in minutes; 60 by default."
+    )
+    access_token_custom_audience: str | None = Field(
+        None, description="An audience (aud) added to access tokens."
+    )
+    access_token_template_content: str | None = Field(
+        None,
+        description="Template of custom claims in access tokens: a JSON object as one string, "
+        'may hold unquoted tags, e.g. {"role": {{ user.trusted_metadata.role }} }.',
+    )
+    id_token_template_content: str | None = Field(
+        None, description="The same for ID tokens; the service does not document it."
+    )
+    full_access_allowed: bool | None = Field(
+        None,
+        description="First-party only: its tokens can be exchanged for a full Stytch session.",
+    )
+    bypass_consent_for_offline_access: bool | None = Field(
+        None,
+        description="First-party only: offline_access needs no consent of the user.",
+    )
+
+
+class CreateApp(AppSettings):
+    """A new app. Only its type is required."""
+
+    client_type: ClientType = Field(
+        description="first_party and third_party are confidential and get a client secret; "
+        "the _public types (mobile, single-page, CLI) get none. It cannot be changed later."
+    )
+    reveal_secret: bool = Field(
+        default=False,
+        exclude=True,
+        description="Put the client secret into the answer, and so into this conversation. "
+        "Only when the user asked to see it.",
+    )
+
+    @property
+    def confidential(self) -> bool:
+        """Whether the service gives this type a client secret."""
+        return not self.client_type.endswith("_public")
+
+
+class UpdateApp(AppSettings):
+    """A change to an app: what is given is replaced, what is left out stays."""
+
+    client_id: ClientId = Field(exclude=True)
+
+    @model_validator(mode="after")
+    def _changes_something(self) -> Self:
+        if not self.body():
+            raise PydanticCustomError(
+                "nothing_to_change", "give at least one field to change besides client_id"
+            )
+        return self
+
+
+class GetApp(Request):
+    """Which app to read."""
+
+    client_id: ClientId
+
+
+class DeleteApp(Request):
+    """Which app to delete."""
+
+    client_id: ClientId
+
+
+class SearchApps(Request):
+    """One page of the project's apps."""
+
+    cursor: str | None = Field(
+        None, min_length=1, description="next_cursor of the previous page; leave out for the first."
+    )
+    limit: int | None = Field(
+        None, ge=1, le=1000, description="Apps per page; the service gives 100 by default."
+    )
+
+
+class App(Model):
+    """An app as every answer shows it. There is no field that a secret could be in."""
+
+    client_id: str
+    client_name: str
+    client_description: str
+    client_type: str
+    status: str
+    redirect_urls: list[str]
+    post_logout_redirect_urls: list[str]
+    access_token_expiry_minutes: int
+    access_token_template_content: str
+    full_access_allowed: bool
+    bypass_consent_for_offline_access: bool
+    id_token_template_content: str | None = None
+    access_token_custom_audience: str | None = None
+    logo_url: str | None = None
+    client_id_metadata_url: str | None = None
+    client_secret_last_four: str | None = None
+    next_client_secret_last_four: str | None = None
+
+
+class ConnectedApp(App):
+    """An app as get, update and search show it."""
+
+    creation_method: str
+
+
+class AppWithClientSecret(App):
+    """A new app, with the secret that the service shows this once. Public types have none."""
+
+    client_secret: SecretStr | None = None
+
+
+class AppWithNextClientSecret(App):
+    """An app whose rotation has just started, with the secret that the service shows this once."""
+
+    client_secret_last_four: str
+    next_client_secret: SecretStr
+
+
+class Answer(Model):
+    """What every answer of the service holds."""
+
+    status_code: int
+    request_id: str
+
+
+class AppAnswer(Answer):
+    """To get, update, and to completing or cancelling a rotation."""
+
+    connected_app: ConnectedApp
+
+
+class CreateAnswer(Answer):
+    """To create."""
+
+    connected_app: AppWithClientSecret
+
+
+class StartRotationAnswer(Answer):
+    """To starting a rotation."""
+
+    connected_app: AppWithNextClientSecret
+
+
+class DeleteAnswer(Answer):
+    """To delete."""
+
+    client_id: str
+
+
+class ResultsMetadata(Model):
+    """Where a search stands."""
+
+    total: int
+    """Number of all results, or -1 where the workspace has totals switched off."""
+    next_cursor: str | None = None
+    """Null or absent at the end."""
+
+
+class SearchAnswer(Answer):
+    """To search."""
+
+    connected_apps: list[ConnectedApp]
+    results_metadata: ResultsMetadata
+
+
+class ErrorAnswer(Model):
+    """The error envelope, or the OAuth shape that the token endpoints use."""
+
+    error_type: str | None = None
+    error_message: str | None = None
+    error: str | None = None
+    error_description: str | None = None
+    request_id: str | None = None

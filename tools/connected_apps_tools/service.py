@@ -1,0 +1,64 @@
+"""Where the service is, and who we are to it."""
+
+import ipaddress
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+from pydantic import SecretStr
+
+from .errors import InvalidRequest
+
+LIVE_URL = "https://api.stytch.com"
+TEST_URL = "https://test.stytch.com"
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """What the service authenticates a project with: HTTP Basic (KNOWN)."""
+
+    project_id: str
+    secret: SecretStr = field(repr=False)
+
+    @property
+    def live(self) -> bool:
+        """Whether real users depend on this project; the prefix of its id tells (KNOWN)."""
+        return self.project_id.startswith("project-live-")
+
+    @property
+    def base_url(self) -> str:
+        """The API of the project's environment (KNOWN)."""
+        return LIVE_URL if self.live else TEST_URL
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host name or address means this machine."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def is_local(url: str) -> bool:
+    """Whether a URL points at this machine."""
+    return is_loopback(urlsplit(url).hostname or "")
+
+
+def check_base_url(url: str) -> str:
+    """The URL without a trailing slash, if the credentials may go there.
+
+    Raises:
+        InvalidRequest: it is neither https nor http to a loopback host, or holds more than scheme,
+            host, port and path.
+    """
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        raise InvalidRequest("the URL cannot be parsed") from None
+    if not parts.hostname or parts.scheme not in {"https", "http"}:
+        raise InvalidRequest("the URL must be absolute and start with https://")
+    if parts.scheme == "http" and not is_loopback(parts.hostname):
+        raise InvalidRequest("the URL must use https; plain http only goes to a loopback address")
+    if parts.username is not None or parts.query or parts.fragment:
+        raise InvalidRequest("the URL must hold no user, password, query or fragment")
+    return url.rstrip("/")

@@ -1,0 +1,87 @@
+"""What a tool is: data."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, Generic, TypeVar
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from .api import ConnectedAppsClient
+from .errors import InvalidRequest
+from .models import Model, Request
+from .text import did_you_mean, printable
+
+MAX_RULES = 10
+"""Broken rules that one refusal names."""
+
+MAX_NAME = 64
+"""Characters of a foreign name that are shown."""
+
+Q = TypeVar("Q", bound=Request)
+R = TypeVar("R", bound=Model)
+
+
+class Effect(Enum):
+    """What a tool does to the project. Everything that guards a tool derives from it."""
+
+    READS = "reads"
+    ADDS = "adds"
+    """Creates something and leaves the rest alone; doing it twice creates two."""
+    REPLACES = "replaces"
+    """Overwrites what was there; doing it twice is doing it once."""
+    DESTROYS = "destroys"
+    """Cannot be undone through the API."""
+
+
+@dataclass(frozen=True)
+class Tool(Generic[Q, R]):
+    """A function with its request type, which is the input schema, and its response type.
+
+    The function's docstring is the description that the model reads.
+    """
+
+    function: Callable[[ConnectedAppsClient, Q], Awaitable[R]]
+    title: str
+    request: type[Q]
+    response: type[R]
+    effect: Effect
+
+    @property
+    def name(self) -> str:
+        """The name by which the tool is called."""
+        return self.function.__name__
+
+    @property
+    def description(self) -> str:
+        """What the model reads before it chooses."""
+        return " ".join((self.function.__doc__ or "").split())
+
+    async def __call__(self, api: ConnectedAppsClient, arguments: dict[str, Any]) -> R:
+        """Check the arguments, then do it.
+
+        Raises:
+            ConnectedAppsError: it could not be done; `InvalidRequest` where the arguments do not
+                fit the request type.
+        """
+        try:
+            request = self.request.model_validate(arguments)
+        except ValidationError as error:
+            raise _refusal(self.request, error) from None
+        return await self.function(api, request)
+
+
+def _refusal(request: type[Request], error: ValidationError) -> InvalidRequest:
+    """What is wrong with the arguments: each field and its rule, never a value that was given."""
+    problems = error.errors(include_url=False, include_input=False)
+    refusal = InvalidRequest(" ".join(_rule(request, problem) for problem in problems[:MAX_RULES]))
+    refusal.hint = "Nothing was sent. Correct the arguments and call again."
+    return refusal
+
+
+def _rule(request: type[Request], problem: ErrorDetails) -> str:
+    field = printable(".".join(map(str, problem["loc"])), MAX_NAME)
+    if problem["type"] == "extra_forbidden":
+        return f"{field}: there is no such argument.{did_you_mean(field, request.model_fields)}"
+    return f"{field}: {problem['msg']}." if field else f"{problem['msg']}."
