@@ -1,0 +1,5 @@
+"""Runs the command line as `python -m connected_apps_mcp`."""
+
+from .cli import main
+
+main()

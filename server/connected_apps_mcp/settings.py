@@ -1,0 +1,198 @@
+"""What an operator can set: typed objects, filled from the environment and the command line.
+
+A field `base_url` is the variable CONNECTED_APPS_MCP_BASE_URL and the flag --base-url. The
+credentials are variables only, under the names that the vendor's SDKs use: every process of a
+machine can read what stands on a command line.
+"""
+
+import os
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError, model_validator
+from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails, PydanticCustomError
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from connected_apps_tools.api import CALL_DEADLINE
+from connected_apps_tools.errors import InvalidRequest
+from connected_apps_tools.service import Credentials, check_base_url, is_loopback
+from connected_apps_tools.text import did_you_mean
+
+PREFIX = "CONNECTED_APPS_MCP_"
+PROJECT_ID = "STYTCH_PROJECT_ID"
+SECRET = "STYTCH_SECRET"  # noqa: S105 - a variable's name
+OFFER = "To try it out without credentials, use --sandbox."
+
+LogLevel = Literal["debug", "info", "warning", "error"]
+
+
+class SettingsError(Exception):
+    """A setting is missing, malformed or unknown. The text names it and never holds its value."""
+
+
+def _comma_separated(value: object) -> object:
+    return tuple(value.split(",")) if isinstance(value, str) else value
+
+
+Transports = Annotated[
+    tuple[Literal["stdio", "http", "sse"], ...], NoDecode, BeforeValidator(_comma_separated)
+]
+
+
+class ProjectSettings(BaseSettings):
+    """Which project the service knows us as."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        env_ignore_empty=True,
+        extra="forbid",
+        frozen=True,
+        hide_input_in_errors=True,
+        validate_by_name=True,
+    )
+
+    project_id: str | None = Field(None, validation_alias=PROJECT_ID)
+    secret: SecretStr | None = Field(None, validation_alias=SECRET)
+
+    def credentials(self) -> Credentials:
+        """The project's credentials.
+
+        Raises:
+            SettingsError: one of the two is missing, or cannot be what the dashboard shows.
+        """
+        given = {
+            PROJECT_ID: self.project_id,
+            SECRET: self.secret.get_secret_value() if self.secret else None,
+        }
+        for variable, value in given.items():
+            if not value:
+                raise SettingsError(f"{variable} is not set. {OFFER}")
+            if not re.fullmatch(r"[!-~]{1,512}", value) or "${" in value:
+                raise SettingsError(
+                    f"{variable} is malformed: it must be printable ASCII without spaces, "
+                    f"copied whole, and not an unexpanded placeholder. {OFFER}"
+                )
+        if not re.fullmatch(r"[\w-]+", given[PROJECT_ID] or ""):
+            raise SettingsError(
+                f"{PROJECT_ID} is malformed: it should look like project-test-…. {OFFER}"
+            )
+        return Credentials(given[PROJECT_ID] or "", SecretStr(given[SECRET] or ""))
+
+
+class Settings(ProjectSettings):
+    """How the server runs."""
+
+    sandbox: bool = Field(
+        default=False,
+        description="Work on the embedded sandbox: no credentials, no network.",
+    )
+    sandbox_db: Path | None = Field(
+        None,
+        description="SQLite file that keeps the sandbox's apps and that several processes may "
+        "share. Without it they are gone when the server ends.",
+    )
+    base_url: str | None = Field(
+        None,
+        description="Another service than the one that the project id names. "
+        "https, or http to a loopback address.",
+    )
+    transport: Transports = Field(
+        ("stdio",),
+        description="stdio, http (Streamable HTTP at /mcp), sse (the older transport at /sse), "
+        "or http,sse. Default: stdio.",
+    )
+    host: str = Field(
+        "127.0.0.1",
+        description="Loopback address to listen on with http and sse. Default: 127.0.0.1.",
+    )
+    port: int = Field(
+        8000,
+        ge=0,
+        le=65535,
+        description="Port to listen on with http and sse, 0 for a free one. Default: 8000.",
+    )
+    deadline: float = Field(
+        CALL_DEADLINE,
+        gt=0,
+        le=600,
+        description="Seconds that a call of the service may take, with its retries. Default: 30.",
+    )
+    log_level: LogLevel = Field(
+        "warning",
+        description="debug, info, warning or error: what is logged at the least. It goes to "
+        "standard error. Default: warning.",
+    )
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        for problem in self._problems():
+            raise PydanticCustomError("settings", "{problem}", {"problem": problem})
+        return self
+
+    def _problems(self) -> list[str]:
+        problems = []
+        if self.sandbox_db and not self.sandbox:
+            problems.append("--sandbox-db needs --sandbox.")
+        if self.base_url and self.sandbox:
+            problems.append("--base-url and --sandbox exclude each other.")
+        if "stdio" in self.transport and len(self.transport) > 1:
+            problems.append("--transport stdio cannot be combined with another one.")
+        if len(set(self.transport)) < len(self.transport):
+            problems.append("--transport names one twice.")
+        if not is_loopback(self.host):
+            problems.append(
+                "--host must be a loopback address such as 127.0.0.1: HTTP callers are not "
+                "authenticated yet, so nothing beyond this machine may reach the server."
+            )
+        try:
+            check_base_url(self.base_url or "https://default")
+        except InvalidRequest as error:
+            problems.append(f"--base-url: {error}.")
+        return problems
+
+
+FLAGS: dict[str, FieldInfo] = {
+    name: field
+    for name, field in Settings.model_fields.items()
+    if name not in ProjectSettings.model_fields
+}
+"""The settings that may stand on the command line, by field name."""
+
+
+def flag(name: str) -> str:
+    """The flag of a setting."""
+    return "--" + name.replace("_", "-")
+
+
+def variable(name: str) -> str:
+    """The environment variable of a setting."""
+    return PREFIX + name.upper()
+
+
+def load(**flags: Any) -> Settings:  # noqa: ANN401 - pydantic checks them
+    """The settings from the flags given, else from the environment, else the defaults.
+
+    Raises:
+        SettingsError: one of them is unknown or malformed, or two of them contradict each other.
+    """
+    known = {variable(name) for name in FLAGS}
+    for name in os.environ:
+        if name.startswith(PREFIX) and name not in known:
+            raise SettingsError(f"Unknown variable {name}.{did_you_mean(name, known)}")
+    try:
+        given = {name: value for name, value in flags.items() if value is not None}
+        settings = Settings(**given)
+    except ValidationError as error:
+        raise SettingsError("\n".join(map(_explain, error.errors()))) from None
+    if not settings.sandbox:
+        settings.credentials()
+    return settings
+
+
+def _explain(problem: ErrorDetails) -> str:
+    if not problem["loc"]:
+        return str(problem["msg"])
+    name = str(problem["loc"][0])
+    return f"{flag(name)} or {variable(name)}: {problem['msg']}."

@@ -1,0 +1,226 @@
+"""Serves one client over standard input and output.
+
+The wire is our own because the SDK's reader blocks in a worker thread that nothing can interrupt:
+a signal could not end the process before the client closes its side.
+"""
+
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, cast
+
+import anyio
+from anyio import from_thread, to_thread
+from anyio.lowlevel import EventLoopToken, current_token
+from anyio.streams.buffered import BufferedByteReceiveStream
+from mcp import types
+from mcp.server.stdio import stdio_server
+from mcp.shared.message import SessionMessage
+
+from .app import AnyServer
+
+logger = logging.getLogger(__name__)
+
+MAX_MESSAGE_BYTES = 4 * 1024 * 1024
+"""Length of the longest message that is read; the SDK bounds its HTTP transports alike."""
+
+STDIN, STDOUT, STDERR = 0, 1, 2
+
+
+async def serve_stdio(server: AnyServer, *, patience: float) -> None:
+    """Serve until the client closes standard input, or a signal comes.
+
+    Calls in flight then have `patience` seconds to finish; the rest is answered with an error. A
+    second signal cuts that short.
+    """
+    calls = _Calls(patience)
+    with _Wire() as wire:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(_on_signals, wire.end, calls.give_up)
+            # The SDK asks for files, and uses them as an iterator of lines and as a writer.
+            async with stdio_server(cast("Any", wire), cast("Any", wire)) as (incoming, outgoing):
+                await server.run(
+                    _Incoming(incoming, calls),
+                    _Outgoing(outgoing, calls),
+                    server.create_initialization_options(),
+                )
+            tasks.cancel_scope.cancel()
+
+
+async def _on_signals(*reactions: Callable[[], None]) -> None:
+    """React to the first signal with the first of them, and so on."""
+    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        for react in reactions:
+            await anext(signals)
+            react()
+        await anyio.sleep_forever()
+
+
+class _Wire:
+    """Standard input and output as lines of UTF-8.
+
+    While it is open, whatever else writes to standard output lands on standard error, and whatever
+    else reads standard input finds it empty: nothing but protocol goes over the wire.
+    """
+
+    def __init__(self) -> None:
+        self._arrived, self._chunks = anyio.create_memory_object_stream[bytes](0)
+        self._broken = False
+
+    def __enter__(self) -> Self:
+        sys.stdout.flush()
+        self._in, self._out = os.dup(STDIN), os.dup(STDOUT)
+        with Path(os.devnull).open("rb") as nothing:
+            os.dup2(nothing.fileno(), STDIN)
+        os.dup2(STDERR, STDOUT)
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.end()
+        self._chunks.close()
+        sys.stdout.flush()
+        os.dup2(self._in, STDIN)
+        os.dup2(self._out, STDOUT)
+        os.close(self._out)  # the other duplicate may have a reader still
+
+    async def __aiter__(self) -> AsyncIterator[str]:
+        """The messages, until the client closes its side or `end` is called."""
+        # A daemon, because its blocked read must not keep the process alive.
+        threading.Thread(target=self._pump, args=(current_token(),), daemon=True).start()
+        buffered = BufferedByteReceiveStream(self._chunks)
+        try:
+            while True:
+                line = await buffered.receive_until(b"\n", MAX_MESSAGE_BYTES)
+                yield line.decode(errors="replace")
+        except anyio.IncompleteRead:
+            if rest := buffered.buffer.strip():
+                yield rest.decode(errors="replace")
+        except anyio.DelimiterNotFound:
+            logger.error("A message of more than %d bytes ended the input.", MAX_MESSAGE_BYTES)
+
+    def _pump(self, loop: EventLoopToken) -> None:
+        with suppress(anyio.ClosedResourceError, anyio.BrokenResourceError, RuntimeError):
+            while chunk := os.read(self._in, 65536):
+                from_thread.run(self._arrived.send, chunk, token=loop)
+            from_thread.run_sync(self.end, token=loop)
+
+    def end(self) -> None:
+        """End the input: what has arrived is still read."""
+        self._arrived.close()
+
+    async def write(self, line: str) -> None:
+        """Send a message. A client that is gone misses it, which it cannot mind."""
+        if not self._broken:
+            try:
+                await to_thread.run_sync(self._write, line.encode())
+            except OSError as error:
+                self._broken = True
+                logger.warning("The client no longer reads: %s", error.strerror)
+
+    def _write(self, data: bytes) -> None:
+        while data:
+            data = data[os.write(self._out, data) :]
+
+    async def flush(self) -> None:
+        """Do nothing: `write` leaves nothing behind."""
+
+
+class _Calls:
+    """The requests that wait for an answer."""
+
+    def __init__(self, patience: float) -> None:
+        self._patience = patience
+        self._limit = anyio.CancelScope()
+        self._waiting: set[types.RequestId | None] = set()
+        self._answered = anyio.Event()
+
+    def note(self, item: SessionMessage | Exception) -> None:
+        """Follow a message of either direction."""
+        match item:
+            case SessionMessage(types.JSONRPCRequest(id=request)):
+                self._waiting.add(request)
+            case SessionMessage(
+                types.JSONRPCResponse(id=answered) | types.JSONRPCError(id=answered)
+            ):
+                self._settle(answered)
+            case SessionMessage(
+                types.JSONRPCNotification(
+                    method="notifications/cancelled", params={"requestId": cancelled}
+                )
+            ):
+                self._settle(cancelled)
+
+    def _settle(self, request: types.RequestId | None) -> None:
+        self._waiting.discard(request)
+        self._answered.set()
+
+    async def finished(self) -> None:
+        """Wait until all are answered, or patience ends."""
+        self._limit.deadline = anyio.current_time() + self._patience
+        with self._limit:
+            while self._waiting:
+                self._answered = anyio.Event()
+                await self._answered.wait()
+
+    def give_up(self) -> None:
+        """End all patience."""
+        self._limit.cancel()
+
+
+class _Stream:
+    """What the SDK's streams have in common."""
+
+    def __init__(self, stream: Any, calls: _Calls) -> None:  # noqa: ANN401 - of either direction
+        self._stream = stream
+        self._calls = calls
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+
+class _Incoming(_Stream):
+    """Messages of the client. Its end is held back until every call is answered."""
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> SessionMessage | Exception:
+        try:
+            item: SessionMessage | Exception = await self._stream.__anext__()
+        except StopAsyncIteration:
+            await self._calls.finished()
+            raise
+        self._calls.note(item)
+        return item
+
+    receive = __anext__
+
+
+class _Outgoing(_Stream):
+    """Messages to the client."""
+
+    async def send(self, item: SessionMessage) -> None:
+        await self._stream.send(item)
+        self._calls.note(item)

@@ -1,0 +1,187 @@
+"""Serves many clients over HTTP: Streamable HTTP at /mcp, the older SSE transport at /sse."""
+
+import os
+import signal
+import socket
+import time
+from collections.abc import Collection
+from contextlib import AbstractAsyncContextManager, nullcontext
+from types import FrameType
+
+import uvicorn
+from mcp.server.context import CallNext, HandlerResult
+from mcp.server.sse import SseServerTransport
+from mcp.server.streamable_http_manager import StreamableHTTPASGIApp, StreamableHTTPSessionManager
+from mcp.server.transport_security import TransportSecurityMiddleware, TransportSecuritySettings
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import BaseRoute, Mount, Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from .app import AnyContext, AnyServer
+from .settings import SettingsError
+
+MAX_BODY_BYTES = 1024 * 1024
+"""Size of the largest request body that is read."""
+
+
+def build_app(server: AnyServer, transports: Collection[str], authority: str) -> Starlette:
+    """An ASGI application with the transports asked for, and /healthz.
+
+    Args:
+        server: what all of them serve.
+        transports: any of "http" and "sse".
+        authority: host and port under which the application is reached.
+    """
+    routes: list[BaseRoute] = [Route("/healthz", _health)]
+    sessions: AbstractAsyncContextManager[None] = nullcontext()
+    if "http" in transports:
+        manager = StreamableHTTPSessionManager(server, max_request_body_size=MAX_BODY_BYTES)
+        routes.append(Route(PATHS["http"], StreamableHTTPASGIApp(manager)))
+        sessions = manager.run()
+    if "sse" in transports:
+        sse = SseServerTransport("/messages/", max_request_body_size=MAX_BODY_BYTES)
+        routes.append(Route(PATHS["sse"], _SseEndpoint(server, sse), methods=["GET"]))
+        routes.append(Mount("/messages/", sse.handle_post_message))
+    return Starlette(
+        routes=routes,
+        middleware=[Middleware(_SameOriginOnly, authority)],
+        lifespan=lambda _: sessions,
+    )
+
+
+PATHS = {"http": "/mcp", "sse": "/sse"}
+"""Where a client finds each transport."""
+
+
+async def _health(_request: Request) -> Response:
+    return PlainTextResponse("ok")
+
+
+class _SseEndpoint:
+    """One client's stream of server-sent events, for as long as it is connected."""
+
+    def __init__(self, server: AnyServer, sse: SseServerTransport) -> None:
+        self._server = server
+        self._sse = sse
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async with self._sse.connect_sse(scope, receive, send) as (incoming, outgoing):
+            await self._server.run(incoming, outgoing, self._server.create_initialization_options())
+
+
+class _SameOriginOnly:
+    """Refuses a foreign Host with 421 and a foreign Origin with 403.
+
+    A DNS name that a stranger rebinds to loopback arrives with the one, a page of another site with
+    the other.
+    """
+
+    def __init__(self, app: ASGIApp, authority: str) -> None:
+        self._app = app
+        names = [authority, f"localhost:{authority.rpartition(':')[2]}"]
+        self._security = TransportSecurityMiddleware(
+            TransportSecuritySettings(
+                allowed_hosts=names, allowed_origins=[f"http://{name}" for name in names]
+            )
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            refusal = await self._security.validate_request(Request(scope))
+            if refusal:
+                return await refusal(scope, receive, send)
+        return await self._app(scope, receive, send)
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """A listening socket.
+
+    Raises:
+        SettingsError: the address is taken, or not this machine's.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    # asyncio switches Nagle's delay off only where the protocol is named.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    if os.name == "posix":  # elsewhere it would let another process take the port over
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+        listener.listen()
+    except OSError as error:
+        listener.close()
+        raise SettingsError(f"--host, --port: cannot listen there ({error.strerror}).") from None
+    return listener
+
+
+def authority_of(listener: socket.socket) -> str:
+    """The host and port that a socket listens on, as a URL has them."""
+    host, port = listener.getsockname()[:2]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+class CallsInFlight:
+    """Counts the calls of tools that a server is working on, as a middleware of it."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    async def __call__(self, ctx: AnyContext, call_next: CallNext) -> HandlerResult:
+        """Count a call while it is worked on."""
+        is_call = ctx.method == "tools/call"
+        self.count += is_call
+        try:
+            return await call_next(ctx)
+        finally:
+            self.count -= is_call
+
+
+class _PatientListener(uvicorn.Server):
+    """Takes the first signal as a wish to end once no call is in flight, the second as an order.
+
+    uvicorn alone would cut the event streams off over which the answers go.
+    """
+
+    def __init__(self, config: uvicorn.Config, calls: CallsInFlight, patience: float) -> None:
+        super().__init__(config)
+        self._calls = calls
+        self._patience = patience
+        self._ends_at: float | None = None
+        self._idle_ticks = 0
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        if self._ends_at is None:
+            self._ends_at = time.monotonic() + self._patience
+        else:
+            super().handle_exit(sig, frame)
+
+    async def on_tick(self, counter: int) -> bool:
+        if self._ends_at is not None:
+            # One idle tick more, in which the last answer leaves.
+            self._idle_ticks = 0 if self._calls.count else self._idle_ticks + 1
+            self.should_exit |= self._idle_ticks > 1 or time.monotonic() > self._ends_at
+        return await super().on_tick(counter)
+
+
+async def listen(
+    app: ASGIApp,
+    listener: socket.socket,
+    *,
+    calls: CallsInFlight | None = None,
+    patience: float = 0,
+) -> None:
+    """Serve until a signal comes; calls in flight then have `patience` seconds to finish."""
+    config = uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        ws="none",
+        timeout_graceful_shutdown=1,
+    )
+    # uvicorn raises a signal again once it has finished; there is nothing left to interrupt then.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: None)
+    await _PatientListener(config, calls or CallsInFlight(), patience).serve(sockets=[listener])

@@ -1,0 +1,368 @@
+"""The tools as an MCP client sees them, in both protocol eras, on the sandbox."""
+
+import json
+import logging
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx2
+import pytest
+from mcp import Client, MCPError
+from mcp.server import Server
+from support import ERAS, EVERY_SETTING, SANDBOX, answer, refusal, said
+
+from connected_apps_mcp.app import build_server
+from connected_apps_tools import CATALOGUE
+from connected_apps_tools.api import ConnectedAppsClient
+
+CANARY = "canary-Zx81kQ0pLm27vTn4Rb6wYs3c"
+
+
+@pytest.fixture(params=ERAS)
+async def client(request: pytest.FixtureRequest, server: Server[Any]) -> AsyncIterator[Client]:
+    async with Client(server, mode=request.param, raise_exceptions=True) as connected:
+        yield connected
+
+
+async def create(client: Client, **arguments: Any) -> str:
+    created = await client.call_tool("create_app", {"client_type": "first_party", **arguments})
+    return str(answer(created)["app"]["client_id"])
+
+
+async def test_the_five_tools_are_listed_in_order(client: Client) -> None:
+    names = [tool.name for tool in (await client.list_tools()).tools]
+    assert names == ["create_app", "get_app", "update_app", "delete_app", "search_apps"]
+
+
+async def test_schemas_are_those_of_the_request_and_response_types(client: Client) -> None:
+    listed = {tool.name: tool for tool in (await client.list_tools()).tools}
+    for tool in CATALOGUE:
+        assert listed[tool.name].input_schema == tool.request.json_schema()
+        assert listed[tool.name].output_schema == tool.response.json_schema()
+
+
+async def test_every_tool_has_a_title_a_description_and_all_four_hints(client: Client) -> None:
+    for tool in (await client.list_tools()).tools:
+        assert tool.title
+        assert 100 < len(tool.description or "") < 600
+        assert tool.annotations
+        assert None not in (
+            tool.annotations.read_only_hint,
+            tool.annotations.destructive_hint,
+            tool.annotations.idempotent_hint,
+            tool.annotations.open_world_hint,
+        )
+
+
+@pytest.mark.parametrize(
+    ("name", "read_only", "destructive", "idempotent"),
+    [
+        ("create_app", False, False, False),
+        ("get_app", True, False, True),
+        ("update_app", False, True, True),
+        ("delete_app", False, True, True),
+        ("search_apps", True, False, True),
+    ],
+)
+async def test_hints_say_what_a_tool_does(
+    server: Server[Any], name: str, read_only: bool, destructive: bool, idempotent: bool
+) -> None:
+    async with Client(server) as client:
+        hints = {tool.name: tool.annotations for tool in (await client.list_tools()).tools}[name]
+    assert hints
+    assert hints.read_only_hint is read_only
+    assert hints.destructive_hint is destructive
+    assert hints.idempotent_hint is idempotent
+
+
+async def test_the_server_names_itself_and_warns_of_strangers_text(client: Client) -> None:
+    assert client.server_info
+    assert client.server_info.name == "connected-apps-mcp"
+    assert "strangers" in str(client.instructions)
+
+
+async def test_an_app_can_be_created_found_changed_read_and_deleted(client: Client) -> None:
+    client_id = await create(client, client_name="Mine")
+    found = answer(await client.call_tool("search_apps", {}))
+    assert [app["client_id"] for app in found["apps"]] == [client_id]
+    assert found["total"] == 1
+    changed = answer(
+        await client.call_tool("update_app", {"client_id": client_id, "client_name": "Yours"})
+    )
+    assert changed == answer(await client.call_tool("get_app", {"client_id": client_id}))
+    assert changed["app"]["client_name"] == "Yours"
+    deleted = answer(await client.call_tool("delete_app", {"client_id": client_id}))
+    assert deleted == {"deleted": True, "client_id": client_id}
+    gone = refusal(await client.call_tool("get_app", {"client_id": client_id}))
+    assert gone["error"] == "connected_app_not_found"
+    assert gone["status"] == 404
+    assert "search_apps" in gone["hint"]
+    assert gone["request_id"].startswith("request-id-test-")
+
+
+@pytest.mark.parametrize("field", EVERY_SETTING)
+async def test_create_takes_every_field(client: Client, field: str) -> None:
+    arguments = {"client_type": "first_party", field: EVERY_SETTING[field]}
+    created = answer(await client.call_tool("create_app", arguments))
+    assert created["app"][field] == EVERY_SETTING[field]
+
+
+@pytest.mark.parametrize("field", EVERY_SETTING)
+async def test_update_takes_every_field_and_leaves_the_others(client: Client, field: str) -> None:
+    client_id = await create(client)
+    before = answer(await client.call_tool("get_app", {"client_id": client_id}))["app"]
+    arguments = {"client_id": client_id, field: EVERY_SETTING[field]}
+    after = answer(await client.call_tool("update_app", arguments))["app"]
+    assert after == before | {field: EVERY_SETTING[field]}
+
+
+@pytest.mark.parametrize(
+    "client_type", ["first_party", "first_party_public", "third_party", "third_party_public"]
+)
+async def test_create_takes_every_client_type(client: Client, client_type: str) -> None:
+    created = answer(await client.call_tool("create_app", {"client_type": client_type}))
+    assert created["app"]["client_type"] == client_type
+    assert ("client_secret" in created) == (not client_type.endswith("_public"))
+
+
+async def test_an_emptied_field_is_empty(client: Client) -> None:
+    client_id = await create(client, **EVERY_SETTING)
+    arguments = {"client_id": client_id, "redirect_urls": [], "client_name": ""}
+    after = answer(await client.call_tool("update_app", arguments))["app"]
+    assert after["redirect_urls"] == []
+    assert after["client_name"] == ""
+
+
+async def test_a_secret_is_withheld_and_the_answer_says_so(client: Client) -> None:
+    created = answer(await client.call_tool("create_app", {"client_type": "first_party"}))
+    assert created["client_secret"].keys() == {"last_four", "note"}
+    assert created["client_secret"]["last_four"] == created["app"]["client_secret_last_four"]
+    assert "cannot be fetched later" in created["client_secret"]["note"]
+
+
+async def test_reveal_secret_shows_the_secret_that_works(
+    client: Client, sandbox: httpx2.ASGITransport
+) -> None:
+    arguments = {"client_type": "third_party", "reveal_secret": True}
+    created = answer(await client.call_tool("create_app", arguments))
+    secret = created["client_secret"]["value"]
+    async with httpx2.AsyncClient(transport=sandbox, base_url="http://localhost") as http:
+        introspected = await http.post(
+            "/v1/oauth2/introspect",
+            data={"token": "x"},
+            auth=(created["app"]["client_id"], secret),
+        )
+    assert introspected.status_code == 200
+    assert introspected.json()["active"] is False
+
+
+async def test_reveal_secret_shows_the_value_once_in_the_result(client: Client) -> None:
+    arguments = {"client_type": "third_party", "reveal_secret": True}
+    created = answer(await client.call_tool("create_app", arguments))
+    assert json.dumps(created).count(created["client_secret"]["value"]) == 1
+
+
+async def test_a_missing_secret_of_a_confidential_app_is_said() -> None:
+    async def forget_the_secret(request: httpx2.Request) -> httpx2.Response:
+        app = {
+            "client_id": "app",
+            "client_name": "",
+            "client_description": "",
+            "status": "active",
+            "client_type": "first_party",
+            "redirect_urls": [],
+            "full_access_allowed": False,
+            "post_logout_redirect_urls": [],
+            "access_token_expiry_minutes": 60,
+            "access_token_template_content": "",
+            "bypass_consent_for_offline_access": False,
+        }
+        body = {"status_code": 200, "request_id": "r", "connected_app": app}
+        return httpx2.Response(200, json=body, request=request)
+
+    api = ConnectedAppsClient(SANDBOX, transport=httpx2.MockTransport(forget_the_secret))
+    async with Client(build_server(api)) as client:
+        created = answer(await client.call_tool("create_app", {"client_type": "first_party"}))
+    assert "sent no secret" in created["client_secret"]["note"]
+
+
+async def test_pages_follow_each_other(client: Client) -> None:
+    ids = {await create(client, client_name=f"App {number}") for number in range(5)}
+    seen: list[str] = []
+    arguments: dict[str, Any] = {"limit": 2}
+    while True:
+        page = answer(await client.call_tool("search_apps", arguments))
+        seen += [app["client_id"] for app in page["apps"]]
+        if "next_cursor" not in page:
+            break
+        arguments["cursor"] = page["next_cursor"]
+    assert len(seen) == 5
+    assert set(seen) == ids
+
+
+async def test_a_total_that_is_switched_off_is_unknown() -> None:
+    def no_totals(_request: httpx2.Request) -> httpx2.Response:
+        found = {"connected_apps": [], "results_metadata": {"total": -1, "next_cursor": ""}}
+        return httpx2.Response(200, json={"status_code": 200, "request_id": "r", **found})
+
+    api = ConnectedAppsClient(SANDBOX, transport=httpx2.MockTransport(no_totals))
+    async with Client(build_server(api)) as client:
+        found = answer(await client.call_tool("search_apps", {}))
+    assert found == {"apps": [], "total": "unknown"}
+
+
+async def test_results_are_compact_json(client: Client) -> None:
+    result = await client.call_tool("search_apps", {})
+    assert result.content[0].text == '{"apps":[],"total":0}'  # type: ignore[union-attr]
+
+
+REFUSED: dict[str, tuple[str, dict[str, Any], str]] = {
+    "an unknown argument": (
+        "create_app",
+        {"client_type": "first_party", "redirect_uris": [CANARY]},
+        "redirect_uris: there is no such argument. Did you mean redirect_urls?",
+    ),
+    "a confirmation of the model's own": (
+        "delete_app",
+        {"client_id": "app", "confirm": CANARY},
+        "confirm: there is no such argument.",
+    ),
+    "a missing type": ("create_app", {"client_name": CANARY}, "client_type: Field required."),
+    "no arguments": ("get_app", {}, "client_id: Field required."),
+    "another type": (
+        "create_app",
+        {"client_type": CANARY},
+        "client_type: Input should be 'first_party'",
+    ),
+    "a number for a string": (
+        "create_app",
+        {"client_type": "first_party", "client_name": 81181181},
+        "client_name: Input should be a valid string.",
+    ),
+    "a string for a list": (
+        "create_app",
+        {"client_type": "first_party", "redirect_urls": CANARY},
+        "redirect_urls: Input should be a valid",
+    ),
+    "a number in a list": (
+        "create_app",
+        {"client_type": "first_party", "redirect_urls": ["https://a.example", 81181181]},
+        "redirect_urls.1: Input should be a valid string.",
+    ),
+    "an object for a template": (
+        "create_app",
+        {"client_type": "first_party", "access_token_template_content": {"role": CANARY}},
+        "access_token_template_content: Input should be a valid string.",
+    ),
+    "a string for a number": (
+        "search_apps",
+        {"limit": "81181181"},
+        "limit: Input should be a valid integer.",
+    ),
+    "a number out of bounds": (
+        "search_apps",
+        {"limit": 81181181},
+        "limit: Input should be less than or equal to 1000.",
+    ),
+    "a string for a switch": (
+        "create_app",
+        {"client_type": "first_party", "reveal_secret": CANARY},
+        "reveal_secret: Input should be a valid boolean.",
+    ),
+    "null": (
+        "update_app",
+        {"client_id": "app", "client_name": None},
+        'client_name: must not be null: leave it out, or send "" or [] to make it empty.',
+    ),
+    "no change": ("update_app", {"client_id": "app"}, "give at least one field to change"),
+    "an unsafe id": ("get_app", {"client_id": f"../{CANARY}"}, "client_id: String should match"),
+    "a long id": ("get_app", {"client_id": CANARY * 400}, "client_id: String should have at most"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+async def test_a_refusal_names_field_and_rule_and_repeats_no_value(
+    client: Client, case: str
+) -> None:
+    tool, arguments, rule = REFUSED[case]
+    result = await client.call_tool(tool, arguments)
+    refused = refusal(result)
+    assert refused["error"] == "InvalidRequest"
+    assert rule in refused["message"]
+    assert CANARY not in str(result)
+    assert "81181181" not in str(result)
+    assert "Nothing was sent" in refused["hint"]
+
+
+@pytest.mark.parametrize("case", REFUSED)
+async def test_what_is_refused_is_not_sent(case: str) -> None:
+    def unreachable(request: httpx2.Request) -> httpx2.Response:
+        raise AssertionError(request)
+
+    tool, arguments, _ = REFUSED[case]
+    api = ConnectedAppsClient(SANDBOX, transport=httpx2.MockTransport(unreachable))
+    async with Client(build_server(api)) as client:
+        assert refusal(await client.call_tool(tool, arguments))["error"] == "InvalidRequest"
+
+
+async def test_a_foreign_argument_name_is_cut_and_cleaned(client: Client) -> None:
+    refused = refusal(await client.call_tool("get_app", {"client_id": "a", "x\x1b\n" * 9999: 1}))
+    assert "\x1b" not in refused["message"]
+    assert "\n" not in refused["message"]
+    assert len(refused["message"]) < 200
+
+
+async def test_an_unknown_tool_is_a_protocol_error_with_the_nearest_name(client: Client) -> None:
+    with pytest.raises(MCPError, match="Did you mean delete_app") as caught:
+        await client.call_tool("delete_apps", {})
+    assert caught.value.error.code == -32602
+
+
+async def test_an_error_of_the_service_reaches_the_model_with_its_type(client: Client) -> None:
+    arguments = {"client_type": "third_party", "full_access_allowed": True}
+    refused = refusal(await client.call_tool("create_app", arguments))
+    assert refused["error"] == "third_party_clients_cannot_use_full_access"
+    assert refused["retry_may_help"] is False
+    assert "first-party" in refused["hint"]
+
+
+async def test_an_unreachable_service_is_said_and_whether_to_try_again() -> None:
+    def refuse(_request: httpx2.Request) -> httpx2.Response:
+        raise httpx2.ConnectError(f"connection refused {CANARY}")
+
+    api = ConnectedAppsClient(SANDBOX, transport=httpx2.MockTransport(refuse))
+    async with Client(build_server(api)) as client:
+        refused = refusal(await client.call_tool("get_app", {"client_id": "app"}))
+    assert refused["error"] == "NotSent"
+    assert refused["retry_may_help"] is True
+    assert CANARY not in str(refused)
+
+
+@pytest.mark.parametrize(("tool", "doubtful"), [("get_app", None), ("delete_app", True)])
+async def test_an_unexpected_error_shows_the_model_none_of_its_text(
+    caplog: pytest.LogCaptureFixture, tool: str, doubtful: bool | None
+) -> None:
+    def explode(_request: httpx2.Request) -> httpx2.Response:
+        raise ZeroDivisionError(CANARY)
+
+    api = ConnectedAppsClient(SANDBOX, transport=httpx2.MockTransport(explode))
+    async with Client(build_server(api)) as client:
+        result = await client.call_tool(tool, {"client_id": "app"})
+    assert "unexpected" in refusal(result)["message"]
+    assert refusal(result).get("may_have_taken_effect") is doubtful
+    assert CANARY not in str(result)
+    (record,) = [record for record in caplog.records if record.levelno >= logging.ERROR]
+    assert "ZeroDivisionError" in record.getMessage()
+    assert CANARY not in caplog.text
+
+
+async def test_the_schemas_tell_a_client_what_the_answers_keep(client: Client) -> None:
+    # The SDK's client checks each answer against the output schema, and raises where it differs.
+    client_id = await create(client, **EVERY_SETTING)
+    for tool, arguments in {
+        "get_app": {"client_id": client_id},
+        "update_app": {"client_id": client_id, "client_name": "x"},
+        "search_apps": {},
+        "delete_app": {"client_id": client_id},
+    }.items():
+        assert said(await client.call_tool(tool, arguments))

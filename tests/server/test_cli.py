@@ -1,0 +1,185 @@
+"""What an operator meets: help, refusals, and the way out of each."""
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+from support import REAL, SERVER
+
+from connected_apps_mcp import settings
+from connected_apps_mcp.cli import main
+
+CANARY = "canary-Zx81kQ0pLm27vTn4Rb6wYs3c"
+
+
+def run(*arguments: str, **environment: str) -> Result:
+    return CliRunner().invoke(main, arguments, env=environment)
+
+
+def test_help_names_every_command() -> None:
+    shown = run("--help").stdout
+    assert all(command in shown for command in ("serve", "demo", "sandbox", "--sandbox"))
+
+
+def test_help_of_serve_names_the_flag_and_the_variable_of_every_setting() -> None:
+    shown = re.sub(r"\s+", " ", run("serve", "--help").stdout)
+    for name in settings.FLAGS:
+        assert settings.flag(name) in shown
+        assert f"[{settings.variable(name)}]" in shown
+
+
+def test_the_version_is_that_of_the_distribution() -> None:
+    assert re.search(r"\d+\.\d+\.\d+", run("--version").stdout)
+
+
+def test_there_is_no_flag_for_the_secret() -> None:
+    assert not {"secret", "project_id"} & settings.FLAGS.keys()
+
+
+NO_CREDENTIALS: dict[str, str] = {}
+
+REFUSED: dict[str, tuple[list[str], dict[str, str], str]] = {
+    "no credentials": ([], NO_CREDENTIALS, "STYTCH_PROJECT_ID is not set.*--sandbox"),
+    "no secret": ([], REAL | {"STYTCH_SECRET": ""}, "STYTCH_SECRET is not set.*--sandbox"),
+    "a secret with a space": (
+        [],
+        REAL | {"STYTCH_SECRET": f"{CANARY} {CANARY}"},
+        "STYTCH_SECRET is malformed",
+    ),
+    "a placeholder": (
+        [],
+        REAL | {"STYTCH_SECRET": "${STYTCH_SECRET}"},
+        "STYTCH_SECRET is malformed.*placeholder",
+    ),
+    "a project id that is none": (
+        [],
+        REAL | {"STYTCH_PROJECT_ID": f"{CANARY}:x"},
+        "STYTCH_PROJECT_ID is malformed",
+    ),
+    "an unknown variable": (
+        ["--sandbox"],
+        {"CONNECTED_APPS_MCP_TRANSPROT": CANARY},
+        "Unknown variable CONNECTED_APPS_MCP_TRANSPROT. Did you mean CONNECTED_APPS_MCP_TRANSPORT?",
+    ),
+    "an unknown flag": (["--sandbx"], {}, "No such option '--sandbx'.*--sandbox"),
+    "an unknown command": (["dmeo"], {}, "No such command 'dmeo'.*demo"),
+    "a secret as a flag": (["--secret", CANARY], {}, "No such option '--secret'"),
+    "a superfluous argument": (["--sandbox", "x"], {}, "unexpected extra argument"),
+    "a transport that is none": (
+        ["--sandbox", "--transport", "htp"],
+        {},
+        "--transport or CONNECTED_APPS_MCP_TRANSPORT: Input should be 'stdio', 'http' or 'sse'",
+    ),
+    "stdio beside another transport": (
+        ["--sandbox", "--transport", "stdio,http"],
+        {},
+        "stdio cannot be combined",
+    ),
+    "a transport twice": (
+        ["--sandbox", "--transport", "http,http"],
+        {},
+        "--transport names one twice",
+    ),
+    "a port that is none": (
+        ["--sandbox"],
+        {"CONNECTED_APPS_MCP_PORT": CANARY},
+        "--port or CONNECTED_APPS_MCP_PORT: Input should be a valid integer",
+    ),
+    "a port out of range": (["--sandbox", "--port", "65536"], {}, "less than or equal to 65535"),
+    "a deadline of nothing": (["--sandbox", "--deadline", "0"], {}, "--deadline.*greater than 0"),
+    "a level that is none": (["--sandbox", "--log-level", "loud"], {}, "--log-level.*'debug'"),
+    "an address that others reach": (
+        ["--sandbox", "--transport", "http", "--host", "0.0.0.0"],  # noqa: S104 - refused
+        {},
+        "--host must be a loopback address.*not authenticated",
+    ),
+    "a name that is no loopback": (
+        ["--sandbox", "--transport", "sse", "--host", "example.com"],
+        {},
+        "--host must be a loopback address",
+    ),
+    "a database without a sandbox": (["--sandbox-db", "x"], REAL, "--sandbox-db needs --sandbox"),
+    "a service beside the sandbox": (
+        ["--sandbox", "--base-url", "https://x.example"],
+        {},
+        "exclude each other",
+    ),
+    "a service over plain http": (
+        ["--base-url", f"http://{CANARY}.example"],
+        REAL,
+        "--base-url: the URL must use https; plain http only goes to a loopback address",
+    ),
+    "a service with credentials in it": (
+        [],
+        REAL | {"CONNECTED_APPS_MCP_BASE_URL": f"https://user:{CANARY}@x.example"},
+        "--base-url: the URL must hold no user",
+    ),
+    "half of the credentials for the sandbox": (
+        ["sandbox", "serve"],
+        {"STYTCH_PROJECT_ID": "project-test-1"},
+        "STYTCH_SECRET is not set",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_cannot_work_is_refused_with_one_message_and_exit_code_2(case: str) -> None:
+    arguments, environment, message = REFUSED[case]
+    refused = run(*arguments, **environment)
+    assert refused.exit_code == 2
+    assert refused.stdout == ""
+    assert re.search(message, refused.stderr, re.DOTALL)
+    assert CANARY not in refused.stderr
+    assert "Traceback" not in refused.stderr
+
+
+@pytest.mark.parametrize("flags", [[], ["serve"], ["serve", "--transport", "stdio"]])
+def test_the_sandbox_needs_no_credentials_and_ignores_them(flags: list[str]) -> None:
+    done = subprocess.run(
+        [*SERVER, *flags, "--sandbox"],
+        input="",
+        env={"STYTCH_SECRET": "not a secret"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert (done.stdout, done.stderr) == ("", "")
+
+
+def test_a_setting_may_come_from_the_environment() -> None:
+    done = subprocess.run(
+        SERVER,
+        input="",
+        env={"CONNECTED_APPS_MCP_SANDBOX": "1", "CONNECTED_APPS_MCP_BASE_URL": ""},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert (done.stdout, done.stderr) == ("", "")
+
+
+def test_a_flag_wins_over_the_environment() -> None:
+    refused = run("--no-sandbox", CONNECTED_APPS_MCP_SANDBOX="1")
+    assert "STYTCH_PROJECT_ID is not set" in refused.stderr
+
+
+def test_a_port_that_is_taken_is_said() -> None:
+    import socket
+
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        refused = run("--sandbox", "--transport", "http", "--port", port)
+    assert refused.exit_code == 2
+    assert "cannot listen there" in refused.stderr
+
+
+def test_nothing_that_lies_in_the_working_directory_is_imported(tmp_path: Path) -> None:
+    for name in ("server", "tools", "mcp", "connected_apps_tools", "json"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('imported from the workspace')")
+    script = Path(SERVER[0]).with_name("connected-apps-mcp")
+    done = subprocess.run(
+        [script, "--sandbox"], input="", cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert done.stderr == ""

@@ -1,0 +1,45 @@
+"""The demo, as `make demo` runs it."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+from mcp import StdioServerParameters
+from support import REAL, SERVER, serving, slow_service
+
+from connected_apps_mcp import demo
+
+
+def test_the_demo_holds_from_another_folder_under_a_read_only_home(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir(mode=0o500)
+    done = subprocess.run(
+        [*SERVER, "demo"],
+        cwd=tmp_path,
+        env={"HOME": str(home), "PATH": os.environ["PATH"]},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    for step in ("create_app", "search_apps", "update_app", "get_app", "delete_app", "Every step"):
+        assert step in done.stdout
+    assert done.stderr == ""
+    assert list(home.iterdir()) == []
+
+
+async def test_the_demo_fails_when_a_step_fails(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with serving(slow_service) as url:
+        elsewhere = StdioServerParameters(
+            command=SERVER[0], args=[*SERVER[1:], "--base-url", url], env=REAL
+        )
+        monkeypatch.setattr(demo, "SERVER", elsewhere)
+        assert await demo.run_demo() == 1
+    assert "create_app answered" in capsys.readouterr().out
+
+
+def test_a_claim_that_does_not_hold_ends_the_demo() -> None:
+    with pytest.raises(demo.StepFailed, match="two is one"):
+        demo._hold("two is one", holds=False)

@@ -1,0 +1,197 @@
+"""What a host relies on: the wire, the end, and what happens in between."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import anyio
+import pytest
+from mcp import Client, StdioServerParameters
+from support import ERAS, REAL, SERVER, SLOWLY, answer, running, serving, slow_service
+
+from connected_apps_mcp.stdio import MAX_MESSAGE_BYTES
+
+HELLO: list[dict[str, Any]] = [
+    {
+        "jsonrpc": "2.0",
+        "id": "hello",
+        "method": "initialize",
+        "params": {
+            "protocolVersion": "2025-11-25",
+            "capabilities": {},
+            "clientInfo": {"name": "test", "version": "1"},
+        },
+    },
+    {"jsonrpc": "2.0", "method": "notifications/initialized"},
+]
+
+
+def get_app(client_id: str) -> dict[str, Any]:
+    params = {"name": "get_app", "arguments": {"client_id": client_id}}
+    return {"jsonrpc": "2.0", "id": client_id, "method": "tools/call", "params": params}
+
+
+def lines(*messages: dict[str, Any]) -> str:
+    return "".join(json.dumps(message) + "\n" for message in messages)
+
+
+def heard(output: str) -> dict[str, Any]:
+    """The answers by their id; anything but protocol on standard output fails to parse."""
+    return {message["id"]: message for message in map(json.loads, output.splitlines())}
+
+
+@pytest.fixture(scope="module")
+def service() -> Iterator[str]:
+    with serving(slow_service) as url:
+        yield url
+
+
+def start(service: str, *arguments: str) -> Any:
+    return running("--base-url", service, *arguments, **REAL)
+
+
+def talk(process: subprocess.Popen[str], text: str) -> None:
+    """Say something, and wait until the first answer shows that the server is up."""
+    assert process.stdin
+    process.stdin.write(text)
+    process.stdin.flush()
+
+
+def test_a_call_in_flight_is_answered_after_the_input_is_closed(service: str) -> None:
+    with start(service) as process:
+        output, errors = process.communicate(lines(*HELLO, get_app("slow")), timeout=20)
+    assert heard(output)["slow"]["result"]["isError"] is False
+    assert process.returncode == 0
+    assert errors == ""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_the_server_after_the_call_in_flight(
+    service: str, number: signal.Signals
+) -> None:
+    with start(service) as process:
+        talk(process, lines(*HELLO))
+        first = process.stdout.readline()
+        talk(process, lines(get_app("slow")))
+        # Long enough for the request to be read, too short for its answer.
+        time.sleep(SLOWLY / 2)
+        process.send_signal(number)
+        output, errors = process.communicate(timeout=20)
+    assert heard(first + output)["slow"]["result"]["isError"] is False
+    assert process.returncode == 0
+    assert errors == ""
+
+
+def test_a_second_signal_ends_it_at_once_and_the_call_is_reported(service: str) -> None:
+    with start(service) as process:
+        talk(process, lines(*HELLO))
+        first = process.stdout.readline()
+        talk(process, lines(get_app("hanging")))
+        for _ in range(2):
+            time.sleep(0.3)
+            process.send_signal(signal.SIGTERM)
+        output, _ = process.communicate(timeout=10)
+    assert "error" in heard(first + output)["hanging"]
+    assert process.returncode == 0
+
+
+def test_a_signal_ends_an_idle_server(service: str) -> None:
+    with start(service) as process:
+        talk(process, lines(*HELLO))
+        process.stdout.readline()
+        process.terminate()
+        process.wait(timeout=10)
+    assert process.returncode == 0
+
+
+def test_input_that_is_empty_ends_it(service: str) -> None:
+    with start(service) as process:
+        output, errors = process.communicate("", timeout=10)
+    assert (output, errors, process.returncode) == ("", "", 0)
+
+
+def test_the_last_line_needs_no_newline(service: str) -> None:
+    with start(service) as process:
+        output, _ = process.communicate(lines(*HELLO, get_app("quick")).strip(), timeout=10)
+    assert heard(output)["quick"]["result"]["isError"] is False
+
+
+def test_a_line_that_is_no_message_is_passed_over(service: str) -> None:
+    text = lines(*HELLO) + "not json\n\n{}\n" + "\xff\x00\n" + lines(get_app("quick"))
+    with start(service) as process:
+        output, _ = process.communicate(text, timeout=10)
+    assert heard(output)["quick"]["result"]["isError"] is False
+    assert process.returncode == 0
+
+
+def test_an_endless_line_ends_the_input_and_is_logged(service: str) -> None:
+    with start(service) as process:
+        output, errors = process.communicate(
+            lines(*HELLO) + "x" * (MAX_MESSAGE_BYTES + 70_000), timeout=20
+        )
+    assert "hello" in heard(output)
+    assert f"more than {MAX_MESSAGE_BYTES} bytes" in errors
+    assert process.returncode == 0
+
+
+def test_a_client_that_stops_reading_ends_without_a_traceback(service: str) -> None:
+    with start(service) as process:
+        process.stdout.close()
+        talk(process, lines(*HELLO, get_app("quick")))
+        process.stdin.close()
+        errors = process.stderr.read()
+        process.wait(timeout=20)
+    assert "no longer reads" in errors
+    assert "Traceback" not in errors
+    assert process.returncode == 0
+
+
+def test_nothing_but_protocol_is_on_standard_output_however_much_is_logged(service: str) -> None:
+    with start(service, "--log-level", "debug") as process:
+        output, errors = process.communicate(lines(*HELLO, get_app("quick")), timeout=20)
+    assert heard(output).keys() == {"hello", "quick"}
+    assert "DEBUG" in errors
+    assert REAL["STYTCH_SECRET"] not in errors + output
+
+
+def test_what_a_library_prints_lands_on_standard_error() -> None:
+    script = (
+        "from connected_apps_mcp.stdio import _Wire\n"
+        "import os, sys\n"
+        "with _Wire():\n"
+        "    print('a stray print'); os.write(1, b'a stray write'); print([sys.stdin.read()])\n"
+        "print('afterwards', sys.stdin.read())\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], input="given", capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "afterwards given\n"
+    assert "a stray print" in done.stderr
+    assert "a stray write" in done.stderr
+    assert "['']" in done.stderr
+
+
+@pytest.mark.parametrize("era", ERAS)
+async def test_cancelling_one_call_leaves_the_others_alone(service: str, era: str) -> None:
+    parameters = StdioServerParameters(
+        command=SERVER[0], args=[*SERVER[1:], "--base-url", service], env=REAL
+    )
+    answered: list[str] = []
+    async with Client(parameters, mode=era) as client:
+
+        async def ask(client_id: str) -> None:
+            result = await client.call_tool("get_app", {"client_id": client_id})
+            answered.append(answer(result)["app"]["client_id"])
+
+        async with anyio.create_task_group() as others:
+            for _ in range(20):
+                others.start_soon(ask, "slow")
+            with anyio.move_on_after(SLOWLY / 5) as scope:
+                await ask("hanging")
+        await ask("quick")
+    assert scope.cancelled_caught
+    assert answered == ["slow"] * 20 + ["quick"]
