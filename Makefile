@@ -1,0 +1,41 @@
+# Two commands set everything up: `make demo` and `make test`. Each makes .venv itself.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+
+.PHONY: install demo test lint wheel clean
+.DEFAULT_GOAL := install
+
+install: $(VENV)/.installed ## Make .venv with the command connected-apps-mcp
+
+demo: install ## Show the main job on the embedded sandbox
+	@$(BIN)/connected-apps-mcp demo
+
+test: $(VENV)/.installed-dev ## Run the tests and measure their coverage
+	$(BIN)/pytest --cov --cov-report=term
+
+lint: $(VENV)/.installed-dev ## Check style, types and layering
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+wheel: $(VENV)/.installed ## Build the wheel into dist/
+	$(PIP) wheel --no-deps --wheel-dir dist .
+
+clean:
+	rm -rf $(VENV) dist
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.13")'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: $(VENV)/bin/python pyproject.toml constraints.txt
+	$(PIP) install --constraint constraints.txt --editable .
+	@touch $@
+
+$(VENV)/.installed-dev: $(VENV)/bin/python pyproject.toml constraints.txt
+	$(PIP) install --constraint constraints.txt --editable '.[dev]'
+	@touch $@ $(VENV)/.installed
