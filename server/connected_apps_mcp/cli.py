@@ -1,6 +1,8 @@
 """The command line. What is heavy is imported inside the command that needs it."""
 
+import gc
 import logging
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -31,6 +33,20 @@ class _Commands(click.Group):
             return super().invoke(ctx)
         except config.SettingsError as error:
             raise _Refused(str(error)) from None
+
+
+class _Rate(click.ParamType[tuple[int, float]]):
+    """A number of calls in a number of seconds, such as 10/60."""
+
+    name = "CALLS/SECONDS"
+
+    def convert(
+        self, value: str, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[int, float]:
+        match = re.fullmatch(r"([1-9]\d*)/([1-9]\d*)", value)
+        if match is None:
+            self.fail("give it as CALLS/SECONDS, for example 10/60", param, ctx)
+        return int(match[1]), float(match[2])
 
 
 def _setting_flags(command: F) -> F:
@@ -64,6 +80,7 @@ def serve(**flags: object) -> None:
     """Serve MCP clients. This is the default."""
     settings = config.load(**flags)
     _log_to_stderr(settings.log_level)
+    gc.disable()  # imports leave no garbage, and looking for it costs a tenth of the start-up
     _run(_serve, settings)
 
 
@@ -72,6 +89,8 @@ async def _serve(settings: config.Settings) -> None:
 
     async with open_client(settings) as api:
         server = build_server(api)
+        gc.freeze()
+        gc.enable()
         if "stdio" in settings.transport:
             from .stdio import serve_stdio
 
@@ -105,13 +124,14 @@ def sandbox() -> None:
 @sandbox.command("serve")
 @click.option("--port", type=click.IntRange(0, 65535), default=8010, show_default=True)
 @click.option("--db", type=click.Path(dir_okay=False, path_type=Path), help="SQLite file to keep.")
-def sandbox_serve(port: int, db: Path | None) -> None:
+@click.option("--rate-limit", type=_Rate(), help="Calls that each operation allows in a time.")
+def sandbox_serve(port: int, db: Path | None, rate_limit: tuple[int, float] | None) -> None:
     """Serve the sandbox on a loopback port, for SDKs and for servers started with --base-url.
 
     It accepts the credentials in STYTCH_PROJECT_ID and STYTCH_SECRET, or fixed ones that it prints.
     """
     from . import web
-    from .sandbox import SANDBOX_CREDENTIALS, Credentials, create_sandbox
+    from .sandbox import SANDBOX_CREDENTIALS, Credentials, RateLimit, create_sandbox
 
     given = config.ProjectSettings()
     if given.project_id or given.secret:
@@ -122,7 +142,8 @@ def sandbox_serve(port: int, db: Path | None) -> None:
         click.echo(f"{config.PROJECT_ID}={accepted.project_id}")
         click.echo(f"{config.SECRET}={accepted.secret}")
     _log_to_stderr("warning")
-    app = create_sandbox(accepted, database=db or ":memory:")
+    limit = RateLimit(*rate_limit) if rate_limit else None
+    app = create_sandbox(accepted, database=db or ":memory:", rate_limit=limit)
     with web.bind("127.0.0.1", port) as listener:
         click.echo(f"Sandbox on http://{web.authority_of(listener)}")
         _run(web.listen, app, listener)

@@ -11,6 +11,7 @@ import sys
 import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, cast
@@ -37,12 +38,13 @@ async def serve_stdio(server: AnyServer, *, patience: float) -> None:
     """Serve until the client closes standard input, or a signal comes.
 
     Calls in flight then have `patience` seconds to finish; the rest is answered with an error. A
-    second signal cuts that short.
+    second signal cuts that short, and a third ends the process whatever holds it, such as a client
+    that no longer reads.
     """
     calls = _Calls(patience)
     with _Wire() as wire:
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(_on_signals, wire.end, calls.give_up)
+            tasks.start_soon(_on_signals, wire.end, calls.give_up, partial(os._exit, 1))
             # The SDK asks for files, and uses them as an iterator of lines and as a writer.
             async with stdio_server(cast("Any", wire), cast("Any", wire)) as (incoming, outgoing):
                 await server.run(
@@ -53,13 +55,14 @@ async def serve_stdio(server: AnyServer, *, patience: float) -> None:
             tasks.cancel_scope.cancel()
 
 
-async def _on_signals(*reactions: Callable[[], None]) -> None:
+async def _on_signals(*reactions: Callable[[], object]) -> None:
     """React to the first signal with the first of them, and so on."""
+    if sys.platform == "win32":  # asyncio takes no signals there; hosts close the input
+        return
     with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
         for react in reactions:
             await anext(signals)
             react()
-        await anyio.sleep_forever()
 
 
 class _Wire:

@@ -99,6 +99,17 @@ def test_a_second_signal_ends_it_at_once_and_the_call_is_reported(service: str) 
     assert process.returncode == 0
 
 
+def test_a_third_signal_ends_it_though_the_client_does_not_read(service: str) -> None:
+    listing = [{"jsonrpc": "2.0", "id": n, "method": "tools/list", "params": {}} for n in range(50)]
+    with start(service) as process:
+        talk(process, lines(*HELLO, *listing))
+        for _ in range(3):
+            time.sleep(1)
+            process.send_signal(signal.SIGTERM)
+        process.wait(timeout=10)
+    assert process.returncode == 1
+
+
 def test_a_signal_ends_an_idle_server(service: str) -> None:
     with start(service) as process:
         talk(process, lines(*HELLO))

@@ -1,0 +1,41 @@
+"""A stand-in for the Stytch Connected Apps HTTP API, for demonstrations and tests.
+
+It is an independent project's reading of public material, not the vendor's code. Where that
+material is silent, a choice was made; `docs/sandbox.md` lists every one.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from connected_apps_mcp.sandbox.credentials import SANDBOX_CREDENTIALS, Credentials
+from connected_apps_mcp.sandbox.rate_limit import RateLimit
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from starlette.applications import Starlette
+
+__all__ = ["SANDBOX_CREDENTIALS", "Credentials", "RateLimit", "create_sandbox"]
+
+
+def create_sandbox(
+    credentials: Credentials = SANDBOX_CREDENTIALS,
+    *,
+    database: str | Path = ":memory:",
+    rate_limit: RateLimit | None = None,
+    max_apps: int | None = None,
+) -> Starlette:
+    """Build the sandbox of one project, ready to serve: it needs no ASGI lifespan.
+
+    `credentials` are the only ones it accepts; a `project-live-` id makes it a live environment.
+    `database` is a SQLite file, which other sandboxes and processes may share, or memory.
+    `rate_limit` and `max_apps` are off unless given. Raises `sqlite3.Error` for a file that cannot
+    be opened or is not a database.
+    """
+    # A command line imports this package without serving from it; starlette and pydantic can wait.
+    from connected_apps_mcp.sandbox.app import build_app
+    from connected_apps_mcp.sandbox.store import Store
+
+    store = Store(database, credentials.project_id, max_apps=max_apps)
+    return build_app(credentials, store, rate_limit)

@@ -1,0 +1,229 @@
+"""The service's errors, and the one place that turns any failure into its error body."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import Enum, unique
+from http import HTTPStatus
+
+from pydantic import BaseModel, ValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+
+from connected_apps_mcp.sandbox.credentials import Environment
+
+ERROR_URL = "https://stytch.com/docs/api/errors/{status}#{error_type}"
+OAUTH_PREFIX = "/v1/oauth2/"
+CHALLENGE = {"www-authenticate": 'Basic realm="connected-apps-sandbox"'}
+_OOPS = (
+    "Oops, something seems to have gone wrong, please reach out to support@stytch.com to let us "
+    "know what went wrong."
+)
+
+
+@unique
+class ErrorType(Enum):
+    """Status and message of each `error_type` the sandbox can answer; the name is the type.
+
+    The names are KNOWN (`invalid_request` from RFC 6749). So are the messages of the first block
+    and of the last; the others are in our words, because the service's are UNKNOWN. Where no other
+    status is documented, 400 is INFERRED.
+    """
+
+    UNAUTHORIZED_CREDENTIALS = 401, "Unauthorized credentials."
+    INVALID_PROJECT_ID_AUTHENTICATION = (
+        400,
+        "The project ID provided in the basic authentication header is invalid.",
+    )
+    ROUTE_NOT_FOUND = 404, "The route provided is not supported."
+    CONNECTED_APP_NOT_FOUND = 404, "The Connected App requested could not be found."
+    TOO_MANY_REQUESTS = 429, "Too many requests have been made."
+
+    BAD_REQUEST = 400, "The request body could not be read."
+    INVALID_REQUEST_VALUE = 400, "A value in the request is not valid."
+    METHOD_NOT_ALLOWED = 405, "The method is not allowed on this route."
+    LIVE_ID_USED_IN_TEST_ENVIRONMENT = 400, "A live ID was used in the test environment."
+    TEST_ID_USED_IN_LIVE_ENVIRONMENT = 400, "A test ID was used in the live environment."
+
+    INVALID_CONNECTED_APP_TYPE = (
+        400,
+        "client_type must be first_party, first_party_public, third_party or third_party_public.",
+    )
+    TOO_MANY_CONNECTED_APPS = 400, "The project holds as many Connected Apps as it may."
+    THIRD_PARTY_CLIENTS_CANNOT_USE_FULL_ACCESS = (
+        400,
+        "full_access_allowed is for first party clients only.",
+    )
+    THIRD_PARTY_CLIENTS_REQUIRE_CONSENT_FOR_OFFLINE_ACCESS = (
+        400,
+        "bypass_consent_for_offline_access is for first party clients only.",
+    )
+
+    CONNECTED_APP_ALREADY_ROTATING_SECRET = 400, "A secret rotation is already under way."
+    CONNECTED_APP_NOT_ROTATING_SECRET = 400, "No secret rotation is under way."
+    PUBLIC_CONNECTED_APPS_DO_NOT_HAVE_SECRETS = 400, "A public Connected App has no secret."
+
+    CONNECTED_APP_INVALID_REDIRECT_URL = 400, "A redirect URL is malformed."
+    CONNECTED_APP_REDIRECT_URL_MUST_INCLUDE_SCHEME = 400, "A redirect URL has no scheme."
+    CONNECTED_APP_REDIRECT_URL_MUST_USE_HTTPS_SCHEME = 400, "A redirect URL must use https."
+    CONNECTED_APP_REDIRECT_URL_MUST_USE_HTTP_OR_HTTPS_SCHEME = (
+        400,
+        "A redirect URL must use http or https.",
+    )
+    CONNECTED_APP_REDIRECT_URL_HTTP_SCHEME_MUST_USE_LOOPBACK = (
+        400,
+        "A redirect URL may use http on a loopback address only.",
+    )
+    CONNECTED_APP_REDIRECT_URL_CANNOT_USE_LOCALHOST = (
+        400,
+        "A redirect URL of a live project cannot use localhost.",
+    )
+
+    IDP_INVALID_ACCESS_TOKEN_EXPIRY_MINUTES = 400, "access_token_expiry_minutes is out of bounds."
+    IDP_INVALID_ACCESS_TOKEN_CUSTOM_AUDIENCE = (
+        400,
+        "access_token_custom_audience may hold printable ASCII characters without spaces only.",
+    )
+    JWT_TEMPLATE_INVALID_JSON = 400, "The template is not a JSON object."
+    JWT_TEMPLATE_INVALID_TAG = 400, "A tag of the template is not a dotted name."
+    JWT_TEMPLATE_MISMATCHED_TAG = 400, "A tag of the template is opened but not closed."
+    RESERVED_CLAIMS_IN_CUSTOM_CLAIMS = 400, "The template sets a registered claim."
+    STYTCH_CLAIMS_IN_CUSTOM_CLAIMS = 400, "The template sets a claim that is the service's own."
+    CUSTOM_CLAIMS_TOO_LARGE = 400, "The template is larger than 4 kB."
+
+    INVALID_CLIENT = 401, "Client authentication failed."
+    INVALID_REQUEST = 400, "The request lacks a required parameter."
+
+    INTERNAL_SERVER_ERROR = 500, _OOPS
+
+    def __init__(self, status: int, message: str) -> None:
+        self.status = status
+        self.message = message
+
+
+class ApiError(Exception):
+    """A failure that the caller is told of, in the service's own terms.
+
+    `message` replaces the usual one; it never repeats a value that the caller sent.
+    """
+
+    def __init__(
+        self,
+        error_type: ErrorType,
+        message: str | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(error_type.name)
+        self.error_type = error_type
+        self.message = message or error_type.message
+        self.headers = headers
+
+
+class ErrorBody(BaseModel):
+    """The error envelope (KNOWN)."""
+
+    status_code: int
+    request_id: str
+    error_type: str
+    error_message: str
+    error_url: str
+
+
+class OAuthErrorBody(BaseModel):
+    """What the OAuth endpoints answer instead (KNOWN)."""
+
+    status_code: int
+    request_id: str
+    error: str
+    error_description: str
+    error_uri: str
+
+
+# A broken rule that has an error type of its own, by field and pydantic's name of the rule.
+RULE_ERRORS = {
+    ("client_type", "literal_error"): ErrorType.INVALID_CONNECTED_APP_TYPE,
+    ("access_token_expiry_minutes", "greater_than_equal"): (
+        ErrorType.IDP_INVALID_ACCESS_TOKEN_EXPIRY_MINUTES
+    ),
+    ("access_token_expiry_minutes", "less_than_equal"): (
+        ErrorType.IDP_INVALID_ACCESS_TOKEN_EXPIRY_MINUTES
+    ),
+    ("access_token_custom_audience", "string_pattern_mismatch"): (
+        ErrorType.IDP_INVALID_ACCESS_TOKEN_CUSTOM_AUDIENCE
+    ),
+}
+
+
+def from_validation(failure: ValidationError) -> ApiError:
+    """Translate pydantic's first complaint of a request: the field and the rule, not the value."""
+    problem = failure.errors(include_url=False, include_context=False, include_input=False)[0]
+    if not problem["loc"]:
+        return ApiError(ErrorType.BAD_REQUEST, problem["msg"])
+    field = ".".join(str(part) for part in problem["loc"])
+    rule_error = RULE_ERRORS.get((field, problem["type"]))
+    if rule_error:
+        return ApiError(rule_error)
+    return ApiError(ErrorType.INVALID_REQUEST_VALUE, f"{field}: {problem['msg']}")
+
+
+def from_failure(failure: Exception) -> ApiError:
+    """Translate any exception; one that nobody foresaw says nothing of itself."""
+    match failure:
+        case ApiError():
+            return failure
+        case HTTPException(status_code=404):
+            return ApiError(ErrorType.ROUTE_NOT_FOUND)
+        case HTTPException(status_code=405):
+            return ApiError(ErrorType.METHOD_NOT_ALLOWED, headers=failure.headers)
+        case ClientDisconnect():
+            return ApiError(ErrorType.BAD_REQUEST)
+        case _:
+            return ApiError(ErrorType.INTERNAL_SERVER_ERROR)
+
+
+def render(failure: Exception, path: str, environment: Environment) -> Response:
+    """Return the response for `failure` on `path`, in the shape that the path's family uses."""
+    error = from_failure(failure)
+    status, name = error.error_type.status, error.error_type.name.lower()
+    request_id = environment.new_id("request-id")
+    url = ERROR_URL.format(status=status, error_type=name)
+    body: BaseModel
+    if path.startswith(OAUTH_PREFIX):
+        body = OAuthErrorBody(
+            status_code=status,
+            request_id=request_id,
+            error=name,
+            error_description=error.message,
+            error_uri=url,
+        )
+    else:
+        body = ErrorBody(
+            status_code=status,
+            request_id=request_id,
+            error_type=name,
+            error_message=error.message,
+            error_url=url,
+        )
+    # HTTP asks for the challenge with every 401; whether the service sends it is UNKNOWN.
+    headers = CHALLENGE if status == HTTPStatus.UNAUTHORIZED else error.headers
+    return Response(body.model_dump_json(), status, headers=headers, media_type="application/json")
+
+
+class FailureHandler:
+    """Answers every exception that leaves an endpoint, as starlette's exception handler."""
+
+    # Starlette looks a handler up by exception class; `Exception` alone would also re-raise.
+    HANDLES: tuple[type[Exception], ...] = (
+        ApiError,
+        HTTPException,
+        ClientDisconnect,
+        Exception,
+    )
+
+    def __init__(self, environment: Environment) -> None:
+        self._environment = environment
+
+    async def __call__(self, request: Request, failure: Exception) -> Response:
+        """Answer in the error envelope."""
+        return render(failure, request.url.path, self._environment)

@@ -1,0 +1,188 @@
+"""Request and response types; the description at `/openapi.json` is derived from them.
+
+Their field names, and which may be null, are KNOWN from the public specification and the official
+SDKs. A request ignores fields it does not know: the SDKs repeat `client_id` in their bodies.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
+
+ClientType = Literal["first_party", "first_party_public", "third_party", "third_party_public"]
+
+DEFAULT_EXPIRY_MINUTES = 60
+"""KNOWN."""
+
+MAX_EXPIRY_MINUTES = 527_040
+"""UNKNOWN-choice: 366 days, the longest session that the sibling endpoints allow."""
+
+DEFAULT_PAGE, MAX_PAGE = 100, 1000
+"""KNOWN."""
+
+
+def _whole(number: object) -> object:
+    return int(number) if isinstance(number, float) and number.is_integer() else number
+
+
+# JSON has one kind of number: 60.0 is the integer 60, as JSON Schema says too.
+Integer = Annotated[int, BeforeValidator(_whole)]
+Url = Annotated[str, Field(json_schema_extra={"format": "redirect-url"})]
+Template = Annotated[str, Field(json_schema_extra={"format": "claims-template"})]
+# UNKNOWN-choice: printable ASCII without spaces, as in the URIs that audiences commonly are.
+Audience = Annotated[str, Field(pattern=r"^[!-~]*$")]
+
+
+def is_public(client_type: ClientType) -> bool:
+    """Tell whether such a client has no secret (KNOWN)."""
+    return client_type.endswith("_public")
+
+
+def is_third_party(client_type: ClientType) -> bool:
+    """Tell whether such a client must ask for consent (KNOWN)."""
+    return client_type.startswith("third_party")
+
+
+class AppSettings(BaseModel):
+    """What a caller may set on an app."""
+
+    client_name: str = ""
+    client_description: str = ""
+    redirect_urls: list[Url] = Field(default_factory=list)
+    full_access_allowed: bool = False
+    access_token_expiry_minutes: Integer = Field(
+        DEFAULT_EXPIRY_MINUTES, ge=1, le=MAX_EXPIRY_MINUTES
+    )
+    access_token_custom_audience: Audience | None = None
+    access_token_template_content: Template = ""
+    post_logout_redirect_urls: list[Url] = Field(default_factory=list)
+    logo_url: str | None = None
+    bypass_consent_for_offline_access: bool = False
+    id_token_template_content: Template = ""
+
+
+class UpdateRequest(AppSettings):
+    """The settings to change: an omitted one stays as it is (INFERRED), none may be null."""
+
+    access_token_custom_audience: Audience = ""
+    logo_url: str = ""
+
+
+class CreateRequest(UpdateRequest):
+    """A new app's settings; what is omitted takes its default."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "if": {"properties": {"client_type": {"enum": ["third_party", "third_party_public"]}}},
+            "then": {
+                "properties": {
+                    "full_access_allowed": {"const": False},
+                    "bypass_consent_for_offline_access": {"const": False},
+                }
+            },
+        }
+    )
+
+    client_type: ClientType
+
+
+class SearchRequest(BaseModel):
+    """A page to read; an empty cursor is the beginning."""
+
+    cursor: str = Field("", json_schema_extra={"format": "search-cursor"})
+    limit: Integer = Field(DEFAULT_PAGE, ge=0, le=MAX_PAGE)
+
+
+class EmptyRequest(BaseModel):
+    """A request that says nothing beyond its path."""
+
+
+class IntrospectRequest(BaseModel):
+    """A token, and the client that asks about it (RFC 7662)."""
+
+    token: str = Field(min_length=1)
+    token_type_hint: str = ""
+    client_id: str = ""
+    client_secret: SecretStr = SecretStr("")
+
+
+class AppView(AppSettings):
+    """What every answer shows of an app."""
+
+    client_id: str
+    client_type: ClientType
+    status: str = "active"
+    client_secret_last_four: str | None = None
+    next_client_secret_last_four: str | None = None
+    client_id_metadata_url: str | None = None
+
+
+class ConnectedApp(AppView):
+    """An app as get, update, search and the end of a rotation show it; also what is stored."""
+
+    # The field is KNOWN, its values are UNKNOWN.
+    creation_method: str = "api"
+
+
+class ConnectedAppWithClientSecret(AppView):
+    """An app just created; the secret is shown this once, and null for a public type."""
+
+    client_secret: str | None = Field(repr=False)
+
+
+class ConnectedAppWithNextClientSecret(AppView):
+    """An app whose rotation just began; the next secret is shown this once."""
+
+    next_client_secret: str = Field(repr=False)
+
+
+class Reply(BaseModel):
+    """What every answer carries."""
+
+    status_code: int = 200
+    request_id: str = ""
+
+
+class AppReply(Reply):
+    """One app."""
+
+    connected_app: ConnectedApp
+
+
+class CreateReply(Reply):
+    """One app, with its secret."""
+
+    connected_app: ConnectedAppWithClientSecret
+
+
+class RotateStartReply(Reply):
+    """One app, with its next secret."""
+
+    connected_app: ConnectedAppWithNextClientSecret
+
+
+class DeleteReply(Reply):
+    """The id of what is gone."""
+
+    client_id: str
+
+
+class ResultsMetadata(BaseModel):
+    """How many apps there are, and where the next page begins; null at the end."""
+
+    total: int
+    next_cursor: str | None
+
+
+class SearchReply(Reply):
+    """One page of apps."""
+
+    connected_apps: list[ConnectedApp]
+    results_metadata: ResultsMetadata
+
+
+class IntrospectReply(Reply):
+    """No token is ever active: the sandbox issues none."""
+
+    active: bool = False

@@ -1,0 +1,86 @@
+"""The sandbox keeps what its own OpenAPI description promises."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import httpx2
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from schemathesis.specs.openapi.checks import ignored_auth
+from starlette.testclient import TestClient
+
+from connected_apps_mcp.sandbox import SANDBOX_CREDENTIALS, create_sandbox
+from connected_apps_mcp.sandbox.operations import OPERATIONS, Operation
+
+Case = schemathesis.Case[Any]
+AUTH = (SANDBOX_CREDENTIALS.project_id, SANDBOX_CREDENTIALS.secret)
+
+# The formats that the description names and JSON Schema does not know.
+schemathesis.openapi.format(
+    "redirect-url", st.sampled_from(["https://app.example/callback", "http://127.0.0.1/callback"])
+)
+schemathesis.openapi.format(
+    "claims-template", st.sampled_from(["", '{"field": {{ user.user_id }} }', '{"a": "b"}'])
+)
+schemathesis.openapi.format("search-cursor", st.just(""))
+
+app = create_sandbox()
+schema = schemathesis.openapi.from_asgi("/openapi.json", app)
+schema.config.auth.update(basic=AUTH)
+fuzz = settings(
+    max_examples=25,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=list(HealthCheck),
+)
+# Its probe expects 401 or 403 for unknown credentials, but a wrong project id is known to be 400.
+EXCLUDED = [ignored_auth]
+
+
+def app_ready_for(operation: str) -> str:
+    """Create an app, its rotation under way if the operation is to end one."""
+    clients = "/v1/connected_apps/clients"
+    with TestClient(app) as client:
+        created = client.post(clients, json={"client_type": "first_party"}, auth=AUTH).json()
+        client_id: str = created["connected_app"]["client_id"]
+        if operation in {"rotate", "rotate_cancel"}:
+            client.post(f"{clients}/{client_id}/secrets/rotate/start", auth=AUTH)
+    return client_id
+
+
+@schema.parametrize()
+@fuzz
+def test_every_operation_answers_as_described(case: Case) -> None:
+    case.call_and_validate(excluded_checks=EXCLUDED)
+
+
+@schema.include(path_regex="client_id").parametrize()
+@fuzz
+def test_every_operation_on_an_app_that_exists_answers_as_described(
+    case: Case,
+) -> None:
+    case.path_parameters["client_id"] = app_ready_for(case.operation.definition.raw["operationId"])
+    case.call_and_validate(excluded_checks=EXCLUDED)
+
+
+async def test_the_description_needs_no_credentials(
+    connect: Callable[..., Awaitable[httpx2.AsyncClient]],
+) -> None:
+    client = await connect(create_sandbox())
+    response = await client.get("http://sandbox/openapi.json", auth=("", ""))
+    assert response.status_code == 200
+    assert response.json()["openapi"].startswith("3.1")
+
+
+@pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.name)
+async def test_every_operation_is_described(
+    client: httpx2.AsyncClient, operation: Operation[Any]
+) -> None:
+    paths = (await client.get("http://sandbox/openapi.json")).json()["paths"]
+    path, method = operation.path, operation.method.lower()
+    assert paths[path][method]["operationId"] == operation.name
