@@ -6,9 +6,14 @@ from pathlib import Path
 
 import pytest
 from mcp import StdioServerParameters
-from support import REAL, SERVER, serving, slow_service
+from starlette.responses import JSONResponse
+from starlette.types import Receive, Scope, Send
+from support import REAL, SERVER, serving
 
 from connected_apps_mcp import demo
+
+MEASURED = {name: value for name, value in os.environ.items() if name.startswith("COVERAGE")}
+"""What lets coverage follow into a process that is given no other environment."""
 
 
 def test_the_demo_holds_from_another_folder_under_a_read_only_home(tmp_path: Path) -> None:
@@ -17,7 +22,7 @@ def test_the_demo_holds_from_another_folder_under_a_read_only_home(tmp_path: Pat
     done = subprocess.run(
         [*SERVER, "demo"],
         cwd=tmp_path,
-        env={"HOME": str(home), "PATH": os.environ["PATH"]},
+        env={"HOME": str(home), "PATH": os.environ["PATH"], **MEASURED},
         capture_output=True,
         text=True,
         check=True,
@@ -28,10 +33,15 @@ def test_the_demo_holds_from_another_folder_under_a_read_only_home(tmp_path: Pat
     assert list(home.iterdir()) == []
 
 
+async def refuse(scope: Scope, receive: Receive, send: Send) -> None:
+    """A service that refuses everything."""
+    await JSONResponse({"error_type": "bad_request"}, 400)(scope, receive, send)
+
+
 async def test_the_demo_fails_when_a_step_fails(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with serving(slow_service) as url:
+    with serving(refuse) as url:
         elsewhere = StdioServerParameters(
             command=SERVER[0], args=[*SERVER[1:], "--base-url", url], env=REAL
         )
