@@ -156,6 +156,12 @@ def _run(function: Callable[..., Any], *arguments: object) -> Any:  # noqa: ANN4
 
 
 def _log_to_stderr(level: str) -> None:
+    """Log what is ours from `level` on.
+
+    Libraries stay at warnings: below that, some log whole messages, and with them secrets.
+    """
     logging.basicConfig(
-        level=level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s", force=True
+        level="WARNING", format="%(asctime)s %(levelname)s %(name)s: %(message)s", force=True
     )
+    for ours in ("connected_apps_mcp", "connected_apps_tools"):
+        logging.getLogger(ours).setLevel(level.upper())

@@ -107,3 +107,20 @@ async def test_a_signal_ends_it_after_the_call_in_flight(transport: str, era: st
     assert answer(result)["app"]["client_id"] == "slow"
     assert process.returncode == 0
     assert "Traceback" not in errors
+
+
+@pytest.mark.parametrize("transport", ["http", "sse"])
+async def test_a_revealed_secret_is_in_no_log_even_at_debug(transport: str) -> None:
+    arguments = {"client_type": "first_party", "reveal_secret": True}
+    with running(
+        "serve", "--transport", transport, "--port", "0", "--sandbox", "--log-level", "debug"
+    ) as process:
+        assert process.stderr
+        url = process.stderr.readline().split()[-1]
+        async with Client(url if transport == "http" else sse_client(url)) as client:
+            created = answer(await client.call_tool("create_app", arguments))
+        process.terminate()
+        await asyncio.to_thread(process.wait, 20)
+        errors = process.stderr.read()
+    assert "POST /v1/connected_apps/clients: 200" in errors
+    assert created["client_secret"]["value"] not in errors

@@ -4,6 +4,7 @@ Hosts, authentication and paths: the service's OpenAPI description and its offic
 """
 
 import email.utils
+import logging
 import time
 from dataclasses import dataclass
 from types import TracebackType
@@ -39,6 +40,8 @@ from .models import (
 )
 from .service import Credentials, check_base_url, is_local
 from .text import redact
+
+logger = logging.getLogger(__name__)
 
 A = TypeVar("A", bound=Answer)
 E = TypeVar("E", bound=ConnectedAppsError)
@@ -228,13 +231,15 @@ class ConnectedAppsClient:
         """Make one attempt, and translate what the transport raises."""
         try:
             async with self._in_flight:
-                return await self._client().request(method, path, json=body)
+                response = await self._client().request(method, path, json=body)
         except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout) as error:
             raise NotSent(f"The service could not be reached ({_kind(error)}).") from None
         except httpx2.TransportError as error:
             raise NoAnswer(f"The service did not answer ({_kind(error)}).") from None
         except httpx2.DecodingError:
             raise UnexpectedAnswer("The answer's body could not be decoded.") from None
+        logger.debug("%s %s: %d", method, path, response.status_code)
+        return response
 
     def _client(self) -> httpx2.AsyncClient:
         """The HTTP client, made on first use: its TLS context takes 16 to 32 ms."""
