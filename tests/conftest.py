@@ -8,10 +8,11 @@ import httpx2
 import pytest
 import stamina
 from mcp.server import Server
-from support import SANDBOX
+from support import project_on
 
 from connected_apps_mcp.app import build_server
 from connected_apps_mcp.sandbox import create_sandbox
+from connected_apps_tools import Project
 from connected_apps_tools.api import ConnectedAppsClient
 
 
@@ -40,15 +41,19 @@ def sandbox() -> httpx2.ASGITransport:
 
 
 @pytest.fixture
-async def api(sandbox: httpx2.ASGITransport) -> AsyncIterator[ConnectedAppsClient]:
-    """A client of a fresh sandbox."""
-    async with ConnectedAppsClient(
-        SANDBOX, base_url="http://localhost", transport=sandbox
-    ) as client:
-        yield client
+async def project(sandbox: httpx2.ASGITransport) -> AsyncIterator[Project]:
+    """The project of a fresh sandbox, with a file store."""
+    async with project_on(sandbox) as project:
+        yield project
 
 
 @pytest.fixture
-def server(api: ConnectedAppsClient) -> Server[Any]:
+def api(project: Project) -> ConnectedAppsClient:
+    """A client of a fresh sandbox."""
+    return project.api
+
+
+@pytest.fixture
+def server(project: Project) -> Server[Any]:
     """A server of the whole catalogue on a fresh sandbox."""
-    return build_server(api)
+    return build_server(project)

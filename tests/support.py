@@ -4,12 +4,15 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
 from typing import Any
 
 import anyio
+import httpx2
 import uvicorn
 from mcp.types import CallToolResult, TextContent
 from pydantic import SecretStr
@@ -18,6 +21,13 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from connected_apps_mcp.sandbox import SANDBOX_CREDENTIALS
 from connected_apps_mcp.web import authority_of, bind
+from connected_apps_tools import Project
+from connected_apps_tools.api import ConnectedAppsClient
+from connected_apps_tools.custody import Custody
+from connected_apps_tools.journal import Journal
+from connected_apps_tools.safe import Safe
+from connected_apps_tools.secret_store import SecretStore
+from connected_apps_tools.secret_store.files import FileStore
 from connected_apps_tools.service import Credentials
 
 SANDBOX = Credentials(SANDBOX_CREDENTIALS.project_id, SecretStr(SANDBOX_CREDENTIALS.secret))
@@ -59,6 +69,24 @@ def refusal(result: CallToolResult) -> dict[str, Any]:
     """The JSON of a result that is an error."""
     assert result.is_error, said(result)
     return said(result)
+
+
+@asynccontextmanager
+async def project_on(
+    transport: httpx2.AsyncBaseTransport, *stores: SecretStore | None, folder: Path | None = None
+) -> AsyncIterator[Project]:
+    """A project behind a transport, with a file store and a journal, or with the stores given."""
+    with tempfile.TemporaryDirectory() as temporary:
+        data = folder or Path(temporary)
+        async with (
+            ConnectedAppsClient(SANDBOX, base_url="http://localhost", transport=transport) as api,
+            Custody(
+                api,
+                Journal(data / "journal"),
+                Safe(api.project_id, *(stores or [FileStore(data / "secrets")])),
+            ) as custody,
+        ):
+            yield Project(api, custody)
 
 
 SERVER = [sys.executable, "-P", "-m", "connected_apps_mcp"]

@@ -1,17 +1,14 @@
 """The command line. What is heavy is imported inside the command that needs it."""
 
 import gc
-import logging
 import re
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
 
 import click
 
 from . import settings as config
-
-F = TypeVar("F", bound=Callable[..., Any])
+from .commands import log_to_stderr, report_losses, run, setting_flags
+from .secrets_commands import secrets
 
 
 class _Refused(click.ClickException):
@@ -30,6 +27,7 @@ class _Commands(click.Group):
 
     def invoke(self, ctx: click.Context) -> object:
         try:
+            config.refuse_unknown_variables()
             return super().invoke(ctx)
         except config.SettingsError as error:
             raise _Refused(str(error)) from None
@@ -49,19 +47,6 @@ class _Rate(click.ParamType[tuple[int, float]]):
         return int(match[1]), float(match[2])
 
 
-def _setting_flags(command: F) -> F:
-    """Give a command one flag for every setting that may stand on a command line."""
-    for name, field in reversed(config.FLAGS.items()):
-        flag = config.flag(name)
-        command = click.option(
-            f"{flag}/--no-{flag[2:]}" if field.annotation is bool else flag,
-            default=None,
-            metavar=None if field.annotation is bool else "VALUE",
-            help=f"{field.description} [{config.variable(name)}]",
-        )(command)
-    return command
-
-
 @click.group(cls=_Commands)
 @click.version_option(package_name="connected-apps-mcp")
 def main() -> None:
@@ -75,26 +60,28 @@ def main() -> None:
 
 
 @main.command()
-@_setting_flags
+@setting_flags()
 def serve(**flags: object) -> None:
     """Serve MCP clients. This is the default."""
     settings = config.load(**flags)
-    _log_to_stderr(settings.log_level)
+    log_to_stderr(settings.log_level)
     gc.disable()  # imports leave no garbage, and looking for it costs a tenth of the start-up
-    _run(_serve, settings)
+    run(_serve, settings)
 
 
 async def _serve(settings: config.Settings) -> None:
-    from .app import build_server, open_client
+    from .app import build_server
+    from .opening import open_project
 
-    async with open_client(settings) as api:
-        server = build_server(api)
+    async with open_project(settings) as project:
+        losses = await report_losses(project)
+        server = build_server(project, reveals=settings.reveal == "allow", losses=losses)
         gc.freeze()
         gc.enable()
         if "stdio" in settings.transport:
             from .stdio import serve_stdio
 
-            await serve_stdio(server, patience=settings.deadline)
+            await serve_stdio(server, patience=settings.patience)
         else:
             from . import web
 
@@ -105,7 +92,7 @@ async def _serve(settings: config.Settings) -> None:
                 calls = web.CallsInFlight()
                 server.middleware.append(calls)
                 app = web.build_app(server, settings.transport, authority)
-                await web.listen(app, listener, calls=calls, patience=settings.deadline)
+                await web.listen(app, listener, calls=calls, patience=settings.patience)
 
 
 @main.command()
@@ -113,7 +100,13 @@ def demo() -> None:
     """Show the main job: an MCP client manages an app of the embedded sandbox over stdio."""
     from .demo import run_demo
 
-    raise SystemExit(_run(run_demo))
+    try:
+        raise SystemExit(run(run_demo))
+    except* BrokenPipeError:
+        raise SystemExit(1) from None
+
+
+main.add_command(secrets)
 
 
 @main.group()
@@ -131,7 +124,8 @@ def sandbox_serve(port: int, db: Path | None, rate_limit: tuple[int, float] | No
     It accepts the credentials in STYTCH_PROJECT_ID and STYTCH_SECRET, or fixed ones that it prints.
     """
     from . import web
-    from .sandbox import SANDBOX_CREDENTIALS, Credentials, RateLimit, create_sandbox
+    from .opening import open_sandbox
+    from .sandbox import SANDBOX_CREDENTIALS, Credentials, RateLimit
 
     given = config.ProjectSettings()
     if given.project_id or given.secret:
@@ -141,27 +135,9 @@ def sandbox_serve(port: int, db: Path | None, rate_limit: tuple[int, float] | No
         accepted = SANDBOX_CREDENTIALS
         click.echo(f"{config.PROJECT_ID}={accepted.project_id}")
         click.echo(f"{config.SECRET}={accepted.secret}")
-    _log_to_stderr("warning")
+    log_to_stderr("warning")
     limit = RateLimit(*rate_limit) if rate_limit else None
-    app = create_sandbox(accepted, database=db or ":memory:", rate_limit=limit)
+    app = open_sandbox("--db", db, credentials=accepted, rate_limit=limit)
     with web.bind("127.0.0.1", port) as listener:
         click.echo(f"Sandbox on http://{web.authority_of(listener)}")
-        _run(web.listen, app, listener)
-
-
-def _run(function: Callable[..., Any], *arguments: object) -> Any:  # noqa: ANN401 - its result
-    import anyio
-
-    return anyio.run(function, *arguments)
-
-
-def _log_to_stderr(level: str) -> None:
-    """Log what is ours from `level` on.
-
-    Libraries stay at warnings: below that, some log whole messages, and with them secrets.
-    """
-    logging.basicConfig(
-        level="WARNING", format="%(asctime)s %(levelname)s %(name)s: %(message)s", force=True
-    )
-    for ours in ("connected_apps_mcp", "connected_apps_tools"):
-        logging.getLogger(ours).setLevel(level.upper())
+        run(web.listen, app, listener)

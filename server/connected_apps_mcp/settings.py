@@ -23,8 +23,12 @@ from connected_apps_tools.text import did_you_mean
 PREFIX = "CONNECTED_APPS_MCP_"
 PROJECT_ID = "STYTCH_PROJECT_ID"
 SECRET = "STYTCH_SECRET"  # noqa: S105 - a variable's name
+REPORT_SECONDS = 5.0
+"""What a call gets beyond its deadline to say how it ended."""
+
 OFFER = "To try it out without credentials, use --sandbox."
 
+StoreKind = Literal["auto", "keyring", "file", "aws", "vault", "none"]
 LogLevel = Literal["debug", "info", "warning", "error"]
 
 
@@ -50,7 +54,6 @@ class ProjectSettings(BaseSettings):
         extra="forbid",
         frozen=True,
         hide_input_in_errors=True,
-        validate_by_name=True,
     )
 
     project_id: str | None = Field(None, validation_alias=PROJECT_ID)
@@ -98,6 +101,21 @@ class Settings(ProjectSettings):
         description="Another service than the one that the project id names. "
         "https, or http to a loopback address.",
     )
+    secret_store: StoreKind = Field(
+        "auto",
+        description="Where client secrets are kept: keyring, file, aws, vault or none; auto takes "
+        "the OS keyring where there is one, else file. Default: auto.",
+    )
+    data_dir: Path | None = Field(
+        None,
+        description="Folder for the file store and for the journal of what is under way. "
+        "Default: the user's data folder.",
+    )
+    reveal: Literal["allow", "never"] = Field(
+        "allow",
+        description="Whether callers may ask to see a client secret: allow or never. "
+        "Default: allow.",
+    )
     transport: Transports = Field(
         ("stdio",),
         description="stdio, http (Streamable HTTP at /mcp), sse (the older transport at /sse), "
@@ -125,6 +143,16 @@ class Settings(ProjectSettings):
         "standard error. Default: warning.",
     )
 
+    @property
+    def patience(self) -> float:
+        """Seconds that calls in flight have to finish when the server is to end."""
+        return self.deadline + REPORT_SECONDS
+
+    @property
+    def ephemeral(self) -> bool:
+        """Whether the apps that are worked on end with the process."""
+        return self.sandbox and self.sandbox_db is None
+
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
         for problem in self._problems():
@@ -135,7 +163,7 @@ class Settings(ProjectSettings):
         problems = []
         if self.sandbox_db and not self.sandbox:
             problems.append("--sandbox-db needs --sandbox.")
-        if self.base_url and self.sandbox:
+        if self.base_url is not None and self.sandbox:
             problems.append("--base-url and --sandbox exclude each other.")
         if "stdio" in self.transport and len(self.transport) > 1:
             problems.append("--transport stdio cannot be combined with another one.")
@@ -147,7 +175,7 @@ class Settings(ProjectSettings):
                 "authenticated yet, so nothing beyond this machine may reach the server."
             )
         try:
-            check_base_url(self.base_url or "https://default")
+            check_base_url("https://default" if self.base_url is None else self.base_url)
         except InvalidRequest as error:
             problems.append(f"--base-url: {error}.")
         return problems
@@ -171,16 +199,24 @@ def variable(name: str) -> str:
     return PREFIX + name.upper()
 
 
+def refuse_unknown_variables() -> None:
+    """Let no misspelt variable be ignored.
+
+    Raises:
+        SettingsError: one has our prefix, and is no setting.
+    """
+    known = {variable(name) for name in FLAGS}
+    for name in os.environ:
+        if name.upper().startswith(PREFIX) and name.upper() not in known:
+            raise SettingsError(f"Unknown variable {name}.{did_you_mean(name.upper(), known)}")
+
+
 def load(**flags: Any) -> Settings:  # noqa: ANN401 - pydantic checks them
     """The settings from the flags given, else from the environment, else the defaults.
 
     Raises:
         SettingsError: one of them is unknown or malformed, or two of them contradict each other.
     """
-    known = {variable(name) for name in FLAGS}
-    for name in os.environ:
-        if name.startswith(PREFIX) and name not in known:
-            raise SettingsError(f"Unknown variable {name}.{did_you_mean(name, known)}")
     try:
         given = {name: value for name, value in flags.items() if value is not None}
         settings = Settings(**given)

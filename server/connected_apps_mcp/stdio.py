@@ -77,7 +77,7 @@ class _Wire:
         self._broken = False
 
     def __enter__(self) -> Self:
-        sys.stdout.flush()
+        _flush()
         self._in, self._out = os.dup(STDIN), os.dup(STDOUT)
         with Path(os.devnull).open("rb") as nothing:
             os.dup2(nothing.fileno(), STDIN)
@@ -92,7 +92,7 @@ class _Wire:
     ) -> None:
         self.end()
         self._chunks.close()
-        sys.stdout.flush()
+        _flush()
         os.dup2(self._in, STDIN)
         os.dup2(self._out, STDOUT)
         os.close(self._out)  # the other duplicate may have a reader still
@@ -114,9 +114,16 @@ class _Wire:
 
     def _pump(self, loop: EventLoopToken) -> None:
         with suppress(anyio.ClosedResourceError, anyio.BrokenResourceError, RuntimeError):
-            while chunk := os.read(self._in, 65536):
+            while chunk := self._read():
                 from_thread.run(self._arrived.send, chunk, token=loop)
             from_thread.run_sync(self.end, token=loop)
+
+    def _read(self) -> bytes:
+        try:
+            return os.read(self._in, 65536)
+        except OSError as error:
+            logger.warning("The input broke off: %s", error.strerror)
+            return b""
 
     def end(self) -> None:
         """End the input: what has arrived is still read."""
@@ -139,33 +146,41 @@ class _Wire:
         """Do nothing: `write` leaves nothing behind."""
 
 
+def _flush() -> None:
+    if sys.stdout:  # there is none where the process was started without
+        sys.stdout.flush()
+
+
 class _Calls:
     """The requests that wait for an answer."""
 
     def __init__(self, patience: float) -> None:
         self._patience = patience
         self._limit = anyio.CancelScope()
-        self._waiting: set[types.RequestId | None] = set()
+        self._waiting: set[str] = set()
         self._answered = anyio.Event()
 
     def note(self, item: SessionMessage | Exception) -> None:
         """Follow a message of either direction."""
         match item:
             case SessionMessage(types.JSONRPCRequest(id=request)):
-                self._waiting.add(request)
+                self._waiting.add(str(request))
             case SessionMessage(
                 types.JSONRPCResponse(id=answered) | types.JSONRPCError(id=answered)
             ):
                 self._settle(answered)
             case SessionMessage(
                 types.JSONRPCNotification(
-                    method="notifications/cancelled", params={"requestId": cancelled}
+                    method="notifications/cancelled",
+                    params={"requestId": str() | int() as cancelled},
                 )
             ):
                 self._settle(cancelled)
+            case Exception():
+                logger.warning("A line that is no JSON-RPC message was passed over.")
 
     def _settle(self, request: types.RequestId | None) -> None:
-        self._waiting.discard(request)
+        self._waiting.discard(str(request))
         self._answered.set()
 
     async def finished(self) -> None:

@@ -1,5 +1,6 @@
 """Serves many clients over HTTP: Streamable HTTP at /mcp, the older SSE transport at /sse."""
 
+import logging
 import os
 import signal
 import socket
@@ -20,7 +21,8 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from .app import AnyContext, AnyServer
+from .app import AnyServer
+from .boundary import AnyContext
 from .settings import SettingsError
 
 MAX_BODY_BYTES = 1024 * 1024
@@ -152,6 +154,8 @@ class _PatientListener(uvicorn.Server):
         self._idle_ticks = 0
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        # It reports each stream that ends with it as an error.
+        logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
         if self._ends_at is None:
             self._ends_at = time.monotonic() + self._patience
         else:

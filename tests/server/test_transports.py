@@ -3,14 +3,18 @@
 import json
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import anyio
+import httpx2
 import pytest
 from mcp import Client, StdioServerParameters
 from mcp.client.sse import sse_client
 from mcp.server import Server
-from support import ERAS, EVERY_SETTING, SERVER, answer, listening, said
+from support import ERAS, EVERY_SETTING, SANDBOX, SERVER, answer, listening, said
+
+from connected_apps_mcp.sandbox import create_sandbox
 
 STDIO = StdioServerParameters(command=SERVER[0], args=[*SERVER[1:], "--sandbox"])
 
@@ -26,7 +30,7 @@ async def conversation(client: Client) -> list[Any]:
     heard: list[Any] = [tool.model_dump() for tool in (await client.list_tools()).tools]
     created = await client.call_tool("create_app", {"client_type": "first_party", **EVERY_SETTING})
     client_id = answer(created)["app"]["client_id"]
-    last_four = answer(created)["client_secret"]["last_four"]
+    secret = answer(created)["client_secret"]
     for tool, arguments in (
         ("get_app", {"client_id": client_id}),
         ("update_app", {"client_id": client_id, "client_name": "New"}),
@@ -39,7 +43,8 @@ async def conversation(client: Client) -> list[Any]:
         heard.append((tool, result.is_error, said(result), result.structured_content))
     told = json.dumps([answer(created), *heard], sort_keys=True)
     told = re.sub(r"request-id-test-[0-9a-f-]{36}", "<request>", told)
-    told = told.replace(client_id, "<client>").replace(f'"{last_four}"', '"<last four>"')
+    told = told.replace(json.dumps(secret["kept_in"]), '"<place>"')
+    told = told.replace(client_id, "<client>").replace(json.dumps(secret["last_four"]), '"…"')
     return list(json.loads(told))
 
 
@@ -84,6 +89,45 @@ async def test_clients_of_all_transports_see_the_same_apps(urls: dict[str, str])
         created = await one.call_tool("create_app", {"client_type": "first_party"})
         client_id = answer(created)["app"]["client_id"]
         assert answer(await other.call_tool("get_app", {"client_id": client_id}))
+
+
+@pytest.mark.parametrize("transport", ["stdio", "http", "sse"])
+@pytest.mark.parametrize("era", ERAS)
+async def test_a_thousand_apps_can_be_read_over_every_transport(
+    tmp_path: Path, transport: str, era: str
+) -> None:
+    database = str(tmp_path / "apps.sqlite3")
+    async with httpx2.AsyncClient(
+        transport=httpx2.ASGITransport(create_sandbox(database=database)),
+        base_url="http://localhost",
+        auth=(SANDBOX.project_id, SANDBOX.secret.get_secret_value()),
+    ) as http:
+        for number in range(1000):
+            app = {"client_type": "first_party_public", "client_name": f"App {number}"}
+            app |= {"client_description": "It does this and that. " * 40}
+            await http.post("/v1/connected_apps/clients", json=app)
+    flags = ["--sandbox", "--sandbox-db", database]
+    if transport == "stdio":
+        seen = await read_all(
+            StdioServerParameters(command=SERVER[0], args=[*SERVER[1:], *flags]), era
+        )
+    else:
+        with listening("--transport", transport, *flags) as urls:
+            target = urls["http"] if transport == "http" else sse_client(urls["sse"])
+            seen = await read_all(target, era)
+    assert sorted(seen) == sorted(f"App {number}" for number in range(1000))
+
+
+async def read_all(target: Any, era: str) -> list[str]:
+    seen: list[str] = []
+    arguments: dict[str, Any] = {"limit": 1000}
+    async with Client(target, mode=era) as client:
+        while True:
+            page = answer(await client.call_tool("search_apps", arguments))
+            seen += [app["client_name"] for app in page["apps"]]
+            if "next_cursor" not in page:
+                return seen
+            arguments["cursor"] = page["next_cursor"]
 
 
 @pytest.mark.parametrize("era", ERAS)

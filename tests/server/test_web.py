@@ -124,3 +124,24 @@ async def test_a_revealed_secret_is_in_no_log_even_at_debug(transport: str) -> N
         errors = process.stderr.read()
     assert "POST /v1/connected_apps/clients: 200" in errors
     assert created["client_secret"]["value"] not in errors
+
+
+def test_a_message_that_cannot_be_read_is_not_quoted_in_the_log() -> None:
+    with running("serve", "--transport", "sse", "--port", "0", "--sandbox") as process:
+        assert process.stderr
+        url = process.stderr.readline().split()[-1]
+        with httpx2.stream("GET", url) as events:
+            lines = events.iter_lines()
+            endpoint = next(line for line in lines if line.startswith("data: "))
+            answered = httpx2.post(
+                url.removesuffix("/sse") + endpoint.removeprefix("data: "),
+                content="garbage-canary-Zx81",
+                headers=HEADERS,
+            )
+        process.terminate()
+        process.wait(20)
+        errors = process.stderr.read()
+    assert answered.status_code == 400
+    assert "Failed to parse message (ValidationError)" in errors
+    assert "Zx81" not in errors
+    assert "Traceback" not in errors

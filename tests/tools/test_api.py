@@ -1,9 +1,11 @@
 """The client against a transport that misbehaves, and against the sandbox."""
 
+import base64
 import email.utils
+import gzip
 import json
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import anyio
@@ -11,9 +13,10 @@ import httpx2
 import pytest
 import stamina
 from pydantic import SecretStr
+from support import serving, slow_service
 
 from connected_apps_tools import errors
-from connected_apps_tools.api import ConnectedAppsClient
+from connected_apps_tools.api import MAX_IN_FLIGHT, MAX_REPLY_BYTES, ConnectedAppsClient
 from connected_apps_tools.models import CreateApp, SearchApps, UpdateApp
 from connected_apps_tools.service import Credentials
 
@@ -116,6 +119,12 @@ async def test_the_project_authenticates_with_http_basic() -> None:
         ("https://api.example#f", "fragment"),
         ("https://api.example:port", "parsed"),
         ("https://", "absolute"),
+        ("", "absolute"),
+        ("https://x.example?", "query"),
+        ("https://exa mple.com", "malformed"),
+        ("https://a..b", "malformed"),
+        ("https://xn--\u00e4", "malformed"),
+        ("https://x.example/%2e%2e", "malformed"),
     ],
 )
 def test_a_base_url_that_would_expose_the_credentials_is_refused(url: str, rule: str) -> None:
@@ -259,6 +268,86 @@ async def test_a_secret_in_an_error_message_is_redacted() -> None:
     assert CANARY not in str(caught.value)
 
 
+@pytest.mark.parametrize("secret", ["all-letters-without-a-digit", "aB3/dEf~gHi", "hunter22"])
+async def test_the_projects_own_secret_is_masked_whatever_it_looks_like(secret: str) -> None:
+    script = Script(error(400, "bad_request", f"Got {secret} and Basic {basic(secret)}"))
+    credentials = Credentials("project-test-1", SecretStr(secret))
+    api = ConnectedAppsClient(credentials, transport=httpx2.MockTransport(script))
+    with pytest.raises(errors.ServiceError) as caught:
+        await api.get("app")
+    assert secret not in str(caught.value)
+    assert basic(secret) not in str(caught.value)
+
+
+def basic(secret: str) -> str:
+    return base64.b64encode(f"project-test-1:{secret}".encode()).decode()
+
+
+async def test_an_answer_without_end_is_given_up_on() -> None:
+    body = gzip.compress(b"0" * (MAX_REPLY_BYTES + 1))
+    response = httpx2.Response(200, headers={"content-encoding": "gzip"}, stream=Chunks([body]))
+    with pytest.raises(errors.UnexpectedAnswer, match="larger than"):
+        await client(lambda _: response).get("app")
+
+
+async def test_a_body_that_cannot_be_unpacked_is_an_unexpected_answer() -> None:
+    response = httpx2.Response(200, headers={"content-encoding": "gzip"}, stream=Chunks([b"no"]))
+    with pytest.raises(errors.UnexpectedAnswer, match="decoded"):
+        await client(lambda _: response).get("app")
+
+
+class Chunks(httpx2.AsyncByteStream):
+    """A body as it comes over the wire."""
+
+    def __init__(self, chunks: list[bytes]) -> None:
+        self._chunks = chunks
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        for chunk in self._chunks:
+            yield chunk
+
+
+async def test_every_step_of_an_attempt_has_a_timeout() -> None:
+    script = Script(ok())
+    await client(script).get("app")
+    timeouts = script.requests[0].extensions["timeout"]
+    assert timeouts.keys() == {"connect", "read", "write", "pool"}
+    assert all(timeouts.values())
+
+
+async def test_a_proxy_of_the_environment_is_not_used_for_this_machine(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    with serving(slow_service) as url:
+        async with ConnectedAppsClient(CREDENTIALS, base_url=url) as api:
+            assert (await api.get("quick")).connected_app.client_id == "quick"
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"), [("HTTPS_PROXY", "foo://x"), ("SSL_CERT_FILE", "/nonexistent")]
+)
+async def test_settings_of_no_use_are_reported_as_such_and_nothing_was_sent(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str
+) -> None:
+    monkeypatch.setenv(variable, value)
+    api = ConnectedAppsClient(CREDENTIALS)
+    with pytest.raises(errors.NotSent, match="No HTTP client") as caught:
+        await api.create(CreateApp(client_type="first_party"))
+    assert not caught.value.transient
+    assert not caught.value.may_have_taken_effect
+
+
+async def test_a_call_that_never_left_the_queue_was_not_sent() -> None:
+    api = ConnectedAppsClient(CREDENTIALS, transport=Silent(), deadline=0.05)
+    for _ in range(MAX_IN_FLIGHT):
+        await api._in_flight.acquire_on_behalf_of(object())
+    with pytest.raises(errors.NotSent) as caught:
+        await api.create(CreateApp(client_type="first_party"))
+    assert not caught.value.may_have_taken_effect
+
+
 FLEETING: dict[str, httpx2.Response | Exception] = {
     "429": error(429, "too_many_requests"),
     "500": error(500, "internal_server_error"),
@@ -266,11 +355,18 @@ FLEETING: dict[str, httpx2.Response | Exception] = {
     "connection refused": httpx2.ConnectError("refused"),
     "connect timeout": httpx2.ConnectTimeout("late"),
     "full pool": httpx2.PoolTimeout("full"),
+    "refused by a proxy": httpx2.ProxyError("407"),
     "read timeout": httpx2.ReadTimeout("late"),
     "reset": httpx2.ReadError("reset"),
     "cut off": httpx2.RemoteProtocolError("incomplete"),
 }
-CERTAINLY_NOT_DONE = {"429", "connection refused", "connect timeout", "full pool"}
+CERTAINLY_NOT_DONE = {
+    "429",
+    "connection refused",
+    "connect timeout",
+    "full pool",
+    "refused by a proxy",
+}
 
 
 @pytest.mark.parametrize("fault", FLEETING)
@@ -348,6 +444,13 @@ def date(wait: int) -> str:
 @pytest.mark.parametrize("form", [seconds, date])
 async def test_a_retry_after_that_fits_the_deadline_is_honoured(form: Callable[[int], str]) -> None:
     script = Script(error(429, "too_many_requests", retry_after=form(0)), ok())
+    await client(script).get("app")
+    assert len(script.requests) == 2
+
+
+async def test_a_retry_after_out_of_this_world_is_ignored() -> None:
+    header = "Mon, 01 Jan 2020 00:00:00 +99999999999999999999"
+    script = Script(error(429, "too_many_requests", retry_after=header), ok())
     await client(script).get("app")
     assert len(script.requests) == 2
 

@@ -74,7 +74,9 @@ def test_every_published_schema_of_the_client_operations_is_covered() -> None:
     assert PUBLISHED["schemas"].keys() - empty == REQUESTS.keys() | ANSWERS.keys()
 
 
-@pytest.mark.parametrize("request_type", [*REQUESTS.values(), models.GetApp, models.DeleteApp])
+@pytest.mark.parametrize(
+    "request_type", [*REQUESTS.values(), models.OneApp, models.OneAppRevealing]
+)
 def test_every_input_schema_is_flat_and_closed(request_type: type[models.Request]) -> None:
     schema = request_type.json_schema()
     assert schema["additionalProperties"] is False
@@ -82,7 +84,9 @@ def test_every_input_schema_is_flat_and_closed(request_type: type[models.Request
     assert all("anyOf" not in field for field in schema["properties"].values())
 
 
-@pytest.mark.parametrize("request_type", [*REQUESTS.values(), models.GetApp, models.DeleteApp])
+@pytest.mark.parametrize(
+    "request_type", [*REQUESTS.values(), models.OneApp, models.OneAppRevealing]
+)
 def test_every_argument_but_the_obvious_client_id_is_described(
     request_type: type[models.Request],
 ) -> None:
@@ -91,7 +95,9 @@ def test_every_argument_but_the_obvious_client_id_is_described(
 
 
 def test_a_body_holds_what_was_given_and_nothing_else() -> None:
-    app = CreateApp(client_type="first_party", redirect_urls=[], client_name="", reveal_secret=True)
+    app = models.CreateAppRevealing(
+        client_type="first_party", redirect_urls=[], client_name="", reveal_secret=True
+    )
     assert app.body() == {"client_type": "first_party", "redirect_urls": [], "client_name": ""}
 
 
@@ -122,9 +128,16 @@ def test_an_expiry_that_is_no_positive_int32_is_refused(minutes: object) -> None
         )
 
 
-@pytest.mark.parametrize("limit", [1, 1000])
-def test_the_bounds_of_the_search_limit_are_accepted(limit: int) -> None:
-    assert SearchApps(limit=limit).body() == {"limit": limit}
+@pytest.mark.parametrize("limit", [1, 1000, 10.0])
+def test_a_whole_number_within_the_bounds_is_accepted(limit: float) -> None:
+    assert SearchApps.model_validate({"limit": limit}).body() == {"limit": int(limit)}
+
+
+@pytest.mark.parametrize("required", ["client_type"])
+def test_null_for_a_required_field_has_no_way_out(required: str) -> None:
+    with pytest.raises(ValidationError, match="must not be null") as caught:
+        CreateApp.model_validate({required: None})
+    assert "leave it out" not in str(caught.value)
 
 
 def test_an_update_that_changes_nothing_is_refused() -> None:

@@ -36,6 +36,7 @@ def test_foreign_text_is_made_fit_to_be_shown(text: str, shown: str) -> None:
         "c2VjcmV0LXRlc3QtYWJjZGVmZ2hpamts",
         "00000000000000000000",
         f"connected-app-test-{UUID}-and-more-0",
+        f"project-test-{UUID}.SuperSecret",
     ],
 )
 def test_what_could_be_a_secret_is_redacted(secret: str) -> None:
@@ -48,6 +49,7 @@ def test_what_could_be_a_secret_is_redacted(secret: str) -> None:
         f"connected-app-test-{UUID}",
         f"request-id-live-{UUID}",
         f"project-test-{UUID}",
+        f"It is connected-app-live-{UUID}.",
         "third_party_clients_require_consent_for_offline_access",
         "The Connected App requested could not be found.",
         "https://stytch.com/docs/api/errors/404",

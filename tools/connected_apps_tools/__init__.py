@@ -1,9 +1,10 @@
 """What agents can do with Connected Apps. Knows nothing of MCP."""
 
-from . import apps
+from . import apps, rotation
+from .project import Project
 from .tool import Effect, Tool
 
-__all__ = ["CATALOGUE", "Effect", "Tool"]
+__all__ = ["CATALOGUE", "Effect", "Project", "Tool"]
 
-CATALOGUE = apps.TOOLS
+CATALOGUE = apps.TOOLS + rotation.TOOLS
 """Every tool, in the order in which it is listed."""

@@ -3,7 +3,6 @@
 Hosts, authentication and paths: the service's OpenAPI description and its official SDKs.
 """
 
-import email.utils
 import logging
 import time
 from dataclasses import dataclass
@@ -11,9 +10,11 @@ from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
 
 import anyio
+import anyio.lowlevel
 import httpx2
 from pydantic import TypeAdapter, ValidationError
 
+from .answers import Reply, read
 from .errors import (
     ConnectedAppsError,
     InvalidRequest,
@@ -21,8 +22,6 @@ from .errors import (
     NotFound,
     NotSent,
     ServiceError,
-    ServiceFailure,
-    TooManyRequests,
     UnexpectedAnswer,
 )
 from .models import (
@@ -32,14 +31,13 @@ from .models import (
     CreateAnswer,
     CreateApp,
     DeleteAnswer,
-    ErrorAnswer,
     SearchAnswer,
     SearchApps,
     StartRotationAnswer,
     UpdateApp,
 )
+from .scrubber import SCRUBBER
 from .service import Credentials, check_base_url, is_local
-from .text import redact
 
 logger = logging.getLogger(__name__)
 
@@ -58,6 +56,9 @@ MAX_IN_FLIGHT = 100
 KEEPALIVE_SECONDS = 60.0
 
 MAX_ATTEMPTS = 5
+
+MAX_REPLY_BYTES = 64 * 1024 * 1024
+"""Size of the largest answer that is read: 1,000 apps of 64 kB each."""
 
 _client_id = TypeAdapter[str](ClientId)
 
@@ -105,6 +106,8 @@ class _RetryPolicy:
     """When the call's deadline ends, on the monotonic clock."""
     doubtful: bool = False
     """Whether a failed attempt may have been carried out."""
+    sent: bool = False
+    """Whether the attempt under way has left the queue."""
     waiting_after: ConnectedAppsError | None = None
     """The failure after which the next attempt is still to start."""
 
@@ -142,11 +145,12 @@ class ConnectedAppsClient:
         deadline: float = CALL_DEADLINE,
     ) -> None:
         self._credentials = credentials
-        self._base_url = check_base_url(base_url or credentials.base_url)
+        self._base_url = check_base_url(credentials.base_url if base_url is None else base_url)
         self._transport = transport
         self._deadline = deadline
         self._in_flight = anyio.CapacityLimiter(MAX_IN_FLIGHT)
         self._http: httpx2.AsyncClient | None = None
+        SCRUBBER.learn(credentials.secret.get_secret_value())
 
     async def __aenter__(self) -> Self:
         return self
@@ -159,6 +163,11 @@ class ConnectedAppsClient:
     ) -> None:
         if self._http:
             await self._http.aclose()
+
+    @property
+    def project_id(self) -> str:
+        """The project whose apps these are."""
+        return self._credentials.project_id
 
     async def create(self, app: CreateApp) -> CreateAnswer:
         """Create an app. The answer to a confidential type holds its secret, this once."""
@@ -213,51 +222,86 @@ class ConnectedAppsClient:
             with anyio.fail_after(self._deadline):
                 async for attempt in attempts:
                     with attempt:
-                        policy.waiting_after = None
-                        return _read(
-                            await self._request(operation.method, path, body), operation.answer
-                        )
+                        policy.waiting_after, policy.sent = None, False
+                        reply = await self._request(operation.method, path, body, policy)
+                        return read(reply, operation.answer)
         except NotFound as error:
             error.after_doubtful_attempt = policy.doubtful
             raise
         except TimeoutError:
-            late = NoAnswer(f"The service did not answer within {self._deadline:g} seconds.")
+            kind = NoAnswer if policy.sent else NotSent
+            late = kind(f"The service did not answer within {self._deadline:g} seconds.")
             raise policy.waiting_after or policy.judge(late) from None
         raise AssertionError("a retry loop ends in an answer or an error")
 
     async def _request(
-        self, method: str, path: str, body: dict[str, Any] | None
-    ) -> httpx2.Response:
+        self, method: str, path: str, body: dict[str, Any] | None, policy: "_RetryPolicy"
+    ) -> Reply:
         """Make one attempt, and translate what the transport raises."""
+        http = self._client()
         try:
             async with self._in_flight:
-                response = await self._client().request(method, path, json=body)
-        except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout) as error:
+                await anyio.lowlevel.checkpoint_if_cancelled()
+                policy.sent = True
+                request = http.build_request(method, path, json=body)
+                reply = await _receive(await http.send(request, stream=True))
+        except (
+            httpx2.ConnectError,
+            httpx2.ConnectTimeout,
+            httpx2.PoolTimeout,
+            httpx2.ProxyError,
+        ) as error:
             raise NotSent(f"The service could not be reached ({_kind(error)}).") from None
         except httpx2.TransportError as error:
             raise NoAnswer(f"The service did not answer ({_kind(error)}).") from None
         except httpx2.DecodingError:
             raise UnexpectedAnswer("The answer's body could not be decoded.") from None
-        logger.debug("%s %s: %d", method, path, response.status_code)
-        return response
+        logger.debug("%s %s: %d", method, path, reply.status)
+        return reply
 
     def _client(self) -> httpx2.AsyncClient:
-        """The HTTP client, made on first use: its TLS context takes 16 to 32 ms."""
+        """The HTTP client, made on first use: its TLS context takes 16 to 32 ms.
+
+        Raises:
+            NotSent: the proxy or certificate settings of the environment are of no use.
+        """
         if self._http is None:
-            self._http = httpx2.AsyncClient(
-                base_url=self._base_url,
-                auth=(self._credentials.project_id, self._credentials.secret.get_secret_value()),
-                timeout=TIMEOUT,
-                limits=httpx2.Limits(
-                    max_connections=MAX_IN_FLIGHT,
-                    max_keepalive_connections=MAX_IN_FLIGHT,
-                    keepalive_expiry=KEEPALIVE_SECONDS,
-                ),
-                transport=self._transport,
-                # A proxy from the environment must not see what is meant for this machine.
-                trust_env=not is_local(self._base_url),
-            )
+            try:
+                self._http = self._open()
+            except (OSError, ValueError, ImportError, httpx2.InvalidURL) as error:
+                unusable = NotSent(f"No HTTP client could be set up ({_kind(error)}).")
+                unusable.transient = False
+                unusable.hint = "The operator has to mend the proxy or certificate settings."
+                raise unusable from None
         return self._http
+
+    def _open(self) -> httpx2.AsyncClient:
+        return httpx2.AsyncClient(
+            base_url=self._base_url,
+            auth=(self._credentials.project_id, self._credentials.secret.get_secret_value()),
+            timeout=TIMEOUT,
+            limits=httpx2.Limits(
+                max_connections=MAX_IN_FLIGHT,
+                max_keepalive_connections=MAX_IN_FLIGHT,
+                keepalive_expiry=KEEPALIVE_SECONDS,
+            ),
+            transport=self._transport,
+            # A proxy from the environment must not see what is meant for this machine.
+            trust_env=not is_local(self._base_url),
+        )
+
+
+async def _receive(response: httpx2.Response) -> Reply:
+    """The whole answer, unless it is larger than any answer of the API."""
+    body = bytearray()
+    try:
+        async for chunk in response.aiter_bytes():
+            body += chunk
+            if len(body) > MAX_REPLY_BYTES:
+                raise UnexpectedAnswer(f"The answer is larger than {MAX_REPLY_BYTES} bytes.")
+    finally:
+        await response.aclose()
+    return Reply(response.status_code, bytes(body), response.headers.get("retry-after"))
 
 
 def _path_segment(client_id: str) -> str:
@@ -269,63 +313,6 @@ def _path_segment(client_id: str) -> str:
             "client_id must be 1 to 128 letters, digits, hyphens and underscores. "
             "Use search_apps to find it."
         ) from None
-
-
-def _read(response: httpx2.Response, answer: type[A]) -> A:
-    """The promised answer, or the error that the response amounts to."""
-    if response.is_success:
-        try:
-            return answer.model_validate_json(response.content)
-        except ValidationError as error:
-            raise UnexpectedAnswer(_what_is_missing(response, error)) from None
-    if response.status_code < 400:  # noqa: PLR2004
-        unexpected = UnexpectedAnswer(
-            f"The service answered with status {response.status_code}, which the API never does."
-        )
-        unexpected.may_have_taken_effect = False
-        raise unexpected
-    raise _service_error(response)
-
-
-def _what_is_missing(response: httpx2.Response, error: ValidationError) -> str:
-    """Where the body differs from what is promised, by our own field names only."""
-    problems = error.errors(include_url=False, include_context=False, include_input=False)
-    fields = [".".join(map(str, problem["loc"])) for problem in problems[:5]]
-    if not any(fields):
-        return f"The service answered {response.status_code} with a body that is not JSON."
-    return f"The service answered {response.status_code} without the promised {', '.join(fields)}."
-
-
-def _service_error(response: httpx2.Response) -> ServiceError:
-    status = response.status_code
-    try:
-        said = ErrorAnswer.model_validate_json(response.content)
-    except ValidationError:
-        said = ErrorAnswer()
-    message = said.error_message or said.error_description
-    kind = {404: NotFound, 429: TooManyRequests}.get(
-        status,
-        ServiceFailure if status >= 500 else ServiceError,  # noqa: PLR2004
-    )
-    return kind(
-        redact(message) if message else f"The service answered with status {status} and no reason.",
-        status=status,
-        error_type=redact(said.error_type or said.error or "") or None,
-        request_id=redact(said.request_id or "") or None,
-        retry_after=_retry_after(response.headers.get("retry-after")),
-    )
-
-
-def _retry_after(value: str | None) -> float | None:
-    """Seconds to wait, from either form of the header (RFC 9110, section 10.2.3)."""
-    if value is None:
-        return None
-    if value.strip().isdecimal():
-        return float(value)
-    try:
-        return max(0.0, email.utils.parsedate_to_datetime(value).timestamp() - time.time())
-    except ValueError:
-        return None
 
 
 def _kind(error: Exception) -> str:

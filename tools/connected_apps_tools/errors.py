@@ -5,11 +5,16 @@ ConnectedAppsError
 ├── NotSent               the request certainly did not reach the service
 ├── NoAnswer              it was sent, and no complete answer came back
 ├── UnexpectedAnswer      what came back is not what the API promises
+├── SecretNotKept         a secret was shown and could not be stored
 └── ServiceError          the service answered with an error
     ├── NotFound          404
     ├── TooManyRequests   429
     └── ServiceFailure    5xx
 """
+
+from dataclasses import dataclass
+
+from pydantic import SecretStr
 
 
 class ConnectedAppsError(Exception):
@@ -26,7 +31,7 @@ class ConnectedAppsError(Exception):
     """Whether the service may have carried out the request all the same."""
 
     hint: str | None = None
-    """What to do next, in one sentence."""
+    """What to do next, in a sentence or two."""
 
 
 class InvalidRequest(ConnectedAppsError):
@@ -48,6 +53,14 @@ class NoAnswer(ConnectedAppsError):
     hint = "Try again in a moment."
 
 
+@dataclass(frozen=True)
+class Salvaged:
+    """A secret in an answer that is otherwise not what the API promises."""
+
+    client_id: str
+    secret: SecretStr
+
+
 class UnexpectedAnswer(ConnectedAppsError):
     """A redirect, a page from a proxy, or a body without the promised fields.
 
@@ -56,6 +69,16 @@ class UnexpectedAnswer(ConnectedAppsError):
 
     may_have_taken_effect = True
     hint = "Check that the base URL is the API's own and that no proxy stands in between."
+
+    salvaged: Salvaged | None = None
+    """The secret that the answer held all the same. It must be kept."""
+
+
+class SecretNotKept(ConnectedAppsError):
+    """The service showed a secret, no store took it, and what had shown it was undone, or was not.
+
+    The text says which.
+    """
 
 
 class ServiceError(ConnectedAppsError):
@@ -141,6 +164,7 @@ HINTS: dict[str, str] = {
     "custom_claims_too_large": _TEMPLATE,
     "third_party_clients_cannot_use_full_access": _FIRST_PARTY,
     "third_party_clients_require_consent_for_offline_access": _FIRST_PARTY,
+    "connected_app_not_rotating_secret": "To begin, use start_secret_rotation.",
     "too_many_connected_apps": "Delete an app that is no longer needed first.",
 }
 """What to do about an error of the service, by its `error_type`."""

@@ -12,10 +12,12 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     SecretStr,
     StringConstraints,
+    ValidationInfo,
     field_validator,
     model_validator,
 )
@@ -30,6 +32,14 @@ ClientId = Annotated[
 """An app's id. The service's own are `connected-app-test-<uuid>` and `connected-app-live-<uuid>`;
 the pattern admits what is safe as one segment of a path.
 """
+
+
+def _whole(number: object) -> object:
+    return int(number) if isinstance(number, float) and number.is_integer() else number
+
+
+Integer = Annotated[int, BeforeValidator(_whole)]
+"""A whole number; JSON has one kind of number, so 60.0 is one."""
 
 INT32_MAX = 2**31 - 1
 
@@ -70,6 +80,15 @@ class Model(BaseModel):
         return cls.model_json_schema(schema_generator=_LeanJsonSchema, mode=mode)
 
 
+class Result(Model):
+    """What a tool answers."""
+
+    @property
+    def revealed(self) -> str | None:
+        """The secret that the caller asked for and that the answer therefore holds."""
+        return None
+
+
 class Request(Model):
     """The arguments of a tool. Unknown names and null are refused, and types are not coerced."""
 
@@ -77,17 +96,39 @@ class Request(Model):
 
     @field_validator("*", mode="before")
     @classmethod
-    def _refuse_null(cls, value: object) -> object:
+    def _refuse_null(cls, value: object, info: ValidationInfo) -> object:
         if value is None:
+            required = cls.model_fields[info.field_name or ""].is_required()
+            way_out = "" if required else ': leave it out, or send "" or [] to make it empty'
             raise PydanticCustomError(
-                "null_not_allowed",
-                'must not be null: leave it out, or send "" or [] to make it empty',
+                "null_not_allowed", "must not be null{way_out}", {"way_out": way_out}
             )
         return value
+
+    @property
+    def reveals(self) -> bool:
+        """Whether the caller asked for the secret itself."""
+        return False
 
     def body(self) -> dict[str, Any]:
         """The JSON body of the call: what was given, and nothing else."""
         return self.model_dump(exclude_unset=True)
+
+
+class Revealing(Request):
+    """What a caller may say where the operator lets secrets be shown."""
+
+    reveal_secret: bool = Field(
+        default=False,
+        exclude=True,
+        description="Put the client secret into the answer, and so into this conversation. "
+        "Only when the user asked to see it.",
+    )
+
+    @property
+    def reveals(self) -> bool:
+        """Whether the caller asked for the secret itself."""
+        return self.reveal_secret
 
 
 class AppSettings(Request):
@@ -104,8 +145,11 @@ class AppSettings(Request):
         None, description="The complete list of redirect URIs after OIDC logout."
     )
     logo_url: str | None = Field(None, description="URL of the logo.")
-    access_token_expiry_minutes: int | None = Field(
-        None, ge=1, le=INT32_MAX, description="Lifetime of access tokens in minutes; 60 by default."
+    access_token_expiry_minutes: Integer | None = Field(
+        None,
+        ge=1,
+        le=INT32_MAX,
+        description="Lifetime of access tokens in minutes; a new app has 60 where it is left out.",
     )
     access_token_custom_audience: str | None = Field(
         None, description="An audience (aud) added to access tokens."
@@ -135,17 +179,15 @@ class CreateApp(AppSettings):
         description="first_party and third_party are confidential and get a client secret; "
         "the _public types (mobile, single-page, CLI) get none. It cannot be changed later."
     )
-    reveal_secret: bool = Field(
-        default=False,
-        exclude=True,
-        description="Put the client secret into the answer, and so into this conversation. "
-        "Only when the user asked to see it.",
-    )
 
     @property
     def confidential(self) -> bool:
         """Whether the service gives this type a client secret."""
         return not self.client_type.endswith("_public")
+
+
+class CreateAppRevealing(Revealing, CreateApp):
+    """The same, where callers may ask for the secret."""
 
 
 class UpdateApp(AppSettings):
@@ -162,16 +204,39 @@ class UpdateApp(AppSettings):
         return self
 
 
-class GetApp(Request):
-    """Which app to read."""
+class OneApp(Request):
+    """Which app."""
 
     client_id: ClientId
 
 
-class DeleteApp(Request):
-    """Which app to delete."""
+class OneAppRevealing(Revealing, OneApp):
+    """The same, where callers may ask for the secret."""
 
-    client_id: ClientId
+
+class CompleteRotation(OneApp):
+    """Which rotation to complete, and whether at the price of every known secret."""
+
+    force: bool = Field(
+        default=False,
+        description="Complete although the next secret is not kept here: then only who else holds "
+        "it can still use the app. Needs a reason.",
+    )
+    reason: str | None = Field(None, min_length=10, max_length=500, description="Why to force it.")
+
+    @model_validator(mode="after")
+    def _forced_for_a_reason(self) -> Self:
+        if self.force != (self.reason is not None):
+            raise PydanticCustomError("reason", "force and reason must be given together")
+        return self
+
+
+class RevealClientSecret(OneApp):
+    """Which secret to show."""
+
+    which: Literal["current", "next"] = Field(
+        "current", description="next: the one that a rotation under way will make current."
+    )
 
 
 class SearchApps(Request):
@@ -180,7 +245,7 @@ class SearchApps(Request):
     cursor: str | None = Field(
         None, min_length=1, description="next_cursor of the previous page; leave out for the first."
     )
-    limit: int | None = Field(
+    limit: Integer | None = Field(
         None, ge=1, le=1000, description="Apps per page; the service gives 100 by default."
     )
 
@@ -255,6 +320,18 @@ class DeleteAnswer(Answer):
     """To delete."""
 
     client_id: str
+
+
+class _AnySecret(Model):
+    client_id: str
+    client_secret: SecretStr | None = None
+    next_client_secret: SecretStr | None = None
+
+
+class SecretAnswer(Model):
+    """As little of an answer as it takes to save the secret in it."""
+
+    connected_app: _AnySecret
 
 
 class ResultsMetadata(Model):

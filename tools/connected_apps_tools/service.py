@@ -1,12 +1,16 @@
 """Where the service is, and who we are to it."""
 
 import ipaddress
+import re
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
 from .errors import InvalidRequest
+
+_LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?"
+_AUTHORITY = rf"(?:{_LABEL}(?:\.{_LABEL})*|\[[0-9A-Fa-f:.]+\])(?::\d+)?"
 
 LIVE_URL = "https://api.stytch.com"
 TEST_URL = "https://test.stytch.com"
@@ -59,6 +63,8 @@ def check_base_url(url: str) -> str:
         raise InvalidRequest("the URL must be absolute and start with https://")
     if parts.scheme == "http" and not is_loopback(parts.hostname):
         raise InvalidRequest("the URL must use https; plain http only goes to a loopback address")
-    if parts.username is not None or parts.query or parts.fragment:
+    if parts.username is not None or "?" in url or "#" in url:
         raise InvalidRequest("the URL must hold no user, password, query or fragment")
+    if not re.fullmatch(_AUTHORITY, parts.netloc) or not re.fullmatch(r"[\w./~-]*", parts.path):
+        raise InvalidRequest("the URL's host or path is malformed")
     return url.rstrip("/")

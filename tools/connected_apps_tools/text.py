@@ -5,8 +5,10 @@ import re
 import unicodedata
 from collections.abc import Iterable
 
-_KNOWN_ID = r"(?:connected-app|request-id|project)-(?:test|live)-[0-9a-f-]{36}(?![\w-])"
-_OPAQUE = re.compile(rf"(?<![\w+=.-])(?!{_KNOWN_ID})(?=[\w+=.-]*[0-9A-Z])[\w+=.-]{{20,}}")
+_KNOWN_ID = (
+    r"(?:connected-app|request-id|project)-(?:test|live)-[0-9a-f-]{36}(?![\w+=~-]|\.[\w+=~-])"
+)
+_OPAQUE = re.compile(rf"(?<![\w+=.~-])(?!{_KNOWN_ID})(?=[\w+=.~-]*[0-9A-Z])[\w+=.~-]{{20,}}")
 
 MAX_MESSAGE = 500
 """Characters of a foreign message that are shown."""

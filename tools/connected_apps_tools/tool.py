@@ -1,16 +1,16 @@
 """What a tool is: data."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Self, TypeVar
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from .api import ConnectedAppsClient
 from .errors import InvalidRequest
-from .models import Model, Request
+from .models import Request, Result
+from .project import Project
 from .text import did_you_mean, printable
 
 MAX_RULES = 10
@@ -20,7 +20,7 @@ MAX_NAME = 64
 """Characters of a foreign name that are shown."""
 
 Q = TypeVar("Q", bound=Request)
-R = TypeVar("R", bound=Model)
+R = TypeVar("R", bound=Result)
 
 
 class Effect(Enum):
@@ -42,11 +42,15 @@ class Tool(Generic[Q, R]):
     The function's docstring is the description that the model reads.
     """
 
-    function: Callable[[ConnectedAppsClient, Q], Awaitable[R]]
+    function: Callable[[Project, Q], Awaitable[R]]
     title: str
     request: type[Q]
     response: type[R]
     effect: Effect
+    revealing: type[Q] | None = None
+    """The request type where secrets may be shown."""
+    only_reveals: bool = False
+    """Whether there is nothing left of the tool where they may not."""
 
     @property
     def name(self) -> str:
@@ -58,7 +62,13 @@ class Tool(Generic[Q, R]):
         """What the model reads before it chooses."""
         return " ".join((self.function.__doc__ or "").split())
 
-    async def __call__(self, api: ConnectedAppsClient, arguments: dict[str, Any]) -> R:
+    def under_ceiling(self, *, reveals: bool) -> Self | None:
+        """The tool as it is where secrets may or may not be shown, if it then exists."""
+        if not reveals:
+            return None if self.only_reveals else self
+        return replace(self, request=self.revealing or self.request)
+
+    async def __call__(self, project: Project, arguments: dict[str, Any]) -> R:
         """Check the arguments, then do it.
 
         Raises:
@@ -69,7 +79,7 @@ class Tool(Generic[Q, R]):
             request = self.request.model_validate(arguments)
         except ValidationError as error:
             raise _refusal(self.request, error) from None
-        return await self.function(api, request)
+        return await self.function(project, request)
 
 
 def _refusal(request: type[Request], error: ValidationError) -> InvalidRequest:

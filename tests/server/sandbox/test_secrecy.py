@@ -11,6 +11,7 @@ import httpx2
 import pytest
 
 from connected_apps_mcp.sandbox import SANDBOX_CREDENTIALS, create_sandbox
+from connected_apps_mcp.sandbox.client_secrets import hash_secret
 
 Connect = Callable[..., Awaitable[httpx2.AsyncClient]]
 Create = Callable[..., Awaitable[dict[str, Any]]]
@@ -88,3 +89,7 @@ async def test_an_error_does_not_repeat_the_value_that_it_refuses(
 def test_credentials_do_not_show_their_secret() -> None:
     assert SANDBOX_CREDENTIALS.secret not in repr(SANDBOX_CREDENTIALS)
     assert SANDBOX_CREDENTIALS.project_id in repr(SANDBOX_CREDENTIALS)
+
+
+def test_the_same_secret_is_hashed_with_a_salt_of_its_own_each_time() -> None:
+    assert hash_secret("the same") != hash_secret("the same")

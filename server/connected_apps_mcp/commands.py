@@ -1,0 +1,99 @@
+"""What several commands have in common."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Awaitable, Callable, Iterable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from . import settings as config
+
+if TYPE_CHECKING:
+    from connected_apps_tools import Project
+
+OURS = ("connected_apps_mcp", "connected_apps_tools")
+
+F = TypeVar("F", bound=Callable[..., Any])
+T = TypeVar("T")
+
+
+def setting_flags(names: Iterable[str] = tuple(config.FLAGS)) -> Callable[[F], F]:
+    """Give a command a flag for each of these settings."""
+
+    def add(command: F) -> F:
+        for name in reversed(tuple(names)):
+            field, flag = config.FLAGS[name], config.flag(name)
+            boolean = field.annotation is bool
+            command = click.option(
+                f"{flag}/--no-{flag[2:]}" if boolean else flag,
+                default=None,
+                metavar=None if boolean else "VALUE",
+                help=f"{field.description} [{config.variable(name)}]",
+            )(command)
+        return command
+
+    return add
+
+
+def run(function: Callable[..., Awaitable[T]], *arguments: object) -> T:
+    """Run a coroutine function to its end."""
+    import anyio
+
+    _open_missing_streams()
+    return anyio.run(function, *arguments)
+
+
+def _open_missing_streams() -> None:
+    """Give a process that was started without standard streams empty ones.
+
+    Else the next file that is opened would be taken for one of them.
+    """
+    for descriptor in range(3):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
+
+
+def log_to_stderr(level: str) -> None:
+    """Log what is ours from `level` on, and no secret.
+
+    Libraries stay at warnings: below that, some log whole messages.
+    """
+    from .boundary import guard_logs
+
+    guard_logs()
+    logging.basicConfig(
+        level="WARNING", format="%(asctime)s %(levelname)s %(name)s: %(message)s", force=True
+    )
+    logging.getLogger().handlers[0].addFilter(_shorten)
+    logging.getLogger("stamina").setLevel("ERROR")  # its warnings say only that it retries
+    for ours in OURS:
+        logging.getLogger(ours).setLevel(level.upper())
+
+
+def _shorten(record: logging.LogRecord) -> bool:
+    """Keep of a library's record the first line: its traceback may quote a client's message."""
+    if not record.name.startswith(OURS):
+        record.msg, record.args = record.getMessage().partition("\n")[0], None
+        if record.exc_info and record.exc_info[0]:
+            record.msg += f" ({record.exc_info[0].__name__})"
+        record.exc_info = record.exc_text = None
+    return True
+
+
+async def report_losses(project: Project) -> list[str]:
+    """Say on standard error which apps may have lost a secret; the same for whoever asks."""
+    from connected_apps_tools.recovery import recover
+    from connected_apps_tools.secret_store import StoreError
+
+    try:
+        losses = await recover(project.custody)
+    except StoreError as error:
+        losses = [f"The journal cannot be read: {error}"]
+    for loss in losses:
+        click.echo(f"Warning: {loss}", err=True)
+    return losses

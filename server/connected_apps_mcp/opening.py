@@ -1,0 +1,98 @@
+"""Opens the project that the settings name: its API or the sandbox, and its secret store."""
+
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx2
+from pydantic import SecretStr
+from starlette.applications import Starlette
+
+from connected_apps_tools import Project
+from connected_apps_tools.api import ConnectedAppsClient
+from connected_apps_tools.custody import Custody
+from connected_apps_tools.journal import Journal
+from connected_apps_tools.safe import Safe
+from connected_apps_tools.secret_store import SecretStore, StoreError, open_store
+from connected_apps_tools.secret_store.files import FileStore
+from connected_apps_tools.service import Credentials
+
+from .settings import Settings, SettingsError
+
+
+@asynccontextmanager
+async def open_project(settings: Settings) -> AsyncIterator[Project]:
+    """The project, for as long as it is worked on. Leaving it waits for what is under way.
+
+    Raises:
+        SettingsError: the secret store cannot be opened.
+    """
+    with _data_folder(settings) as folder:
+        files = FileStore(folder / "secrets")
+        store = _open_store(settings, files, folder)
+        last_resort = files if store and store is not files else None
+        async with (
+            _open_client(settings) as api,
+            Custody(
+                api, Journal(folder / "journal"), Safe(api.project_id, store, last_resort)
+            ) as custody,
+        ):
+            yield Project(api, custody)
+
+
+@contextmanager
+def _data_folder(settings: Settings) -> Iterator[Path]:
+    if settings.data_dir:
+        yield settings.data_dir
+    elif settings.ephemeral:
+        # The apps are gone when the process ends, so their secrets need not outlive it.
+        with tempfile.TemporaryDirectory(prefix="connected-apps-mcp-") as folder:
+            yield Path(folder)
+    else:
+        from platformdirs import user_data_path
+
+        yield user_data_path("connected-apps-mcp", appauthor=False)
+
+
+def _open_store(settings: Settings, files: FileStore, folder: Path) -> SecretStore | None:
+    kind = settings.secret_store
+    if kind == "auto" and settings.ephemeral:
+        kind = "file"
+    try:
+        return open_store(kind, files=files, index=folder / "index")
+    except StoreError as error:
+        raise SettingsError(f"--secret-store {kind}: {error}") from None
+
+
+def _open_client(settings: Settings) -> ConnectedAppsClient:
+    if not settings.sandbox:
+        return ConnectedAppsClient(
+            settings.credentials(), base_url=settings.base_url, deadline=settings.deadline
+        )
+    from .sandbox import SANDBOX_CREDENTIALS
+
+    sandbox = open_sandbox("--sandbox-db", settings.sandbox_db)
+    return ConnectedAppsClient(
+        Credentials(SANDBOX_CREDENTIALS.project_id, SecretStr(SANDBOX_CREDENTIALS.secret)),
+        base_url="http://localhost",
+        transport=httpx2.ASGITransport(sandbox, raise_app_exceptions=False),
+        deadline=settings.deadline,
+    )
+
+
+def open_sandbox(flag: str, database: Path | None, **options: Any) -> Starlette:  # noqa: ANN401
+    """The sandbox on a file, or in memory without one.
+
+    Raises:
+        SettingsError: the file, which `flag` names, cannot be used.
+    """
+    import sqlite3
+
+    from .sandbox import create_sandbox
+
+    try:
+        return create_sandbox(database=":memory:" if database is None else database, **options)
+    except sqlite3.Error as error:
+        raise SettingsError(f"{flag}: the file cannot be used as a database ({error}).") from None

@@ -1,0 +1,122 @@
+"""`connected-apps-mcp secrets`: the kept client secrets, for people and scripts."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from . import settings as config
+from .commands import report_losses, run, setting_flags
+
+if TYPE_CHECKING:
+    from connected_apps_tools import Project
+    from connected_apps_tools.secret_store import StoredSecret, Which
+
+_where = setting_flags(("secret_store", "data_dir", "sandbox", "sandbox_db", "base_url"))
+_which = click.option("--next", "upcoming", is_flag=True, help="The next secret of a rotation.")
+_app = click.argument("client_id")
+
+
+@click.group()
+def secrets() -> None:
+    """List, show and use the client secrets that are kept.
+
+    STYTCH_PROJECT_ID and STYTCH_SECRET, or --sandbox, say whose.
+    """
+
+
+@secrets.command("list")
+@_where
+def list_secrets(**flags: object) -> None:
+    """List what is kept, and what may have been lost. Shows no secret."""
+
+    async def act(project: Project) -> None:
+        for entry in await project.custody.safe.entries():
+            click.echo(
+                f"{entry.client_id}  {entry.which:7}  …{entry.last_four}"
+                f"  {entry.stored_at:%Y-%m-%d %H:%M}Z"
+            )
+        await report_losses(project)
+
+    _with_project(act, flags)
+
+
+@secrets.command()
+@_app
+@_which
+@_where
+def show(client_id: str, upcoming: bool, **flags: object) -> None:  # noqa: FBT001 - click's
+    """Print a secret, and nothing else."""
+
+    async def act(project: Project) -> None:
+        click.echo((await _kept(project, client_id, upcoming=upcoming)).secret.get_secret_value())
+
+    _with_project(act, flags)
+
+
+@secrets.command()
+@_app
+@_which
+@_where
+@click.confirmation_option(prompt="The service cannot show it again. Forget it?")
+def forget(client_id: str, upcoming: bool, **flags: object) -> None:  # noqa: FBT001 - click's
+    """Delete a secret from the store. The app keeps it, and nobody knows it then."""
+
+    async def act(project: Project) -> None:
+        kept = await _kept(project, client_id, upcoming=upcoming)
+        await project.custody.safe.forget(client_id, kept.which)
+
+    _with_project(act, flags)
+
+
+@secrets.command("run")
+@_app
+@click.option("--as", "name", required=True, metavar="NAME", help="The variable that holds it.")
+@_which
+@_where
+@click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
+def run_with(
+    client_id: str,
+    name: str,
+    upcoming: bool,  # noqa: FBT001 - click's
+    command: tuple[str, ...],
+    **flags: object,
+) -> None:
+    """Run a command with a secret in its environment, without printing it.
+
+    For example: secrets run CLIENT_ID --as CLIENT_SECRET -- ./deploy.sh
+    """
+
+    async def act(project: Project) -> str:
+        return (await _kept(project, client_id, upcoming=upcoming)).secret.get_secret_value()
+
+    environment = os.environ | {name: _with_project(act, flags)}
+    try:
+        os.execvpe(command[0], command, environment)  # noqa: S606 - it is what the user asked for
+    except OSError as error:
+        raise click.ClickException(f"{command[0]}: {error.strerror}") from None
+
+
+async def _kept(project: Project, client_id: str, *, upcoming: bool) -> StoredSecret:
+    which: Which = "next" if upcoming else "current"
+    kept = await project.custody.safe.get(client_id, which)
+    if kept is None:
+        raise click.ClickException(f"No {which} secret of {client_id} is kept.")
+    return kept
+
+
+def _with_project(act: Any, flags: dict[str, object]) -> Any:  # noqa: ANN401 - what it returns
+    from connected_apps_tools.secret_store import StoreError
+
+    from .opening import open_project
+
+    async def run_act() -> Any:  # noqa: ANN401 - likewise
+        async with open_project(config.load(**flags)) as project:
+            return await act(project)
+
+    try:
+        return run(run_act)
+    except StoreError as error:
+        raise click.ClickException(str(error)) from None

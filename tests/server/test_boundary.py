@@ -1,0 +1,238 @@
+"""No secret leaves in any form, except the one that was asked for, in the answer to that."""
+
+import base64
+import json
+import logging
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any
+from urllib.parse import quote
+
+import httpx2
+import pytest
+from mcp import Client, MCPError
+from mcp.server import Server
+from opentelemetry import trace
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.trace import SpanKind
+from support import SANDBOX, answer, project_on
+
+from connected_apps_mcp import boundary
+from connected_apps_mcp.app import build_server
+from connected_apps_tools.scrubber import MASK, SCRUBBER, Scrubber
+
+CANARY = 'canary-Zx81 "kQ0p/Lm27+vTn4\\é'
+
+FORMS: dict[str, Callable[[str], str]] = {
+    "as it is": str,
+    "in JSON": json.dumps,
+    "in JSON, unescaped": lambda secret: json.dumps(secret, ensure_ascii=False),
+    "in JSON in JSON": lambda secret: json.dumps(json.dumps({"x": secret})),
+    "in a URL": quote,
+    "in a URL, wholly escaped": lambda secret: quote(secret, safe=""),
+    "in base64": lambda secret: base64.b64encode(secret.encode()).decode(),
+    "in URL-safe base64": lambda secret: base64.urlsafe_b64encode(secret.encode()).decode(),
+    "in a Basic header": lambda secret: (
+        "Basic " + base64.b64encode(f"project-test-1:{secret}".encode()).decode()
+    ),
+    "within longer base64": lambda secret: base64.b64encode(f"ab{secret}cd".encode()).decode(),
+}
+
+
+@pytest.fixture
+def guarded(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
+    """Logs under guard, as the server runs them."""
+    factory, hook = logging.getLogRecordFactory(), sys.excepthook
+    boundary.guard_logs()
+    SCRUBBER.learn(CANARY)
+    yield caplog
+    logging.setLogRecordFactory(factory)
+    logging.captureWarnings(capture=False)
+    sys.excepthook = hook
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_secret_is_found_in_every_form(form: str) -> None:
+    scrubber = Scrubber()
+    scrubber.learn(CANARY)
+    clean = scrubber.text(f"before {FORMS[form](CANARY)} after")
+    assert MASK in clean
+    assert clean.startswith("before ")
+    assert clean.endswith(" after")
+    assert "Zx81" not in clean
+
+
+def test_other_text_is_left_as_it_is() -> None:
+    scrubber = Scrubber()
+    assert scrubber.text("nothing known") == "nothing known"
+    scrubber.learn(CANARY)
+    assert scrubber.value({"a": ["b", 1, None, True]}) == {"a": ["b", 1, None, True]}
+
+
+@pytest.mark.parametrize("short", [None, "", "abc"])
+def test_what_is_too_short_to_be_a_secret_is_not_one(short: str | None) -> None:
+    scrubber = Scrubber()
+    scrubber.learn(short)
+    assert scrubber.text("abc and so on") == "abc and so on"
+
+
+def test_only_the_secret_that_was_asked_for_passes() -> None:
+    scrubber = Scrubber()
+    scrubber.learn(CANARY)
+    scrubber.learn("another-secret-1")
+    text = scrubber.text(json.dumps([CANARY, "another-secret-1"]), but=CANARY)
+    assert json.loads(text) == [CANARY, MASK]
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_log_record_is_clean_even_where_the_secret_is_split_over_it(
+    guarded: pytest.LogCaptureFixture, form: str
+) -> None:
+    text = FORMS[form](CANARY)
+    half = len(text) // 2
+    logging.getLogger("any").error("%s%s", text[:half], text[half:])
+    assert "Zx81" not in guarded.text
+    assert MASK in guarded.text
+
+
+def test_a_broken_log_call_is_clean_too(guarded: pytest.LogCaptureFixture) -> None:
+    broken = "%d of %s"
+    logging.getLogger("any").error(broken, CANARY)
+    assert "Zx81" not in guarded.text
+    assert MASK in guarded.text
+
+
+def test_a_traceback_in_a_log_is_clean(guarded: pytest.LogCaptureFixture) -> None:
+    try:
+        raise ValueError(CANARY)
+    except ValueError:
+        logging.getLogger("any").exception("It failed")
+    assert "ValueError" in guarded.text
+    assert "Zx81" not in guarded.text
+
+
+def test_a_clean_traceback_is_kept(guarded: pytest.LogCaptureFixture) -> None:
+    try:
+        raise ValueError("plain")
+    except ValueError:
+        logging.getLogger("any").exception("It failed")
+    assert "ValueError: plain" in guarded.text
+
+
+def test_the_traceback_of_a_crash_is_clean() -> None:
+    script = (
+        "from connected_apps_mcp.boundary import guard_logs\n"
+        "from connected_apps_tools.scrubber import SCRUBBER\n"
+        "import logging, sys, warnings\n"
+        "logging.basicConfig()\n"
+        "secret = sys.stdin.read()\n"
+        "SCRUBBER.learn(secret); guard_logs()\n"
+        "warnings.warn(secret)\n"
+        "raise RuntimeError(secret)\n"
+    )
+    crashed = subprocess.run(
+        [sys.executable, "-c", script],
+        input="canary-Zx81",
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert crashed.returncode == 1
+    assert f"RuntimeError: {MASK}" in crashed.stderr
+    assert f"UserWarning: {MASK}" in crashed.stderr
+    assert "Zx81" not in crashed.stderr
+
+
+@pytest.fixture
+async def client(server: Server[Any]) -> AsyncIterator[Client]:
+    async with Client(server, raise_exceptions=True) as connected:
+        yield connected
+
+
+async def test_a_secret_that_was_shown_once_is_in_no_later_answer(client: Client) -> None:
+    arguments = {"client_type": "first_party", "reveal_secret": True}
+    created = answer(await client.call_tool("create_app", arguments))
+    value, client_id = created["client_secret"]["value"], created["app"]["client_id"]
+    renamed = await client.call_tool(
+        "update_app", {"client_id": client_id, "client_description": f"It is {value}"}
+    )
+    assert answer(renamed)["app"]["client_description"] == f"It is {MASK}"
+    assert value not in str(await client.call_tool("search_apps", {}))
+
+
+async def test_the_answer_that_reveals_one_secret_reveals_no_other(client: Client) -> None:
+    first = answer(
+        await client.call_tool("create_app", {"client_type": "first_party", "reveal_secret": True})
+    )["client_secret"]["value"]
+    second = answer(
+        await client.call_tool(
+            "create_app",
+            {"client_type": "first_party", "reveal_secret": True, "client_name": first},
+        )
+    )
+    assert second["app"]["client_name"] == MASK
+    assert len(second["client_secret"]["value"]) == 48
+
+
+@pytest.mark.parametrize("form", FORMS)
+async def test_the_project_secret_is_taken_out_of_whatever_the_service_says(form: str) -> None:
+    secret = SANDBOX.secret.get_secret_value()
+
+    def echo(_request: httpx2.Request) -> httpx2.Response:
+        message = f"Wrong: {FORMS[form](secret)}"
+        return httpx2.Response(400, json={"error_type": "bad", "error_message": message})
+
+    async with (
+        project_on(httpx2.MockTransport(echo)) as project,
+        Client(build_server(project)) as client,
+    ):
+        told = str(await client.call_tool("get_app", {"client_id": "app"}))
+    assert secret not in told
+    assert FORMS[form](secret) not in told
+
+
+async def test_a_secret_cannot_become_the_name_of_a_span(client: Client) -> None:
+    SCRUBBER.learn(CANARY)
+    with pytest.raises(MCPError, match="no such name") as caught:
+        await client.call_tool(CANARY, {})
+    assert "Zx81" not in str(caught.value)
+
+
+@pytest.fixture(scope="module")
+def spans() -> InMemorySpanExporter:
+    """What tracing exports of all that follows."""
+    exporter = InMemorySpanExporter()
+    provider = TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    trace.set_tracer_provider(provider)
+    return exporter
+
+
+async def test_no_secret_is_in_a_trace(spans: InMemorySpanExporter, server: Server[Any]) -> None:
+    spans.clear()
+    async with Client(server) as client:
+        created = answer(
+            await client.call_tool(
+                "create_app", {"client_type": "first_party", "reveal_secret": True}
+            )
+        )
+        value, client_id = created["client_secret"]["value"], created["app"]["client_id"]
+        await client.call_tool("start_secret_rotation", {"client_id": client_id})
+        upcoming = answer(
+            await client.call_tool(
+                "reveal_client_secret", {"client_id": client_id, "which": "next"}
+            )
+        )["value"]
+        await client.call_tool("get_app", {"client_id": value})
+        for name in (value, upcoming):
+            with pytest.raises(MCPError):
+                await client.call_tool(name, {})
+    # The client in this test has spans of its own, which are not the server's to clean.
+    ours = [span for span in spans.get_finished_spans() if span.kind is SpanKind.SERVER]
+    exported = "\n".join(span.to_json() for span in ours)
+    assert "create_app" in exported
+    assert value not in exported
+    assert upcoming not in exported

@@ -1,0 +1,242 @@
+"""`connected-apps-mcp secrets`, and the way of a secret through whole processes."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import anyio
+import httpx2
+import pytest
+from mcp import Client, StdioServerParameters
+from starlette.types import Receive, Scope, Send
+from support import SERVER, answer, running, serving
+
+from connected_apps_mcp.sandbox import SANDBOX_CREDENTIALS, create_sandbox
+
+
+@pytest.fixture
+def where(tmp_path: Path) -> list[str]:
+    """The flags of one sandbox with one store, for any number of processes."""
+    return [
+        "--sandbox",
+        "--sandbox-db",
+        str(tmp_path / "apps.sqlite3"),
+        "--secret-store",
+        "file",
+        "--data-dir",
+        str(tmp_path / "data"),
+    ]
+
+
+def command(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*SERVER, "secrets", *arguments], capture_output=True, text=True, check=False, **options
+    )
+
+
+def served(where: list[str]) -> StdioServerParameters:
+    return StdioServerParameters(command=SERVER[0], args=[*SERVER[1:], *where])
+
+
+async def call(where: list[str], tool: str, **arguments: Any) -> dict[str, Any]:
+    async with Client(served(where)) as client:
+        return answer(await client.call_tool(tool, arguments))
+
+
+@pytest.fixture
+async def app(where: list[str]) -> str:
+    """The id of a confidential app, which another process created."""
+    created = await call(where, "create_app", client_type="first_party", client_name="Mine")
+    return str(created["app"]["client_id"])
+
+
+@pytest.fixture
+def alive(where: list[str]) -> Iterator[Any]:
+    """Ask the service which secrets it takes, over a socket of its own."""
+    with running("sandbox", "serve", "--port", "0", "--db", where[2]) as process:
+        assert process.stdout
+        url = [process.stdout.readline() for _ in range(3)][-1].split()[-1]
+
+        def ask(client_id: str, secret: str) -> bool:
+            answered = httpx2.post(
+                f"{url}/v1/oauth2/introspect", data={"token": "x"}, auth=(client_id, secret)
+            )
+            return answered.status_code == 200
+
+        yield ask
+
+
+async def test_from_creation_through_a_rotation_show_prints_what_the_service_takes(
+    where: list[str], app: str, alive: Any
+) -> None:
+    def shown(*which: str) -> str:
+        return command("show", app, *which, *where).stdout.strip()
+
+    first = shown()
+    assert alive(app, first)
+    await call(where, "start_secret_rotation", client_id=app)
+    second = shown("--next")
+    assert alive(app, first)
+    assert alive(app, second)
+    assert shown() == first
+    await call(where, "complete_secret_rotation", client_id=app)
+    assert shown() == second
+    assert alive(app, second)
+    assert not alive(app, first)
+    assert command("show", app, "--next", *where).returncode == 1
+
+
+async def test_list_shows_no_secret(where: list[str], app: str) -> None:
+    secret = command("show", app, *where).stdout.strip()
+    listed = command("list", *where)
+    assert listed.returncode == 0
+    assert app in listed.stdout
+    assert f"…{secret[-4:]}" in listed.stdout
+    assert secret not in listed.stdout + listed.stderr
+
+
+async def test_forget_asks_first(where: list[str], app: str) -> None:
+    assert command("forget", app, *where, input="n\n").returncode == 1
+    assert command("show", app, *where).returncode == 0
+    assert command("forget", app, *where, input="y\n").returncode == 0
+    missing = command("show", app, *where)
+    assert missing.returncode == 1
+    assert "No current secret" in missing.stderr
+
+
+async def test_run_hands_a_secret_to_a_command_and_prints_nothing(
+    where: list[str], app: str
+) -> None:
+    secret = command("show", app, *where).stdout.strip()
+    script = "import os, sys; print(len(os.environ['THE_SECRET'])); sys.exit(7)"
+    done = command("run", app, "--as", "THE_SECRET", *where, "--", sys.executable, "-c", script)
+    assert (done.stdout, done.stderr, done.returncode) == (f"{len(secret)}\n", "", 7)
+
+
+async def test_run_needs_a_command_that_exists(where: list[str], app: str) -> None:
+    failed = command("run", app, "--as", "X", *where, "--", "no-such-command-here")
+    assert failed.returncode == 1
+    assert "no-such-command-here" in failed.stderr
+    assert "Traceback" not in failed.stderr
+
+
+def test_a_folder_that_others_can_read_is_refused(where: list[str], tmp_path: Path) -> None:
+    (tmp_path / "data" / "secrets").mkdir(parents=True, mode=0o755)
+    (tmp_path / "data" / "secrets").chmod(0o755)
+    refused = command("list", *where)
+    assert refused.returncode == 1
+    assert "chmod 700" in refused.stderr
+
+
+@pytest.mark.parametrize(
+    ("setting", "rule"),
+    [
+        (["--secret-store", "vault"], "VAULT_TOKEN"),
+        (["--secret-store", "safe"], "'keyring'"),
+        (["--reveal", "sometimes"], "--reveal"),
+    ],
+)
+def test_a_setting_that_cannot_work_is_refused_at_the_start(setting: list[str], rule: str) -> None:
+    refused = subprocess.run(
+        [*SERVER, "--sandbox", *setting],
+        input="",
+        capture_output=True,
+        text=True,
+        check=False,
+        env={name: value for name, value in os.environ.items() if "VAULT" not in name},
+    )
+    assert refused.returncode == 2
+    assert rule in refused.stderr
+
+
+HELLO = {
+    "jsonrpc": "2.0",
+    "id": 1,
+    "method": "initialize",
+    "params": {
+        "protocolVersion": "2025-11-25",
+        "capabilities": {},
+        "clientInfo": {"name": "test", "version": "1"},
+    },
+}
+CREATE = {
+    "jsonrpc": "2.0",
+    "id": 2,
+    "method": "tools/call",
+    "params": {"name": "create_app", "arguments": {"client_type": "first_party"}},
+}
+
+
+@pytest.mark.parametrize("ending", ["a closed input", "one signal", "two signals"])
+def test_a_create_under_way_is_brought_to_its_end(
+    where: list[str], tmp_path: Path, ending: str
+) -> None:
+    sandbox = create_sandbox(database=where[2])
+
+    async def slowly(scope: Scope, receive: Receive, send: Send) -> None:
+        await anyio.sleep(0.5)
+        await sandbox(scope, receive, send)
+
+    credentials = {
+        "STYTCH_PROJECT_ID": SANDBOX_CREDENTIALS.project_id,
+        "STYTCH_SECRET": SANDBOX_CREDENTIALS.secret,
+    }
+    store = ["--secret-store", "file", "--data-dir", str(tmp_path / "data")]
+    with serving(slowly) as url, running("--base-url", url, *store, **credentials) as process:
+        assert process.stdin
+        assert process.stdout
+        process.stdin.write(json.dumps(HELLO) + "\n")
+        process.stdin.flush()
+        process.stdout.readline()
+        process.stdin.write(json.dumps(CREATE) + "\n")
+        process.stdin.flush()
+        time.sleep(0.25)
+        if ending == "a closed input":
+            process.stdin.close()
+        else:
+            process.terminate()
+        if ending == "two signals":
+            time.sleep(0.1)
+            process.terminate()
+        process.wait(timeout=20)
+    (kept,) = (tmp_path / "data" / "secrets").glob("*.json")
+    assert json.loads(kept.read_text())["client_id"] in command("list", *where).stdout
+    assert list((tmp_path / "data" / "journal").iterdir()) == []
+
+
+KILLS = 50
+STEP_SECONDS = 0.0006
+"""The kills are spread over the time that a create takes here, and somewhat beyond."""
+
+
+def killed_during_a_create(where: list[str], after: float) -> None:
+    with running(*where) as process:
+        assert process.stdin
+        assert process.stdout
+        process.stdin.write(json.dumps(HELLO) + "\n")
+        process.stdin.flush()
+        process.stdout.readline()
+        process.stdin.write(json.dumps(CREATE) + "\n")
+        process.stdin.flush()
+        time.sleep(after)
+        process.kill()
+
+
+async def test_a_kill_at_any_point_of_a_create_is_harmless_or_reported(where: list[str]) -> None:
+    for number in range(KILLS):
+        await anyio.to_thread.run_sync(killed_during_a_create, where, number * STEP_SECONDS)
+    listed = command("list", *where)
+    kept = {line.split()[0] for line in listed.stdout.splitlines()}
+    async with Client(served(where)) as client:
+        found = answer(await client.call_tool("search_apps", {"limit": 1000}))["apps"]
+        told = str(client.instructions)
+    lost = {app["client_id"] for app in found} - kept
+    assert all(client_id in listed.stderr for client_id in lost)
+    assert all(client_id in told for client_id in lost)
+    # Some kills came after the call, or nothing was shown.
+    assert found

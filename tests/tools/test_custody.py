@@ -1,0 +1,521 @@
+"""A secret on its way from the service to the store, with faults at every step."""
+
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import anyio
+import httpx2
+import pytest
+from pydantic import SecretStr
+from support import project_on
+
+from connected_apps_mcp.sandbox import create_sandbox
+from connected_apps_tools import Project, errors
+from connected_apps_tools.custody import Custody
+from connected_apps_tools.models import CreateApp, CreateAppRevealing, SearchApps
+from connected_apps_tools.recovery import recover
+from connected_apps_tools.secret_store import Entry, SecretKey, StoredSecret, StoreError
+from connected_apps_tools.secret_store.files import FileStore
+
+CONFIDENTIAL = CreateApp(client_type="first_party", client_name="Mine")
+
+
+class FaultyStore:
+    """A file store that fails, or lies, where it is told to."""
+
+    kind = "faulty"
+
+    def __init__(self, folder: Path, **faults: Exception | Callable[[], Any]) -> None:
+        self._files = FileStore(folder)
+        self.faults = faults
+        self.done: list[str] = []
+
+    def _meet(self, act: str) -> None:
+        self.done.append(act)
+        fault = self.faults.get(act)
+        if isinstance(fault, Exception):
+            raise fault
+
+    def place(self, key: SecretKey) -> str:
+        return self._files.place(key)
+
+    def check(self) -> None:
+        self._meet("check")
+        self._files.check()
+
+    def put(self, key: SecretKey, secret: SecretStr) -> None:
+        self._meet("put")
+        self._files.put(key, secret)
+
+    def get(self, key: SecretKey) -> StoredSecret | None:
+        self._meet("get")
+        if lie := self.faults.get("lie"):
+            return lie()  # type: ignore[operator, no-any-return]
+        return self._files.get(key)
+
+    def forget(self, key: SecretKey) -> None:
+        self._meet("forget")
+        self._files.forget(key)
+
+    def entries(self, project_id: str) -> list[Entry]:
+        self._meet("entries")
+        return self._files.entries(project_id)
+
+
+class Watched(httpx2.AsyncBaseTransport):
+    """The sandbox behind a wire that remembers the calls, and can break them."""
+
+    def __init__(self) -> None:
+        self.sandbox = httpx2.ASGITransport(create_sandbox())
+        self.calls: list[str] = []
+        self.before: dict[str, Exception] = {}
+        self.after: dict[str, Exception | Callable[[dict[str, Any]], httpx2.Response]] = {}
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        call = f"{request.method} {request.url.path.rpartition('/')[2].split('-')[0]}"
+        self.calls.append(call)
+        if call in self.before:
+            raise self.before[call]
+        response = await self.sandbox.handle_async_request(request)
+        fault = self.after.get(call)
+        if isinstance(fault, Exception):
+            raise fault
+        if fault:
+            return fault(json.loads(await response.aread()))
+        return response
+
+
+class Slow(Watched):
+    """The same, where every answer takes a while."""
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        await anyio.sleep(0.2)
+        return await super().handle_async_request(request)
+
+
+CREATE, GET, DELETE = "POST clients", "GET connected", "DELETE connected"
+START, COMPLETE, CANCEL = "POST start", "POST rotate", "POST cancel"
+
+
+@pytest.fixture
+def wire() -> Watched:
+    return Watched()
+
+
+@pytest.fixture
+async def project(wire: Watched, tmp_path: Path) -> AsyncIterator[Project]:
+    async with project_on(wire, folder=tmp_path) as project:
+        yield project
+
+
+@asynccontextmanager
+async def storing(wire: Watched, folder: Path, *stores: Any) -> AsyncIterator[Custody]:
+    async with project_on(wire, *stores, folder=folder) as project:
+        yield project.custody
+
+
+async def alive(wire: Watched, client_id: str, secret: str) -> bool:
+    """Whether the service takes a secret."""
+    async with httpx2.AsyncClient(transport=wire.sandbox, base_url="http://localhost") as http:
+        asked = await http.post(
+            "/v1/oauth2/introspect", data={"token": "x"}, auth=(client_id, secret)
+        )
+    return asked.status_code == 200
+
+
+async def apps(custody: Custody) -> list[str]:
+    found = await custody.api.search(SearchApps())
+    return [app.client_id for app in found.connected_apps]
+
+
+def journal(folder: Path) -> list[str]:
+    return [file.read_text() for file in (folder / "journal").glob("*") if file.is_file()]
+
+
+async def test_a_created_secret_is_kept_and_works(project: Project, wire: Watched) -> None:
+    kept = await project.custody.create(CONFIDENTIAL)
+    stored = await project.custody.safe.get(kept.app.client_id)
+    assert stored
+    assert await alive(wire, kept.app.client_id, stored.secret.get_secret_value())
+    assert stored.last_four == kept.app.client_secret_last_four
+
+
+async def test_the_answer_says_where_it_is(project: Project, tmp_path: Path) -> None:
+    kept = await project.custody.create(CONFIDENTIAL)
+    assert kept.place
+    assert kept.place.startswith(f"the file {tmp_path}")
+    assert kept.place.endswith(f"{kept.app.client_id}.current.json")
+
+
+async def test_nothing_is_left_in_the_journal(project: Project, tmp_path: Path) -> None:
+    await project.custody.create(CONFIDENTIAL)
+    assert journal(tmp_path) == []
+
+
+async def test_the_intent_is_on_the_disk_before_the_call_and_holds_no_secret(
+    project: Project, wire: Watched, tmp_path: Path
+) -> None:
+    seen: list[str] = []
+    secrets: list[str] = []
+
+    def look(body: dict[str, Any]) -> httpx2.Response:
+        seen.extend(journal(tmp_path))
+        secrets.append(body["connected_app"]["client_secret"])
+        return httpx2.Response(200, json=body)
+
+    wire.after[CREATE] = look
+    await project.custody.create(CONFIDENTIAL)
+    (intent,) = seen
+    assert json.loads(intent)["act"] == "create_app"
+    assert json.loads(intent)["client_name"] == "Mine"
+    assert secrets[0] not in intent
+
+
+async def test_a_store_that_cannot_be_written_stops_it_before_the_call(
+    wire: Watched, tmp_path: Path
+) -> None:
+    store = FaultyStore(tmp_path / "s", check=StoreError("no space"))
+    async with storing(wire, tmp_path, store) as custody:
+        with pytest.raises(errors.InvalidRequest, match=r"Nothing was sent: .* no space"):
+            await custody.create(CONFIDENTIAL)
+    assert wire.calls == []
+
+
+async def test_a_journal_that_cannot_be_written_stops_it_before_the_call(
+    wire: Watched, tmp_path: Path
+) -> None:
+    (tmp_path / "journal").write_text("in the way")
+    store = FileStore(tmp_path / "s")
+    async with storing(wire, tmp_path, store) as custody:
+        with pytest.raises(errors.InvalidRequest, match="Nothing was sent"):
+            await custody.create(CONFIDENTIAL)
+    assert wire.calls == []
+
+
+async def test_without_a_store_only_what_is_shown_can_be_asked_for(
+    wire: Watched, tmp_path: Path
+) -> None:
+    async with storing(wire, tmp_path, None) as custody:
+        with pytest.raises(errors.InvalidRequest, match="no secret is kept here"):
+            await custody.create(CONFIDENTIAL)
+        assert wire.calls == []
+        shown = await custody.create(
+            CreateAppRevealing(client_type="first_party", reveal_secret=True)
+        )
+    assert shown.secret
+    assert shown.place is None
+
+
+@pytest.mark.parametrize(
+    "faults",
+    [
+        {"put": StoreError("full")},
+        {"put": ZeroDivisionError("a bug")},
+        {"get": StoreError("gone")},
+        {"lie": lambda: None},
+    ],
+    ids=["refuses", "breaks", "cannot be read", "lies"],
+)
+async def test_a_store_that_fails_at_the_last_moment_is_replaced_by_the_last_resort(
+    wire: Watched, tmp_path: Path, faults: dict[str, Any]
+) -> None:
+    last_resort = FileStore(tmp_path / "last-resort")
+    store = FaultyStore(tmp_path / "s", **faults)
+    async with storing(wire, tmp_path, store, last_resort) as custody:
+        kept = await custody.create(CONFIDENTIAL)
+        assert "last-resort" in str(kept.place)
+        stored = last_resort.get(SecretKey(custody.api.project_id, kept.app.client_id))
+    assert stored
+    assert stored.secret == kept.secret
+
+
+async def test_where_no_store_takes_it_the_app_is_deleted_again(
+    wire: Watched, tmp_path: Path
+) -> None:
+    store = FaultyStore(tmp_path / "s", put=StoreError("full"))
+    async with storing(wire, tmp_path, store) as custody:
+        with pytest.raises(errors.SecretNotKept, match="deleted again: all is as it was"):
+            await custody.create(CONFIDENTIAL)
+        assert await apps(custody) == []
+    assert journal(tmp_path) == []
+
+
+async def test_where_no_store_takes_it_the_rotation_is_cancelled_again(
+    wire: Watched, tmp_path: Path
+) -> None:
+    store = FaultyStore(tmp_path / "s")
+    async with storing(wire, tmp_path, store) as custody:
+        app = (await custody.create(CONFIDENTIAL)).app
+        store.faults["put"] = StoreError("full")
+        with pytest.raises(errors.SecretNotKept, match="cancelled again"):
+            await custody.start_rotation(app.client_id, revealed=False)
+        now = (await custody.api.get(app.client_id)).connected_app
+    assert now.next_client_secret_last_four is None
+
+
+async def test_what_cannot_be_undone_is_said_and_stays_in_the_journal(
+    wire: Watched, tmp_path: Path
+) -> None:
+    wire.before[DELETE] = httpx2.ReadTimeout("late")
+    store = FaultyStore(tmp_path / "s", put=StoreError("full"))
+    async with storing(wire, tmp_path, store) as custody:
+        with pytest.raises(errors.SecretNotKept, match="secret that nobody knows") as caught:
+            await custody.create(CONFIDENTIAL)
+        (client_id,) = await apps(custody)
+        assert client_id in str(caught.value)
+        (report,) = await recover(custody)
+    assert client_id in report
+
+
+async def test_a_refused_call_leaves_nothing_behind(
+    project: Project, wire: Watched, tmp_path: Path
+) -> None:
+    wire.before[CREATE] = httpx2.ConnectError("refused")
+    with pytest.raises(errors.NotSent):
+        await project.custody.create(CONFIDENTIAL)
+    assert journal(tmp_path) == []
+    assert await recover(project.custody) == []
+
+
+async def test_an_unknown_outcome_is_reported_with_what_fits_and_never_repeated(
+    project: Project, wire: Watched
+) -> None:
+    wire.after[CREATE] = httpx2.ReadTimeout("late")
+    with pytest.raises(errors.NoAnswer) as caught:
+        await project.custody.create(CONFIDENTIAL)
+    assert wire.calls.count(CREATE) == 1
+    (client_id,) = await apps(project.custody)
+    assert client_id in str(caught.value.hint)
+    assert "start_secret_rotation" in str(caught.value.hint)
+    (report,) = await recover(project.custody)
+    assert client_id in report
+
+
+async def test_an_unknown_outcome_without_a_sign_is_reported_as_such(
+    project: Project, wire: Watched
+) -> None:
+    wire.before[CREATE] = httpx2.ReadTimeout("late")
+    with pytest.raises(errors.NoAnswer) as caught:
+        await project.custody.create(CONFIDENTIAL)
+    assert "no sign of it" in str(caught.value.hint)
+    assert await recover(project.custody) == []
+
+
+async def test_an_unknown_outcome_that_cannot_be_looked_into_is_reported_as_such(
+    project: Project, wire: Watched
+) -> None:
+    wire.before |= {
+        CREATE: httpx2.ReadTimeout("late"),
+        "POST search": httpx2.ConnectError("refused"),
+    }
+    with pytest.raises(errors.NoAnswer) as caught:
+        await project.custody.create(CONFIDENTIAL)
+    assert "looking for signs of it failed" in str(caught.value.hint)
+    (report,) = await recover(project.custody)
+    assert "could not be looked into" in report
+
+
+async def test_apps_whose_secret_is_kept_are_no_sign_of_a_loss(
+    project: Project, wire: Watched
+) -> None:
+    kept = await project.custody.create(CONFIDENTIAL)
+    wire.before[CREATE] = httpx2.ReadTimeout("late")
+    with pytest.raises(errors.NoAnswer) as caught:
+        await project.custody.create(CONFIDENTIAL)
+    assert kept.app.client_id not in str(caught.value.hint)
+
+
+async def test_a_rotation_of_unknown_outcome_is_reported_until_it_is_mended(
+    project: Project, wire: Watched
+) -> None:
+    client_id = (await project.custody.create(CONFIDENTIAL)).app.client_id
+    wire.after[START] = httpx2.ReadError("reset")
+    with pytest.raises(errors.NoAnswer):
+        await project.custody.start_rotation(client_id, revealed=False)
+    for _ in range(2):
+        (report,) = await recover(project.custody)
+        assert client_id in report
+    await project.api.cancel_rotation(client_id)
+    assert await recover(project.custody) == []
+    assert await recover(project.custody) == []
+
+
+def without(field: str) -> Callable[[dict[str, Any]], httpx2.Response]:
+    def drop(body: dict[str, Any]) -> httpx2.Response:
+        del body["connected_app"][field]
+        return httpx2.Response(200, json=body)
+
+    return drop
+
+
+async def test_a_secret_beside_a_missing_field_is_kept_and_the_app_named(
+    project: Project, wire: Watched
+) -> None:
+    wire.after[CREATE] = without("status")
+    with pytest.raises(errors.UnexpectedAnswer, match=r"without the promised .*status") as caught:
+        await project.custody.create(CONFIDENTIAL)
+    (client_id,) = await apps(project.custody)
+    assert client_id in str(caught.value.hint)
+    stored = await project.custody.safe.get(client_id)
+    assert stored
+    assert await alive(wire, client_id, stored.secret.get_secret_value())
+
+
+async def test_a_next_secret_beside_a_missing_field_is_kept(
+    project: Project, wire: Watched
+) -> None:
+    client_id = (await project.custody.create(CONFIDENTIAL)).app.client_id
+    wire.after[START] = without("client_type")
+    with pytest.raises(errors.UnexpectedAnswer):
+        await project.custody.start_rotation(client_id, revealed=False)
+    stored = await project.custody.safe.get(client_id, "next")
+    assert stored
+    assert await alive(wire, client_id, stored.secret.get_secret_value())
+
+
+async def test_a_salvaged_secret_that_no_store_takes_is_reported(
+    wire: Watched, tmp_path: Path
+) -> None:
+    wire.after[CREATE] = without("status")
+    store = FaultyStore(tmp_path / "s", put=StoreError("full"))
+    async with storing(wire, tmp_path, store) as custody:
+        with pytest.raises(errors.UnexpectedAnswer) as caught:
+            await custody.create(CONFIDENTIAL)
+        assert "whose secret is lost" in str(caught.value.hint)
+        assert len(await recover(custody)) == 1
+
+
+async def test_without_a_store_a_caller_that_has_gone_leaves_the_intent_standing(
+    tmp_path: Path,
+) -> None:
+    request = CreateAppRevealing(client_type="first_party", reveal_secret=True)
+    async with storing(Slow(), tmp_path, None) as custody:
+        with anyio.move_on_after(0.1):
+            await custody.create(request)
+    async with storing(Watched(), tmp_path, None) as custody:
+        assert len(await custody.left_behind()) == 1
+
+
+async def test_a_cancelled_caller_does_not_interrupt_it(tmp_path: Path) -> None:
+    async with storing(Slow(), tmp_path, FileStore(tmp_path / "s")) as custody:
+        with anyio.move_on_after(0.1) as scope:
+            await custody.create(CONFIDENTIAL)
+        assert scope.cancelled_caught
+        assert await custody.safe.entries() == []
+    # Leaving the custody has waited for it.
+    (file,) = (tmp_path / "s").glob("*.json")
+    assert json.loads(file.read_text())["which"] == "current"
+    assert journal(tmp_path) == []
+
+
+async def test_a_completed_rotation_makes_the_kept_next_secret_the_current_one(
+    project: Project, wire: Watched
+) -> None:
+    client_id = (await project.custody.create(CONFIDENTIAL)).app.client_id
+    upcoming = (await project.custody.start_rotation(client_id, revealed=False)).secret
+    await project.custody.complete_rotation(client_id)
+    stored = await project.custody.safe.get(client_id)
+    assert stored
+    assert stored.secret == upcoming
+    assert await project.custody.safe.get(client_id, "next") is None
+    assert await alive(wire, client_id, stored.secret.get_secret_value())
+
+
+async def rotating(custody: Custody) -> tuple[str, SecretStr | None]:
+    """An app with a kept next secret."""
+    client_id = (await custody.create(CONFIDENTIAL)).app.client_id
+    return client_id, (await custody.start_rotation(client_id, revealed=False)).secret
+
+
+async def test_a_completion_of_unknown_outcome_is_looked_into_at_once(
+    project: Project, wire: Watched, tmp_path: Path
+) -> None:
+    client_id, upcoming = await rotating(project.custody)
+    wire.after[COMPLETE] = httpx2.ReadError("reset")
+    app = await project.custody.complete_rotation(client_id)
+    assert app.next_client_secret_last_four is None
+    stored = await project.custody.safe.get(client_id)
+    assert stored
+    assert stored.secret == upcoming
+    assert journal(tmp_path) == []
+
+
+async def test_a_completion_that_was_not_carried_out_fails(project: Project, wire: Watched) -> None:
+    client_id, upcoming = await rotating(project.custody)
+    wire.before[COMPLETE] = httpx2.ReadError("reset")
+    with pytest.raises(errors.NoAnswer):
+        await project.custody.complete_rotation(client_id)
+    stored = await project.custody.safe.get(client_id, "next")
+    assert stored
+    assert stored.secret == upcoming
+
+
+async def test_a_completion_that_cannot_be_looked_into_is_mended_later(
+    project: Project, wire: Watched
+) -> None:
+    client_id, upcoming = await rotating(project.custody)
+    wire.after |= {COMPLETE: httpx2.ReadError("reset"), GET: httpx2.ReadError("reset")}
+    with pytest.raises(errors.NoAnswer):
+        await project.custody.complete_rotation(client_id)
+    del wire.after[GET]
+    assert await recover(project.custody) == []
+    stored = await project.custody.safe.get(client_id)
+    assert stored
+    assert stored.secret == upcoming
+
+
+async def test_a_completed_secret_that_no_store_took_yet_survives_the_next_rotation(
+    wire: Watched, tmp_path: Path
+) -> None:
+    store = FaultyStore(tmp_path / "s")
+    async with storing(wire, tmp_path, store) as custody:
+        client_id, upcoming = await rotating(custody)
+        store.faults["put"] = StoreError("full")
+        await custody.complete_rotation(client_id)
+        with pytest.raises(errors.InvalidRequest, match="no store took"):
+            await custody.start_rotation(client_id, revealed=False)
+        del store.faults["put"]
+        await custody.start_rotation(client_id, revealed=False)
+        stored = await custody.safe.get(client_id)
+    assert stored
+    assert stored.secret == upcoming
+
+
+async def test_a_store_that_hangs_is_given_up_on(
+    wire: Watched, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import time
+
+    from connected_apps_tools import safe as module
+
+    monkeypatch.setattr(module, "STORE_SECONDS", 0.05)
+    store = FaultyStore(tmp_path / "s", lie=lambda: time.sleep(0.3))
+    async with storing(wire, tmp_path, store, FileStore(tmp_path / "last-resort")) as custody:
+        kept = await custody.create(CONFIDENTIAL)
+    assert "last-resort" in str(kept.place)
+
+
+async def test_an_intent_of_a_living_process_is_left_alone(
+    project: Project, wire: Watched, tmp_path: Path
+) -> None:
+    reports: list[list[str]] = []
+
+    class Peeking(httpx2.AsyncBaseTransport):
+        async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+            if request.url.path.endswith("/clients"):
+                reports.append([intent.id for intent in await project.custody.left_behind()])
+            return await wire.handle_async_request(request)
+
+    async with project_on(Peeking(), folder=tmp_path) as other:
+        await other.custody.create(CONFIDENTIAL)
+    assert reports == [[]]
+
+
+async def test_a_torn_intent_is_swept_away(project: Project, tmp_path: Path) -> None:
+    (tmp_path / "journal").mkdir(mode=0o700)
+    (tmp_path / "journal" / "torn").write_text('{"act": "create')
+    assert await recover(project.custody) == []
+    assert journal(tmp_path) == []

@@ -1,0 +1,378 @@
+"""Takes a client secret from the service to the store without losing it on the way.
+
+The order is everything: prove that the store can be written, record what is about to be done, call
+the service, keep the secret, strike the record out, and only then answer. From the call on, the
+work belongs to the process and not to the caller: nothing that happens to the caller interrupts it.
+"""
+
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Generic, Self, TypeVar
+
+import anyio
+from anyio.abc import TaskGroup
+from pydantic import SecretStr
+
+from .api import ConnectedAppsClient
+from .errors import (
+    ConnectedAppsError,
+    InvalidRequest,
+    NotFound,
+    SecretNotKept,
+    UnexpectedAnswer,
+)
+from .journal import Act, Intent, Journal
+from .models import (
+    App,
+    AppWithClientSecret,
+    AppWithNextClientSecret,
+    ConnectedApp,
+    CreateApp,
+    SearchApps,
+)
+from .safe import Safe, in_thread
+from .secret_store import StoreError, Which
+from .text import printable
+
+logger = logging.getLogger(__name__)
+
+A = TypeVar("A", bound=App)
+T = TypeVar("T")
+
+MAX_PAGES = 10
+"""Pages of 1,000 apps that are searched for signs of an act whose outcome is not known."""
+
+MENDED = "A rotation gives the app a new secret (start_secret_rotation); delete_app removes it."
+LOOK = "Look with search_apps or get_app before you try again."
+
+
+@dataclass(frozen=True)
+class Kept(Generic[A]):
+    """An app whose secret was shown, and where the secret is now.
+
+    Attributes:
+        app: the app as the service showed it.
+        secret: what it showed; None where it showed none.
+        place: where the secret is kept, in words; None where it is not.
+    """
+
+    app: A
+    secret: SecretStr | None
+    place: str | None
+
+
+@dataclass(frozen=True)
+class _Showing(Generic[A]):
+    """An act in which the service shows a secret once."""
+
+    intent: Intent
+    which: Which
+    call: Callable[[], Awaitable[A]]
+    secret: Callable[[A], SecretStr | None]
+    undo: Callable[[str], Awaitable[Any]]
+    undone: str
+
+
+class Custody:
+    """The way between the service and the store. Use it as an async context manager.
+
+    Leaving it waits for the work that is under way.
+    """
+
+    def __init__(self, api: ConnectedAppsClient, journal: Journal, safe: Safe) -> None:
+        self.api = api
+        self.journal = journal
+        self.safe = safe
+        self._work: TaskGroup = anyio.create_task_group()
+
+    async def __aenter__(self) -> Self:
+        await self._work.__aenter__()
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        # Its own failures are none of the group's, which would wrap them.
+        await self._work.__aexit__(None, None, None)
+        self.journal.close()
+
+    async def create(self, request: CreateApp) -> Kept[AppWithClientSecret]:
+        """Create a confidential app and keep its secret.
+
+        Raises:
+            ConnectedAppsError: it was refused, it failed, or it is not known whether it was done.
+        """
+
+        async def call() -> AppWithClientSecret:
+            return (await self.api.create(request)).connected_app
+
+        return await self._show(
+            _Showing(
+                self._intent("create_app", request),
+                "current",
+                call,
+                lambda app: app.client_secret,
+                self.api.delete,
+                "The app was deleted again",
+            ),
+            revealed=request.reveals,
+        )
+
+    async def start_rotation(
+        self, client_id: str, *, revealed: bool
+    ) -> Kept[AppWithNextClientSecret]:
+        """Start a rotation and keep the next secret. Raises like `create`."""
+
+        async def call() -> AppWithNextClientSecret:
+            # The next secret will be kept in place of an earlier one, which must not be current.
+            if self.safe.keeps and (app := await self.find(client_id)):
+                await self._caught_up(app)
+            return (await self.api.start_rotation(client_id)).connected_app
+
+        return await self._show(
+            _Showing(
+                self._intent("start_secret_rotation", client_id),
+                "next",
+                call,
+                lambda app: app.next_client_secret,
+                self.api.cancel_rotation,
+                "The rotation was cancelled again",
+            ),
+            revealed=revealed,
+        )
+
+    async def complete_rotation(self, client_id: str) -> ConnectedApp:
+        """Complete a rotation, and make the next secret that is kept the current one."""
+        intent = self._intent("complete_secret_rotation", client_id)
+
+        async def work() -> ConnectedApp:
+            async with self._intending(intent):
+                try:
+                    app = (await self.api.complete_rotation(client_id)).connected_app
+                except ConnectedAppsError as error:
+                    if not error.may_have_taken_effect:
+                        await self.strike_out(intent)
+                        raise
+                    app = await self._completed_after_all(client_id, error)
+                with suppress(StoreError):  # else the intent stands, and recovery does it
+                    await self.catch_up(app)
+                    await self.strike_out(intent)
+                return app
+
+        return await self._uninterrupted(work)
+
+    async def _completed_after_all(self, client_id: str, doubt: ConnectedAppsError) -> ConnectedApp:
+        try:
+            app, kept = await self.find(client_id), await self.safe.get(client_id, "next")
+        except (ConnectedAppsError, StoreError):
+            raise doubt from None
+        if app and kept and kept.last_four == app.client_secret_last_four:
+            return app
+        raise doubt
+
+    async def catch_up(self, app: ConnectedApp) -> None:
+        """Make the next secret that is kept the current one, if the service has done so.
+
+        Raises:
+            StoreError: no store took it.
+        """
+        upcoming = await self.safe.get(app.client_id, "next")
+        if upcoming is None or upcoming.last_four != app.client_secret_last_four:
+            return
+        if await self.safe.keep(app.client_id, "current", upcoming.secret) is None:
+            raise StoreError("no store took the secret that is current now")
+        await self.safe.forget(app.client_id, "next")
+
+    def _intent(self, act: Act, about: CreateApp | str) -> Intent:
+        if isinstance(about, str):
+            return Intent(act=act, project_id=self.api.project_id, client_id=about)
+        return Intent(
+            act=act,
+            project_id=self.api.project_id,
+            client_name=about.client_name or "",
+            client_type=about.client_type,
+        )
+
+    async def _show(self, showing: _Showing[A], *, revealed: bool) -> Kept[A]:
+        await self._prove_writable(revealed=revealed)
+        kept = await self._uninterrupted(lambda: self._carry_out(showing))
+        if not self.safe.keeps:
+            # The caller has the only copy; had it gone meanwhile, the intent would stand.
+            await self.strike_out(showing.intent)
+        return kept
+
+    async def _prove_writable(self, *, revealed: bool) -> None:
+        if not self.safe.keeps:
+            if revealed:
+                return
+            refusal = InvalidRequest(
+                "Nothing was sent: no secret is kept here (the secret store is none), so the one "
+                "that the service shows once would be lost."
+            )
+            refusal.hint = "Set reveal_secret to true, or let the operator choose a secret store."
+            raise refusal
+        try:
+            await self.safe.check()
+        except StoreError as error:
+            raise _not_kept(error) from None
+
+    async def _caught_up(self, app: ConnectedApp) -> None:
+        try:
+            await self.catch_up(app)
+        except StoreError as error:
+            raise _not_kept(error) from None
+
+    @asynccontextmanager
+    async def _intending(self, intent: Intent) -> AsyncIterator[None]:
+        """Record an intent, and let it stand unless it is struck out."""
+        try:
+            await in_thread(self.journal.begin, intent)
+        except StoreError as error:
+            raise _not_kept(error) from None
+        try:
+            yield
+        finally:
+            self.journal.leave(intent)
+
+    async def strike_out(self, intent: Intent) -> None:
+        """Take an intent out of the journal: what it was about is safe."""
+        try:
+            await in_thread(self.journal.end, intent)
+        except StoreError as error:
+            logger.error("An intent stays in the journal: %s", error)
+
+    async def _carry_out(self, showing: _Showing[A]) -> Kept[A]:
+        async with self._intending(showing.intent):
+            try:
+                app = await showing.call()
+            except ConnectedAppsError as error:
+                await self._save(showing, error)
+                raise
+            secret = showing.secret(app)
+            if secret is None:
+                return Kept(app, None, None)
+            place = await self.safe.keep(app.client_id, showing.which, secret)
+            if place is None and self.safe.keeps:
+                raise await self._undo(showing, app.client_id)
+            if place:
+                await self.strike_out(showing.intent)
+            return Kept(app, secret, place)
+
+    async def _save(self, showing: _Showing[A], error: ConnectedAppsError) -> None:
+        """Do for a failed call what can still be done, and tell the error of it."""
+        if isinstance(error, UnexpectedAnswer) and error.salvaged:
+            found = error.salvaged
+            place = await self.safe.keep(found.client_id, showing.which, found.secret)
+            if place:
+                await self.strike_out(showing.intent)
+            error.hint = (
+                f"It was carried out for app {found.client_id}, and its secret is kept in {place}."
+                if place
+                else f"It was carried out for app {found.client_id}, whose secret is lost: {MENDED}"
+            )
+            return
+        if error.may_have_taken_effect:
+            error.hint = await self._what_can_be_seen(showing.intent)
+        else:
+            await self.strike_out(showing.intent)
+
+    async def _what_can_be_seen(self, intent: Intent) -> str:
+        try:
+            signs = [app async for app in self.signs(intent)]
+        except (ConnectedAppsError, StoreError):
+            return f"It may have been carried out; looking for signs of it failed. {LOOK}"
+        if not signs:
+            return f"It may have been carried out, though there is no sign of it yet. {LOOK}"
+        seen = ", ".join(f"{app.client_id} ({printable(app.client_name, 64)})" for app in signs)
+        return f"It may have been carried out: {seen} fits, with a secret not kept here. {MENDED}"
+
+    async def signs(self, intent: Intent) -> AsyncIterator[ConnectedApp]:
+        """The apps on which an intent may have been carried out unseen.
+
+        Those are apps that fit it and have a secret that is not kept here.
+        """
+        async for app in self._that_fit(intent):
+            which: Which = "current" if intent.act == "create_app" else "next"
+            last_four = (
+                app.client_secret_last_four
+                if which == "current"
+                else app.next_client_secret_last_four
+            )
+            kept = await self.safe.get(app.client_id, which)
+            if last_four and (kept is None or kept.last_four != last_four):
+                yield app
+
+    async def find(self, client_id: str) -> ConnectedApp | None:
+        """An app, if it is still there."""
+        try:
+            return (await self.api.get(client_id)).connected_app
+        except NotFound:
+            return None
+
+    async def left_behind(self) -> list[Intent]:
+        """The intents of this project that nobody is at any more. Raises `StoreError`."""
+        intents = await in_thread(lambda: list(self.journal.left_behind()))
+        return [intent for intent in intents if intent.project_id == self.api.project_id]
+
+    async def _that_fit(self, intent: Intent) -> AsyncIterator[ConnectedApp]:
+        if intent.client_id:
+            if app := await self.find(intent.client_id):
+                yield app
+            return
+        page = SearchApps(limit=1000)
+        for _ in range(MAX_PAGES):
+            answer = await self.api.search(page)
+            for app in answer.connected_apps:
+                if (app.client_name, app.client_type) == (intent.client_name, intent.client_type):
+                    yield app
+            cursor = answer.results_metadata.next_cursor
+            if not cursor:
+                return
+            page = SearchApps(limit=1000, cursor=cursor)
+
+    async def _undo(self, showing: _Showing[A], client_id: str) -> SecretNotKept:
+        failed = "The service showed the secret, and no store took it."
+        try:
+            await showing.undo(client_id)
+        except ConnectedAppsError:
+            lost = SecretNotKept(f"{failed} App {client_id} has a secret that nobody knows.")
+            lost.may_have_taken_effect, lost.hint = True, MENDED
+            return lost
+        await self.strike_out(showing.intent)
+        undone = SecretNotKept(f"{failed} {showing.undone}: all is as it was.")
+        undone.hint = "The operator has to mend the secret store first."
+        return undone
+
+    async def _uninterrupted(self, work: Callable[[], Awaitable[T]]) -> T:
+        """Do it as the process's own, so that the end of the caller is not the end of it."""
+        outcome: list[T | Exception] = []
+        done = anyio.Event()
+
+        async def run() -> None:
+            with anyio.CancelScope(shield=True):
+                try:
+                    outcome.append(await work())
+                except Exception as error:  # noqa: BLE001 - the caller gets it, whatever it is
+                    outcome.append(error)
+            done.set()
+
+        self._work.start_soon(run)
+        await done.wait()
+        (result,) = outcome
+        if isinstance(result, Exception):
+            raise result
+        return result
+
+
+def _not_kept(error: StoreError) -> InvalidRequest:
+    refusal = InvalidRequest(
+        f"Nothing was sent: the secret that the service shows once could not be kept. {error}"
+    )
+    refusal.hint = "The operator has to mend the secret store first."
+    return refusal

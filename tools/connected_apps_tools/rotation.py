@@ -1,0 +1,195 @@
+"""The tools that rotate client secrets, and the one that shows a kept one.
+
+An app is rotating or it is not; the two last fours tell. Starting adds a next secret, completing
+makes it the only one, cancelling drops it.
+"""
+
+from typing import Any, Literal
+
+from .client_secret import ClientSecret, told
+from .errors import InvalidRequest, ServiceError
+from .models import (
+    App,
+    CompleteRotation,
+    OneApp,
+    OneAppRevealing,
+    Result,
+    RevealClientSecret,
+)
+from .project import Project
+from .secret_store import StoreError
+from .tool import Effect, Tool
+
+START = "To replace the secret, use start_secret_rotation."
+FINISH = (
+    "Both secrets work now. Put the next one wherever the app runs, then use "
+    "complete_secret_rotation; or drop it with cancel_secret_rotation."
+)
+ALREADY = "A rotation was under way already, so nothing was changed and no new secret exists. "
+
+
+class Rotation(Result):
+    """How the secrets of an app stand."""
+
+    client_id: str
+    state: Literal["rotating", "not_rotating"]
+    client_secret_last_four: str | None = None
+    next_client_secret_last_four: str | None = None
+    next_client_secret: ClientSecret | None = None
+    next_step: str
+
+    @property
+    def revealed(self) -> str | None:
+        """The next secret."""
+        return self.next_client_secret.value if self.next_client_secret else None
+
+
+def _stands(app: App, *, said: str = "", secret: ClientSecret | None = None) -> Rotation:
+    rotating = app.next_client_secret_last_four is not None or secret is not None
+    return Rotation(
+        client_id=app.client_id,
+        state="rotating" if rotating else "not_rotating",
+        client_secret_last_four=app.client_secret_last_four,
+        next_client_secret_last_four=app.next_client_secret_last_four
+        or (secret.last_four if secret else None),
+        next_client_secret=secret,
+        next_step=said + (FINISH if rotating else START),
+    )
+
+
+async def start_secret_rotation(project: Project, request: OneApp) -> Rotation:
+    """Give an app a next client secret, beside the current one.
+
+    Both work until complete_secret_rotation makes the next one current, or cancel_secret_rotation
+    drops it. The next secret is kept where the answer says, and is not in the answer. Where a
+    rotation is under way already, nothing changes and the answer says how it stands.
+    """
+    try:
+        kept = await project.custody.start_rotation(request.client_id, revealed=request.reveals)
+    except ServiceError as error:
+        if error.error_type != "connected_app_already_rotating_secret":
+            raise
+        return _stands((await project.api.get(request.client_id)).connected_app, said=ALREADY)
+    return _stands(kept.app, secret=told(kept, reveal=request.reveals))
+
+
+async def complete_secret_rotation(project: Project, request: CompleteRotation) -> Rotation:
+    """Make an app's next client secret the only one; the current one stops working at once.
+
+    Do it when the next secret is in use wherever the app runs. It is refused where the next secret
+    is not kept here, since that would kill the only known one.
+    """
+    if not request.force:
+        await _require_kept(project, request.client_id)
+    app = await project.custody.complete_rotation(request.client_id)
+    return _stands(app)
+
+
+async def _require_kept(project: Project, client_id: str) -> None:
+    app = (await project.api.get(client_id)).connected_app
+    upcoming = app.next_client_secret_last_four
+    if upcoming is None:
+        return  # the service has the better words for it
+    try:
+        kept = await project.custody.safe.get(client_id, "next")
+    except StoreError as error:
+        raise _refused(f"the secret store cannot be read ({error})") from None
+    if kept is None:
+        raise _refused("the next secret is not kept here")
+    if kept.last_four != upcoming:
+        raise _refused("the next secret that is kept here is another one than the service's")
+
+
+def _refused(why: str) -> InvalidRequest:
+    refusal = InvalidRequest(
+        f"Nothing was changed: {why}, so completing would leave the app without a known secret."
+    )
+    refusal.hint = (
+        "Use cancel_secret_rotation and start_secret_rotation to get a next secret that is kept. "
+        "Only where the user confirms that the next secret is known elsewhere, force it."
+    )
+    return refusal
+
+
+async def cancel_secret_rotation(project: Project, request: OneApp) -> Rotation:
+    """Drop an app's next client secret; the current one stays.
+
+    Whatever uses the next secret already stops working.
+    """
+    app = (await project.api.cancel_rotation(request.client_id)).connected_app
+    try:
+        await project.custody.safe.forget(request.client_id, "next")
+    except StoreError as error:
+        return _stands(app, said=f"The dropped secret is still kept: {error}. ")
+    return _stands(app)
+
+
+class RevealedSecret(Result):
+    """A kept secret, shown."""
+
+    client_id: str
+    which: Literal["current", "next"]
+    value: str
+    stored_at: str
+    note: str | None = None
+
+    @property
+    def revealed(self) -> str | None:
+        """The secret."""
+        return self.value
+
+
+async def reveal_client_secret(project: Project, request: RevealClientSecret) -> RevealedSecret:
+    """Show a client secret that is kept here, and so put it into this conversation.
+
+    Only when the user asked to see it. Whoever can run commands on this machine gets it without
+    that: connected-apps-mcp secrets show, or secrets run to hand it to a program.
+    """
+    app = (await project.api.get(request.client_id)).connected_app
+    try:
+        kept = await project.custody.safe.get(request.client_id, request.which)
+    except StoreError as error:
+        raise InvalidRequest(f"The secret store cannot be read: {error}.") from None
+    if kept is None:
+        missing = InvalidRequest(f"No {request.which} secret of this app is kept here.")
+        missing.hint = START
+        raise missing
+    at_the_service = {
+        "current": app.client_secret_last_four,
+        "next": app.next_client_secret_last_four,
+    }[request.which]
+    return RevealedSecret(
+        client_id=request.client_id,
+        which=request.which,
+        value=kept.secret.get_secret_value(),
+        stored_at=kept.stored_at.isoformat(timespec="seconds"),
+        note=None if kept.last_four == at_the_service else "The service has another one by now.",
+    )
+
+
+TOOLS: tuple[Tool[Any, Any], ...] = (
+    Tool(
+        start_secret_rotation,
+        "Start a secret rotation",
+        OneApp,
+        Rotation,
+        Effect.ADDS,
+        OneAppRevealing,
+    ),
+    Tool(
+        complete_secret_rotation,
+        "Complete a secret rotation",
+        CompleteRotation,
+        Rotation,
+        Effect.DESTROYS,
+    ),
+    Tool(cancel_secret_rotation, "Cancel a secret rotation", OneApp, Rotation, Effect.DESTROYS),
+    Tool(
+        reveal_client_secret,
+        "Reveal a client secret",
+        RevealClientSecret,
+        RevealedSecret,
+        Effect.READS,
+        only_reveals=True,
+    ),
+)

@@ -1,0 +1,52 @@
+"""Where client secrets are kept, since the service shows each of them once.
+
+A store is synchronous, because what stands behind it is: call it from a worker thread.
+"""
+
+from pathlib import Path
+
+from .base import Entry, SecretKey, SecretStore, StoredSecret, StoreError, Which
+from .files import FileStore
+from .private_folder import PrivateFolder
+
+__all__ = [
+    "Entry",
+    "SecretKey",
+    "SecretStore",
+    "StoreError",
+    "StoredSecret",
+    "Which",
+    "open_store",
+]
+
+
+def open_store(kind: str, *, files: FileStore, index: Path) -> SecretStore | None:
+    """The store that the operator chose; None for "none".
+
+    Args:
+        kind: auto, keyring, file, aws, vault or none. auto is the OS keyring where a real one
+            answers, else `files`.
+        files: the file store.
+        index: a folder for the list of what is in the keyring.
+
+    Raises:
+        StoreError: it cannot be opened as things are.
+    """
+    match kind:
+        case "none":
+            return None
+        case "file":
+            return files
+        case "aws":
+            from .aws import AwsStore
+
+            return AwsStore()
+        case "vault":
+            from .vault import VaultStore
+
+            return VaultStore.from_environment()
+    from .os_keyring import KeyringStore, real_backend
+
+    if kind == "keyring" or real_backend():
+        return KeyringStore(PrivateFolder(index))
+    return files

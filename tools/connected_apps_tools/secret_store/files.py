@@ -1,0 +1,43 @@
+"""Secrets as files in a folder that only their owner can read."""
+
+from pathlib import Path
+
+from pydantic import SecretStr
+
+from .base import Entry, SecretKey, StoredSecret, in_order, segment
+from .private_folder import PrivateFolder
+
+
+class FileStore:
+    """One 0600 file a secret, in a 0700 folder."""
+
+    kind = "file"
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = PrivateFolder(folder)
+
+    def place(self, key: SecretKey) -> str:
+        """The path of the file."""
+        return f"the file {self._folder.path / key.file_name}"
+
+    def check(self) -> None:
+        """Write to the folder."""
+        self._folder.check()
+
+    def put(self, key: SecretKey, secret: SecretStr) -> None:
+        """Write the file, whole or not at all."""
+        self._folder.write(key.file_name, StoredSecret.now(key, secret).document())
+
+    def get(self, key: SecretKey) -> StoredSecret | None:
+        """Read the file."""
+        document = self._folder.read(key.file_name)
+        return None if document is None else StoredSecret.from_document(document)
+
+    def forget(self, key: SecretKey) -> None:
+        """Remove the file."""
+        self._folder.remove(key.file_name)
+
+    def entries(self, project_id: str) -> list[Entry]:
+        """Read every file of the project."""
+        documents = self._folder.texts(f"{segment(project_id)}.")
+        return in_order(StoredSecret.from_document(text).entry() for text in documents)

@@ -1,0 +1,149 @@
+"""A folder of small files that nobody else can read, safe for several processes at once."""
+
+import contextlib
+import os
+import secrets
+import stat
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from .base import StoreError
+
+STALE_SECONDS = 3600
+"""Age after which what an interrupted write left behind is swept away."""
+
+
+class PrivateFolder:
+    """A 0700 folder of 0600 files, each written whole or not at all.
+
+    The folder is made on first use. One that others can read or write, that another user owns or
+    that is a symbolic link is refused. Every method raises `StoreError`.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def check(self) -> None:
+        """Prove that the folder can be written, by writing to it."""
+        self._sweep()
+        self.write(".probe", "")
+        self.remove(".probe")
+
+    def write(self, name: str, text: str) -> None:
+        """Put a file there, in place of an earlier one. When this returns, it is on the disk."""
+        with self._opened() as folder:
+            draft = f".{name}.{secrets.token_hex(8)}.draft"
+            try:
+                self._write_draft(draft, text, folder)
+                os.replace(draft, name, src_dir_fd=folder, dst_dir_fd=folder)
+                os.fsync(folder)
+            except BaseException:
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(draft, dir_fd=folder)
+                raise
+
+    def _write_draft(self, draft: str, text: str, folder: int) -> None:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+        with os.fdopen(os.open(draft, flags, 0o600, dir_fd=folder), "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+
+    def read(self, name: str, *, unless_held: bool = False) -> str | None:
+        """The text of a file, or None where there is none, or where a living process holds it."""
+        with self._opened() as folder:
+            try:
+                descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW, dir_fd=folder)
+            except FileNotFoundError:
+                return None
+            with os.fdopen(descriptor, encoding="utf-8") as file:
+                if unless_held and not _lock(descriptor, wait=False):
+                    return None
+                try:
+                    return file.read()
+                except UnicodeDecodeError:  # which would quote what it read
+                    raise StoreError(f"{self.path / name} is damaged.") from None
+
+    def hold(self, name: str, text: str) -> int:
+        """Put a new file there, and lock it for as long as the descriptor returned is open."""
+        with self._opened() as folder:
+            flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+            descriptor = os.open(name, flags, 0o600, dir_fd=folder)
+            try:
+                _lock(descriptor, wait=True)
+                os.write(descriptor, text.encode())
+                os.fsync(descriptor)
+                os.fsync(folder)
+            except BaseException:
+                os.close(descriptor)
+                raise
+            return descriptor
+
+    def remove(self, name: str) -> None:
+        """Take a file away, if it is there."""
+        with self._opened() as folder:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(name, dir_fd=folder)
+            os.fsync(folder)
+
+    def names(self) -> list[str]:
+        """The names of the files, sorted."""
+        with self._opened() as folder:
+            return sorted(name for name in _names(folder) if not name.startswith("."))
+
+    def texts(self, start: str) -> list[str]:
+        """The texts of the files whose names start so, by name.
+
+        One that another process removes meanwhile is left out.
+        """
+        texts = [self.read(name) for name in self.names() if name.startswith(start)]
+        return [text for text in texts if text is not None]
+
+    def _sweep(self) -> None:
+        with self._opened() as folder:
+            for name in _names(folder):
+                with contextlib.suppress(FileNotFoundError):
+                    age = time.time() - os.stat(name, dir_fd=folder).st_mtime
+                    if name.endswith(".draft") and age > STALE_SECONDS:
+                        os.unlink(name, dir_fd=folder)
+
+    @contextlib.contextmanager
+    def _opened(self) -> Iterator[int]:
+        """The folder as a descriptor, once it has proved to be ours alone."""
+        try:
+            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            folder = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        except OSError as error:
+            raise self._failure(error) from None
+        try:
+            self._distrust(os.fstat(folder))
+            yield folder
+        except OSError as error:
+            raise self._failure(error) from None
+        finally:
+            os.close(folder)
+
+    def _distrust(self, found: os.stat_result) -> None:
+        if found.st_uid != os.geteuid():
+            raise StoreError(f"{self.path} belongs to another user: choose another folder.")
+        if stat.S_IMODE(found.st_mode) & 0o077:
+            raise StoreError(f"{self.path} is open to other users: run chmod 700 on it.")
+
+    def _failure(self, error: OSError) -> StoreError:
+        return StoreError(f"{self.path} cannot be used: {error.strerror}.")
+
+
+def _names(folder: int) -> list[str]:
+    return os.listdir(folder)
+
+
+def _lock(descriptor: int, *, wait: bool) -> bool:
+    """Lock a file until it is closed, or say that another process has."""
+    import fcntl  # not on Windows, where this folder is of no use anyway
+
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
