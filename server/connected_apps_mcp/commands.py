@@ -14,6 +14,9 @@ from . import settings as config
 if TYPE_CHECKING:
     from connected_apps_tools import Project
 
+RECOVERY_SECONDS = 10.0
+"""How long a start may take to look after what an earlier process left behind."""
+
 OURS = ("connected_apps_mcp", "connected_apps_tools")
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -87,13 +90,17 @@ def _shorten(record: logging.LogRecord) -> bool:
 
 async def report_losses(project: Project) -> list[str]:
     """Say on standard error which apps may have lost a secret; the same for whoever asks."""
+    import anyio
+
     from connected_apps_tools.recovery import recover
     from connected_apps_tools.secret_store import StoreError
 
-    try:
-        losses = await recover(project.custody)
-    except StoreError as error:
-        losses = [f"The journal cannot be read: {error}"]
+    losses = ["What an earlier process left behind could not be looked into in time."]
+    with anyio.move_on_after(RECOVERY_SECONDS):
+        try:
+            losses = await recover(project.custody)
+        except StoreError as error:
+            losses = [f"The journal cannot be read: {error}"]
     for loss in losses:
         click.echo(f"Warning: {loss}", err=True)
     return losses

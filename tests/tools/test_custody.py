@@ -1,6 +1,8 @@
 """A secret on its way from the service to the store, with faults at every step."""
 
 import json
+import os
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -132,7 +134,7 @@ async def apps(custody: Custody) -> list[str]:
 
 
 def journal(folder: Path) -> list[str]:
-    return [file.read_text() for file in (folder / "journal").glob("*") if file.is_file()]
+    return [file.read_text() for file in (folder / "journal").glob("[!.]*") if file.is_file()]
 
 
 async def test_a_created_secret_is_kept_and_works(project: Project, wire: Watched) -> None:
@@ -484,11 +486,47 @@ async def test_a_completed_secret_that_no_store_took_yet_survives_the_next_rotat
     assert stored.secret == upcoming
 
 
+class SlowToForget(FaultyStore):
+    """A store that takes its time to forget."""
+
+    def forget(self, key: SecretKey) -> None:
+        time.sleep(0.3)
+        super().forget(key)
+
+
+async def test_a_cancellation_does_not_forget_what_another_process_has_just_kept(
+    wire: Watched, tmp_path: Path
+) -> None:
+    store, slow = FileStore(tmp_path / "s"), SlowToForget(tmp_path / "s")
+    async with storing(wire, tmp_path, store) as one, storing(wire, tmp_path, slow) as two:
+        client_id, _ = await rotating(one)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(two.cancel_rotation, client_id)
+            await anyio.sleep(0.1)
+            upcoming = (await one.start_rotation(client_id, revealed=False)).secret
+        kept = await one.safe.get(client_id, "next")
+    assert kept
+    assert kept.secret == upcoming
+
+
+async def test_a_turn_that_does_not_come_is_not_waited_for_without_end(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from connected_apps_tools import custody as module
+
+    monkeypatch.setattr(module, "TURN_SECONDS", 0.1)
+    client_id = (await project.custody.create(CONFIDENTIAL)).app.client_id
+    turn = project.custody.journal.take_turn()
+    assert turn is not None
+    with pytest.raises(errors.InvalidRequest, match="does not come to its end"):
+        await project.custody.start_rotation(client_id, revealed=False)
+    os.close(turn)
+    await project.custody.start_rotation(client_id, revealed=False)
+
+
 async def test_a_store_that_hangs_is_given_up_on(
     wire: Watched, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import time
-
     from connected_apps_tools import safe as module
 
     monkeypatch.setattr(module, "STORE_SECONDS", 0.05)

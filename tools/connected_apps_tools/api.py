@@ -28,6 +28,7 @@ from .models import (
     Answer,
     AppAnswer,
     ClientId,
+    ConnectedApp,
     CreateAnswer,
     CreateApp,
     DeleteAnswer,
@@ -176,6 +177,13 @@ class ConnectedAppsClient:
     async def get(self, client_id: str) -> AppAnswer:
         """Read an app."""
         return await self._send(GET, client_id)
+
+    async def find(self, client_id: str) -> ConnectedApp | None:
+        """Read an app, if it is there."""
+        try:
+            return (await self.get(client_id)).connected_app
+        except NotFound:
+            return None
 
     async def update(self, change: UpdateApp) -> AppAnswer:
         """Replace the fields given; the others stay (INFERRED from the official SDKs)."""

@@ -6,8 +6,9 @@ work belongs to the process and not to the caller: nothing that happens to the c
 """
 
 import logging
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
@@ -20,10 +21,10 @@ from .api import ConnectedAppsClient
 from .errors import (
     ConnectedAppsError,
     InvalidRequest,
-    NotFound,
     SecretNotKept,
     UnexpectedAnswer,
 )
+from .evidence import MENDED, what_can_be_seen
 from .journal import Act, Intent, Journal
 from .models import (
     App,
@@ -31,22 +32,17 @@ from .models import (
     AppWithNextClientSecret,
     ConnectedApp,
     CreateApp,
-    SearchApps,
 )
 from .safe import Safe, in_thread
 from .secret_store import StoreError, Which
-from .text import printable
 
 logger = logging.getLogger(__name__)
 
 A = TypeVar("A", bound=App)
 T = TypeVar("T")
 
-MAX_PAGES = 10
-"""Pages of 1,000 apps that are searched for signs of an act whose outcome is not known."""
-
-MENDED = "A rotation gives the app a new secret (start_secret_rotation); delete_app removes it."
-LOOK = "Look with search_apps or get_app before you try again."
+TURN_SECONDS = 60.0
+"""How long one rotation waits for another to end."""
 
 
 @dataclass(frozen=True)
@@ -131,7 +127,7 @@ class Custody:
 
         async def call() -> AppWithNextClientSecret:
             # The next secret will be kept in place of an earlier one, which must not be current.
-            if self.safe.keeps and (app := await self.find(client_id)):
+            if self.safe.keeps and (app := await self.api.find(client_id)):
                 await self._caught_up(app)
             return (await self.api.start_rotation(client_id)).connected_app
 
@@ -145,6 +141,7 @@ class Custody:
                 "The rotation was cancelled again",
             ),
             revealed=revealed,
+            turn=self._turn,
         )
 
     async def complete_rotation(self, client_id: str) -> ConnectedApp:
@@ -152,7 +149,7 @@ class Custody:
         intent = self._intent("complete_secret_rotation", client_id)
 
         async def work() -> ConnectedApp:
-            async with self._intending(intent):
+            async with self._turn(), self._intending(intent):
                 try:
                     app = (await self.api.complete_rotation(client_id)).connected_app
                 except ConnectedAppsError as error:
@@ -167,9 +164,48 @@ class Custody:
 
         return await self._uninterrupted(work)
 
+    async def cancel_rotation(self, client_id: str) -> tuple[ConnectedApp, StoreError | None]:
+        """Cancel a rotation and forget the next secret; says why that may have failed."""
+
+        async def work() -> tuple[ConnectedApp, StoreError | None]:
+            async with self._turn():
+                app = (await self.api.cancel_rotation(client_id)).connected_app
+                try:
+                    await self.safe.forget(client_id, "next")
+                except StoreError as error:
+                    return app, error
+                return app, None
+
+        return await self._uninterrupted(work)
+
+    async def mend_completion(self, client_id: str) -> None:
+        """Catch up with a rotation that may have been completed. Raises like `catch_up`."""
+        async with self._turn():
+            if app := await self.api.find(client_id):
+                await self.catch_up(app)
+
+    @asynccontextmanager
+    async def _turn(self) -> AsyncIterator[None]:
+        """Be the only one who rotates, in this process and in every other of this user.
+
+        Else what one has just kept could be what another is about to forget.
+        """
+        give_up_at = anyio.current_time() + TURN_SECONDS
+        try:
+            while (turn := await in_thread(self.journal.take_turn)) is None:
+                if anyio.current_time() > give_up_at:
+                    raise StoreError("another rotation does not come to its end")
+                await anyio.sleep(0.05)
+        except StoreError as error:
+            raise _not_kept(error) from None
+        try:
+            yield
+        finally:
+            os.close(turn)
+
     async def _completed_after_all(self, client_id: str, doubt: ConnectedAppsError) -> ConnectedApp:
         try:
-            app, kept = await self.find(client_id), await self.safe.get(client_id, "next")
+            app, kept = await self.api.find(client_id), await self.safe.get(client_id, "next")
         except (ConnectedAppsError, StoreError):
             raise doubt from None
         if app and kept and kept.last_four == app.client_secret_last_four:
@@ -199,9 +235,19 @@ class Custody:
             client_type=about.client_type,
         )
 
-    async def _show(self, showing: _Showing[A], *, revealed: bool) -> Kept[A]:
+    async def _show(
+        self,
+        showing: _Showing[A],
+        *,
+        revealed: bool,
+        turn: Callable[[], AbstractAsyncContextManager[None]] = nullcontext,
+    ) -> Kept[A]:
+        async def work() -> Kept[A]:
+            async with turn():
+                return await self._carry_out(showing)
+
         await self._prove_writable(revealed=revealed)
-        kept = await self._uninterrupted(lambda: self._carry_out(showing))
+        kept = await self._uninterrupted(work)
         if not self.safe.keeps:
             # The caller has the only copy; had it gone meanwhile, the intent would stand.
             await self.strike_out(showing.intent)
@@ -278,63 +324,14 @@ class Custody:
             )
             return
         if error.may_have_taken_effect:
-            error.hint = await self._what_can_be_seen(showing.intent)
+            error.hint = await what_can_be_seen(self.api, self.safe, showing.intent)
         else:
             await self.strike_out(showing.intent)
-
-    async def _what_can_be_seen(self, intent: Intent) -> str:
-        try:
-            signs = [app async for app in self.signs(intent)]
-        except (ConnectedAppsError, StoreError):
-            return f"It may have been carried out; looking for signs of it failed. {LOOK}"
-        if not signs:
-            return f"It may have been carried out, though there is no sign of it yet. {LOOK}"
-        seen = ", ".join(f"{app.client_id} ({printable(app.client_name, 64)})" for app in signs)
-        return f"It may have been carried out: {seen} fits, with a secret not kept here. {MENDED}"
-
-    async def signs(self, intent: Intent) -> AsyncIterator[ConnectedApp]:
-        """The apps on which an intent may have been carried out unseen.
-
-        Those are apps that fit it and have a secret that is not kept here.
-        """
-        async for app in self._that_fit(intent):
-            which: Which = "current" if intent.act == "create_app" else "next"
-            last_four = (
-                app.client_secret_last_four
-                if which == "current"
-                else app.next_client_secret_last_four
-            )
-            kept = await self.safe.get(app.client_id, which)
-            if last_four and (kept is None or kept.last_four != last_four):
-                yield app
-
-    async def find(self, client_id: str) -> ConnectedApp | None:
-        """An app, if it is still there."""
-        try:
-            return (await self.api.get(client_id)).connected_app
-        except NotFound:
-            return None
 
     async def left_behind(self) -> list[Intent]:
         """The intents of this project that nobody is at any more. Raises `StoreError`."""
         intents = await in_thread(lambda: list(self.journal.left_behind()))
         return [intent for intent in intents if intent.project_id == self.api.project_id]
-
-    async def _that_fit(self, intent: Intent) -> AsyncIterator[ConnectedApp]:
-        if intent.client_id:
-            if app := await self.find(intent.client_id):
-                yield app
-            return
-        page = SearchApps(limit=1000)
-        for _ in range(MAX_PAGES):
-            answer = await self.api.search(page)
-            for app in answer.connected_apps:
-                if (app.client_name, app.client_type) == (intent.client_name, intent.client_type):
-                    yield app
-            cursor = answer.results_metadata.next_cursor
-            if not cursor:
-                return
-            page = SearchApps(limit=1000, cursor=cursor)
 
     async def _undo(self, showing: _Showing[A], client_id: str) -> SecretNotKept:
         failed = "The service showed the secret, and no store took it."

@@ -40,6 +40,13 @@ class Journal:
         self._folder = PrivateFolder(folder)
         self._held: dict[str, int] = {}
 
+    def take_turn(self) -> int | None:
+        """Let no other process of this user rotate; None where one does.
+
+        The turn ends when the descriptor returned is closed, or the process ends.
+        """
+        return self._folder.try_lock(".turn")
+
     def begin(self, intent: Intent) -> None:
         """Record an intent. When this returns, it is on the disk."""
         self._held[intent.id] = self._folder.hold(intent.id, intent.model_dump_json())

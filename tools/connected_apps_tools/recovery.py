@@ -1,7 +1,8 @@
 """Looks after what an interrupted process left behind: mends what it can, and reports the rest."""
 
-from .custody import MENDED, Custody
+from .custody import Custody
 from .errors import ConnectedAppsError
+from .evidence import MENDED, signs
 from .journal import Intent
 from .secret_store import StoreError
 
@@ -25,16 +26,15 @@ async def _look(custody: Custody, intent: Intent) -> list[str]:
     when = f"A call of {intent.act} at {intent.begun_at:%Y-%m-%d %H:%M} UTC"
     try:
         if intent.act == "complete_secret_rotation" and intent.client_id:
-            if app := await custody.find(intent.client_id):
-                await custody.catch_up(app)
-            signs = []
+            await custody.mend_completion(intent.client_id)
+            found = []
         else:
-            signs = [app async for app in custody.signs(intent)]
+            found = [app async for app in signs(custody.api, custody.safe, intent)]
     except (ConnectedAppsError, StoreError) as error:
         return [f"{when} was interrupted, and could not be looked into: {error}"]
-    if not signs:
+    if not found:
         await custody.strike_out(intent)
     return [
         f"{when} was interrupted. App {app.client_id} may have a secret that nobody has. {MENDED}"
-        for app in signs
+        for app in found
     ]

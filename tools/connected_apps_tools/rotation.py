@@ -116,12 +116,8 @@ async def cancel_secret_rotation(project: Project, request: OneApp) -> Rotation:
 
     Whatever uses the next secret already stops working.
     """
-    app = (await project.api.cancel_rotation(request.client_id)).connected_app
-    try:
-        await project.custody.safe.forget(request.client_id, "next")
-    except StoreError as error:
-        return _stands(app, said=f"The dropped secret is still kept: {error}. ")
-    return _stands(app)
+    app, problem = await project.custody.cancel_rotation(request.client_id)
+    return _stands(app, said=f"The dropped secret is still kept: {problem}. " if problem else "")
 
 
 class RevealedSecret(Result):

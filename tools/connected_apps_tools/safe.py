@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from datetime import datetime
 from typing import TypeVar
 
 import anyio
@@ -64,12 +65,16 @@ class Safe:
         kept = [stored for stored in found if stored]
         for stored in kept:
             SCRUBBER.learn(stored.secret.get_secret_value())
-        return max(kept, key=lambda stored: stored.stored_at, default=None)
+        return max(kept, key=_when, default=None)
 
     async def entries(self) -> list[Entry]:
-        """What is kept, without a secret."""
+        """What is kept, without a secret; the latest where both stores have one."""
         found = [await in_thread(store.entries, self._project_id) for store in self._stores]
-        return [entry for entries in found for entry in entries]
+        latest = {
+            entry.key: entry
+            for entry in sorted((e for entries in found for e in entries), key=_when)
+        }
+        return sorted(latest.values(), key=lambda entry: (entry.client_id, entry.which))
 
     async def forget(self, client_id: str, *which: Which) -> None:
         """Keep a secret no longer; of none given, none of the app's."""
@@ -79,6 +84,10 @@ class Safe:
 
     def _key(self, client_id: str, which: Which) -> SecretKey:
         return SecretKey(self._project_id, client_id, which)
+
+
+def _when(entry: Entry) -> datetime:
+    return entry.stored_at
 
 
 async def in_thread(act: Callable[..., T], *arguments: object) -> T:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from .base import Entry, SecretKey, SecretStore, StoredSecret, StoreError, Which
 from .files import FileStore
+from .lazy import LazyStore
 from .private_folder import PrivateFolder
 
 __all__ = [
@@ -45,8 +46,18 @@ def open_store(kind: str, *, files: FileStore, index: Path) -> SecretStore | Non
             from .vault import VaultStore
 
             return VaultStore.from_environment()
-    from .os_keyring import KeyringStore, real_backend
+    if kind == "keyring":
+        return _open_keyring(index)
+    return LazyStore(lambda: _open_keyring(index) if _there_is_a_keyring() else files)
 
-    if kind == "keyring" or real_backend():
-        return KeyringStore(PrivateFolder(index))
-    return files
+
+def _open_keyring(index: Path) -> SecretStore:
+    from .os_keyring import KeyringStore
+
+    return KeyringStore(PrivateFolder(index))
+
+
+def _there_is_a_keyring() -> bool:
+    from .os_keyring import real_backend
+
+    return real_backend()

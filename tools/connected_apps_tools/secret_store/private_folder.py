@@ -80,6 +80,16 @@ class PrivateFolder:
                 raise
             return descriptor
 
+    def try_lock(self, name: str) -> int | None:
+        """Lock a file for as long as the descriptor returned is open; None where it is locked."""
+        with self._opened() as folder:
+            flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW
+            descriptor = os.open(name, flags, 0o600, dir_fd=folder)
+        if _lock(descriptor, wait=False):
+            return descriptor
+        os.close(descriptor)
+        return None
+
     def remove(self, name: str) -> None:
         """Take a file away, if it is there."""
         with self._opened() as folder:

@@ -1,0 +1,64 @@
+"""Looks for signs of an act whose outcome is not known."""
+
+from collections.abc import AsyncIterator
+
+from .api import ConnectedAppsClient
+from .errors import ConnectedAppsError
+from .journal import Intent
+from .models import ConnectedApp, SearchApps
+from .safe import Safe
+from .secret_store import StoreError, Which
+from .text import printable
+
+MAX_PAGES = 10
+"""Pages of 1,000 apps that are searched."""
+
+MENDED = "A rotation gives the app a new secret (start_secret_rotation); delete_app removes it."
+LOOK = "Look with search_apps or get_app before you try again."
+
+
+async def signs(
+    api: ConnectedAppsClient, safe: Safe, intent: Intent
+) -> AsyncIterator[ConnectedApp]:
+    """The apps on which an intent may have been carried out unseen.
+
+    Those are apps that fit it and have a secret that is not kept here.
+    """
+    async for app in _that_fit(api, intent):
+        last_fours: dict[Which, str | None] = {
+            "current": app.client_secret_last_four,
+            "next": app.next_client_secret_last_four,
+        }
+        which: Which = "current" if intent.act == "create_app" else "next"
+        kept = await safe.get(app.client_id, which)
+        if last_fours[which] and (kept is None or kept.last_four != last_fours[which]):
+            yield app
+
+
+async def _that_fit(api: ConnectedAppsClient, intent: Intent) -> AsyncIterator[ConnectedApp]:
+    if intent.client_id:
+        if app := await api.find(intent.client_id):
+            yield app
+        return
+    page = SearchApps(limit=1000)
+    for _ in range(MAX_PAGES):
+        answer = await api.search(page)
+        for app in answer.connected_apps:
+            if (app.client_name, app.client_type) == (intent.client_name, intent.client_type):
+                yield app
+        cursor = answer.results_metadata.next_cursor
+        if not cursor:
+            return
+        page = SearchApps(limit=1000, cursor=cursor)
+
+
+async def what_can_be_seen(api: ConnectedAppsClient, safe: Safe, intent: Intent) -> str:
+    """Say in a sentence or two what there is to see, and what to do."""
+    try:
+        found = [app async for app in signs(api, safe, intent)]
+    except (ConnectedAppsError, StoreError):
+        return f"It may have been carried out; looking for signs of it failed. {LOOK}"
+    if not found:
+        return f"It may have been carried out, though there is no sign of it yet. {LOOK}"
+    seen = ", ".join(f"{app.client_id} ({printable(app.client_name, 64)})" for app in found)
+    return f"It may have been carried out: {seen} fits, with a secret not kept here. {MENDED}"
