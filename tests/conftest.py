@@ -8,6 +8,10 @@ import httpx2
 import pytest
 import stamina
 from mcp.server import Server
+from opentelemetry import trace
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from support import project_on
 
 from connected_apps_mcp.app import build_server
@@ -57,3 +61,19 @@ def api(project: Project) -> ConnectedAppsClient:
 def server(project: Project) -> Server[Any]:
     """A server of the whole catalogue on a fresh sandbox."""
     return build_server(project)
+
+
+@pytest.fixture(scope="session")
+def _tracing() -> InMemorySpanExporter:
+    exporter = InMemorySpanExporter()
+    provider = TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    trace.set_tracer_provider(provider)
+    return exporter
+
+
+@pytest.fixture
+def spans(_tracing: InMemorySpanExporter) -> InMemorySpanExporter:
+    """What tracing exports of this test."""
+    _tracing.clear()
+    return _tracing

@@ -15,6 +15,8 @@ import anyio
 import httpx2
 import uvicorn
 from mcp.types import CallToolResult, TextContent
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.trace import SpanKind
 from pydantic import SecretStr
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -159,3 +161,9 @@ async def slow_service(scope: Scope, receive: Receive, send: Send) -> None:
 
 REAL = {"STYTCH_PROJECT_ID": "project-test-1", "STYTCH_SECRET": "secret-canary-Zx81kQ0pLm27"}
 """Credentials as a real project has them."""
+
+
+def exported_by_the_server(spans: InMemorySpanExporter) -> str:
+    """The server's spans with their events; an in-memory client has spans of its own."""
+    finished = spans.get_finished_spans()
+    return "\n".join(span.to_json() for span in finished if span.kind is SpanKind.SERVER)

@@ -11,9 +11,11 @@ from typing import Any
 
 from mcp import MCPError, types
 from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from connected_apps_tools.scrubber import SCRUBBER
+
+logger = logging.getLogger(__name__)
 
 AnyContext = ServerRequestContext[Mapping[str, Any], Any]
 
@@ -33,6 +35,11 @@ async def scrub_answers(ctx: AnyContext, call_next: CallNext) -> HandlerResult:
             message=SCRUBBER.text(told.message),
             data=SCRUBBER.value(told.data),
         ) from None
+    except ValidationError:
+        raise  # the SDK tells nothing of it
+    except Exception as error:  # noqa: BLE001 - in the handshake era the SDK would tell its text
+        logger.error("%s failed with %s", ctx.method, type(error).__name__)
+        raise MCPError(code=types.INTERNAL_ERROR, message="Internal server error") from None
     if isinstance(result, BaseModel):
         result = result.model_dump(by_alias=True, mode="json", exclude_none=True)
     if result is None or not SCRUBBER.finds(json.dumps(result)):

@@ -1,5 +1,6 @@
 """Opens the project that the settings name: its API or the sandbox, and its secret store."""
 
+import os
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -15,11 +16,20 @@ from connected_apps_tools.api import ConnectedAppsClient
 from connected_apps_tools.custody import Custody
 from connected_apps_tools.journal import Journal
 from connected_apps_tools.safe import Safe
+from connected_apps_tools.scrubber import SCRUBBER
 from connected_apps_tools.secret_store import SecretStore, StoreError, open_store
 from connected_apps_tools.secret_store.files import FileStore
 from connected_apps_tools.service import Credentials
 
 from .settings import Settings, SettingsError
+
+STORE_CREDENTIALS = (
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+    "VAULT_TOKEN",
+    "VAULT_SECRET_ID",
+)
+"""What the stores authenticate with, by variable."""
 
 
 @asynccontextmanager
@@ -29,6 +39,8 @@ async def open_project(settings: Settings) -> AsyncIterator[Project]:
     Raises:
         SettingsError: the secret store cannot be opened.
     """
+    for name in STORE_CREDENTIALS:
+        SCRUBBER.learn(os.environ.get(name))
     with _data_folder(settings) as folder:
         files = FileStore(folder / "secrets")
         store = _open_store(settings, files, folder)

@@ -13,12 +13,9 @@ import httpx2
 import pytest
 from mcp import Client, MCPError
 from mcp.server import Server
-from opentelemetry import trace
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from mcp.types import PaginatedRequestParams
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-from opentelemetry.trace import SpanKind
-from support import SANDBOX, answer, project_on
+from support import SANDBOX, answer, exported_by_the_server, project_on
 
 from connected_apps_mcp import boundary
 from connected_apps_mcp.app import build_server
@@ -201,16 +198,6 @@ async def test_a_secret_cannot_become_the_name_of_a_span(client: Client) -> None
     assert "Zx81" not in str(caught.value)
 
 
-@pytest.fixture(scope="module")
-def spans() -> InMemorySpanExporter:
-    """What tracing exports of all that follows."""
-    exporter = InMemorySpanExporter()
-    provider = TracerProvider()
-    provider.add_span_processor(SimpleSpanProcessor(exporter))
-    trace.set_tracer_provider(provider)
-    return exporter
-
-
 async def test_no_secret_is_in_a_trace(spans: InMemorySpanExporter, server: Server[Any]) -> None:
     spans.clear()
     async with Client(server) as client:
@@ -230,9 +217,21 @@ async def test_no_secret_is_in_a_trace(spans: InMemorySpanExporter, server: Serv
         for name in (value, upcoming):
             with pytest.raises(MCPError):
                 await client.call_tool(name, {})
-    # The client in this test has spans of its own, which are not the server's to clean.
-    ours = [span for span in spans.get_finished_spans() if span.kind is SpanKind.SERVER]
-    exported = "\n".join(span.to_json() for span in ours)
+    exported = exported_by_the_server(spans)
     assert "create_app" in exported
     assert value not in exported
     assert upcoming not in exported
+
+
+async def test_an_error_that_nothing_foresaw_is_told_without_its_text(
+    server: Server[Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    async def explode(_ctx: Any, _params: Any) -> Any:
+        raise RuntimeError("canary-Zx81")
+
+    server.add_request_handler("prompts/list", PaginatedRequestParams, explode)
+    async with Client(server, mode="legacy") as client:
+        with pytest.raises(MCPError, match="Internal server error") as caught:
+            await client.list_prompts()
+    assert "Zx81" not in str(caught.value)
+    assert "Zx81" not in caplog.text

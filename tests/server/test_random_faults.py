@@ -10,8 +10,9 @@ from pathlib import Path
 import httpx2
 import pytest
 from mcp import Client
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from pydantic import SecretStr
-from support import project_on
+from support import exported_by_the_server, project_on
 
 from connected_apps_mcp.app import build_server
 from connected_apps_mcp.sandbox import create_sandbox
@@ -183,7 +184,10 @@ async def is_safe(project: Project, app: ConnectedApp) -> bool:
 
 
 async def test_no_secret_is_lost_in_silence_and_none_leaves(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    capfd: pytest.CaptureFixture[str],
+    spans: InMemorySpanExporter,
 ) -> None:
     struck = 0
     for seed in range(10_000):
@@ -203,9 +207,14 @@ async def test_no_secret_is_lost_in_silence_and_none_leaves(
                     if not await is_safe(project, app) and app.client_id not in reports
                 ]
         assert lost == [], f"seed {seed}: in silence"
-        outside = "\n".join([*left, reports, caplog.text, *_files(folder)])
+        traced = exported_by_the_server(spans)
+        outside = "\n".join(
+            [*left, reports, caplog.text, *capfd.readouterr(), traced, *_files(folder)]
+        )
         assert [secret for secret in wire.secrets if secret in outside] == [], f"seed {seed}"
+        assert "create_app" in traced
         caplog.clear()
+        spans.clear()
         struck += chance.count
         if struck >= FAULTS:
             return

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar, get_args
 from pydantic import SecretStr
 
 from connected_apps_tools.errors import InvalidRequest
+from connected_apps_tools.scrubber import SCRUBBER
 from connected_apps_tools.service import check_base_url
 
 from .base import (
@@ -183,7 +184,8 @@ class VaultStore:
         with failures("Vault", _LOGIN_ADVICE), self._connection("") as client:
             answer = client.auth.approle.login(role.role_id, role.secret_id.get_secret_value())
             token: str = answer["auth"]["client_token"]
-            return token
+        SCRUBBER.learn(token)
+        return token
 
     @contextlib.contextmanager
     def _connection(self, token: str) -> Iterator[hvac.Client]:
