@@ -142,6 +142,34 @@ def serving(app: ASGIApp) -> Iterator[str]:
         thread.join(timeout=20)
 
 
+HELLO: list[dict[str, Any]] = [
+    {
+        "jsonrpc": "2.0",
+        "id": "hello",
+        "method": "initialize",
+        "params": {
+            "protocolVersion": "2025-11-25",
+            "capabilities": {},
+            "clientInfo": {"name": "test", "version": "1"},
+        },
+    },
+    {"jsonrpc": "2.0", "method": "notifications/initialized"},
+]
+"""What a client of the handshake era says first."""
+
+
+def lines(*messages: dict[str, Any]) -> str:
+    """Messages as they go over stdio."""
+    return "".join(json.dumps(message) + "\n" for message in messages)
+
+
+def talk(process: subprocess.Popen[str], text: str) -> None:
+    """Say something, and go on without an answer."""
+    assert process.stdin
+    process.stdin.write(text)
+    process.stdin.flush()
+
+
 SLOWLY = 0.5
 """Seconds after which the slow app is found."""
 

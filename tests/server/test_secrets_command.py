@@ -14,7 +14,7 @@ import httpx2
 import pytest
 from mcp import Client, StdioServerParameters
 from starlette.types import Receive, Scope, Send
-from support import SERVER, answer, running, serving
+from support import HELLO, SERVER, answer, lines, running, serving, talk
 
 from connected_apps_mcp.sandbox import SANDBOX_CREDENTIALS, create_sandbox
 
@@ -154,22 +154,20 @@ def test_a_setting_that_cannot_work_is_refused_at_the_start(setting: list[str], 
     assert rule in refused.stderr
 
 
-HELLO = {
-    "jsonrpc": "2.0",
-    "id": 1,
-    "method": "initialize",
-    "params": {
-        "protocolVersion": "2025-11-25",
-        "capabilities": {},
-        "clientInfo": {"name": "test", "version": "1"},
-    },
-}
 CREATE = {
     "jsonrpc": "2.0",
     "id": 2,
     "method": "tools/call",
     "params": {"name": "create_app", "arguments": {"client_type": "first_party"}},
 }
+
+
+def begin_a_create(process: subprocess.Popen[str]) -> None:
+    """Ask for an app once the server is up, and do not wait for the answer."""
+    assert process.stdout
+    talk(process, lines(*HELLO))
+    process.stdout.readline()
+    talk(process, lines(CREATE))
 
 
 @pytest.mark.parametrize("ending", ["a closed input", "one signal", "two signals"])
@@ -188,15 +186,9 @@ def test_a_create_under_way_is_brought_to_its_end(
     }
     store = ["--secret-store", "file", "--data-dir", str(tmp_path / "data")]
     with serving(slowly) as url, running("--base-url", url, *store, **credentials) as process:
-        assert process.stdin
-        assert process.stdout
-        process.stdin.write(json.dumps(HELLO) + "\n")
-        process.stdin.flush()
-        process.stdout.readline()
-        process.stdin.write(json.dumps(CREATE) + "\n")
-        process.stdin.flush()
+        begin_a_create(process)
         time.sleep(0.25)
-        if ending == "a closed input":
+        if ending == "a closed input" and process.stdin:
             process.stdin.close()
         else:
             process.terminate()
@@ -216,13 +208,7 @@ STEP_SECONDS = 0.0006
 
 def killed_during_a_create(where: list[str], after: float) -> None:
     with running(*where) as process:
-        assert process.stdin
-        assert process.stdout
-        process.stdin.write(json.dumps(HELLO) + "\n")
-        process.stdin.flush()
-        process.stdout.readline()
-        process.stdin.write(json.dumps(CREATE) + "\n")
-        process.stdin.flush()
+        begin_a_create(process)
         time.sleep(after)
         process.kill()
 

@@ -14,32 +14,26 @@ from typing import Any
 import anyio
 import pytest
 from mcp import Client, StdioServerParameters
-from support import ERAS, REAL, SERVER, SLOWLY, answer, running, serving, slow_service
+from support import (
+    ERAS,
+    HELLO,
+    REAL,
+    SERVER,
+    SLOWLY,
+    answer,
+    lines,
+    running,
+    serving,
+    slow_service,
+    talk,
+)
 
 from connected_apps_mcp.stdio import MAX_MESSAGE_BYTES
-
-HELLO: list[dict[str, Any]] = [
-    {
-        "jsonrpc": "2.0",
-        "id": "hello",
-        "method": "initialize",
-        "params": {
-            "protocolVersion": "2025-11-25",
-            "capabilities": {},
-            "clientInfo": {"name": "test", "version": "1"},
-        },
-    },
-    {"jsonrpc": "2.0", "method": "notifications/initialized"},
-]
 
 
 def get_app(client_id: str) -> dict[str, Any]:
     params = {"name": "get_app", "arguments": {"client_id": client_id}}
     return {"jsonrpc": "2.0", "id": client_id, "method": "tools/call", "params": params}
-
-
-def lines(*messages: dict[str, Any]) -> str:
-    return "".join(json.dumps(message) + "\n" for message in messages)
 
 
 def heard(output: str) -> dict[str | int, Any]:
@@ -55,13 +49,6 @@ def service() -> Iterator[str]:
 
 def start(service: str, *arguments: str) -> Any:
     return running("--base-url", service, *arguments, **REAL)
-
-
-def talk(process: subprocess.Popen[str], text: str) -> None:
-    """Say something, and wait until the first answer shows that the server is up."""
-    assert process.stdin
-    process.stdin.write(text)
-    process.stdin.flush()
 
 
 def test_a_call_in_flight_is_answered_after_the_input_is_closed(service: str) -> None:
