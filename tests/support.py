@@ -106,13 +106,13 @@ def running(*arguments: str, **environment: str) -> Iterator[subprocess.Popen[st
         stderr=subprocess.PIPE,
         text=True,
     )
-    try:
-        with process:
+    with process:
+        try:
             yield process
             process.terminate()
             process.wait(timeout=20)
-    finally:
-        process.kill()
+        finally:
+            process.kill()
 
 
 @contextmanager

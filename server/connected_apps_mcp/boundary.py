@@ -69,8 +69,9 @@ def guard_logs() -> None:
 def _clean(record: logging.LogRecord) -> logging.LogRecord:
     try:
         message = record.getMessage()
-    except (TypeError, ValueError):  # logging itself would report a broken call, and go on
-        message = " ".join(map(str, [record.msg, *(record.args or ())]))
+    except Exception:  # noqa: BLE001 - logging would report whatever breaks, and go on
+        message = "A log record that cannot be formatted."
+        record.msg, record.args = message, None
     clean = SCRUBBER.text(message)
     if clean != message:
         record.msg, record.args = clean, None

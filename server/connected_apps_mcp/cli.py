@@ -1,14 +1,22 @@
 """The command line. What is heavy is imported inside the command that needs it."""
 
+from __future__ import annotations
+
 import gc
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from . import settings as config
 from .commands import log_to_stderr, report_losses, run, setting_flags
 from .secrets_commands import secrets
+
+if TYPE_CHECKING:
+    import socket
+
+    from starlette.types import ASGIApp
 
 
 class _Refused(click.ClickException):
@@ -72,8 +80,9 @@ def serve(**flags: object) -> None:
 async def _serve(settings: config.Settings) -> None:
     from .app import build_server
     from .opening import open_project
+    from .signals import Endings
 
-    async with open_project(settings) as project:
+    async with Endings() as endings, open_project(settings) as project:
         losses = await report_losses(project)
         server = build_server(project, reveals=settings.reveal == "allow", losses=losses)
         gc.freeze()
@@ -81,7 +90,7 @@ async def _serve(settings: config.Settings) -> None:
         if "stdio" in settings.transport:
             from .stdio import serve_stdio
 
-            await serve_stdio(server, patience=settings.patience)
+            await serve_stdio(server, patience=settings.patience, endings=endings)
         else:
             from . import web
 
@@ -140,4 +149,12 @@ def sandbox_serve(port: int, db: Path | None, rate_limit: tuple[int, float] | No
     app = open_sandbox("--db", db, credentials=accepted, rate_limit=limit)
     with web.bind("127.0.0.1", port) as listener:
         click.echo(f"Sandbox on http://{web.authority_of(listener)}")
-        run(web.listen, app, listener)
+        run(_listen, app, listener)
+
+
+async def _listen(app: ASGIApp, listener: socket.socket) -> None:
+    from . import web
+    from .signals import Endings
+
+    async with Endings():
+        await web.listen(app, listener)

@@ -93,7 +93,9 @@ async def report_losses(project: Project) -> list[str]:
     import anyio
 
     from connected_apps_tools.recovery import recover
+    from connected_apps_tools.scrubber import SCRUBBER
     from connected_apps_tools.secret_store import StoreError
+    from connected_apps_tools.text import printable
 
     losses = ["What an earlier process left behind could not be looked into in time."]
     with anyio.move_on_after(RECOVERY_SECONDS):
@@ -101,6 +103,7 @@ async def report_losses(project: Project) -> list[str]:
             losses = await recover(project.custody)
         except StoreError as error:
             losses = [f"The journal cannot be read: {error}"]
+    losses = [printable(SCRUBBER.text(loss), 1000) for loss in losses]
     for loss in losses:
         click.echo(f"Warning: {loss}", err=True)
     return losses

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from . import settings as config
-from .commands import report_losses, run, setting_flags
+from .commands import log_to_stderr, report_losses, run, setting_flags
 
 if TYPE_CHECKING:
     from connected_apps_tools import Project
@@ -17,6 +18,17 @@ if TYPE_CHECKING:
 _where = setting_flags(("secret_store", "data_dir", "sandbox", "sandbox_db", "base_url"))
 _which = click.option("--next", "upcoming", is_flag=True, help="The next secret of a rotation.")
 _app = click.argument("client_id")
+
+
+class _VariableName(click.ParamType[str]):
+    """The name of an environment variable."""
+
+    name = "NAME"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        if not re.fullmatch(r"[A-Za-z_]\w*", value, re.ASCII):
+            self.fail("give the name of a variable, such as CLIENT_SECRET", param, ctx)
+        return value
 
 
 @click.group()
@@ -33,12 +45,14 @@ def list_secrets(**flags: object) -> None:
     """List what is kept, and what may have been lost. Shows no secret."""
 
     async def act(project: Project) -> None:
-        for entry in await project.custody.safe.entries():
-            click.echo(
-                f"{entry.client_id}  {entry.which:7}  …{entry.last_four}"
-                f"  {entry.stored_at:%Y-%m-%d %H:%M}Z"
-            )
-        await report_losses(project)
+        try:
+            for entry in await project.custody.safe.entries():
+                click.echo(
+                    f"{entry.client_id}  {entry.which:7}  …{entry.last_four}"
+                    f"  {entry.stored_at:%Y-%m-%d %H:%M}Z"
+                )
+        finally:
+            await report_losses(project)
 
     _with_project(act, flags)
 
@@ -73,7 +87,9 @@ def forget(client_id: str, upcoming: bool, **flags: object) -> None:  # noqa: FB
 
 @secrets.command("run")
 @_app
-@click.option("--as", "name", required=True, metavar="NAME", help="The variable that holds it.")
+@click.option(
+    "--as", "name", required=True, type=_VariableName(), help="The variable that holds it."
+)
 @_which
 @_where
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
@@ -111,6 +127,8 @@ def _with_project(act: Any, flags: dict[str, object]) -> Any:  # noqa: ANN401 - 
     from connected_apps_tools.secret_store import StoreError
 
     from .opening import open_project
+
+    log_to_stderr("warning")
 
     async def run_act() -> Any:  # noqa: ANN401 - likewise
         async with open_project(config.load(**flags)) as project:

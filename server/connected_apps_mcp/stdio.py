@@ -6,12 +6,10 @@ a signal could not end the process before the client closes its side.
 
 import logging
 import os
-import signal
 import sys
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import suppress
-from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, cast
@@ -25,6 +23,7 @@ from mcp.server.stdio import stdio_server
 from mcp.shared.message import SessionMessage
 
 from .app import AnyServer
+from .signals import Endings
 
 logger = logging.getLogger(__name__)
 
@@ -34,35 +33,22 @@ MAX_MESSAGE_BYTES = 4 * 1024 * 1024
 STDIN, STDOUT, STDERR = 0, 1, 2
 
 
-async def serve_stdio(server: AnyServer, *, patience: float) -> None:
+async def serve_stdio(server: AnyServer, *, patience: float, endings: Endings) -> None:
     """Serve until the client closes standard input, or a signal comes.
 
     Calls in flight then have `patience` seconds to finish; the rest is answered with an error. A
-    second signal cuts that short, and a third ends the process whatever holds it, such as a client
-    that no longer reads.
+    second signal cuts that short.
     """
     calls = _Calls(patience)
     with _Wire() as wire:
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(_on_signals, wire.end, calls.give_up, partial(os._exit, 1))
-            # The SDK asks for files, and uses them as an iterator of lines and as a writer.
-            async with stdio_server(cast("Any", wire), cast("Any", wire)) as (incoming, outgoing):
-                await server.run(
-                    _Incoming(incoming, calls),
-                    _Outgoing(outgoing, calls),
-                    server.create_initialization_options(),
-                )
-            tasks.cancel_scope.cancel()
-
-
-async def _on_signals(*reactions: Callable[[], object]) -> None:
-    """React to the first signal with the first of them, and so on."""
-    if sys.platform == "win32":  # asyncio takes no signals there; hosts close the input
-        return
-    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-        for react in reactions:
-            await anext(signals)
-            react()
+        endings.reactions = [wire.end, calls.give_up]
+        # The SDK asks for files, and uses them as an iterator of lines and as a writer.
+        async with stdio_server(cast("Any", wire), cast("Any", wire)) as (incoming, outgoing):
+            await server.run(
+                _Incoming(incoming, calls),
+                _Outgoing(outgoing, calls),
+                server.create_initialization_options(),
+            )
 
 
 class _Wire:

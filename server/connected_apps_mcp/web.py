@@ -2,7 +2,6 @@
 
 import logging
 import os
-import signal
 import socket
 import time
 from collections.abc import Collection
@@ -185,7 +184,4 @@ async def listen(
         ws="none",
         timeout_graceful_shutdown=1,
     )
-    # uvicorn raises a signal again once it has finished; there is nothing left to interrupt then.
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: None)
     await _PatientListener(config, calls or CallsInFlight(), patience).serve(sockets=[listener])

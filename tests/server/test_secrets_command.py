@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -170,10 +171,9 @@ def begin_a_create(process: subprocess.Popen[str]) -> None:
     talk(process, lines(CREATE))
 
 
-@pytest.mark.parametrize("ending", ["a closed input", "one signal", "two signals"])
-def test_a_create_under_way_is_brought_to_its_end(
-    where: list[str], tmp_path: Path, ending: str
-) -> None:
+@contextmanager
+def slow_create(where: list[str], folder: Path) -> Iterator[subprocess.Popen[str]]:
+    """A server in the middle of a create that takes a while."""
     sandbox = create_sandbox(database=where[2])
 
     async def slowly(scope: Scope, receive: Receive, send: Send) -> None:
@@ -184,10 +184,18 @@ def test_a_create_under_way_is_brought_to_its_end(
         "STYTCH_PROJECT_ID": SANDBOX_CREDENTIALS.project_id,
         "STYTCH_SECRET": SANDBOX_CREDENTIALS.secret,
     }
-    store = ["--secret-store", "file", "--data-dir", str(tmp_path / "data")]
+    store = ["--secret-store", "file", "--data-dir", str(folder / "data")]
     with serving(slowly) as url, running("--base-url", url, *store, **credentials) as process:
         begin_a_create(process)
         time.sleep(0.25)
+        yield process
+
+
+@pytest.mark.parametrize("ending", ["a closed input", "one signal", "two signals"])
+def test_a_create_under_way_is_brought_to_its_end(
+    where: list[str], tmp_path: Path, ending: str
+) -> None:
+    with slow_create(where, tmp_path) as process:
         if ending == "a closed input" and process.stdin:
             process.stdin.close()
         else:
@@ -226,3 +234,38 @@ async def test_a_kill_at_any_point_of_a_create_is_harmless_or_reported(where: li
     assert all(client_id in told for client_id in lost)
     # Some kills came after the call, or nothing was shown.
     assert found
+
+
+@pytest.mark.parametrize("name", ["", "A=B", "1A", "A B"])
+async def test_run_needs_the_name_of_a_variable(where: list[str], name: str) -> None:
+    refused = command("run", "app", "--as", name, *where, "--", "true")
+    assert refused.returncode == 2
+    assert "name of a variable" in refused.stderr
+
+
+async def test_a_damaged_secret_does_not_hide_what_is_reported(
+    where: list[str], app: str, tmp_path: Path
+) -> None:
+    (tmp_path / "data" / "journal" / "newer").write_text("of a newer version")
+    (kept,) = (tmp_path / "data" / "secrets").glob("*.json")
+    kept.write_text("{}")
+    listed = command("list", *where)
+    assert listed.returncode == 1
+    assert app
+    assert "damaged" in listed.stderr
+    assert "newer, which this version cannot read" in listed.stderr
+
+
+def test_a_cancelled_create_survives_the_usual_end_of_a_server(
+    where: list[str], tmp_path: Path
+) -> None:
+    cancel = {"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": 2}}
+    with slow_create(where, tmp_path) as process:
+        talk(process, lines(cancel))
+        assert process.stdin
+        process.stdin.close()
+        time.sleep(0.1)
+        process.terminate()
+        process.wait(timeout=20)
+    assert process.returncode == 0
+    assert len(list((tmp_path / "data" / "secrets").glob("*.json"))) == 1

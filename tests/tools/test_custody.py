@@ -1,10 +1,12 @@
 """A secret on its way from the service to the store, with faults at every step."""
 
+import fcntl
 import json
 import os
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +17,10 @@ from pydantic import SecretStr
 from support import project_on
 
 from connected_apps_mcp.sandbox import create_sandbox
-from connected_apps_tools import Project, errors
+from connected_apps_tools import Project, errors, evidence, safe
+from connected_apps_tools import journal as journal_module
 from connected_apps_tools.custody import Custody
+from connected_apps_tools.journal import Intent, Journal
 from connected_apps_tools.models import CreateApp, CreateAppRevealing, SearchApps
 from connected_apps_tools.recovery import recover
 from connected_apps_tools.secret_store import Entry, SecretKey, StoredSecret, StoreError
@@ -303,6 +307,24 @@ async def test_an_unknown_outcome_without_a_sign_is_reported_as_such(
     with pytest.raises(errors.NoAnswer) as caught:
         await project.custody.create(CONFIDENTIAL)
     assert "no sign of it" in str(caught.value.hint)
+    (report,) = await recover(project.custody)
+    assert "may still be at it" in report
+
+
+async def test_an_app_that_appears_late_is_reported_then(
+    project: Project, wire: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wire.before[CREATE] = httpx2.ReadTimeout("late")
+    with pytest.raises(errors.NoAnswer):
+        await project.custody.create(CONFIDENTIAL)
+    assert await recover(project.custody)
+    del wire.before[CREATE]
+    late = await project.api.create(CONFIDENTIAL)
+    monkeypatch.setattr(journal_module, "YOUNG", timedelta(0))
+    (report,) = await recover(project.custody)
+    assert late.connected_app.client_id in report
+    await project.api.delete(late.connected_app.client_id)
+    assert await recover(project.custody) == []
     assert await recover(project.custody) == []
 
 
@@ -331,7 +353,7 @@ async def test_apps_whose_secret_is_kept_are_no_sign_of_a_loss(
 
 
 async def test_a_rotation_of_unknown_outcome_is_reported_until_it_is_mended(
-    project: Project, wire: Watched
+    project: Project, wire: Watched, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     client_id = (await project.custody.create(CONFIDENTIAL)).app.client_id
     wire.after[START] = httpx2.ReadError("reset")
@@ -341,8 +363,11 @@ async def test_a_rotation_of_unknown_outcome_is_reported_until_it_is_mended(
         (report,) = await recover(project.custody)
         assert client_id in report
     await project.api.cancel_rotation(client_id)
-    assert await recover(project.custody) == []
-    assert await recover(project.custody) == []
+    (report,) = await recover(project.custody)
+    assert client_id not in report
+    monkeypatch.setattr(journal_module, "YOUNG", timedelta(0))
+    for _ in range(2):
+        assert await recover(project.custody) == []
 
 
 def without(field: str) -> Callable[[dict[str, Any]], httpx2.Response]:
@@ -378,16 +403,107 @@ async def test_a_next_secret_beside_a_missing_field_is_kept(
     assert await alive(wire, client_id, stored.secret.get_secret_value())
 
 
-async def test_a_salvaged_secret_that_no_store_takes_is_reported(
+async def test_a_salvaged_secret_that_no_store_takes_leads_to_the_undoing(
     wire: Watched, tmp_path: Path
 ) -> None:
     wire.after[CREATE] = without("status")
     store = FaultyStore(tmp_path / "s", put=StoreError("full"))
     async with storing(wire, tmp_path, store) as custody:
-        with pytest.raises(errors.UnexpectedAnswer) as caught:
+        with pytest.raises(errors.SecretNotKept, match="deleted again"):
             await custody.create(CONFIDENTIAL)
-        assert "whose secret is lost" in str(caught.value.hint)
-        assert len(await recover(custody)) == 1
+        assert await apps(custody) == []
+
+
+@pytest.mark.parametrize("drifted", ["", "short", "*" * 48, "x" * 48])
+async def test_what_cannot_be_the_secret_is_not_taken_for_it(
+    project: Project, wire: Watched, drifted: str
+) -> None:
+    def drift(body: dict[str, Any]) -> httpx2.Response:
+        body["connected_app"]["client_secret"] = drifted
+        return httpx2.Response(200, json=body)
+
+    wire.after[CREATE] = drift
+    kept = await project.custody.create(CONFIDENTIAL)
+    assert kept.secret is None
+    (report,) = await recover(project.custody)
+    assert kept.app.client_id in report
+
+
+async def test_of_two_secrets_in_a_drifted_answer_the_right_one_is_salvaged(
+    project: Project, wire: Watched
+) -> None:
+    client_id = (await project.custody.create(CONFIDENTIAL)).app.client_id
+
+    def drift(body: dict[str, Any]) -> httpx2.Response:
+        del body["connected_app"]["status"]
+        body["connected_app"]["client_secret"] = "x" * 48
+        return httpx2.Response(200, json=body)
+
+    wire.after[START] = drift
+    with pytest.raises(errors.UnexpectedAnswer):
+        await project.custody.start_rotation(client_id, revealed=False)
+    stored = await project.custody.safe.get(client_id, "next")
+    assert stored
+    assert await alive(wire, client_id, stored.secret.get_secret_value())
+
+
+async def test_a_completed_secret_that_was_not_taken_yet_survives_a_cancelled_rotation(
+    wire: Watched, tmp_path: Path
+) -> None:
+    store = FaultyStore(tmp_path / "s")
+    async with storing(wire, tmp_path, store) as custody:
+        client_id, upcoming = await rotating(custody)
+        store.faults["put"] = StoreError("full")
+        _, kept = await custody.complete_rotation(client_id)
+        assert not kept
+        assert await recover(custody)
+        del store.faults["put"]
+        await custody.api.start_rotation(client_id)  # from elsewhere
+        await custody.cancel_rotation(client_id)
+        stored = await custody.safe.get(client_id)
+    assert stored
+    assert stored.secret == upcoming
+
+
+async def test_a_search_that_is_too_long_is_no_sign_of_safety(
+    project: Project, wire: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(evidence, "MAX_PAGES", 0)
+    wire.after[CREATE] = httpx2.ReadTimeout("late")
+    with pytest.raises(errors.NoAnswer):
+        await project.custody.create(CONFIDENTIAL)
+    (report,) = await recover(project.custody)
+    assert "could not be looked into" in report
+
+
+async def test_of_many_apps_that_fit_only_a_few_are_named(project: Project, wire: Watched) -> None:
+    for _ in range(10):
+        await project.api.create(CONFIDENTIAL)
+    wire.after[CREATE] = httpx2.ReadTimeout("late")
+    with pytest.raises(errors.NoAnswer):
+        await project.custody.create(CONFIDENTIAL)
+    (report,) = await recover(project.custody)
+    assert report.count("connected-app-test-") == 3
+    assert "or one of 8 more" in report
+
+
+async def test_the_secrets_of_an_app_that_is_gone_already_are_forgotten(project: Project) -> None:
+    client_id = (await project.custody.create(CONFIDENTIAL)).app.client_id
+    await project.api.delete(client_id)
+    with pytest.raises(errors.NotFound):
+        await project.custody.delete(client_id)
+    assert await project.custody.safe.entries() == []
+
+
+async def test_an_unreadable_last_resort_does_not_hide_what_the_store_has(
+    wire: Watched, tmp_path: Path
+) -> None:
+    broken = FaultyStore(tmp_path / "last-resort", get=StoreError("gone"))
+    async with storing(wire, tmp_path, FileStore(tmp_path / "s"), broken) as custody:
+        client_id = (await custody.create(CONFIDENTIAL)).app.client_id
+        assert await custody.safe.get(client_id)
+        with pytest.raises(StoreError, match="gone"):
+            await custody.safe.get(client_id, "next")
 
 
 async def test_without_a_store_a_caller_that_has_gone_leaves_the_intent_standing(
@@ -398,7 +514,7 @@ async def test_without_a_store_a_caller_that_has_gone_leaves_the_intent_standing
         with anyio.move_on_after(0.1):
             await custody.create(request)
     async with storing(Watched(), tmp_path, None) as custody:
-        assert len(await custody.left_behind()) == 1
+        assert len(custody.journal.left_behind()[0]) == 1
 
 
 async def test_a_cancelled_caller_does_not_interrupt_it(tmp_path: Path) -> None:
@@ -437,7 +553,8 @@ async def test_a_completion_of_unknown_outcome_is_looked_into_at_once(
 ) -> None:
     client_id, upcoming = await rotating(project.custody)
     wire.after[COMPLETE] = httpx2.ReadError("reset")
-    app = await project.custody.complete_rotation(client_id)
+    app, kept = await project.custody.complete_rotation(client_id)
+    assert kept
     assert app.next_client_secret_last_four is None
     stored = await project.custody.safe.get(client_id)
     assert stored
@@ -527,9 +644,7 @@ async def test_a_turn_that_does_not_come_is_not_waited_for_without_end(
 async def test_a_store_that_hangs_is_given_up_on(
     wire: Watched, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from connected_apps_tools import safe as module
-
-    monkeypatch.setattr(module, "STORE_SECONDS", 0.05)
+    monkeypatch.setattr(safe, "STORE_SECONDS", 0.05)
     store = FaultyStore(tmp_path / "s", lie=lambda: time.sleep(0.3))
     async with storing(wire, tmp_path, store, FileStore(tmp_path / "last-resort")) as custody:
         kept = await custody.create(CONFIDENTIAL)
@@ -544,7 +659,7 @@ async def test_an_intent_of_a_living_process_is_left_alone(
     class Peeking(httpx2.AsyncBaseTransport):
         async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
             if request.url.path.endswith("/clients"):
-                reports.append([intent.id for intent in await project.custody.left_behind()])
+                reports.append([intent.id for intent in project.custody.journal.left_behind()[0]])
             return await wire.handle_async_request(request)
 
     async with project_on(Peeking(), folder=tmp_path) as other:
@@ -552,8 +667,39 @@ async def test_an_intent_of_a_living_process_is_left_alone(
     assert reports == [[]]
 
 
-async def test_a_torn_intent_is_swept_away(project: Project, tmp_path: Path) -> None:
+async def test_an_intent_that_cannot_be_read_is_reported_and_left(
+    project: Project, tmp_path: Path
+) -> None:
     (tmp_path / "journal").mkdir(mode=0o700)
-    (tmp_path / "journal" / "torn").write_text('{"act": "create')
-    assert await recover(project.custody) == []
-    assert journal(tmp_path) == []
+    (tmp_path / "journal" / "newer").write_text('{"act": "of a newer version"}')
+    for _ in range(2):
+        (report,) = await recover(project.custody)
+        assert "newer, which this version cannot read" in report
+
+
+def test_readers_of_the_journal_do_not_hide_an_intent_from_each_other(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "journal")
+    intent = Intent(act="create_app", project_id="p")
+    journal.begin(intent)
+    journal.leave(intent)
+    with (tmp_path / "journal" / intent.id).open() as other:
+        fcntl.flock(other, fcntl.LOCK_SH)
+        assert journal.left_behind()[0] == [intent]
+
+
+async def test_a_store_that_has_not_come_to_its_end_is_not_asked_again(
+    wire: Watched, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = SlowToForget(tmp_path / "s")
+    async with storing(wire, tmp_path, store, FileStore(tmp_path / "last-resort")) as custody:
+        client_id, _ = await rotating(custody)
+        monkeypatch.setattr(safe, "STORE_SECONDS", 0.1)
+        _, problem = await custody.cancel_rotation(client_id)
+        assert problem
+        with pytest.raises(errors.InvalidRequest, match="not come to its end"):
+            await custody.start_rotation(client_id, revealed=False)
+        await anyio.sleep(0.4)
+        upcoming = await custody.start_rotation(client_id, revealed=False)
+        stored = await custody.safe.get(client_id, "next")
+    assert stored
+    assert stored.secret == upcoming.secret

@@ -56,11 +56,10 @@ def _shown_secret(reply: Reply) -> Salvaged | None:
         app = SecretAnswer.model_validate_json(reply.body).connected_app
     except ValidationError:
         return None
-    secret = app.client_secret or app.next_client_secret
-    if secret is None:
-        return None
-    SCRUBBER.learn(secret.get_secret_value())
-    return Salvaged(app.client_id, secret)
+    secrets = {"current": app.client_secret, "next": app.next_client_secret}
+    for secret in filter(None, secrets.values()):
+        SCRUBBER.learn(secret.get_secret_value())
+    return Salvaged(app.client_id, secrets)
 
 
 def _what_is_missing(reply: Reply, error: ValidationError) -> str:

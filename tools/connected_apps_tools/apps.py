@@ -16,7 +16,6 @@ from .models import (
     UpdateApp,
 )
 from .project import Project
-from .secret_store import StoreError
 from .tool import Effect, Tool
 
 MAX_PAGE_BYTES = 300_000
@@ -101,12 +100,9 @@ async def delete_app(project: Project, request: OneApp) -> DeletedApp:
     already issued may stay valid until they expire. Read the app with get_app first to be sure that
     it is the right one.
     """
-    await project.api.delete(request.client_id)
-    try:
-        await project.custody.safe.forget(request.client_id)
-    except StoreError as error:
-        return DeletedApp(client_id=request.client_id, note=f"Its secrets are still kept: {error}")
-    return DeletedApp(client_id=request.client_id)
+    problem = await project.custody.delete(request.client_id)
+    note = f"Its secrets are still kept: {problem}" if problem else None
+    return DeletedApp(client_id=request.client_id, note=note)
 
 
 async def search_apps(project: Project, request: SearchApps) -> FoundApps:

@@ -22,7 +22,7 @@ def told(kept: Kept[Any], *, reveal: bool) -> ClientSecret:
     if kept.secret is None:
         return ClientSecret(note="The service sent no secret: rotate it before use.")
     value = kept.secret.get_secret_value()
-    where = "How to get it: reveal_client_secret, or connected-apps-mcp secrets show."
+    where = "To get it: connected-apps-mcp secrets show, or reveal_client_secret if it is offered."
     return ClientSecret(
         last_four=value[-4:],
         kept_in=kept.place,

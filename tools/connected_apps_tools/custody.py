@@ -21,6 +21,7 @@ from .api import ConnectedAppsClient
 from .errors import (
     ConnectedAppsError,
     InvalidRequest,
+    NotFound,
     SecretNotKept,
     UnexpectedAnswer,
 )
@@ -34,6 +35,7 @@ from .models import (
     CreateApp,
 )
 from .safe import Safe, in_thread
+from .scrubber import MIN_LENGTH
 from .secret_store import StoreError, Which
 
 logger = logging.getLogger(__name__)
@@ -68,6 +70,7 @@ class _Showing(Generic[A]):
     which: Which
     call: Callable[[], Awaitable[A]]
     secret: Callable[[A], SecretStr | None]
+    last_four: Callable[[A], str | None]
     undo: Callable[[str], Awaitable[Any]]
     undone: str
 
@@ -114,6 +117,7 @@ class Custody:
                 "current",
                 call,
                 lambda app: app.client_secret,
+                lambda app: app.client_secret_last_four,
                 self.api.delete,
                 "The app was deleted again",
             ),
@@ -137,6 +141,7 @@ class Custody:
                 "next",
                 call,
                 lambda app: app.next_client_secret,
+                lambda app: app.next_client_secret_last_four,
                 self.api.cancel_rotation,
                 "The rotation was cancelled again",
             ),
@@ -144,11 +149,19 @@ class Custody:
             turn=self._turn,
         )
 
-    async def complete_rotation(self, client_id: str) -> ConnectedApp:
-        """Complete a rotation, and make the next secret that is kept the current one."""
+    async def complete_rotation(
+        self, client_id: str, *, forced: bool = False
+    ) -> tuple[ConnectedApp, bool]:
+        """Complete a rotation, and make the next secret that is kept the current one.
+
+        Where it is forced although the next secret is not kept, the dead one is forgotten.
+
+        Returns:
+            The app, and whether its current secret is kept now.
+        """
         intent = self._intent("complete_secret_rotation", client_id)
 
-        async def work() -> ConnectedApp:
+        async def work() -> tuple[ConnectedApp, bool]:
             async with self._turn(), self._intending(intent):
                 try:
                     app = (await self.api.complete_rotation(client_id)).connected_app
@@ -157,10 +170,14 @@ class Custody:
                         await self.strike_out(intent)
                         raise
                     app = await self._completed_after_all(client_id, error)
-                with suppress(StoreError):  # else the intent stands, and recovery does it
-                    await self.catch_up(app)
+                kept = False
+                with suppress(StoreError):  # the intent stands then, and recovery tries again
+                    kept = await self.catch_up(app)
+                    if forced and not kept:
+                        await self.safe.forget(client_id)
+                if kept or forced:
                     await self.strike_out(intent)
-                return app
+                return app, kept
 
         return await self._uninterrupted(work)
 
@@ -171,6 +188,8 @@ class Custody:
             async with self._turn():
                 app = (await self.api.cancel_rotation(client_id)).connected_app
                 try:
+                    # What is kept as next may be current already, where completing went wrong.
+                    await self.catch_up(app)
                     await self.safe.forget(client_id, "next")
                 except StoreError as error:
                     return app, error
@@ -178,11 +197,15 @@ class Custody:
 
         return await self._uninterrupted(work)
 
-    async def mend_completion(self, client_id: str) -> None:
-        """Catch up with a rotation that may have been completed. Raises like `catch_up`."""
+    async def mend_completion(self, client_id: str) -> bool:
+        """Catch up with a rotation that may have been completed; says whether nothing is lost.
+
+        Raises like `catch_up`.
+        """
         async with self._turn():
-            if app := await self.api.find(client_id):
-                await self.catch_up(app)
+            app = await self.api.find(client_id)
+            # While it is rotating, it was not completed.
+            return not app or bool(app.next_client_secret_last_four) or await self.catch_up(app)
 
     @asynccontextmanager
     async def _turn(self) -> AsyncIterator[None]:
@@ -212,18 +235,42 @@ class Custody:
             return app
         raise doubt
 
-    async def catch_up(self, app: ConnectedApp) -> None:
+    async def catch_up(self, app: ConnectedApp) -> bool:
         """Make the next secret that is kept the current one, if the service has done so.
 
+        Returns:
+            Whether the current secret is kept now.
+
         Raises:
-            StoreError: no store took it.
+            StoreError: a store could not be asked, or none took the secret.
         """
         upcoming = await self.safe.get(app.client_id, "next")
-        if upcoming is None or upcoming.last_four != app.client_secret_last_four:
-            return
-        if await self.safe.keep(app.client_id, "current", upcoming.secret) is None:
-            raise StoreError("no store took the secret that is current now")
-        await self.safe.forget(app.client_id, "next")
+        if upcoming and upcoming.last_four == app.client_secret_last_four:
+            if await self.safe.keep(app.client_id, "current", upcoming.secret) is None:
+                raise StoreError("no store took the secret that is current now")
+            await self.safe.forget(app.client_id, "next")
+            return True
+        current = await self.safe.get(app.client_id)
+        return current is not None and current.last_four == app.client_secret_last_four
+
+    async def delete(self, client_id: str) -> StoreError | None:
+        """Delete an app and forget its secrets; says why that may have failed.
+
+        The secrets of an app that is gone already are forgotten too.
+        """
+        try:
+            await self.api.delete(client_id)
+        except NotFound:
+            await self._forget_all(client_id)
+            raise
+        return await self._forget_all(client_id)
+
+    async def _forget_all(self, client_id: str) -> StoreError | None:
+        try:
+            await self.safe.forget(client_id)
+        except StoreError as error:
+            return error
+        return None
 
     def _intent(self, act: Act, about: CreateApp | str) -> Intent:
         if isinstance(about, str):
@@ -300,7 +347,7 @@ class Custody:
             except ConnectedAppsError as error:
                 await self._save(showing, error)
                 raise
-            secret = showing.secret(app)
+            secret = _credible(showing.secret(app), showing.last_four(app))
             if secret is None:
                 return Kept(app, None, None)
             place = await self.safe.keep(app.client_id, showing.which, secret)
@@ -312,26 +359,21 @@ class Custody:
 
     async def _save(self, showing: _Showing[A], error: ConnectedAppsError) -> None:
         """Do for a failed call what can still be done, and tell the error of it."""
-        if isinstance(error, UnexpectedAnswer) and error.salvaged:
-            found = error.salvaged
-            place = await self.safe.keep(found.client_id, showing.which, found.secret)
-            if place:
-                await self.strike_out(showing.intent)
+        found = error.salvaged if isinstance(error, UnexpectedAnswer) else None
+        secret = found.secrets[showing.which] if found else None
+        if found and secret:
+            place = await self.safe.keep(found.client_id, showing.which, secret)
+            if place is None:
+                raise await self._undo(showing, found.client_id) from None
+            await self.strike_out(showing.intent)
             error.hint = (
                 f"It was carried out for app {found.client_id}, and its secret is kept in {place}."
-                if place
-                else f"It was carried out for app {found.client_id}, whose secret is lost: {MENDED}"
             )
             return
         if error.may_have_taken_effect:
             error.hint = await what_can_be_seen(self.api, self.safe, showing.intent)
         else:
             await self.strike_out(showing.intent)
-
-    async def left_behind(self) -> list[Intent]:
-        """The intents of this project that nobody is at any more. Raises `StoreError`."""
-        intents = await in_thread(lambda: list(self.journal.left_behind()))
-        return [intent for intent in intents if intent.project_id == self.api.project_id]
 
     async def _undo(self, showing: _Showing[A], client_id: str) -> SecretNotKept:
         failed = "The service showed the secret, and no store took it."
@@ -365,6 +407,13 @@ class Custody:
         if isinstance(result, Exception):
             raise result
         return result
+
+
+def _credible(secret: SecretStr | None, last_four: str | None) -> SecretStr | None:
+    """What was shown, if it can be the secret whose last four the service tells."""
+    value = secret.get_secret_value() if secret else ""
+    fits = last_four is None or value.endswith(last_four)
+    return secret if len(value) >= MIN_LENGTH and fits else None
 
 
 def _not_kept(error: StoreError) -> InvalidRequest:

@@ -12,6 +12,7 @@ ConnectedAppsError
     └── ServiceFailure    5xx
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from pydantic import SecretStr
@@ -55,10 +56,11 @@ class NoAnswer(ConnectedAppsError):
 
 @dataclass(frozen=True)
 class Salvaged:
-    """A secret in an answer that is otherwise not what the API promises."""
+    """The secrets in an answer that is otherwise not what the API promises."""
 
     client_id: str
-    secret: SecretStr
+    secrets: Mapping[str, SecretStr | None]
+    """By which one it is: current or next."""
 
 
 class UnexpectedAnswer(ConnectedAppsError):

@@ -1,14 +1,17 @@
 """Looks for signs of an act whose outcome is not known."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
 from .api import ConnectedAppsClient
-from .errors import ConnectedAppsError
+from .errors import ConnectedAppsError, UnexpectedAnswer
 from .journal import Intent
 from .models import ConnectedApp, SearchApps
 from .safe import Safe
 from .secret_store import StoreError, Which
 from .text import printable
+
+NAMED = 3
+"""Apps that a report names at the most."""
 
 MAX_PAGES = 10
 """Pages of 1,000 apps that are searched."""
@@ -50,6 +53,7 @@ async def _that_fit(api: ConnectedAppsClient, intent: Intent) -> AsyncIterator[C
         if not cursor:
             return
         page = SearchApps(limit=1000, cursor=cursor)
+    raise UnexpectedAnswer(f"There are more than {MAX_PAGES * 1000} apps to look through.")
 
 
 async def what_can_be_seen(api: ConnectedAppsClient, safe: Safe, intent: Intent) -> str:
@@ -60,5 +64,11 @@ async def what_can_be_seen(api: ConnectedAppsClient, safe: Safe, intent: Intent)
         return f"It may have been carried out; looking for signs of it failed. {LOOK}"
     if not found:
         return f"It may have been carried out, though there is no sign of it yet. {LOOK}"
-    seen = ", ".join(f"{app.client_id} ({printable(app.client_name, 64)})" for app in found)
-    return f"It may have been carried out: {seen} fits, with a secret not kept here. {MENDED}"
+    return f"It may have been carried out: {some(found)} fits, with a secret not kept. {MENDED}"
+
+
+def some(apps: Sequence[ConnectedApp]) -> str:
+    """The first few of the apps, and how many more there are."""
+    named = [f"{app.client_id} ({printable(app.client_name, 64)})" for app in apps[:NAMED]]
+    more = len(apps) - len(named)
+    return ", ".join(named) + (f" or one of {more} more" if more else "")

@@ -1,8 +1,7 @@
 """What was about to be done when a secret was about to be shown, until it is safely kept."""
 
 import os
-from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Literal
 from uuid import uuid4
@@ -11,6 +10,8 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationErro
 
 from .models import ClientType
 from .secret_store.private_folder import PrivateFolder
+
+YOUNG = timedelta(minutes=5)
 
 Act = Literal["create_app", "start_secret_rotation", "complete_secret_rotation"]
 
@@ -26,6 +27,12 @@ class Intent(BaseModel):
     client_name: str = ""
     client_type: ClientType | None = None
     begun_at: AwareDatetime = Field(default_factory=lambda: datetime.now(UTC))
+
+    @property
+    def young(self) -> bool:
+        """Whether the service may still be at it, so that no sign of it means nothing."""
+        return datetime.now(UTC) - self.begun_at < YOUNG
+
     id: str = Field(default_factory=lambda: uuid4().hex)
 
 
@@ -67,14 +74,15 @@ class Journal:
         while self._held:
             os.close(self._held.popitem()[1])
 
-    def left_behind(self) -> Iterator[Intent]:
-        """The intents that nobody is at any more."""
+    def left_behind(self) -> tuple[list[Intent], list[str]]:
+        """The intents that nobody is at any more, and the names of those that cannot be read."""
+        intents, unreadable = [], []
         for name in self._folder.names():
             text = self._folder.read(name, unless_held=True)
             if text is None:
                 continue
             try:
-                yield Intent.model_validate_json(text)
+                intents.append(Intent.model_validate_json(text))
             except ValidationError:
-                # Torn while it was written, and so before anything was sent.
-                self._folder.remove(name)
+                unreadable.append(name)
+        return intents, unreadable

@@ -2,39 +2,47 @@
 
 from .custody import Custody
 from .errors import ConnectedAppsError
-from .evidence import MENDED, signs
+from .evidence import MENDED, signs, some
 from .journal import Intent
+from .safe import in_thread
 from .secret_store import StoreError
 
 
 async def recover(custody: Custody) -> list[str]:
-    """Go through the intents that nobody is at any more.
+    """Go through the intents that nobody is at any more, and strike out what is mended.
 
-    Returns a sentence or two for each app that may have lost a secret, and for each intent that
-    could not be looked into. They are returned each time until they are mended: by a rotation, or
-    by deleting the app.
+    Returns a sentence or two for each of the others: that an app may have lost a secret, that it is
+    too early to tell, or that it could not be looked into. A rotation mends a loss, and so does
+    deleting the app.
 
     Raises:
         StoreError: the journal cannot be read.
     """
-    return [
-        report for intent in await custody.left_behind() for report in await _look(custody, intent)
-    ]
+    intents, unreadable = await in_thread(custody.journal.left_behind)
+    reports = [f"The journal holds {name}, which this version cannot read." for name in unreadable]
+    for intent in intents:
+        if intent.project_id == custody.api.project_id:
+            reports += await _look(custody, intent)
+    return reports
 
 
 async def _look(custody: Custody, intent: Intent) -> list[str]:
-    when = f"A call of {intent.act} at {intent.begun_at:%Y-%m-%d %H:%M} UTC"
+    """What there is to report of an intent."""
+    when = f"A call of {intent.act} at {intent.begun_at:%Y-%m-%d %H:%M} UTC was interrupted"
     try:
-        if intent.act == "complete_secret_rotation" and intent.client_id:
-            await custody.mend_completion(intent.client_id)
-            found = []
-        else:
-            found = [app async for app in signs(custody.api, custody.safe, intent)]
+        loss = await _loss(custody, intent)
     except (ConnectedAppsError, StoreError) as error:
-        return [f"{when} was interrupted, and could not be looked into: {error}"]
-    if not found:
-        await custody.strike_out(intent)
-    return [
-        f"{when} was interrupted. App {app.client_id} may have a secret that nobody has. {MENDED}"
-        for app in found
-    ]
+        return [f"{when}, and could not be looked into: {error}"]
+    if loss:
+        return [f"{when}. App {loss} may have a secret that nobody has. {MENDED}"]
+    if intent.young and intent.act != "complete_secret_rotation":
+        return [f"{when}. There is no sign of it, but the service may still be at it."]
+    await custody.strike_out(intent)
+    return []
+
+
+async def _loss(custody: Custody, intent: Intent) -> str:
+    """The apps that may have lost a secret, in words; nothing where there are none."""
+    if intent.act == "complete_secret_rotation" and intent.client_id:
+        return "" if await custody.mend_completion(intent.client_id) else intent.client_id
+    return some([app async for app in signs(custody.api, custody.safe, intent)])

@@ -25,6 +25,7 @@ FINISH = (
     "Both secrets work now. Put the next one wherever the app runs, then use "
     "complete_secret_rotation; or drop it with cancel_secret_rotation."
 )
+NOT_KEPT = "The secret that is current now is not kept here as such: the server will try again. "
 ALREADY = "A rotation was under way already, so nothing was changed and no new secret exists. "
 
 
@@ -81,8 +82,8 @@ async def complete_secret_rotation(project: Project, request: CompleteRotation) 
     """
     if not request.force:
         await _require_kept(project, request.client_id)
-    app = await project.custody.complete_rotation(request.client_id)
-    return _stands(app)
+    app, kept = await project.custody.complete_rotation(request.client_id, forced=request.force)
+    return _stands(app, said="" if kept else NOT_KEPT)
 
 
 async def _require_kept(project: Project, client_id: str) -> None:

@@ -1,12 +1,16 @@
 """The secrets of one project, in the store that was chosen and in one of last resort."""
 
 import logging
+import threading
 from collections.abc import Callable
+from concurrent.futures import Future
+from contextlib import suppress
 from datetime import datetime
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import anyio
-from anyio import to_thread
+from anyio import from_thread
+from anyio.lowlevel import current_token
 from pydantic import SecretStr
 
 from .scrubber import SCRUBBER
@@ -20,8 +24,16 @@ STORE_SECONDS = 25.0
 """How long one act of a store may take: a person may have to unlock a keyring."""
 
 
+class StoreHangs(StoreError):
+    """A store has not come to an end in time. It may yet do what it was asked to."""
+
+    def __init__(self, message: str, outcome: Future[Any]) -> None:
+        super().__init__(message)
+        self.outcome = outcome
+
+
 class Safe:
-    """Where the secrets of a project are. Every method raises `StoreError`."""
+    """Where the secrets of a project are. Every method but `keep` raises `StoreError`."""
 
     def __init__(
         self, project_id: str, store: SecretStore | None, last_resort: SecretStore | None = None
@@ -32,6 +44,7 @@ class Safe:
         """
         self._project_id = project_id
         self._stores = [kept for kept in (store, last_resort) if kept]
+        self._hanging: dict[tuple[int, SecretKey], Future[Any]] = {}
 
     @property
     def keeps(self) -> bool:
@@ -48,8 +61,8 @@ class Safe:
         key = self._key(client_id, which)
         for store in self._stores:
             try:
-                await in_thread(store.put, key, secret)
-                stored = await in_thread(store.get, key)
+                await self._ask(store, store.put, key, secret)
+                stored = await self._ask(store, store.get, key)
             except StoreError as error:
                 logger.error("The secret store %s failed: %s", store.kind, error)
                 continue
@@ -59,12 +72,24 @@ class Safe:
         return None
 
     async def get(self, client_id: str, which: Which = "current") -> StoredSecret | None:
-        """The secret that is kept, the latest where both stores have one."""
+        """The secret that is kept, the latest where both stores have one.
+
+        A store that cannot be read matters only where the other one has nothing.
+        """
         key = self._key(client_id, which)
-        found = [await in_thread(store.get, key) for store in self._stores]
-        kept = [stored for stored in found if stored]
-        for stored in kept:
-            SCRUBBER.learn(stored.secret.get_secret_value())
+        kept: list[StoredSecret] = []
+        problem: StoreError | None = None
+        for store in self._stores:
+            try:
+                stored = await self._ask(store, store.get, key)
+            except StoreError as error:
+                problem = error
+                continue
+            if stored:
+                SCRUBBER.learn(stored.secret.get_secret_value())
+                kept.append(stored)
+        if problem and not kept:
+            raise problem
         return max(kept, key=_when, default=None)
 
     async def entries(self) -> list[Entry]:
@@ -80,7 +105,20 @@ class Safe:
         """Keep a secret no longer; of none given, none of the app's."""
         for each in which or ("current", "next"):
             for store in self._stores:
-                await in_thread(store.forget, self._key(client_id, each))
+                await self._ask(store, store.forget, self._key(client_id, each))
+
+    async def _ask(
+        self, store: SecretStore, act: Callable[..., T], key: SecretKey, *more: object
+    ) -> T:
+        """Let a store do something with a key that nothing else may yet be done with."""
+        earlier = self._hanging.get((id(store), key))
+        if earlier and not earlier.done():
+            raise StoreError("an earlier act with this secret has not come to its end")
+        try:
+            return await in_thread(act, key, *more)
+        except StoreHangs as hangs:
+            self._hanging[id(store), key] = hangs.outcome
+            raise
 
     def _key(self, client_id: str, which: Which) -> SecretKey:
         return SecretKey(self._project_id, client_id, which)
@@ -94,14 +132,29 @@ async def in_thread(act: Callable[..., T], *arguments: object) -> T:
     """Let a store or the journal do something, for a bounded time.
 
     Raises:
+        StoreHangs: it has not come to an end in time, and may yet.
         StoreError: it failed, in whatever way.
     """
+    outcome: Future[T] = Future()
+    done, loop = anyio.Event(), current_token()
+
+    def run() -> None:
+        try:
+            outcome.set_result(act(*arguments))
+        except Exception as error:  # noqa: BLE001 - it is raised where the outcome is awaited
+            outcome.set_exception(error)
+        with suppress(RuntimeError):  # nobody waits any more
+            from_thread.run_sync(done.set, token=loop)
+
+    # A daemon, because a store that hangs must not keep the process alive.
+    threading.Thread(target=run, name="connected-apps-mcp-store", daemon=True).start()
+    with anyio.move_on_after(STORE_SECONDS):
+        await done.wait()
+    if not outcome.done():
+        raise StoreHangs(f"no answer within {STORE_SECONDS:g} seconds", outcome)
     try:
-        with anyio.fail_after(STORE_SECONDS):
-            return await to_thread.run_sync(act, *arguments, abandon_on_cancel=True)
+        return outcome.result()
     except StoreError:
         raise
-    except TimeoutError:
-        raise StoreError(f"no answer within {STORE_SECONDS:g} seconds") from None
     except Exception as error:  # noqa: BLE001 - a library may raise anything, and say anything in it
         raise StoreError(f"it failed unexpectedly ({type(error).__name__})") from None

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote, quote_plus
@@ -11,7 +12,7 @@ MASK = "[secret]"
 MIN_LENGTH = 8
 """Shorter values are no secrets, and would be found in every other word."""
 
-FEW = 500
+FEW = 5_000
 """Up to so many forms it is quicker to look for each than to walk through the text."""
 
 
@@ -23,13 +24,15 @@ class Scrubber:
     """
 
     def __init__(self) -> None:
+        self._learned: set[str] = set()
         self._forms: set[str] = set()
         self._by_start: dict[str, list[str]] = {}
 
     def learn(self, secret: str | None) -> None:
         """Remember a secret for as long as the process lives."""
-        if not secret or len(secret) < MIN_LENGTH or secret in self._forms:
+        if not secret or len(secret) < MIN_LENGTH or secret in self._learned:
             return
+        self._learned.add(secret)
         for form in _forms(secret) - self._forms:
             self._forms.add(form)
             alike = self._by_start.setdefault(form[:MIN_LENGTH], [])
@@ -82,7 +85,13 @@ def _forms(secret: str) -> set[str]:
     forms = {secret} | _in_json(secret)
     for nested in list(forms):
         forms |= _in_json(nested)
-    return forms | {quote(secret), quote(secret, safe=""), quote_plus(secret)} | _in_base64(secret)
+    slashed = {form.replace("/", "\\/") for form in forms}
+    return forms | slashed | _in_url(secret) | _in_base64(secret)
+
+
+def _in_url(text: str) -> set[str]:
+    escaped = {quote(text), quote(text, safe=""), quote_plus(text)}
+    return escaped | {re.sub("%..", lambda hex_: hex_[0].lower(), form) for form in escaped}
 
 
 def _in_json(text: str) -> set[str]:

@@ -58,7 +58,7 @@ class PrivateFolder:
             except FileNotFoundError:
                 return None
             with os.fdopen(descriptor, encoding="utf-8") as file:
-                if unless_held and not _lock(descriptor, wait=False):
+                if unless_held and not _lock(descriptor, wait=False, shared=True):
                     return None
                 try:
                     return file.read()
@@ -66,17 +66,25 @@ class PrivateFolder:
                     raise StoreError(f"{self.path / name} is damaged.") from None
 
     def hold(self, name: str, text: str) -> int:
-        """Put a new file there, and lock it for as long as the descriptor returned is open."""
+        """Put a new file there, and lock it for as long as the descriptor returned is open.
+
+        Nobody sees it before it is whole and locked.
+        """
         with self._opened() as folder:
+            draft = f".{name}.draft"
             flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
-            descriptor = os.open(name, flags, 0o600, dir_fd=folder)
+            descriptor = os.open(draft, flags, 0o600, dir_fd=folder)
             try:
                 _lock(descriptor, wait=True)
-                os.write(descriptor, text.encode())
+                with os.fdopen(descriptor, "w", encoding="utf-8", closefd=False) as file:
+                    file.write(text)
                 os.fsync(descriptor)
+                os.rename(draft, name, src_dir_fd=folder, dst_dir_fd=folder)
                 os.fsync(folder)
             except BaseException:
                 os.close(descriptor)
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(draft, dir_fd=folder)
                 raise
             return descriptor
 
@@ -148,12 +156,13 @@ def _names(folder: int) -> list[str]:
     return os.listdir(folder)
 
 
-def _lock(descriptor: int, *, wait: bool) -> bool:
+def _lock(descriptor: int, *, wait: bool, shared: bool = False) -> bool:
     """Lock a file until it is closed, or say that another process has."""
     import fcntl  # not on Windows, where this folder is of no use anyway
 
+    kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, kind if wait else kind | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     return True
