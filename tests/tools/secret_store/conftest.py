@@ -26,18 +26,6 @@ from connected_apps_tools.secret_store.private_folder import PrivateFolder
 from connected_apps_tools.secret_store.vault import VaultStore
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let no test fail by a connection that the keyring library leaves open when it fails.
-
-    It is closed when it is collected, which may be in any test that comes later.
-    """
-    left_open = r"ignore:Exception ignored in. <socket\.socket.*raddr=.*dbus:"
-    for item in items:
-        item.add_marker(
-            pytest.mark.filterwarnings(f"{left_open}pytest.PytestUnraisableExceptionWarning")
-        )
-
-
 @pytest.fixture
 def project() -> str:
     """A project that no other test knows."""

@@ -37,6 +37,9 @@ _ADVICE = {
 
 _T = TypeVar("_T")
 
+_one_at_a_time = threading.Lock()
+"""Every question opens a connection of its own, and a busy Secret Service refuses some of many."""
+
 
 class KeyringStore:
     """One item of the OS keyring a secret.
@@ -112,7 +115,8 @@ def _answer(question: Callable[[KeyringBackend], _T], patience: float) -> _T:
 
     def ask() -> None:
         try:
-            answer.set_result(_persistently(question, _backend()))
+            with _one_at_a_time:
+                answer.set_result(_persistently(question, _backend()))
         except Exception as error:  # noqa: BLE001 - it is raised where the answer is awaited
             answer.set_exception(error)
 
