@@ -99,12 +99,12 @@ class FaultyWire(httpx2.AsyncBaseTransport):
         self.secrets: set[str] = set()
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
-        if self._chance.strikes(0.25):
+        if self._chance.strikes(0.35):
             return self._happen(self._chance.random.choice(BEFORE)())
         response = await self._sandbox.handle_async_request(request)
         body = await response.aread()
         self.secrets.update(re.findall(r'client_secret":"([^"]+)"', body.decode()))
-        if self._chance.strikes(0.25):
+        if self._chance.strikes(0.4):
             return self._happen(self._chance.random.choice(AFTER)(body))
         return httpx2.Response(response.status_code, content=body)
 
@@ -194,7 +194,7 @@ async def test_no_secret_is_lost_in_silence_and_none_leaves(
         chance = Chance(seed)
         folder = tmp_path / str(seed)
         wire = FaultyWire(chance)
-        stores = FaultyStore(chance, 0.1), FaultyStore(chance, 0.2)
+        stores = FaultyStore(chance, 0.15), FaultyStore(chance, 0.3)
         async with project_on(wire, *stores, folder=folder) as project:
             async with Client(build_server(project)) as client:
                 left = await live(client, chance)
