@@ -476,7 +476,10 @@ async def test_a_search_that_is_too_long_is_no_sign_of_safety(
     assert "could not be looked into" in report
 
 
-async def test_of_many_apps_that_fit_only_a_few_are_named(project: Project, wire: Watched) -> None:
+async def test_of_many_apps_that_fit_only_a_few_are_named(
+    project: Project, wire: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(evidence, "NAMED", 3)
     for _ in range(10):
         await project.api.create(CONFIDENTIAL)
     wire.after[CREATE] = httpx2.ReadTimeout("late")

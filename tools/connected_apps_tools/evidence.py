@@ -10,7 +10,7 @@ from .safe import Safe
 from .secret_store import StoreError, Which
 from .text import printable
 
-NAMED = 3
+NAMED = 20
 """Apps that a report names at the most."""
 
 MAX_PAGES = 10
