@@ -23,7 +23,7 @@ async def recover(custody: Custody) -> list[str]:
     for intent in intents:
         if intent.project_id == custody.api.project_id:
             reports += await _look(custody, intent)
-    return reports
+    return list(dict.fromkeys(reports))
 
 
 async def _look(custody: Custody, intent: Intent) -> list[str]:
