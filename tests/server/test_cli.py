@@ -1,7 +1,10 @@
 """What an operator meets: help, refusals, and the way out of each."""
 
+import logging
 import re
 import subprocess
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,6 +16,19 @@ from connected_apps_mcp.cli import main
 from connected_apps_tools import CATALOGUE
 
 CANARY = "canary-Zx81kQ0pLm27vTn4Rb6wYs3c"
+
+
+@pytest.fixture(autouse=True)
+def _logging_as_before() -> Iterator[None]:
+    """Take back what a command in this process does to logging."""
+    root, hook = logging.getLogger(), sys.excepthook
+    handlers, level, factory = root.handlers[:], root.level, logging.getLogRecordFactory()
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    logging.setLogRecordFactory(factory)
+    logging.captureWarnings(capture=False)
+    sys.excepthook = hook
 
 
 def run(*arguments: str, **environment: str) -> Result:
