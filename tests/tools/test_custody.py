@@ -429,6 +429,20 @@ async def test_what_cannot_be_the_secret_is_not_taken_for_it(
     assert kept.app.client_id in report
 
 
+async def test_a_next_secret_is_kept_for_the_app_that_was_asked_about(
+    project: Project, wire: Watched
+) -> None:
+    created = await project.custody.create(CONFIDENTIAL)
+
+    def drift(body: dict[str, Any]) -> httpx2.Response:
+        body["connected_app"]["client_id"] = "connected-app-test-another"
+        return httpx2.Response(200, json=body)
+
+    wire.after[START] = drift
+    await project.custody.start_rotation(created.app.client_id, revealed=False)
+    assert await project.custody.safe.get(created.app.client_id, "next")
+
+
 async def test_of_two_secrets_in_a_drifted_answer_the_right_one_is_salvaged(
     project: Project, wire: Watched
 ) -> None:
