@@ -21,7 +21,7 @@ from connected_apps_tools import Project, errors, evidence, safe
 from connected_apps_tools import journal as journal_module
 from connected_apps_tools.custody import Custody
 from connected_apps_tools.journal import Intent, Journal
-from connected_apps_tools.models import CreateApp, CreateAppRevealing, SearchApps
+from connected_apps_tools.models import CreateApp, CreateAppRevealing, PageOfApps
 from connected_apps_tools.recovery import recover
 from connected_apps_tools.secret_store import Entry, SecretKey, StoredSecret, StoreError
 from connected_apps_tools.secret_store.files import FileStore
@@ -133,7 +133,7 @@ async def alive(wire: Watched, client_id: str, secret: str) -> bool:
 
 
 async def apps(custody: Custody) -> list[str]:
-    found = await custody.api.search(SearchApps())
+    found = await custody.api.search(PageOfApps())
     return [app.client_id for app in found.connected_apps]
 
 

@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from connected_apps_tools import models
-from connected_apps_tools.models import CreateApp, SearchApps, UpdateApp
+from connected_apps_tools.models import CreateApp, PageOfApps, UpdateApp
 
 PUBLISHED = json.loads((Path(__file__).parent / "published_shapes.json").read_text())
 NEWER = PUBLISHED["only_in_newer_sdks"]
@@ -14,7 +14,7 @@ NEWER = PUBLISHED["only_in_newer_sdks"]
 REQUESTS: dict[str, type[models.Request]] = {
     "CreateRequest": models.CreateApp,
     "UpdateRequest": models.UpdateApp,
-    "SearchRequest": models.SearchApps,
+    "SearchRequest": models.PageOfApps,
 }
 ANSWERS: dict[str, type[models.Model]] = {
     "ConnectedApp": models.ConnectedApp,
@@ -117,7 +117,7 @@ def test_a_template_is_passed_on_as_it_is(template: str) -> None:
 @pytest.mark.parametrize("limit", [0, 1001, -1, "5", 5.5, True])
 def test_a_search_limit_outside_1_to_1000_is_refused(limit: object) -> None:
     with pytest.raises(ValidationError):
-        SearchApps.model_validate({"limit": limit})
+        PageOfApps.model_validate({"limit": limit})
 
 
 @pytest.mark.parametrize("minutes", [0, -1, 2**31, "60", 1.5])
@@ -130,7 +130,7 @@ def test_an_expiry_that_is_no_positive_int32_is_refused(minutes: object) -> None
 
 @pytest.mark.parametrize("limit", [1, 1000, 10.0])
 def test_a_whole_number_within_the_bounds_is_accepted(limit: float) -> None:
-    assert SearchApps.model_validate({"limit": limit}).body() == {"limit": int(limit)}
+    assert PageOfApps.model_validate({"limit": limit}).body() == {"limit": int(limit)}
 
 
 @pytest.mark.parametrize("required", ["client_type"])

@@ -220,11 +220,12 @@ class Custody:
         try:
             await self.api.delete(client_id)
         except NotFound:
-            await self._forget_all(client_id)
+            await self.forget_all(client_id)
             raise
-        return await self._forget_all(client_id)
+        return await self.forget_all(client_id)
 
-    async def _forget_all(self, client_id: str) -> StoreError | None:
+    async def forget_all(self, client_id: str) -> StoreError | None:
+        """Forget the secrets of an app that is gone; says why that may have failed."""
         try:
             await self.safe.forget(client_id)
         except StoreError as error:
