@@ -6,7 +6,6 @@ Hosts, authentication and paths: the service's OpenAPI description and its offic
 import logging
 import time
 from dataclasses import dataclass
-from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
 
 import anyio
@@ -156,12 +155,7 @@ class ConnectedAppsClient:
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         if self._http:
             await self._http.aclose()
 
