@@ -3,7 +3,9 @@
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, cast, get_args
 
@@ -141,6 +143,21 @@ def test_a_lazy_store_is_not_opened_before_it_is_needed(tmp_path: Path) -> None:
     store = LazyStore(open_files)
     assert opened == []
     assert store.entries("p") == []
+    assert len(opened) == 1
+
+
+def test_threads_that_need_a_lazy_store_first_open_it_once(tmp_path: Path) -> None:
+    opened: list[SecretStore] = []
+
+    def open_slowly() -> SecretStore:
+        opened.append(FileStore(tmp_path))
+        time.sleep(0.1)
+        return opened[-1]
+
+    store = LazyStore(open_slowly)
+    with ThreadPoolExecutor(8) as pool:
+        kinds = list(pool.map(lambda _: store.kind, range(8)))
+    assert kinds == ["file"] * 8
     assert len(opened) == 1
 
 
