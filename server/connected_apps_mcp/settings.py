@@ -19,6 +19,7 @@ from connected_apps_tools import DEFAULT_TOOLSETS, TOOLSETS
 from connected_apps_tools.api import CALL_DEADLINE
 from connected_apps_tools.choosing import Choice, choose
 from connected_apps_tools.errors import InvalidRequest
+from connected_apps_tools.secret_store import StoreKind
 from connected_apps_tools.service import Credentials, check_base_url, is_loopback
 from connected_apps_tools.text import did_you_mean
 
@@ -30,7 +31,6 @@ REPORT_SECONDS = 5.0
 
 OFFER = "To try it out without credentials, use --sandbox."
 
-StoreKind = Literal["auto", "keyring", "file", "aws", "vault", "none"]
 LogLevel = Literal["debug", "info", "warning", "error"]
 
 

@@ -6,7 +6,6 @@ Hosts and authentication: the service's OpenAPI description and its official SDK
 import logging
 import time
 from dataclasses import dataclass
-from types import TracebackType
 from typing import Any, Self, TypeVar
 
 import anyio
@@ -126,12 +125,7 @@ class ConnectedAppsClient:
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         if self._http:
             await self._http.aclose()
 

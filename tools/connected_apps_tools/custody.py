@@ -7,7 +7,6 @@ caller interrupts it.
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext, suppress
-from types import TracebackType
 from typing import Self, TypeVar
 
 import anyio
@@ -51,12 +50,7 @@ class Custody:
         await self._work.__aenter__()
         return self
 
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         # Its own failures are none of the group's, which would wrap them.
         await self._work.__aexit__(None, None, None)
         self.journal.close()
