@@ -68,19 +68,6 @@ async def test_schemas_are_those_of_the_request_and_response_types(client: Clien
         assert listed[tool.name].output_schema == tool.response.json_schema()
 
 
-async def test_every_tool_has_a_title_a_description_and_all_four_hints(client: Client) -> None:
-    for tool in (await client.list_tools()).tools:
-        assert tool.title
-        assert 100 < len(tool.description or "") < 600
-        assert tool.annotations
-        assert None not in (
-            tool.annotations.read_only_hint,
-            tool.annotations.destructive_hint,
-            tool.annotations.idempotent_hint,
-            tool.annotations.open_world_hint,
-        )
-
-
 @pytest.mark.parametrize(
     ("name", "read_only", "destructive", "idempotent"),
     [

@@ -84,16 +84,6 @@ def test_every_input_schema_is_flat_and_closed(request_type: type[models.Request
     assert all("anyOf" not in field for field in schema["properties"].values())
 
 
-@pytest.mark.parametrize(
-    "request_type", [*REQUESTS.values(), models.OneApp, models.OneAppRevealing]
-)
-def test_every_argument_but_the_obvious_client_id_is_described(
-    request_type: type[models.Request],
-) -> None:
-    fields = request_type.json_schema()["properties"]
-    assert all("description" in field for name, field in fields.items() if name != "client_id")
-
-
 def test_a_body_holds_what_was_given_and_nothing_else() -> None:
     app = models.CreateAppRevealing(
         client_type="first_party", redirect_urls=[], client_name="", reveal_secret=True

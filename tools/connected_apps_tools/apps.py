@@ -140,7 +140,7 @@ class CreatedApp(AboutApps):
     """The answer of create_app."""
 
     app: Annotated[AppView | None, LOOSE] = None
-    client_secret: ClientSecret | None = None
+    client_secret: Annotated[ClientSecret | None, LOOSE] = None
     would_send: WouldSend = None
 
     @property
@@ -217,9 +217,9 @@ async def get_app(project: Project, request: OneApp) -> ShownApp:
 async def update_app(project: Project, request: ChangedSettings) -> ChangedApp:
     """Change a Connected App.
 
-    Fields that are left out stay as they are. A list that is given replaces the whole list: to add
-    or remove single URLs, use the add_ and remove_ arguments. The type, the client_id and the
-    secrets cannot be changed. Answers with each field that changed, before and after.
+    The settings are those of create_app; what is left out stays. A list replaces the whole list: to
+    add or remove single URLs, use the add_ and remove_ arguments. Type, client_id and secrets
+    cannot be changed. Answers with each field that changed, before and after.
     """
     async with project.turns.of(request.client_id):
         before = (await project.api.get(request.client_id)).connected_app

@@ -139,10 +139,10 @@ async def list_member_grants(project: Project, request: OneMember) -> Authorised
 
 
 async def revoke_member_grant(project: Project, request: MemberGrant) -> Revoked:
-    """End a member's authorisation of an app (B2B projects).
+    """Take from an app what a member of an organization has granted it (B2B projects).
 
-    The app leaves the member's list and its tokens for this member are revoked; only the member can
-    authorise it again.
+    list_member_grants shows what there is. Tokens issued under the grant are revoked, and nobody
+    but the member can grant it anew.
     """
     await project.api.revoke_member_grant(
         request.organization_id, request.member_id, request.client_id

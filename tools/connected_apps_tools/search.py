@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, WithJsonSchema
 
 from .errors import InvalidRequest
-from .models import ClientType, ConnectedApp, Integer, Request
+from .models import WHOLE, ClientType, ConnectedApp, Request
 from .pages import LARGEST, Page, pages
 from .project import Project
 from .text import printable
@@ -48,16 +48,12 @@ class SearchApps(Request):
     detail: Literal["summary", "full"] = Field(
         "summary", description="full: all settings, as get_app shows them."
     )
-    limit: Integer = Field(20, ge=1, le=LARGEST)
+    limit: Annotated[int, Field(ge=1, le=LARGEST), WHOLE] = 20
     cursor: str | None = Field(
         None, min_length=1, description="next_cursor of the previous answer, to go on from there."
     )
-    max_scanned: Integer = Field(
-        10_000, ge=1, le=1_000_000, description="Apps to look through at the most."
-    )
-    max_bytes: Integer = Field(
-        24_000, ge=4_000, le=300_000, description="Size of the answer at the most."
-    )
+    max_scanned: Annotated[int, Field(ge=1, le=1_000_000), WHOLE] = 10_000
+    max_bytes: Annotated[int, Field(ge=4_000, le=300_000), WHOLE] = 24_000
 
     @property
     def page_size(self) -> int:
@@ -92,9 +88,10 @@ class FoundApps(AboutApps):
 
     apps: Annotated[list[AppSummary | AppView], WithJsonSchema(OBJECTS)]
     scanned: int
-    total: int | None = Field(None, description="Absent where the service does not count.")
+    total: int | None = None
+    """None where the service does not count."""
     stopped: Stopped
-    next_cursor: str | None = Field(None, description="Absent at the end.")
+    next_cursor: str | None = None
     note: str | None = None
 
 

@@ -34,9 +34,9 @@ from .apps import (
 )
 from .base import (
     INT32_MAX,
+    WHOLE,
     Answer,
     ErrorAnswer,
-    Integer,
     Model,
     Request,
     Result,
@@ -63,6 +63,7 @@ from .grants import (
 
 __all__ = [
     "INT32_MAX",
+    "WHOLE",
     "ActiveMember",
     "Answer",
     "App",
@@ -83,7 +84,6 @@ __all__ = [
     "Grant",
     "GrantsAnswer",
     "HolderId",
-    "Integer",
     "MemberGrant",
     "MemberId",
     "Model",

@@ -1,17 +1,15 @@
 """Connected Apps, and what is done with them."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, SecretStr, StringConstraints, model_validator
+from pydantic import ConfigDict, Field, SecretStr, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
-from .base import INT32_MAX, Answer, Integer, Model, Request, Revealing
+from .base import INT32_MAX, WHOLE, Answer, Model, Request, Revealing
 
 ClientType = Literal["first_party", "first_party_public", "third_party", "third_party_public"]
 
-ClientId = Annotated[
-    str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", min_length=1, max_length=128)
-]
+ClientId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", max_length=128)]
 """An app's id. The service's own are `connected-app-test-<uuid>` and `connected-app-live-<uuid>`;
 the pattern admits what is safe as one segment of a path.
 """
@@ -20,21 +18,19 @@ the pattern admits what is safe as one segment of a path.
 class AppSettings(Request):
     """What create and update both set. Every field may be left out."""
 
-    client_name: str | None = Field(None, description="Human-readable name.")
-    client_description: str | None = Field(None, description="Human-readable description.")
+    client_name: str | None = None
+    client_description: str | None = None
     redirect_urls: list[str] | None = Field(
         None,
-        description="The complete list of redirect URIs for OAuth authorization, "
-        "e.g. https://app.example/callback; http only for a loopback host.",
+        description="Redirect URIs for OAuth authorization, e.g. https://app.example/callback; "
+        "http only for a loopback host.",
     )
     post_logout_redirect_urls: list[str] | None = Field(
-        None, description="The complete list of redirect URIs after OIDC logout."
+        None, description="Redirect URIs after OIDC logout."
     )
-    logo_url: str | None = Field(None, description="URL of the logo.")
-    access_token_expiry_minutes: Integer | None = Field(
+    logo_url: str | None = None
+    access_token_expiry_minutes: Annotated[int, Field(ge=1, le=INT32_MAX), WHOLE] | None = Field(
         None,
-        ge=1,
-        le=INT32_MAX,
         description="Lifetime of access tokens in minutes; a new app has 60 where it is left out.",
     )
     access_token_custom_audience: str | None = Field(
@@ -76,8 +72,15 @@ class CreateAppRevealing(Revealing, CreateApp):
     """The same, where callers may ask for the secret."""
 
 
+def _described_by_create(schema: dict[str, Any]) -> None:
+    for name in AppSettings.model_fields:
+        schema["properties"][name].pop("description", None)
+
+
 class UpdateApp(AppSettings):
     """A change to an app: what is given is replaced, what is left out stays."""
+
+    model_config = ConfigDict(json_schema_extra=_described_by_create)
 
     client_id: ClientId = Field(exclude=True)
 
@@ -132,12 +135,10 @@ class RevealClientSecret(OneApp):
 class PageOfApps(Request):
     """One page of the project's apps: the body of a search."""
 
-    cursor: str | None = Field(
-        None, min_length=1, description="next_cursor of the previous page; leave out for the first."
-    )
-    limit: Integer | None = Field(
-        None, ge=1, le=1000, description="Apps per page; the service gives 100 by default."
-    )
+    cursor: str | None = Field(None, min_length=1)
+    """The next_cursor of the page before; none for the first."""
+    limit: Annotated[int, Field(ge=1, le=1000), WHOLE] | None = None
+    """Apps per page; the service gives 100 by default."""
 
 
 class App(Model):

@@ -1,6 +1,6 @@
 """What requests, answers and results have in common."""
 
-from typing import Annotated, Any
+from typing import Any
 
 from pydantic import (
     BaseModel,
@@ -18,8 +18,8 @@ def _whole(number: object) -> object:
     return int(number) if isinstance(number, float) and number.is_integer() else number
 
 
-Integer = Annotated[int, BeforeValidator(_whole)]
-"""A whole number; JSON has one kind of number, so 60.0 is one."""
+WHOLE = BeforeValidator(_whole)
+"""JSON has one kind of number, so 60.0 is a whole one. It comes after the bounds of a field."""
 
 INT32_MAX = 2**31 - 1
 
@@ -27,8 +27,8 @@ INT32_MAX = 2**31 - 1
 class _LeanJsonSchema(GenerateJsonSchema):
     """JSON Schema without what a model pays for and learns nothing from.
 
-    Generated titles go. An optional field is one that may be left out; it is not a union with null,
-    since null is refused.
+    Generated titles go, and defaults that are nothing or false. An optional field is one that may
+    be left out; it is not a union with null, since null is refused.
     """
 
     def field_title_should_be_set(self, schema: object) -> bool:  # noqa: ARG002 - the base's signature
@@ -38,7 +38,7 @@ class _LeanJsonSchema(GenerateJsonSchema):
         return self.generate_inner(schema["schema"])
 
     def default_schema(self, schema: core_schema.WithDefaultSchema) -> JsonSchemaValue:
-        if schema.get("default") is None:
+        if not schema.get("default"):
             return self.generate_inner(schema["schema"])
         return super().default_schema(schema)
 

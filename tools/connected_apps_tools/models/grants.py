@@ -9,7 +9,7 @@ from .base import Answer, Model, Request
 
 HolderId = Annotated[
     str,
-    StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._~|@:+=-]*$", min_length=1, max_length=255),
+    StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._~|@:+=-]*$", max_length=255),
 ]
 """The id of a user, a member or an organization, or what stands for it. The pattern admits what is
 safe as one segment of a path.
