@@ -7,12 +7,13 @@ from typing import Any
 import httpx2
 import pytest
 import stamina
+from mcp import Client
 from mcp.server import Server
 from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-from support import project_on
+from support import ERAS, project_on
 
 from connected_apps_mcp.app import build_server
 from connected_apps_mcp.sandbox import create_sandbox
@@ -61,6 +62,13 @@ def api(project: Project) -> ConnectedAppsClient:
 def server(project: Project) -> Server[Any]:
     """A server of the whole catalogue on a fresh sandbox."""
     return build_server(project)
+
+
+@pytest.fixture(params=ERAS)
+async def client(request: pytest.FixtureRequest, server: Server[Any]) -> AsyncIterator[Client]:
+    """A client of that server, in each protocol era."""
+    async with Client(server, mode=request.param, raise_exceptions=True) as connected:
+        yield connected
 
 
 @pytest.fixture(scope="session")

@@ -14,6 +14,7 @@ from typing import Any
 import anyio
 import httpx2
 import uvicorn
+from mcp import Client
 from mcp.types import CallToolResult, TextContent
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind
@@ -21,6 +22,7 @@ from pydantic import SecretStr
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from connected_apps_mcp.app import build_server
 from connected_apps_mcp.sandbox import SANDBOX_CREDENTIALS
 from connected_apps_mcp.web import authority_of, bind
 from connected_apps_tools import TOOLSETS, Project
@@ -201,3 +203,13 @@ def exported_by_the_server(spans: InMemorySpanExporter) -> str:
     """The server's spans with their events; an in-memory client has spans of its own."""
     finished = spans.get_finished_spans()
     return "\n".join(span.to_json() for span in finished if span.kind is SpanKind.SERVER)
+
+
+@asynccontextmanager
+async def connected_to(handler: Any, **options: Any) -> AsyncIterator[Client]:
+    """A client of a server whose service is a function."""
+    async with (
+        project_on(httpx2.MockTransport(handler)) as project,
+        Client(build_server(project), **options) as client,
+    ):
+        yield client

@@ -2,36 +2,17 @@
 
 import json
 import logging
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
 
 import httpx2
 import pytest
 from mcp import Client, MCPError
 from mcp.server import Server
-from support import ERAS, EVERY_SETTING, answer, project_on, refusal, said
+from support import EVERY_SETTING, answer, connected_to, refusal, said
 
-from connected_apps_mcp.app import build_server
 from connected_apps_tools import CATALOGUE
 
 CANARY = "canary-Zx81kQ0pLm27vTn4Rb6wYs3c"
-
-
-@pytest.fixture(params=ERAS)
-async def client(request: pytest.FixtureRequest, server: Server[Any]) -> AsyncIterator[Client]:
-    async with Client(server, mode=request.param, raise_exceptions=True) as connected:
-        yield connected
-
-
-@asynccontextmanager
-async def connected_to(handler: Any) -> AsyncIterator[Client]:
-    """A client of a server whose service is a function."""
-    async with (
-        project_on(httpx2.MockTransport(handler)) as project,
-        Client(build_server(project)) as client,
-    ):
-        yield client
 
 
 async def create(client: Client, **arguments: Any) -> str:

@@ -1,23 +1,15 @@
 """Rotation, and the secrets behind it, as an MCP client sees them."""
 
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
 from mcp import Client
-from mcp.server import Server
-from support import ERAS, answer, offering, project_on, refusal
+from support import answer, offering, project_on, refusal
 
 from connected_apps_mcp.app import build_server
 from connected_apps_tools import Project
-
-
-@pytest.fixture(params=ERAS)
-async def client(request: pytest.FixtureRequest, server: Server[Any]) -> AsyncIterator[Client]:
-    async with Client(server, mode=request.param, raise_exceptions=True) as connected:
-        yield connected
 
 
 async def call(client: Client, tool: str, client_id: str, **arguments: Any) -> dict[str, Any]:
