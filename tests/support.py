@@ -55,6 +55,23 @@ EVERY_SETTING: dict[str, Any] = {
 }
 
 
+SHOWN_APP: dict[str, Any] = {
+    "client_id": "app",
+    "client_name": "",
+    "client_description": "",
+    "status": "active",
+    "client_type": "first_party",
+    "creation_method": "API",
+    "redirect_urls": [],
+    "full_access_allowed": False,
+    "post_logout_redirect_urls": [],
+    "access_token_expiry_minutes": 60,
+    "access_token_template_content": "",
+    "bypass_consent_for_offline_access": False,
+}
+"""An app as the service shows it, with as little as it may hold."""
+
+
 def offering(**choice: Any) -> Offer:
     """What a choice from the whole catalogue leaves."""
     return choose(TOOLSETS, Choice(**{"toolsets": list(filter(None, TOOLSETS)), **choice}))

@@ -8,7 +8,7 @@ import httpx2
 import pytest
 from mcp import Client, MCPError
 from mcp.server import Server
-from support import EVERY_SETTING, answer, connected_to, refusal, said
+from support import EVERY_SETTING, SHOWN_APP, answer, connected_to, refusal, said
 
 from connected_apps_tools import CATALOGUE
 
@@ -164,20 +164,7 @@ async def test_reveal_secret_shows_the_value_once_in_the_result(client: Client) 
 
 async def test_a_missing_secret_of_a_confidential_app_is_said() -> None:
     async def forget_the_secret(request: httpx2.Request) -> httpx2.Response:
-        app = {
-            "client_id": "app",
-            "client_name": "",
-            "client_description": "",
-            "status": "active",
-            "client_type": "first_party",
-            "redirect_urls": [],
-            "full_access_allowed": False,
-            "post_logout_redirect_urls": [],
-            "access_token_expiry_minutes": 60,
-            "access_token_template_content": "",
-            "bypass_consent_for_offline_access": False,
-        }
-        body = {"status_code": 200, "request_id": "r", "connected_app": app}
+        body = {"status_code": 200, "request_id": "r", "connected_app": SHOWN_APP}
         return httpx2.Response(200, json=body, request=request)
 
     async with connected_to(forget_the_secret) as client:

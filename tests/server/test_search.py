@@ -7,30 +7,16 @@ import anyio
 import httpx2
 import pytest
 from mcp import Client
-from support import answer, connected_to, project_on, refusal
+from support import SHOWN_APP, answer, connected_to, project_on, refusal
 
 from connected_apps_mcp.app import build_server
-
-APP = {
-    "client_name": "",
-    "client_description": "",
-    "status": "active",
-    "client_type": "first_party",
-    "creation_method": "API",
-    "redirect_urls": [],
-    "full_access_allowed": False,
-    "post_logout_redirect_urls": [],
-    "access_token_expiry_minutes": 60,
-    "access_token_template_content": "",
-    "bypass_consent_for_offline_access": False,
-}
 
 
 class Service:
     """A service that has these apps, and pages through them as the real one does."""
 
     def __init__(self, *apps: dict[str, Any]) -> None:
-        self.apps = [{**APP, "client_id": f"app-{n}", **app} for n, app in enumerate(apps)]
+        self.apps = [{**SHOWN_APP, "client_id": f"app-{n}", **app} for n, app in enumerate(apps)]
         self.pages = 0
 
     def __call__(self, request: httpx2.Request) -> httpx2.Response:
