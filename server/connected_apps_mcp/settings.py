@@ -29,6 +29,7 @@ REPORT_SECONDS = 5.0
 OFFER = "To try it out without credentials, use --sandbox."
 
 StoreKind = Literal["auto", "keyring", "file", "aws", "vault", "none"]
+SandboxKind = Literal["consumer", "b2b"]
 LogLevel = Literal["debug", "info", "warning", "error"]
 
 
@@ -96,6 +97,11 @@ class Settings(ProjectSettings):
         description="SQLite file that keeps the sandbox's apps and that several processes may "
         "share. Without it they are gone when the server ends.",
     )
+    sandbox_kind: SandboxKind | None = Field(
+        None,
+        description="What the sandbox's project has: consumer (users) or b2b (organizations with "
+        "members). Default: consumer.",
+    )
     base_url: str | None = Field(
         None,
         description="Another service than the one that the project id names. "
@@ -160,9 +166,11 @@ class Settings(ProjectSettings):
         return self
 
     def _problems(self) -> list[str]:
-        problems = []
-        if self.sandbox_db and not self.sandbox:
-            problems.append("--sandbox-db needs --sandbox.")
+        problems = [
+            f"{flag(name)} needs --sandbox."
+            for name in ("sandbox_db", "sandbox_kind")
+            if getattr(self, name) is not None and not self.sandbox
+        ]
         if self.base_url is not None and self.sandbox:
             problems.append("--base-url and --sandbox exclude each other.")
         if "stdio" in self.transport and len(self.transport) > 1:
