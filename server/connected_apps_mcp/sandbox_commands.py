@@ -106,18 +106,14 @@ def seed(
     file: IO[bytes] | None,
     apps: int | None,
 ) -> None:
-    r"""Fill a sandbox with apps, users or organizations, and what they authorised.
+    """Fill a sandbox with apps, users or organizations, and what they authorised.
 
     Without --from and --apps it adds a small example. What is there already under the same id,
     external id or slug stays as it is, so that seeding again is harmless; grants get the scopes
     given. Prints the ids as JSON.
 
-    \b
-    {"apps": [{"client_id": "connected-app-test-1", "client_type": "third_party"}],
-     "users": [{"external_id": "ada", "grants": [
-       {"client_id": "connected-app-test-1", "scopes": ["openid"]}]}]}
-
-    docs/sandbox.md lists every field.
+    A file has "apps", "users" or "organizations" with "members", and "generated_apps"; who has
+    "grants" names the "client_id" and the "scopes" of each. docs/sandbox.md shows one.
     """
     if (db is None) == (url is None):
         raise config.SettingsError("Give --db or --url: which sandbox is to be filled.")

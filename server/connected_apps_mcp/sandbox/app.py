@@ -32,6 +32,15 @@ ID_KINDS = {
 }
 """How the ids of the service begin (KNOWN), by path parameter."""
 
+FOREIGN: dict[ProjectKind, ErrorType] = {
+    "b2b": ErrorType.INVALID_B2B_ENDPOINT,
+    "consumer": ErrorType.INVALID_CONSUMER_ENDPOINT,
+}
+"""What the other kind of project answers where an operation is for one kind only.
+
+The names are KNOWN; that the endpoints of users answer the second is INFERRED.
+"""
+
 
 def build_app(project: Project, rate_limit: RateLimit | None) -> Starlette:
     """Bind the table of operations to routes; `app.state.project` holds what they work on."""
@@ -91,17 +100,8 @@ class Service:
             raise ApiError(ErrorType.UNAUTHORIZED_CREDENTIALS)
 
     def _check_kind(self, operation: Operation[Any]) -> None:
-        """Refuse what is for the other kind of project.
-
-        KNOWN: `invalid_b2b_endpoint`, and the name `invalid_consumer_endpoint`. INFERRED: that the
-        users' endpoints answer the latter.
-        """
-        if operation.only not in {None, self._project.kind}:
-            refusals: dict[ProjectKind, ErrorType] = {
-                "b2b": ErrorType.INVALID_B2B_ENDPOINT,
-                "consumer": ErrorType.INVALID_CONSUMER_ENDPOINT,
-            }
-            raise ApiError(refusals[operation.only])
+        if operation.only and operation.only != self._project.kind:
+            raise ApiError(FOREIGN[operation.only])
 
     def _limit(self, operation: Operation[Any]) -> None:
         if self._limiter is None:

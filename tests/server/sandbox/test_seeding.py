@@ -265,6 +265,15 @@ async def test_the_example_has_apps_and_grants(connect: Connect, kind: ProjectKi
     assert len(await granted(client, ada)) == 2
 
 
+async def test_the_seed_in_the_documentation_can_be_seeded(connect: Connect) -> None:
+    documented = (Path(__file__).parents[3] / "docs" / "sandbox.md").read_text()
+    plan = documented.partition("```json")[2].partition("```")[0]
+    client = await connect(create_sandbox(kind="b2b"))
+    assert (await client.post(SEED, content=plan)).status_code == 200
+    ada = "/b2b/organizations/acme/members/ada"
+    assert await granted(client, ada) == {CALENDAR: "openid"}
+
+
 async def test_generated_apps_are_the_same_each_time(connect: Connect) -> None:
     one, two = [await connect(create_sandbox()) for _ in range(2)]
     for client in (one, two):
