@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: install demo test lint wheel clean
+.PHONY: install demo test lint bench wheel clean
 .DEFAULT_GOAL := install
 
 install: $(VENV)/.installed ## Make .venv with the command connected-apps-mcp
@@ -21,6 +21,9 @@ lint: $(VENV)/.installed-dev ## Check style, types and layering
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+bench: $(VENV)/.installed-bench ## Measure what the server costs a model; OPENAPI=FILE adds a generated peer
+	@$(BIN)/python benchmarks/tokens.py $(if $(OPENAPI),--openapi "$(OPENAPI)")
 
 wheel: $(VENV)/.installed ## Build the wheel into dist/
 	$(PIP) wheel --no-deps --wheel-dir dist .
@@ -38,4 +41,8 @@ $(VENV)/.installed: $(VENV)/bin/python pyproject.toml constraints.txt
 
 $(VENV)/.installed-dev: $(VENV)/bin/python pyproject.toml constraints.txt
 	$(PIP) install --constraint constraints.txt --editable '.[dev]'
+	@touch $@ $(VENV)/.installed
+
+$(VENV)/.installed-bench: $(VENV)/bin/python pyproject.toml constraints.txt
+	$(PIP) install --constraint constraints.txt --editable '.[bench]'
 	@touch $@ $(VENV)/.installed

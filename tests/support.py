@@ -23,8 +23,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from connected_apps_mcp.sandbox import SANDBOX_CREDENTIALS
 from connected_apps_mcp.web import authority_of, bind
-from connected_apps_tools import Project
+from connected_apps_tools import TOOLSETS, Project
 from connected_apps_tools.api import ConnectedAppsClient
+from connected_apps_tools.choosing import Choice, Offer, choose
 from connected_apps_tools.custody import Custody
 from connected_apps_tools.journal import Journal
 from connected_apps_tools.safe import Safe
@@ -50,6 +51,11 @@ EVERY_SETTING: dict[str, Any] = {
     "full_access_allowed": True,
     "bypass_consent_for_offline_access": True,
 }
+
+
+def offering(**choice: Any) -> Offer:
+    """What a choice from the whole catalogue leaves."""
+    return choose(TOOLSETS, Choice(**{"toolsets": list(filter(None, TOOLSETS)), **choice}))
 
 
 def said(result: CallToolResult) -> dict[str, Any]:
@@ -88,7 +94,7 @@ async def project_on(
                 Safe(api.project_id, *(stores or [FileStore(data / "secrets")])),
             ) as custody,
         ):
-            yield Project(api, custody)
+            yield Project.of(api, custody)
 
 
 SERVER = [sys.executable, "-P", "-m", "connected_apps_mcp"]

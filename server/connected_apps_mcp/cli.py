@@ -57,13 +57,27 @@ def serve(**flags: object) -> None:
 
 
 async def _serve(settings: config.Settings) -> None:
+    from dataclasses import replace
+    from importlib.metadata import version
+
+    from connected_apps_tools import TOOLSETS
+    from connected_apps_tools.choosing import choose
+    from connected_apps_tools.project import About
+
     from .app import build_server
     from .opening import open_project
     from .signals import Endings
 
     async with Endings() as endings, open_project(settings) as project:
         losses = await report_losses(project)
-        server = build_server(project, reveals=settings.reveal == "allow", losses=losses)
+        offer = choose(TOOLSETS, settings.choice)
+        about = About(
+            version=version("connected-apps-mcp"),
+            environment=settings.environment,
+            tools_off=offer.off,
+            losses=losses,
+        )
+        server = build_server(replace(project, about=about), offer)
         gc.freeze()
         gc.enable()
         if "stdio" in settings.transport:

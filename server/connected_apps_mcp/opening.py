@@ -51,7 +51,7 @@ async def open_project(settings: Settings) -> AsyncIterator[Project]:
                 api, Journal(folder / "journal"), Safe(api.project_id, store, last_resort)
             ) as custody,
         ):
-            yield Project(api, custody)
+            yield Project.of(api, custody)
 
 
 @contextmanager

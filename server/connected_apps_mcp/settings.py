@@ -15,8 +15,11 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails, PydanticCustomError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from connected_apps_tools import DEFAULT_TOOLSETS, TOOLSETS
 from connected_apps_tools.api import CALL_DEADLINE
+from connected_apps_tools.choosing import Choice, choose
 from connected_apps_tools.errors import InvalidRequest
+from connected_apps_tools.secret_store import StoreKind
 from connected_apps_tools.service import Credentials, check_base_url, is_loopback
 from connected_apps_tools.text import did_you_mean
 
@@ -28,7 +31,6 @@ REPORT_SECONDS = 5.0
 
 OFFER = "To try it out without credentials, use --sandbox."
 
-StoreKind = Literal["auto", "keyring", "file", "aws", "vault", "none"]
 SandboxKind = Literal["consumer", "b2b"]
 LogLevel = Literal["debug", "info", "warning", "error"]
 
@@ -40,6 +42,8 @@ class SettingsError(Exception):
 def _comma_separated(value: object) -> object:
     return tuple(value.split(",")) if isinstance(value, str) else value
 
+
+Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_comma_separated)]
 
 Transports = Annotated[
     tuple[Literal["stdio", "http", "sse"], ...], NoDecode, BeforeValidator(_comma_separated)
@@ -122,6 +126,20 @@ class Settings(ProjectSettings):
         description="Whether callers may ask to see a client secret: allow or never. "
         "Default: allow.",
     )
+    toolsets: Names = Field(
+        DEFAULT_TOOLSETS,
+        description=f"Groups of tools to offer, of {', '.join(filter(None, TOOLSETS))}. "
+        f"Default: {','.join(DEFAULT_TOOLSETS)}.",
+    )
+    tools: Names = Field(
+        (),
+        description="Names of single tools to offer out of these groups, as globs: "
+        "get_*,search_apps. Default: all.",
+    )
+    read_only: bool = Field(
+        default=False,
+        description="Offer only tools that change nothing, and show no client secret.",
+    )
     transport: Transports = Field(
         ("stdio",),
         description="stdio, http (Streamable HTTP at /mcp), sse (the older transport at /sse), "
@@ -155,6 +173,18 @@ class Settings(ProjectSettings):
         return self.deadline + REPORT_SECONDS
 
     @property
+    def choice(self) -> Choice:
+        """Which tools are to be offered."""
+        return Choice(self.toolsets, self.tools, self.read_only, self.reveal == "allow")
+
+    @property
+    def environment(self) -> Literal["sandbox", "test", "live"]:
+        """What kind of project this is."""
+        if self.sandbox:
+            return "sandbox"
+        return "live" if self.credentials().live else "test"
+
+    @property
     def ephemeral(self) -> bool:
         """Whether the apps that are worked on end with the process."""
         return self.sandbox and self.sandbox_db is None
@@ -182,6 +212,10 @@ class Settings(ProjectSettings):
                 "--host must be a loopback address such as 127.0.0.1: HTTP callers are not "
                 "authenticated yet, so nothing beyond this machine may reach the server."
             )
+        try:
+            choose(TOOLSETS, self.choice)
+        except InvalidRequest as error:
+            problems.append(f"--toolsets, --tools: {error}.")
         try:
             check_base_url("https://default" if self.base_url is None else self.base_url)
         except InvalidRequest as error:

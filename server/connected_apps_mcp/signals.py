@@ -4,7 +4,6 @@ import os
 import signal
 import sys
 from collections.abc import Callable
-from types import TracebackType
 from typing import Any, Self
 
 import anyio
@@ -32,12 +31,7 @@ class Endings:
             self._tasks.start_soon(self._listen)
         return self
 
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         self._tasks.cancel_scope.cancel()
         # What was raised inside is none of the group's, which would wrap it.
         await self._tasks.__aexit__(None, None, None)

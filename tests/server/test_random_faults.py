@@ -17,7 +17,7 @@ from support import exported_by_the_server, project_on
 from connected_apps_mcp.app import build_server
 from connected_apps_mcp.sandbox import create_sandbox
 from connected_apps_tools import Project
-from connected_apps_tools.models import ConnectedApp, SearchApps
+from connected_apps_tools.models import ConnectedApp, PageOfApps
 from connected_apps_tools.recovery import recover
 from connected_apps_tools.secret_store import Entry, SecretKey, StoredSecret, StoreError, Which
 
@@ -200,7 +200,7 @@ async def test_no_secret_is_lost_in_silence_and_none_leaves(
                 left = await live(client, chance)
             with chance.spared():
                 reports = "\n".join(await recover(project.custody))
-                found = await project.api.search(SearchApps(limit=1000))
+                found = await project.api.search(PageOfApps(limit=1000))
                 lost = [
                     app.client_id
                     for app in found.connected_apps

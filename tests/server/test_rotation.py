@@ -8,7 +8,7 @@ import httpx2
 import pytest
 from mcp import Client
 from mcp.server import Server
-from support import ERAS, answer, project_on, refusal
+from support import ERAS, answer, offering, project_on, refusal
 
 from connected_apps_mcp.app import build_server
 from connected_apps_tools import Project
@@ -188,7 +188,7 @@ async def test_reading_and_searching_touch_neither_store_nor_journal(
 
 
 async def test_under_the_ceiling_nothing_can_be_revealed(project: Project, app: str) -> None:
-    async with Client(build_server(project, reveals=False)) as client:
+    async with Client(build_server(project, offering(reveals=False))) as client:
         listed = {tool.name: tool for tool in (await client.list_tools()).tools}
         assert "reveal_client_secret" not in listed
         assert all("reveal_secret" not in str(tool.input_schema) for tool in listed.values())

@@ -17,7 +17,7 @@ from support import serving, slow_service
 
 from connected_apps_tools import errors
 from connected_apps_tools.api import MAX_IN_FLIGHT, MAX_REPLY_BYTES, ConnectedAppsClient
-from connected_apps_tools.models import CreateApp, SearchApps, UpdateApp
+from connected_apps_tools.models import CreateApp, PageOfApps, UpdateApp
 from connected_apps_tools.service import Credentials
 
 CANARY = "canary-Zx81kQ0pLm27vTn4Rb6wYs3c"
@@ -156,7 +156,7 @@ async def test_every_operation_makes_the_documented_call() -> None:
         await api.get("app")
         await api.update(UpdateApp(client_id="app", client_name="m"))
         await api.delete("app")
-        await api.search(SearchApps(limit=5))
+        await api.search(PageOfApps(limit=5))
         await api.start_rotation("app")
         await api.complete_rotation("app")
         await api.cancel_rotation("app")
@@ -541,7 +541,7 @@ async def test_the_eight_operations_work_on_the_sandbox(
 ) -> None:
     await api.update(UpdateApp(client_id=created, redirect_urls=["https://a.example/cb"]))
     assert (await api.get(created)).connected_app.redirect_urls == ["https://a.example/cb"]
-    assert len((await api.search(SearchApps())).connected_apps) == 1
+    assert len((await api.search(PageOfApps())).connected_apps) == 1
     next_secret = (await api.start_rotation(created)).connected_app.next_client_secret
     assert (await api.cancel_rotation(created)).connected_app.next_client_secret_last_four is None
     next_secret = (await api.start_rotation(created)).connected_app.next_client_secret

@@ -21,7 +21,7 @@ from connected_apps_tools import Project, errors, evidence, safe
 from connected_apps_tools import journal as journal_module
 from connected_apps_tools.custody import Custody
 from connected_apps_tools.journal import Intent, Journal
-from connected_apps_tools.models import CreateApp, CreateAppRevealing, SearchApps
+from connected_apps_tools.models import CreateApp, CreateAppRevealing, PageOfApps
 from connected_apps_tools.recovery import recover
 from connected_apps_tools.secret_store import Entry, SecretKey, StoredSecret, StoreError
 from connected_apps_tools.secret_store.files import FileStore
@@ -133,7 +133,7 @@ async def alive(wire: Watched, client_id: str, secret: str) -> bool:
 
 
 async def apps(custody: Custody) -> list[str]:
-    found = await custody.api.search(SearchApps())
+    found = await custody.api.search(PageOfApps())
     return [app.client_id for app in found.connected_apps]
 
 
@@ -427,6 +427,20 @@ async def test_what_cannot_be_the_secret_is_not_taken_for_it(
     assert kept.secret is None
     (report,) = await recover(project.custody)
     assert kept.app.client_id in report
+
+
+async def test_a_next_secret_is_kept_for_the_app_that_was_asked_about(
+    project: Project, wire: Watched
+) -> None:
+    created = await project.custody.create(CONFIDENTIAL)
+
+    def drift(body: dict[str, Any]) -> httpx2.Response:
+        body["connected_app"]["client_id"] = "connected-app-test-another"
+        return httpx2.Response(200, json=body)
+
+    wire.after[START] = drift
+    await project.custody.start_rotation(created.app.client_id, revealed=False)
+    assert await project.custody.safe.get(created.app.client_id, "next")
 
 
 async def test_of_two_secrets_in_a_drifted_answer_the_right_one_is_salvaged(

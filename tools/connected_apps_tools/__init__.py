@@ -1,10 +1,26 @@
 """What agents can do with Connected Apps. Knows nothing of MCP."""
 
-from . import apps, rotation
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from . import apps, grants, review, rotation, search, status
 from .project import Project
 from .tool import Effect, Tool
 
-__all__ = ["CATALOGUE", "Effect", "Project", "Tool"]
+__all__ = ["CATALOGUE", "DEFAULT_TOOLSETS", "TOOLSETS", "Effect", "Project", "Tool"]
 
-CATALOGUE = apps.TOOLS + rotation.TOOLS
+TOOLSETS: Mapping[str, Sequence[Tool[Any, Any]]] = {
+    "apps": apps.TOOLS + search.TOOLS,
+    "rotation": rotation.TOOLS,
+    "grants": grants.USER_TOOLS,
+    "organizations": grants.ORGANIZATION_TOOLS,
+    "review": review.TOOLS,
+    "": status.TOOLS,
+}
+"""Every tool, by toolset, in the order in which they are listed; without a name, in each."""
+
+DEFAULT_TOOLSETS = ("apps", "rotation", "grants", "review")
+"""What most projects need: those without organizations."""
+
+CATALOGUE: Sequence[Tool[Any, Any]] = [tool for tools in TOOLSETS.values() for tool in tools]
 """Every tool, in the order in which it is listed."""

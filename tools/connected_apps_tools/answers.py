@@ -14,11 +14,11 @@ from .errors import (
     TooManyRequests,
     UnexpectedAnswer,
 )
-from .models import Answer, ErrorAnswer, SecretAnswer
+from .models import ErrorAnswer, Model, SecretAnswer
 from .scrubber import SCRUBBER
 from .text import redact
 
-A = TypeVar("A", bound=Answer)
+A = TypeVar("A", bound=Model)
 
 
 class Reply(NamedTuple):

@@ -1,23 +1,21 @@
 """The async client of the Connected Apps API. Every request leaves through `_send`.
 
-Hosts, authentication and paths: the service's OpenAPI description and its official SDKs.
+Hosts and authentication: the service's OpenAPI description and its official SDKs.
 """
 
 import logging
 import time
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Any, Generic, Self, TypeVar
+from typing import Any, Self, TypeVar
 
 import anyio
 import anyio.lowlevel
 import httpx2
-from pydantic import TypeAdapter, ValidationError
 
+from . import operations
 from .answers import Reply, read
 from .errors import (
     ConnectedAppsError,
-    InvalidRequest,
     NoAnswer,
     NotFound,
     NotSent,
@@ -25,24 +23,26 @@ from .errors import (
     UnexpectedAnswer,
 )
 from .models import (
-    Answer,
     AppAnswer,
-    ClientId,
     ConnectedApp,
     CreateAnswer,
     CreateApp,
-    DeleteAnswer,
+    GrantsAnswer,
+    Model,
+    OrganizationAppAnswer,
+    OrganizationAppsAnswer,
+    PageOfApps,
     SearchAnswer,
-    SearchApps,
     StartRotationAnswer,
     UpdateApp,
 )
+from .operations import ApiRequest, Operation
 from .scrubber import SCRUBBER
 from .service import Credentials, check_base_url, is_local
 
 logger = logging.getLogger(__name__)
 
-A = TypeVar("A", bound=Answer)
+A = TypeVar("A", bound=Model)
 E = TypeVar("E", bound=ConnectedAppsError)
 
 CALL_DEADLINE = 30.0
@@ -60,37 +60,6 @@ MAX_ATTEMPTS = 5
 
 MAX_REPLY_BYTES = 64 * 1024 * 1024
 """Size of the largest answer that is read: 1,000 apps of 64 kB each."""
-
-_client_id = TypeAdapter[str](ClientId)
-
-
-@dataclass(frozen=True)
-class Operation(Generic[A]):
-    """One call of the API as data."""
-
-    method: str
-    path: str
-    answer: type[A]
-    changes: bool
-    """Whether it changes anything."""
-    repeatable: bool
-    """Whether a second attempt does no harm when the first was carried out unseen."""
-
-
-_APPS = "/v1/connected_apps/clients"
-_APP = f"{_APPS}/{{client_id}}"
-_ROTATE = f"{_APP}/secrets/rotate"
-
-CREATE = Operation("POST", _APPS, CreateAnswer, changes=True, repeatable=False)
-GET = Operation("GET", _APP, AppAnswer, changes=False, repeatable=True)
-UPDATE = Operation("PUT", _APP, AppAnswer, changes=True, repeatable=True)
-DELETE = Operation("DELETE", _APP, DeleteAnswer, changes=True, repeatable=True)
-SEARCH = Operation("POST", f"{_APPS}/search", SearchAnswer, changes=False, repeatable=True)
-START_ROTATION = Operation(
-    "POST", f"{_ROTATE}/start", StartRotationAnswer, changes=True, repeatable=False
-)
-COMPLETE_ROTATION = Operation("POST", _ROTATE, AppAnswer, changes=True, repeatable=False)
-CANCEL_ROTATION = Operation("POST", f"{_ROTATE}/cancel", AppAnswer, changes=True, repeatable=False)
 
 LOOK_FIRST = (
     "It may have been carried out all the same: look with search_apps or get_app before you try "
@@ -156,12 +125,7 @@ class ConnectedAppsClient:
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         if self._http:
             await self._http.aclose()
 
@@ -172,11 +136,11 @@ class ConnectedAppsClient:
 
     async def create(self, app: CreateApp) -> CreateAnswer:
         """Create an app. The answer to a confidential type holds its secret, this once."""
-        return await self._send(CREATE, body=app.body())
+        return await self._send(operations.CREATE.request(app.body()))
 
     async def get(self, client_id: str) -> AppAnswer:
         """Read an app."""
-        return await self._send(GET, client_id)
+        return await self._send(operations.GET.request(client_id=client_id))
 
     async def find(self, client_id: str) -> ConnectedApp | None:
         """Read an app, if it is there."""
@@ -187,42 +151,76 @@ class ConnectedAppsClient:
 
     async def update(self, change: UpdateApp) -> AppAnswer:
         """Replace the fields given; the others stay (INFERRED from the official SDKs)."""
-        return await self._send(UPDATE, change.client_id, body=change.body())
+        return await self._send(
+            operations.UPDATE.request(change.body(), client_id=change.client_id)
+        )
 
     async def delete(self, client_id: str) -> None:
         """Delete an app. That an earlier attempt of this call already did so is no error."""
+        await self._end(operations.DELETE.request(client_id=client_id))
+
+    async def search(self, page: PageOfApps) -> SearchAnswer:
+        """Read one page of the project's apps."""
+        return await self._send(operations.SEARCH.request(page.body()))
+
+    async def start_rotation(self, client_id: str) -> StartRotationAnswer:
+        """Add a next secret, which the answer holds this once; both secrets work from now on."""
+        return await self._send(operations.START_ROTATION.request({}, client_id=client_id))
+
+    async def complete_rotation(self, client_id: str) -> AppAnswer:
+        """Promote the next secret; the current one stops working."""
+        return await self._send(operations.COMPLETE_ROTATION.request({}, client_id=client_id))
+
+    async def cancel_rotation(self, client_id: str) -> AppAnswer:
+        """Discard the next secret; the current one stays."""
+        return await self._send(operations.CANCEL_ROTATION.request({}, client_id=client_id))
+
+    async def user_grants(self, user_id: str) -> GrantsAnswer:
+        """Read which apps a user of a consumer project has authorised."""
+        return await self._send(operations.USER_GRANTS.request(user_id=user_id))
+
+    async def revoke_user_grant(self, user_id: str, client_id: str) -> None:
+        """End a user's authorisation of an app, and with it the tokens issued under it (KNOWN)."""
+        await self._end(
+            operations.REVOKE_USER_GRANT.request({}, user_id=user_id, client_id=client_id)
+        )
+
+    async def organization_apps(self, organization_id: str) -> OrganizationAppsAnswer:
+        """Read which apps the members of an organization have authorised."""
+        return await self._send(
+            operations.ORGANIZATION_APPS.request(organization_id=organization_id)
+        )
+
+    async def organization_app(self, organization_id: str, client_id: str) -> OrganizationAppAnswer:
+        """Read which members of an organization have authorised an app."""
+        ids = {"organization_id": organization_id, "client_id": client_id}
+        return await self._send(operations.ORGANIZATION_APP.request(**ids))
+
+    async def member_grants(self, organization_id: str, member_id: str) -> GrantsAnswer:
+        """Read which apps a member of an organization has authorised."""
+        ids = {"organization_id": organization_id, "member_id": member_id}
+        return await self._send(operations.MEMBER_GRANTS.request(**ids))
+
+    async def revoke_member_grant(
+        self, organization_id: str, member_id: str, client_id: str
+    ) -> None:
+        """End a member's authorisation of an app, and with it the tokens issued under it."""
+        ids = {"organization_id": organization_id, "member_id": member_id, "client_id": client_id}
+        await self._end(operations.REVOKE_MEMBER_GRANT.request({}, **ids))
+
+    async def _end(self, request: ApiRequest[A]) -> None:
+        """Put an end to something. That an earlier attempt of this call did so is no error."""
         try:
-            await self._send(DELETE, client_id)
+            await self._send(request)
         except NotFound as error:
             if not error.after_doubtful_attempt:
                 raise
 
-    async def search(self, page: SearchApps) -> SearchAnswer:
-        """Read one page of the project's apps."""
-        return await self._send(SEARCH, body=page.body())
-
-    async def start_rotation(self, client_id: str) -> StartRotationAnswer:
-        """Add a next secret, which the answer holds this once; both secrets work from now on."""
-        return await self._send(START_ROTATION, client_id, body={})
-
-    async def complete_rotation(self, client_id: str) -> AppAnswer:
-        """Promote the next secret; the current one stops working."""
-        return await self._send(COMPLETE_ROTATION, client_id, body={})
-
-    async def cancel_rotation(self, client_id: str) -> AppAnswer:
-        """Discard the next secret; the current one stays."""
-        return await self._send(CANCEL_ROTATION, client_id, body={})
-
-    async def _send(
-        self, operation: Operation[A], client_id: str = "", *, body: dict[str, Any] | None = None
-    ) -> A:
+    async def _send(self, request: ApiRequest[A]) -> A:
         """Send one call, repeat it where that is safe and may help, and read its answer."""
         import stamina  # only a call needs it, and not every session makes one
 
-        path = operation.path
-        if "{" in path:
-            path = path.format(client_id=_path_segment(client_id))
-        policy = _RetryPolicy(operation, give_up_at=time.monotonic() + self._deadline)
+        policy = _RetryPolicy(request.operation, give_up_at=time.monotonic() + self._deadline)
         attempts = stamina.retry_context(
             on=policy, attempts=MAX_ATTEMPTS, timeout=None, wait_initial=0.2
         )
@@ -231,8 +229,7 @@ class ConnectedAppsClient:
                 async for attempt in attempts:
                     with attempt:
                         policy.waiting_after, policy.sent = None, False
-                        reply = await self._request(operation.method, path, body, policy)
-                        return read(reply, operation.answer)
+                        return read(await self._request(request, policy), request.operation.answer)
         except NotFound as error:
             error.after_doubtful_attempt = policy.doubtful
             raise
@@ -242,17 +239,15 @@ class ConnectedAppsClient:
             raise policy.waiting_after or policy.judge(late) from None
         raise AssertionError("a retry loop ends in an answer or an error")
 
-    async def _request(
-        self, method: str, path: str, body: dict[str, Any] | None, policy: "_RetryPolicy"
-    ) -> Reply:
+    async def _request(self, request: ApiRequest[Any], policy: _RetryPolicy) -> Reply:
         """Make one attempt, and translate what the transport raises."""
-        http = self._client()
+        http, method = self._client(), request.operation.method
         try:
             async with self._in_flight:
                 await anyio.lowlevel.checkpoint_if_cancelled()
                 policy.sent = True
-                request = http.build_request(method, path, json=body)
-                reply = await _receive(await http.send(request, stream=True))
+                sent = http.build_request(method, request.path, json=request.body)
+                reply = await _receive(await http.send(sent, stream=True))
         except (
             httpx2.ConnectError,
             httpx2.ConnectTimeout,
@@ -264,7 +259,7 @@ class ConnectedAppsClient:
             raise NoAnswer(f"The service did not answer ({_kind(error)}).") from None
         except httpx2.DecodingError:
             raise UnexpectedAnswer("The answer's body could not be decoded.") from None
-        logger.debug("%s %s: %d", method, path, reply.status)
+        logger.debug("%s %s: %d", method, request.path, reply.status)
         return reply
 
     def _client(self) -> httpx2.AsyncClient:
@@ -310,17 +305,6 @@ async def _receive(response: httpx2.Response) -> Reply:
     finally:
         await response.aclose()
     return Reply(response.status_code, bytes(body), response.headers.get("retry-after"))
-
-
-def _path_segment(client_id: str) -> str:
-    """The id, if it is safe as one segment of a path; nothing in it then needs escaping."""
-    try:
-        return _client_id.validate_python(client_id, strict=True)
-    except ValidationError:
-        raise InvalidRequest(
-            "client_id must be 1 to 128 letters, digits, hyphens and underscores. "
-            "Use search_apps to find it."
-        ) from None
 
 
 def _kind(error: Exception) -> str:

@@ -4,7 +4,7 @@ from typing import Any
 
 from pydantic import Field
 
-from .custody import Kept
+from .handover import Kept
 from .models import Model
 
 

@@ -1,31 +1,20 @@
-"""Takes a client secret from the service to the store without losing it on the way.
+"""Every act that makes a client secret, moves it or ends it, at the service and in the store alike.
 
-The order is everything: prove that the store can be written, record what is about to be done, call
-the service, keep the secret, strike the record out, and only then answer. From the call on, the
-work belongs to the process and not to the caller: nothing that happens to the caller interrupts it.
+From its call on, the work belongs to the process and not to the caller: nothing that happens to the
+caller interrupts it.
 """
 
-import logging
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext, suppress
-from dataclasses import dataclass
-from types import TracebackType
-from typing import Any, Generic, Self, TypeVar
+from typing import Self, TypeVar
 
 import anyio
 from anyio.abc import TaskGroup
-from pydantic import SecretStr
 
 from .api import ConnectedAppsClient
-from .errors import (
-    ConnectedAppsError,
-    InvalidRequest,
-    NotFound,
-    SecretNotKept,
-    UnexpectedAnswer,
-)
-from .evidence import MENDED, what_can_be_seen
+from .errors import ConnectedAppsError, NotFound
+from .handover import Handover, Kept, Receiver, nothing_sent
 from .journal import Act, Intent, Journal
 from .models import (
     App,
@@ -35,44 +24,13 @@ from .models import (
     CreateApp,
 )
 from .safe import Safe, in_thread
-from .scrubber import MIN_LENGTH
-from .secret_store import StoreError, Which
-
-logger = logging.getLogger(__name__)
+from .secret_store import StoreError
 
 A = TypeVar("A", bound=App)
 T = TypeVar("T")
 
 TURN_SECONDS = 60.0
 """How long one rotation waits for another to end."""
-
-
-@dataclass(frozen=True)
-class Kept(Generic[A]):
-    """An app whose secret was shown, and where the secret is now.
-
-    Attributes:
-        app: the app as the service showed it.
-        secret: what it showed; None where it showed none.
-        place: where the secret is kept, in words; None where it is not.
-    """
-
-    app: A
-    secret: SecretStr | None
-    place: str | None
-
-
-@dataclass(frozen=True)
-class _Showing(Generic[A]):
-    """An act in which the service shows a secret once."""
-
-    intent: Intent
-    which: Which
-    call: Callable[[], Awaitable[A]]
-    secret: Callable[[A], SecretStr | None]
-    last_four: Callable[[A], str | None]
-    undo: Callable[[str], Awaitable[Any]]
-    undone: str
 
 
 class Custody:
@@ -85,18 +43,14 @@ class Custody:
         self.api = api
         self.journal = journal
         self.safe = safe
+        self.receiver = Receiver(api, journal, safe)
         self._work: TaskGroup = anyio.create_task_group()
 
     async def __aenter__(self) -> Self:
         await self._work.__aenter__()
         return self
 
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         # Its own failures are none of the group's, which would wrap them.
         await self._work.__aexit__(None, None, None)
         self.journal.close()
@@ -112,7 +66,7 @@ class Custody:
             return (await self.api.create(request)).connected_app
 
         return await self._show(
-            _Showing(
+            Handover(
                 self._intent("create_app", request),
                 "current",
                 call,
@@ -132,11 +86,12 @@ class Custody:
         async def call() -> AppWithNextClientSecret:
             # The next secret will be kept in place of an earlier one, which must not be current.
             if self.safe.keeps and (app := await self.api.find(client_id)):
-                await self._caught_up(app)
+                with nothing_sent():
+                    await self.catch_up(app)
             return (await self.api.start_rotation(client_id)).connected_app
 
         return await self._show(
-            _Showing(
+            Handover(
                 self._intent("start_secret_rotation", client_id),
                 "next",
                 call,
@@ -162,12 +117,12 @@ class Custody:
         intent = self._intent("complete_secret_rotation", client_id)
 
         async def work() -> tuple[ConnectedApp, bool]:
-            async with self._turn(), self._intending(intent):
+            async with self._turn(), self.receiver.intending(intent):
                 try:
                     app = (await self.api.complete_rotation(client_id)).connected_app
                 except ConnectedAppsError as error:
                     if not error.may_have_taken_effect:
-                        await self.strike_out(intent)
+                        await self.receiver.strike_out(intent)
                         raise
                     app = await self._completed_after_all(client_id, error)
                 kept = False
@@ -176,7 +131,7 @@ class Custody:
                     if forced and not kept:
                         await self.safe.forget(client_id)
                 if kept or forced:
-                    await self.strike_out(intent)
+                    await self.receiver.strike_out(intent)
                 return app, kept
 
         return await self._uninterrupted(work)
@@ -214,13 +169,11 @@ class Custody:
         Else what one has just kept could be what another is about to forget.
         """
         give_up_at = anyio.current_time() + TURN_SECONDS
-        try:
+        with nothing_sent():
             while (turn := await in_thread(self.journal.take_turn)) is None:
                 if anyio.current_time() > give_up_at:
                     raise StoreError("another rotation does not come to its end")
                 await anyio.sleep(0.05)
-        except StoreError as error:
-            raise _not_kept(error) from None
         try:
             yield
         finally:
@@ -261,11 +214,12 @@ class Custody:
         try:
             await self.api.delete(client_id)
         except NotFound:
-            await self._forget_all(client_id)
+            await self.forget_all(client_id)
             raise
-        return await self._forget_all(client_id)
+        return await self.forget_all(client_id)
 
-    async def _forget_all(self, client_id: str) -> StoreError | None:
+    async def forget_all(self, client_id: str) -> StoreError | None:
+        """Forget the secrets of an app that is gone; says why that may have failed."""
         try:
             await self.safe.forget(client_id)
         except StoreError as error:
@@ -284,109 +238,21 @@ class Custody:
 
     async def _show(
         self,
-        showing: _Showing[A],
+        handover: Handover[A],
         *,
         revealed: bool,
         turn: Callable[[], AbstractAsyncContextManager[None]] = nullcontext,
     ) -> Kept[A]:
         async def work() -> Kept[A]:
             async with turn():
-                return await self._carry_out(showing)
+                return await self.receiver.receive(handover)
 
-        await self._prove_writable(revealed=revealed)
+        await self.receiver.prove_writable(revealed=revealed)
         kept = await self._uninterrupted(work)
         if not self.safe.keeps:
             # The caller has the only copy; had it gone meanwhile, the intent would stand.
-            await self.strike_out(showing.intent)
+            await self.receiver.strike_out(handover.intent)
         return kept
-
-    async def _prove_writable(self, *, revealed: bool) -> None:
-        if not self.safe.keeps:
-            if revealed:
-                return
-            refusal = InvalidRequest(
-                "Nothing was sent: no secret is kept here (the secret store is none), so the one "
-                "that the service shows once would be lost."
-            )
-            refusal.hint = "Set reveal_secret to true, or let the operator choose a secret store."
-            raise refusal
-        try:
-            await self.safe.check()
-        except StoreError as error:
-            raise _not_kept(error) from None
-
-    async def _caught_up(self, app: ConnectedApp) -> None:
-        try:
-            await self.catch_up(app)
-        except StoreError as error:
-            raise _not_kept(error) from None
-
-    @asynccontextmanager
-    async def _intending(self, intent: Intent) -> AsyncIterator[None]:
-        """Record an intent, and let it stand unless it is struck out."""
-        try:
-            await in_thread(self.journal.begin, intent)
-        except StoreError as error:
-            raise _not_kept(error) from None
-        try:
-            yield
-        finally:
-            self.journal.leave(intent)
-
-    async def strike_out(self, intent: Intent) -> None:
-        """Take an intent out of the journal: what it was about is safe."""
-        try:
-            await in_thread(self.journal.end, intent)
-        except StoreError as error:
-            logger.error("An intent stays in the journal: %s", error)
-
-    async def _carry_out(self, showing: _Showing[A]) -> Kept[A]:
-        async with self._intending(showing.intent):
-            try:
-                app = await showing.call()
-            except ConnectedAppsError as error:
-                await self._save(showing, error)
-                raise
-            secret = _credible(showing.secret(app), showing.last_four(app))
-            if secret is None:
-                return Kept(app, None, None)
-            place = await self.safe.keep(app.client_id, showing.which, secret)
-            if place is None and self.safe.keeps:
-                raise await self._undo(showing, app.client_id)
-            if place:
-                await self.strike_out(showing.intent)
-            return Kept(app, secret, place)
-
-    async def _save(self, showing: _Showing[A], error: ConnectedAppsError) -> None:
-        """Do for a failed call what can still be done, and tell the error of it."""
-        found = error.salvaged if isinstance(error, UnexpectedAnswer) else None
-        secret = found.secrets[showing.which] if found else None
-        if found and secret:
-            place = await self.safe.keep(found.client_id, showing.which, secret)
-            if place is None:
-                raise await self._undo(showing, found.client_id) from None
-            await self.strike_out(showing.intent)
-            error.hint = (
-                f"It was carried out for app {found.client_id}, and its secret is kept in {place}."
-            )
-            return
-        if error.may_have_taken_effect:
-            error.hint = await what_can_be_seen(self.api, self.safe, showing.intent)
-        else:
-            await self.strike_out(showing.intent)
-
-    async def _undo(self, showing: _Showing[A], client_id: str) -> SecretNotKept:
-        failed = "The service showed the secret, and no store took it."
-        try:
-            await showing.undo(client_id)
-        except ConnectedAppsError:
-            lost = SecretNotKept(f"{failed} App {client_id} has a secret that nobody knows.")
-            lost.may_have_taken_effect, lost.hint = True, MENDED
-            return lost
-        await self.strike_out(showing.intent)
-        undone = SecretNotKept(f"{failed} {showing.undone}: all is as it was.")
-        undone.hint = "The operator has to mend the secret store first."
-        return undone
 
     async def _uninterrupted(self, work: Callable[[], Awaitable[T]]) -> T:
         """Do it as the process's own, so that the end of the caller is not the end of it."""
@@ -407,18 +273,3 @@ class Custody:
         if isinstance(result, Exception):
             raise result
         return result
-
-
-def _credible(secret: SecretStr | None, last_four: str | None) -> SecretStr | None:
-    """What was shown, if it can be the secret whose last four the service tells."""
-    value = secret.get_secret_value() if secret else ""
-    fits = last_four is None or value.endswith(last_four)
-    return secret if len(value) >= MIN_LENGTH and fits else None
-
-
-def _not_kept(error: StoreError) -> InvalidRequest:
-    refusal = InvalidRequest(
-        f"Nothing was sent: the secret that the service shows once could not be kept. {error}"
-    )
-    refusal.hint = "The operator has to mend the secret store first."
-    return refusal

@@ -2,6 +2,7 @@
 
 ConnectedAppsError
 ├── InvalidRequest        refused here, before anything was sent
+│   └── AppHasChanged     the app is not the one that the caller looked at
 ├── NotSent               the request certainly did not reach the service
 ├── NoAnswer              it was sent, and no complete answer came back
 ├── UnexpectedAnswer      what came back is not what the API promises
@@ -37,6 +38,12 @@ class ConnectedAppsError(Exception):
 
 class InvalidRequest(ConnectedAppsError):
     """An argument was refused before anything was sent."""
+
+
+class AppHasChanged(InvalidRequest):
+    """A change was asked for on the condition that the app is as it was, and it is not."""
+
+    hint = "Read the app with get_app, see whether the change is still right, and use its version."
 
 
 class NotSent(ConnectedAppsError):
@@ -166,6 +173,10 @@ HINTS: dict[str, str] = {
     "custom_claims_too_large": _TEMPLATE,
     "third_party_clients_cannot_use_full_access": _FIRST_PARTY,
     "third_party_clients_require_consent_for_offline_access": _FIRST_PARTY,
+    "invalid_b2b_endpoint": (
+        "This is a consumer project, without organizations: use list_user_grants and "
+        "revoke_user_grant."
+    ),
     "connected_app_not_rotating_secret": "To begin, use start_secret_rotation.",
     "too_many_connected_apps": "Delete an app that is no longer needed first.",
 }

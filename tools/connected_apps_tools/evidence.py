@@ -5,7 +5,8 @@ from collections.abc import AsyncIterator, Sequence
 from .api import ConnectedAppsClient
 from .errors import ConnectedAppsError, UnexpectedAnswer
 from .journal import Intent
-from .models import ConnectedApp, SearchApps
+from .models import ConnectedApp
+from .pages import LARGEST, pages
 from .safe import Safe
 from .secret_store import StoreError, Which
 from .text import printable
@@ -43,17 +44,14 @@ async def _that_fit(api: ConnectedAppsClient, intent: Intent) -> AsyncIterator[C
         if app := await api.find(intent.client_id):
             yield app
         return
-    page = SearchApps(limit=1000)
-    for _ in range(MAX_PAGES):
-        answer = await api.search(page)
-        for app in answer.connected_apps:
+    read = 0
+    async for page in pages(api):
+        if read == MAX_PAGES:
+            raise UnexpectedAnswer(f"There are more than {read * LARGEST} apps to look through.")
+        for app in page.apps:
             if (app.client_name, app.client_type) == (intent.client_name, intent.client_type):
                 yield app
-        cursor = answer.results_metadata.next_cursor
-        if not cursor:
-            return
-        page = SearchApps(limit=1000, cursor=cursor)
-    raise UnexpectedAnswer(f"There are more than {MAX_PAGES * 1000} apps to look through.")
+        read += 1
 
 
 async def what_can_be_seen(api: ConnectedAppsClient, safe: Safe, intent: Intent) -> str:

@@ -1,14 +1,83 @@
 """What the tools work on."""
 
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Literal
+from weakref import WeakValueDictionary
+
+import anyio
 
 from .api import ConnectedAppsClient
 from .custody import Custody
+from .directory import Directory
+from .models import PageOfApps
+from .remembered import Remembered
+
+PULSE_SECONDS = 10.0
+"""How long it is taken for granted that the service answers."""
+
+Report = Callable[[float, float | None, str], Awaitable[None]]
+"""Takes how much is done, of how much where that is known, and a sentence on it."""
+
+
+@dataclass(frozen=True)
+class About:
+    """What is to be known of the server.
+
+    Attributes:
+        tools_off: why, by the name of the tool.
+        losses: what may have become of secrets, in sentences.
+    """
+
+    version: str = "unknown"
+    environment: Literal["sandbox", "test", "live"] = "test"
+    tools_off: Mapping[str, str] = field(default_factory=dict)
+    losses: Sequence[str] = ()
+
+
+async def _to_nobody(done: float, total: float | None, message: str) -> None:
+    """Report to nobody."""
+
+
+class Turns:
+    """Sees to it that one call at a time changes an app."""
+
+    def __init__(self) -> None:
+        self._locks: WeakValueDictionary[str, anyio.Lock] = WeakValueDictionary()
+
+    @asynccontextmanager
+    async def of(self, client_id: str) -> AsyncIterator[None]:
+        """Be the only call of this process that reads an app in order to change it."""
+        async with self._locks.setdefault(client_id, anyio.Lock()):
+            yield
 
 
 @dataclass(frozen=True)
 class Project:
-    """A Stytch project: its API, and the custody of its apps' secrets."""
+    """A Stytch project as a call sees it.
+
+    Attributes:
+        custody: the custody of its apps' secrets.
+        directory: which apps there are, to recognise one.
+        pulse: says that the service answers, or raises like `api.search`.
+        report: where the progress of the call goes.
+    """
 
     api: ConnectedAppsClient
     custody: Custody
+    directory: Directory
+    pulse: Remembered[str]
+    turns: Turns = field(default_factory=Turns)
+    about: About = About()
+    report: Report = _to_nobody
+
+    @classmethod
+    def of(cls, api: ConnectedAppsClient, custody: Custody) -> "Project":
+        """The project of a client."""
+
+        async def ask() -> str:
+            await api.search(PageOfApps(limit=1))
+            return "answers"
+
+        return cls(api, custody, Directory(api), Remembered(ask, PULSE_SECONDS))

@@ -37,7 +37,7 @@ async def _look(custody: Custody, intent: Intent) -> list[str]:
         return [f"{when}. App {loss} may have a secret that nobody has. {MENDED}"]
     if intent.young and intent.act != "complete_secret_rotation":
         return [f"{when}. There is no sign of it, but the service may still be at it."]
-    await custody.strike_out(intent)
+    await custody.receiver.strike_out(intent)
     return []
 
 

@@ -4,7 +4,7 @@ An app is rotating or it is not; the two last fours tell. Starting adds a next s
 makes it the only one, cancelling drops it.
 """
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from .client_secret import ClientSecret, told
 from .errors import InvalidRequest, ServiceError
@@ -19,6 +19,7 @@ from .models import (
 from .project import Project
 from .secret_store import StoreError
 from .tool import Effect, Tool
+from .views import LOOSE
 
 START = "To replace the secret, use start_secret_rotation."
 FINISH = (
@@ -36,7 +37,7 @@ class Rotation(Result):
     state: Literal["rotating", "not_rotating"]
     client_secret_last_four: str | None = None
     next_client_secret_last_four: str | None = None
-    next_client_secret: ClientSecret | None = None
+    next_client_secret: Annotated[ClientSecret | None, LOOSE] = None
     next_step: str
 
     @property

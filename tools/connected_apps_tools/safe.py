@@ -47,6 +47,11 @@ class Safe:
         self._hanging: dict[tuple[int, SecretKey], Future[Any]] = {}
 
     @property
+    def kind(self) -> str:
+        """What the store is called."""
+        return self._stores[0].kind if self._stores else "none"
+
+    @property
     def keeps(self) -> bool:
         """Whether anything is kept at all."""
         return bool(self._stores)

@@ -4,32 +4,70 @@ import difflib
 import re
 import unicodedata
 from collections.abc import Iterable
+from urllib.parse import quote
 
 _KNOWN_ID = (
     r"(?:connected-app|request-id|project)-(?:test|live)-[0-9a-f-]{36}(?![\w+=~-]|\.[\w+=~-])"
 )
 _OPAQUE = re.compile(rf"(?<![\w+=.~-])(?!{_KNOWN_ID})(?=[\w+=.~-]*[0-9A-Z])[\w+=.~-]{{20,}}")
 
+_BREAKS = {"Cc", "Zl", "Zp"}
+_BLANK = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0"
+    "\U000e0100-\U000e01ef]"
+)
+"""Visible by their category and yet blank: fillers, joiners, variation selectors (Unicode 16)."""
+
 MAX_MESSAGE = 500
 """Characters of a foreign message that are shown."""
 
 
-def nearest(name: str, names: Iterable[str]) -> str | None:
-    """The one of `names` that `name` was most likely meant to be, or None."""
-    return next(iter(difflib.get_close_matches(name, names, n=1, cutoff=0.6)), None)
+def nearest(name: str, names: Iterable[str], *, alike: float = 0.6) -> str | None:
+    """The one of `names` that `name` was most likely meant to be, or None.
+
+    `alike` is how much of the two must agree, from 0 to 1.
+    """
+    return next(iter(difflib.get_close_matches(name, names, n=1, cutoff=alike)), None)
 
 
 def did_you_mean(name: str, names: Iterable[str]) -> str:
-    """A closing question that names the nearest of `names`, or nothing."""
+    """A closing question that names the nearest of `names`, or nothing. It begins with a space."""
     near = nearest(name, names)
     return f" Did you mean {near}?" if near else ""
 
 
 def printable(text: str, limit: int = MAX_MESSAGE) -> str:
     """`text` on one line, cut to `limit` characters, without control or invisible characters."""
-    kept = "".join(" " if unicodedata.category(c) in {"Cc", "Zl", "Zp"} else c for c in text)
-    kept = "".join(c for c in kept if unicodedata.category(c) not in {"Cf", "Cs", "Co"})
-    return kept if len(kept) <= limit else kept[:limit] + "…"
+    return cut("".join(map(_on_one_line, text)) if _deceives(text) else text, limit)
+
+
+def printable_url(url: str, limit: int) -> str:
+    """The same for a URL: what cannot be seen is percent-encoded, so that it stays what it is."""
+    return cut("".join(map(_encoded, url)) if _deceives(url) else url, limit)
+
+
+def cut(text: str, limit: int) -> str:
+    """The first `limit` characters, and an ellipsis where that is not all."""
+    return text if len(text) <= limit else text[:limit] + "…"
+
+
+def _deceives(text: str) -> bool:
+    return not (text.isascii() and text.isprintable())
+
+
+def _on_one_line(char: str) -> str:
+    if unicodedata.category(char) in _BREAKS:
+        return " "
+    return "" if _invisible(char) else char
+
+
+def _encoded(char: str) -> str:
+    hidden = unicodedata.category(char) in _BREAKS or _invisible(char)
+    return quote(char, safe="", errors="replace") if hidden else char
+
+
+def _invisible(char: str) -> bool:
+    return unicodedata.category(char) in {"Cf", "Cs", "Co", "Cn"} or bool(_BLANK.match(char))
 
 
 def redact(text: str) -> str:

@@ -1,6 +1,7 @@
 """What a tool is: data."""
 
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any, Generic, Self, TypeVar
@@ -8,7 +9,7 @@ from typing import Any, Generic, Self, TypeVar
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from .errors import InvalidRequest
+from .errors import ConnectedAppsError, InvalidRequest, NotFound
 from .models import Request, Result
 from .project import Project
 from .text import did_you_mean, printable
@@ -79,7 +80,19 @@ class Tool(Generic[Q, R]):
             request = self.request.model_validate(arguments)
         except ValidationError as error:
             raise _refusal(self.request, error) from None
-        return await self.function(project, request)
+        try:
+            return await self.function(project, request)
+        except NotFound as error:
+            if error.error_type == "connected_app_not_found":
+                error.hint = await _meant(project, getattr(request, "client_id", "")) or error.hint
+            raise
+
+
+async def _meant(project: Project, wrong_id: str) -> str | None:
+    with suppress(ConnectedAppsError):
+        if meant := await project.directory.meant_by(wrong_id):
+            return f"Did you mean {meant}? Else use search_apps to find the client_id."
+    return None
 
 
 def _refusal(request: type[Request], error: ValidationError) -> InvalidRequest:

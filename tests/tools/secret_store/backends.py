@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator
@@ -13,9 +14,11 @@ from typing import IO
 import keyring
 import pytest
 import secretstorage
+from keyring.backend import KeyringBackend
 from keyring.backends import SecretService
 
-from connected_apps_tools.secret_store import SecretStore
+from connected_apps_tools.secret_store import SecretStore, StoreKind, open_store
+from connected_apps_tools.secret_store.files import FileStore
 
 SECRET = "secret-canary-Zx81kQ0pLm27"
 TOKEN = "hvs.token-canary-Qm27Lp90"
@@ -24,11 +27,31 @@ ROLE_SECRET = "role-canary-Kd81Vb33"
 OpenStore = Callable[[], SecretStore]
 
 
+def open_kind(kind: StoreKind, folder: Path) -> SecretStore:
+    """A store of a kind, with its folders where a server with this data folder has them."""
+    store = open_store(kind, files=FileStore(folder / "secrets"), index=folder / "index")
+    assert store
+    return store
+
+
 def assert_unseen(error: BaseException, caplog: pytest.LogCaptureFixture) -> None:
     """Nothing secret is in an error, in what a traceback prints of it, or in the log."""
     printed = "".join(traceback.format_exception(error))
     seen = f"{error!s} {error!r} {error.__dict__} {printed} {caplog.text}"
     assert [canary for canary in (SECRET, TOKEN, ROLE_SECRET) if canary in seen] == []
+
+
+def alone(program: str, **environment: str) -> str:
+    """What a program prints in a process of its own, which ends soon."""
+    ran = subprocess.run(
+        [sys.executable, "-c", program],
+        env={"PATH": os.environ["PATH"], "HOME": os.devnull} | environment,
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=True,
+    )
+    return ran.stdout.strip()
 
 
 BUS = """<busconfig>
@@ -114,16 +137,23 @@ def _wait_for_collection(address: str) -> None:
 
 
 @contextmanager
+def choosing(backend: KeyringBackend) -> Iterator[None]:
+    """Let the keyring library use a backend."""
+    earlier = keyring.get_keyring()
+    keyring.set_keyring(backend)
+    try:
+        yield
+    finally:
+        keyring.set_keyring(earlier)
+
+
+@contextmanager
 def keyring_on(address: str) -> Iterator[None]:
     """Let the keyring library use the Secret Service of a bus."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DBUS_SESSION_BUS_ADDRESS", address)
-        earlier = keyring.get_keyring()
-        keyring.set_keyring(SecretService.Keyring())  # type: ignore[no-untyped-call]
-        try:
+        with choosing(SecretService.Keyring()):  # type: ignore[no-untyped-call]
             yield
-        finally:
-            keyring.set_keyring(earlier)
 
 
 @contextmanager

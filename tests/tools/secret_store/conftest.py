@@ -14,6 +14,7 @@ from tools.secret_store.backends import (
     OpenStore,
     aws_at,
     keyring_on,
+    open_kind,
     secret_service,
 )
 from tools.secret_store.vault_stand_in import VaultStandIn
@@ -50,6 +51,13 @@ def open_keyring_store(unlocked_bus: str, tmp_path: Path) -> Iterator[OpenStore]
     """Open a store in the keyring."""
     with keyring_on(unlocked_bus):
         yield lambda: KeyringStore(PrivateFolder(tmp_path / "index"))
+
+
+@pytest.fixture
+def open_auto_store(unlocked_bus: str, tmp_path: Path) -> Iterator[OpenStore]:
+    """Open the store that is chosen by itself where a keyring answers."""
+    with keyring_on(unlocked_bus):
+        yield lambda: open_kind("auto", tmp_path)
 
 
 @pytest.fixture(scope="session")
@@ -96,7 +104,7 @@ def open_file_store(tmp_path: Path) -> OpenStore:
     return lambda: FileStore(tmp_path / "secrets")
 
 
-@pytest.fixture(params=["file", "keyring", "aws", "vault"])
+@pytest.fixture(params=["file", "keyring", "auto", "aws", "vault"])
 def open_store(request: pytest.FixtureRequest) -> OpenStore:
     """Open each store; twice, it is the same place."""
     opener: OpenStore = request.getfixturevalue(f"open_{request.param}_store")

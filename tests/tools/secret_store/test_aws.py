@@ -1,7 +1,5 @@
 """AWS Secrets Manager, as moto's server has it."""
 
-import os
-import sys
 import time
 import uuid
 
@@ -145,17 +143,3 @@ def test_an_unknown_profile_is_named_as_credentials(
     monkeypatch.setenv("AWS_PROFILE", "unknown")
     with pytest.raises(StoreError, match="AWS_PROFILE"):
         open_aws_store().get(key)
-
-
-def test_the_missing_library_is_named_by_its_extra(
-    monkeypatch: pytest.MonkeyPatch, key: SecretKey
-) -> None:
-    monkeypatch.setitem(sys.modules, "boto3", None)
-    with pytest.raises(StoreError, match=r"pip install 'connected-apps-mcp\[aws\]'"):
-        AwsStore().get(key)
-
-
-def test_nothing_is_asked_before_the_store_is_used() -> None:
-    before = dict(os.environ)
-    AwsStore()
-    assert dict(os.environ) == before

@@ -1,9 +1,6 @@
 """The keyring of the operating system, as gnome-keyring has it."""
 
-import os
 import socket
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import closing
@@ -19,7 +16,9 @@ from pydantic import SecretStr
 from tools.secret_store.backends import (
     SECRET,
     OpenStore,
+    alone,
     assert_unseen,
+    choosing,
     keyring_on,
     secret_service,
 )
@@ -125,19 +124,6 @@ def test_a_locked_keyring_is_not_chosen() -> None:
     assert not real_backend(patience=5)
 
 
-def alone(program: str, **environment: str) -> str:
-    """What a program prints in a process of its own, which ends soon."""
-    ran = subprocess.run(
-        [sys.executable, "-c", program],
-        env={"PATH": os.environ["PATH"], "HOME": os.devnull} | environment,
-        capture_output=True,
-        text=True,
-        timeout=20,
-        check=True,
-    )
-    return ran.stdout.strip()
-
-
 ASKS = """
 import sys
 from pathlib import Path
@@ -207,9 +193,8 @@ def test_an_unknown_backend_in_the_environment_is_an_error() -> None:
 @pytest.fixture
 def choose() -> Iterator[None]:
     """Put back the chosen backend."""
-    chosen = keyring.get_keyring()
-    yield
-    keyring.set_keyring(chosen)
+    with choosing(keyring.get_keyring()):
+        yield
 
 
 def plaintext() -> KeyringBackend:

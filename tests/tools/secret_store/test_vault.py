@@ -1,6 +1,5 @@
 """Vault, as the stand-in has it."""
 
-import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -245,11 +244,3 @@ def test_a_missing_variable_is_named(
         environment.setenv(name, value)
     with pytest.raises(StoreError, match=missing):
         VaultStore.from_environment()
-
-
-def test_the_missing_library_is_named_by_its_extra(
-    monkeypatch: pytest.MonkeyPatch, key: SecretKey
-) -> None:
-    monkeypatch.setitem(sys.modules, "hvac.exceptions", None)
-    with pytest.raises(StoreError, match=r"pip install 'connected-apps-mcp\[vault\]'"):
-        VaultStore("https://vault.example", SecretStr(TOKEN)).get(key)

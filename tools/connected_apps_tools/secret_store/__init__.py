@@ -4,8 +4,9 @@ A store is synchronous, because what stands behind it is: call it from a worker 
 """
 
 from pathlib import Path
+from typing import get_args
 
-from .base import Entry, SecretKey, SecretStore, StoredSecret, StoreError, Which
+from .base import Entry, SecretKey, SecretStore, StoredSecret, StoreError, StoreKind, Which
 from .files import FileStore
 from .lazy import LazyStore
 from .private_folder import PrivateFolder
@@ -15,23 +16,23 @@ __all__ = [
     "SecretKey",
     "SecretStore",
     "StoreError",
+    "StoreKind",
     "StoredSecret",
     "Which",
     "open_store",
 ]
 
 
-def open_store(kind: str, *, files: FileStore, index: Path) -> SecretStore | None:
+def open_store(kind: StoreKind, *, files: FileStore, index: Path) -> SecretStore | None:
     """The store that the operator chose; None for "none".
 
     Args:
-        kind: auto, keyring, file, aws, vault or none. auto is the OS keyring where a real one
-            answers, else `files`.
+        kind: auto is the OS keyring where a real one answers, else `files`.
         files: the file store.
         index: a folder for the list of what is in the keyring.
 
     Raises:
-        StoreError: it cannot be opened as things are.
+        StoreError: it cannot be opened as things are, or there is none of this kind.
     """
     match kind:
         case "none":
@@ -46,9 +47,11 @@ def open_store(kind: str, *, files: FileStore, index: Path) -> SecretStore | Non
             from .vault import VaultStore
 
             return VaultStore.from_environment()
-    if kind == "keyring":
-        return _open_keyring(index)
-    return LazyStore(lambda: _open_keyring(index) if _there_is_a_keyring() else files)
+        case "keyring":
+            return _open_keyring(index)
+        case "auto":
+            return LazyStore(lambda: _open_keyring(index) if _there_is_a_keyring() else files)
+    raise StoreError(f"There is no such store: choose one of {', '.join(get_args(StoreKind))}.")
 
 
 def _open_keyring(index: Path) -> SecretStore:

@@ -13,6 +13,9 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, SecretStr, Validation
 Which = Literal["current", "next"]
 """The secret that an app has, or the one that a rotation under way will give it."""
 
+StoreKind = Literal["auto", "keyring", "file", "aws", "vault", "none"]
+"""What an operator can choose."""
+
 
 class StoreError(Exception):
     """A store could not be read or written.

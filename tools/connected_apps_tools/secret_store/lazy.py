@@ -1,7 +1,7 @@
 """A store that is opened when it is first needed."""
 
+import threading
 from collections.abc import Callable
-from functools import cached_property
 
 from pydantic import SecretStr
 
@@ -13,10 +13,16 @@ class LazyStore:
 
     def __init__(self, open_store: Callable[[], SecretStore]) -> None:
         self._open_store = open_store
+        self._opened: SecretStore | None = None
+        self._opening = threading.Lock()
 
-    @cached_property
+    @property
     def _store(self) -> SecretStore:
-        return self._open_store()
+        # Opening twice might choose twice, and differently, while a keyring is being unlocked.
+        with self._opening:
+            if self._opened is None:
+                self._opened = self._open_store()
+            return self._opened
 
     @property
     def kind(self) -> str:

@@ -1,154 +1,36 @@
-"""Requests and answers of the Connected Apps API.
-
-A request type is a tool's input schema and the body of the call in one: a field that does not
-belong in the body is marked `exclude=True`. An answer type is an allow-list: what it does not name
-is dropped, so a field that the service adds can neither break the client nor pass through it.
-
-Source of the shapes: the service's published OpenAPI description, version 2.0.0;
-`id_token_template_content` is in the official SDKs, which are newer than that.
-"""
+"""Connected Apps, and what is done with them."""
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    SecretStr,
-    StringConstraints,
-    ValidationInfo,
-    field_validator,
-    model_validator,
-)
-from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode, JsonSchemaValue
-from pydantic_core import PydanticCustomError, core_schema
+from pydantic import ConfigDict, Field, SecretStr, StringConstraints, model_validator
+from pydantic_core import PydanticCustomError
+
+from .base import INT32_MAX, WHOLE, Answer, Model, Request, Revealing
 
 ClientType = Literal["first_party", "first_party_public", "third_party", "third_party_public"]
 
-ClientId = Annotated[
-    str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", min_length=1, max_length=128)
-]
+ClientId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", max_length=128)]
 """An app's id. The service's own are `connected-app-test-<uuid>` and `connected-app-live-<uuid>`;
 the pattern admits what is safe as one segment of a path.
 """
 
 
-def _whole(number: object) -> object:
-    return int(number) if isinstance(number, float) and number.is_integer() else number
-
-
-Integer = Annotated[int, BeforeValidator(_whole)]
-"""A whole number; JSON has one kind of number, so 60.0 is one."""
-
-INT32_MAX = 2**31 - 1
-
-
-class _LeanJsonSchema(GenerateJsonSchema):
-    """JSON Schema without what a model pays for and learns nothing from.
-
-    Generated titles go. An optional field is one that may be left out; it is not a union with null,
-    since null is refused.
-    """
-
-    def field_title_should_be_set(self, schema: object) -> bool:  # noqa: ARG002 - the base's signature
-        return False
-
-    def nullable_schema(self, schema: core_schema.NullableSchema) -> JsonSchemaValue:
-        return self.generate_inner(schema["schema"])
-
-    def default_schema(self, schema: core_schema.WithDefaultSchema) -> JsonSchemaValue:
-        if schema.get("default") is None:
-            return self.generate_inner(schema["schema"])
-        return super().default_schema(schema)
-
-    def model_schema(self, schema: core_schema.ModelSchema) -> JsonSchemaValue:
-        json_schema = super().model_schema(schema)
-        json_schema.pop("title", None)
-        json_schema.pop("description", None)
-        return json_schema
-
-
-class Model(BaseModel):
-    """What requests, answers and results have in common."""
-
-    model_config = ConfigDict(strict=True, frozen=True, hide_input_in_errors=True)
-
-    @classmethod
-    def json_schema(cls, mode: JsonSchemaMode = "validation") -> dict[str, Any]:
-        """The JSON Schema (2020-12) of this type, without noise."""
-        return cls.model_json_schema(schema_generator=_LeanJsonSchema, mode=mode)
-
-
-class Result(Model):
-    """What a tool answers."""
-
-    @property
-    def revealed(self) -> str | None:
-        """The secret that the caller asked for and that the answer therefore holds."""
-        return None
-
-
-class Request(Model):
-    """The arguments of a tool. Unknown names and null are refused, and types are not coerced."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    @field_validator("*", mode="before")
-    @classmethod
-    def _refuse_null(cls, value: object, info: ValidationInfo) -> object:
-        if value is None:
-            required = cls.model_fields[info.field_name or ""].is_required()
-            way_out = "" if required else ': leave it out, or send "" or [] to make it empty'
-            raise PydanticCustomError(
-                "null_not_allowed", "must not be null{way_out}", {"way_out": way_out}
-            )
-        return value
-
-    @property
-    def reveals(self) -> bool:
-        """Whether the caller asked for the secret itself."""
-        return False
-
-    def body(self) -> dict[str, Any]:
-        """The JSON body of the call: what was given, and nothing else."""
-        return self.model_dump(exclude_unset=True)
-
-
-class Revealing(Request):
-    """What a caller may say where the operator lets secrets be shown."""
-
-    reveal_secret: bool = Field(
-        default=False,
-        exclude=True,
-        description="Put the client secret into the answer, and so into this conversation. "
-        "Only when the user asked to see it.",
-    )
-
-    @property
-    def reveals(self) -> bool:
-        """Whether the caller asked for the secret itself."""
-        return self.reveal_secret
-
-
 class AppSettings(Request):
     """What create and update both set. Every field may be left out."""
 
-    client_name: str | None = Field(None, description="Human-readable name.")
-    client_description: str | None = Field(None, description="Human-readable description.")
+    client_name: str | None = None
+    client_description: str | None = None
     redirect_urls: list[str] | None = Field(
         None,
-        description="The complete list of redirect URIs for OAuth authorization, "
-        "e.g. https://app.example/callback; http only for a loopback host.",
+        description="Redirect URIs for OAuth authorization, e.g. https://app.example/callback; "
+        "http only for a loopback host.",
     )
     post_logout_redirect_urls: list[str] | None = Field(
-        None, description="The complete list of redirect URIs after OIDC logout."
+        None, description="Redirect URIs after OIDC logout."
     )
-    logo_url: str | None = Field(None, description="URL of the logo.")
-    access_token_expiry_minutes: Integer | None = Field(
+    logo_url: str | None = None
+    access_token_expiry_minutes: Annotated[int, Field(ge=1, le=INT32_MAX), WHOLE] | None = Field(
         None,
-        ge=1,
-        le=INT32_MAX,
         description="Lifetime of access tokens in minutes; a new app has 60 where it is left out.",
     )
     access_token_custom_audience: str | None = Field(
@@ -190,14 +72,25 @@ class CreateAppRevealing(Revealing, CreateApp):
     """The same, where callers may ask for the secret."""
 
 
+def _described_by_create(schema: dict[str, Any]) -> None:
+    for name in AppSettings.model_fields:
+        schema["properties"][name].pop("description", None)
+
+
 class UpdateApp(AppSettings):
     """A change to an app: what is given is replaced, what is left out stays."""
 
+    model_config = ConfigDict(json_schema_extra=_described_by_create)
+
     client_id: ClientId = Field(exclude=True)
+
+    def changes_something(self) -> bool:
+        """Whether any argument says what to change."""
+        return bool(self.body())
 
     @model_validator(mode="after")
     def _changes_something(self) -> Self:
-        if not self.body():
+        if not self.changes_something():
             raise PydanticCustomError(
                 "nothing_to_change", "give at least one field to change besides client_id"
             )
@@ -239,15 +132,13 @@ class RevealClientSecret(OneApp):
     )
 
 
-class SearchApps(Request):
-    """One page of the project's apps."""
+class PageOfApps(Request):
+    """One page of the project's apps: the body of a search."""
 
-    cursor: str | None = Field(
-        None, min_length=1, description="next_cursor of the previous page; leave out for the first."
-    )
-    limit: Integer | None = Field(
-        None, ge=1, le=1000, description="Apps per page; the service gives 100 by default."
-    )
+    cursor: str | None = Field(None, min_length=1)
+    """The next_cursor of the page before; none for the first."""
+    limit: Annotated[int, Field(ge=1, le=1000), WHOLE] | None = None
+    """Apps per page; the service gives 100 by default."""
 
 
 class App(Model):
@@ -289,13 +180,6 @@ class AppWithNextClientSecret(App):
 
     client_secret_last_four: str
     next_client_secret: SecretStr
-
-
-class Answer(Model):
-    """What every answer of the service holds."""
-
-    status_code: int
-    request_id: str
 
 
 class AppAnswer(Answer):
@@ -348,13 +232,3 @@ class SearchAnswer(Answer):
 
     connected_apps: list[ConnectedApp]
     results_metadata: ResultsMetadata
-
-
-class ErrorAnswer(Model):
-    """The error envelope, or the OAuth shape that the token endpoints use."""
-
-    error_type: str | None = None
-    error_message: str | None = None
-    error: str | None = None
-    error_description: str | None = None
-    request_id: str | None = None

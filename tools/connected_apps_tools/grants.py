@@ -1,0 +1,174 @@
+"""The tools that show and end what users and members have granted to apps."""
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import WithJsonSchema
+
+from .models import (
+    AuthorisedApp,
+    Grant,
+    MemberGrant,
+    Model,
+    OneMember,
+    OneOrganization,
+    OneUser,
+    OrganizationApp,
+    Result,
+    UserGrant,
+)
+from .project import Project
+from .text import printable, printable_url
+from .tool import Effect, Tool
+from .views import MAX_TEXT, MAX_URL
+
+OBJECTS = WithJsonSchema({"type": "array", "items": {"type": "object"}})
+STRANGERS = ["client_name", "client_description", "logo_url"]
+
+
+class AuthorisedAppView(Model):
+    """An app that somebody has authorised, as it is shown."""
+
+    client_id: str
+    client_name: str | None = None
+    client_description: str | None = None
+    client_type: str
+    logo_url: str | None = None
+    scopes: list[str] | None = None
+
+    @classmethod
+    def of(cls, app: AuthorisedApp) -> Self:
+        """The view of it, with what it was granted where that is told."""
+        return cls(
+            client_id=printable(app.connected_app_id, MAX_TEXT),
+            client_name=printable(app.name, MAX_TEXT) or None,
+            client_description=printable(app.description, MAX_TEXT) or None,
+            client_type=printable(app.client_type, MAX_TEXT),
+            logo_url=printable_url(app.logo_url or "", MAX_URL) or None,
+            scopes=_scopes(app.scopes_granted.split()) if isinstance(app, Grant) else None,
+        )
+
+
+def _scopes(scopes: list[str]) -> list[str]:
+    return [printable(scope, MAX_TEXT) for scope in scopes]
+
+
+class AuthorisedApps(Result):
+    """The answer of the tools that list apps that somebody has authorised."""
+
+    apps: Annotated[list[AuthorisedAppView], OBJECTS]
+    untrusted: list[str] | None = None
+
+    @classmethod
+    def of(cls, apps: list[Grant] | list[AuthorisedApp]) -> Self:
+        """What is shown of them."""
+        return cls(apps=[AuthorisedAppView.of(app) for app in apps], untrusted=STRANGERS)
+
+
+class Member(Model):
+    """A member who has authorised an app."""
+
+    member_id: str
+    scopes: list[str]
+
+
+class AppOfOrganization(Result):
+    """The answer of get_organization_app."""
+
+    app: Annotated[AuthorisedAppView, WithJsonSchema({"type": "object"})]
+    active_members: Annotated[list[Member], OBJECTS]
+    untrusted: list[str] | None = None
+
+
+class Revoked(Result):
+    """The answer of the tools that revoke a grant."""
+
+    revoked: Literal[True] = True
+    client_id: str
+
+
+async def list_user_grants(project: Project, request: OneUser) -> AuthorisedApps:
+    """List the apps that a user has authorised, with the scopes granted (consumer projects).
+
+    To end one, use revoke_user_grant. In a B2B project members authorise apps: list_member_grants.
+    """
+    return AuthorisedApps.of((await project.api.user_grants(request.user_id)).connected_apps)
+
+
+async def revoke_user_grant(project: Project, request: UserGrant) -> Revoked:
+    """End a user's authorisation of an app (consumer projects).
+
+    The app leaves the user's list and its tokens for this user are revoked; only the user can
+    authorise it again.
+    """
+    await project.api.revoke_user_grant(request.user_id, request.client_id)
+    return Revoked(client_id=request.client_id)
+
+
+async def list_organization_apps(project: Project, request: OneOrganization) -> AuthorisedApps:
+    """List the apps that members of an organization have authorised (B2B projects).
+
+    Who they are and what they granted, get_organization_app tells.
+    """
+    return AuthorisedApps.of(
+        (await project.api.organization_apps(request.organization_id)).connected_apps
+    )
+
+
+async def get_organization_app(project: Project, request: OrganizationApp) -> AppOfOrganization:
+    """Read which members of an organization have authorised an app, and for which scopes.
+
+    For B2B projects. To end one member's grant, use revoke_member_grant.
+    """
+    found = await project.api.organization_app(request.organization_id, request.client_id)
+    members = [
+        Member(member_id=printable(each.member_id), scopes=_scopes(each.granted_scopes))
+        for each in found.active_members
+    ]
+    return AppOfOrganization(
+        app=AuthorisedAppView.of(found), active_members=members, untrusted=STRANGERS
+    )
+
+
+async def list_member_grants(project: Project, request: OneMember) -> AuthorisedApps:
+    """List the apps that a member has authorised, with the scopes granted (B2B projects).
+
+    To end one, use revoke_member_grant.
+    """
+    answer = await project.api.member_grants(request.organization_id, request.member_id)
+    return AuthorisedApps.of(answer.connected_apps)
+
+
+async def revoke_member_grant(project: Project, request: MemberGrant) -> Revoked:
+    """Take from an app what a member of an organization has granted it (B2B projects).
+
+    list_member_grants shows what there is. Tokens issued under the grant are revoked, and nobody
+    but the member can grant it anew.
+    """
+    await project.api.revoke_member_grant(
+        request.organization_id, request.member_id, request.client_id
+    )
+    return Revoked(client_id=request.client_id)
+
+
+USER_TOOLS: tuple[Tool[Any, Any], ...] = (
+    Tool(list_user_grants, "List a user's grants", OneUser, AuthorisedApps, Effect.READS),
+    Tool(revoke_user_grant, "Revoke a user's grant", UserGrant, Revoked, Effect.DESTROYS),
+)
+ORGANIZATION_TOOLS: tuple[Tool[Any, Any], ...] = (
+    Tool(
+        list_organization_apps,
+        "List an organization's apps",
+        OneOrganization,
+        AuthorisedApps,
+        Effect.READS,
+    ),
+    Tool(
+        get_organization_app,
+        "Get an organization's app",
+        OrganizationApp,
+        AppOfOrganization,
+        Effect.READS,
+    ),
+    Tool(list_member_grants, "List a member's grants", OneMember, AuthorisedApps, Effect.READS),
+    Tool(revoke_member_grant, "Revoke a member's grant", MemberGrant, Revoked, Effect.DESTROYS),
+)

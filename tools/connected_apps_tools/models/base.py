@@ -1,0 +1,128 @@
+"""What requests, answers and results have in common."""
+
+from typing import Any
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    field_validator,
+)
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode, JsonSchemaValue
+from pydantic_core import PydanticCustomError, core_schema
+
+
+def _whole(number: object) -> object:
+    return int(number) if isinstance(number, float) and number.is_integer() else number
+
+
+WHOLE = BeforeValidator(_whole)
+"""JSON has one kind of number, so 60.0 is a whole one. It comes after the bounds of a field."""
+
+INT32_MAX = 2**31 - 1
+
+
+class _LeanJsonSchema(GenerateJsonSchema):
+    """JSON Schema without what a model pays for and learns nothing from.
+
+    Generated titles go, and defaults that are nothing or false. An optional field is one that may
+    be left out; it is not a union with null, since null is refused.
+    """
+
+    def field_title_should_be_set(self, schema: object) -> bool:  # noqa: ARG002 - the base's signature
+        return False
+
+    def nullable_schema(self, schema: core_schema.NullableSchema) -> JsonSchemaValue:
+        return self.generate_inner(schema["schema"])
+
+    def default_schema(self, schema: core_schema.WithDefaultSchema) -> JsonSchemaValue:
+        if not schema.get("default"):
+            return self.generate_inner(schema["schema"])
+        return super().default_schema(schema)
+
+    def model_schema(self, schema: core_schema.ModelSchema) -> JsonSchemaValue:
+        json_schema = super().model_schema(schema)
+        json_schema.pop("title", None)
+        json_schema.pop("description", None)
+        return json_schema
+
+
+class Model(BaseModel):
+    """What requests, answers and results have in common."""
+
+    model_config = ConfigDict(strict=True, frozen=True, hide_input_in_errors=True)
+
+    @classmethod
+    def json_schema(cls, mode: JsonSchemaMode = "validation") -> dict[str, Any]:
+        """The JSON Schema (2020-12) of this type, without noise."""
+        return cls.model_json_schema(schema_generator=_LeanJsonSchema, mode=mode)
+
+
+class Result(Model):
+    """What a tool answers."""
+
+    @property
+    def revealed(self) -> str | None:
+        """The secret that the caller asked for and that the answer therefore holds."""
+        return None
+
+
+class Request(Model):
+    """The arguments of a tool. Unknown names and null are refused, and types are not coerced."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _refuse_null(cls, value: object, info: ValidationInfo) -> object:
+        if value is None:
+            required = cls.model_fields[info.field_name or ""].is_required()
+            way_out = "" if required else ': leave it out, or send "" or [] to make it empty'
+            raise PydanticCustomError(
+                "null_not_allowed", "must not be null{way_out}", {"way_out": way_out}
+            )
+        return value
+
+    @property
+    def reveals(self) -> bool:
+        """Whether the caller asked for the secret itself."""
+        return False
+
+    def body(self) -> dict[str, Any]:
+        """The JSON body of the call: what was given, and nothing else."""
+        return self.model_dump(exclude_unset=True)
+
+
+class Revealing(Request):
+    """What a caller may say where the operator lets secrets be shown."""
+
+    reveal_secret: bool = Field(
+        default=False,
+        exclude=True,
+        description="Put the client secret into the answer, and so into this conversation. "
+        "Only when the user asked to see it.",
+    )
+
+    @property
+    def reveals(self) -> bool:
+        """Whether the caller asked for the secret itself."""
+        return self.reveal_secret
+
+
+class Answer(Model):
+    """What every answer of the service holds."""
+
+    status_code: int
+    request_id: str
+
+
+class ErrorAnswer(Model):
+    """The error envelope, or the OAuth shape that the token endpoints use."""
+
+    error_type: str | None = None
+    error_message: str | None = None
+    error: str | None = None
+    error_description: str | None = None
+    request_id: str | None = None

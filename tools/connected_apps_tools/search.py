@@ -1,0 +1,204 @@
+"""The tool that finds apps. The service has no filters, so they are applied here, page by page."""
+
+import binascii
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, WithJsonSchema
+
+from .errors import InvalidRequest
+from .models import WHOLE, ClientType, ConnectedApp, Request
+from .pages import LARGEST, Page, pages
+from .project import Project
+from .text import printable
+from .tool import Effect, Tool
+from .urls import host_of
+from .views import AboutApps, AppSummary, AppView, rotating, size_of, untrusted_in
+
+FRAME_BYTES = 1_000
+"""What an answer takes besides its apps and its cursor."""
+
+Stopped = Literal["end", "limit", "max_scanned", "max_bytes"]
+
+
+FILTERS = {"query", "client_type", "redirect_host", "creation_method", "rotating"}
+
+OBJECTS = {"type": "array", "items": {"type": "object"}}
+
+
+class SearchApps(Request):
+    """Which apps, and how much of them."""
+
+    query: str | None = Field(
+        None,
+        min_length=1,
+        max_length=200,
+        description="Words that all occur in the name, description, id or a redirect URL.",
+    )
+    client_type: ClientType | None = None
+    redirect_host: str | None = Field(
+        None,
+        min_length=1,
+        max_length=253,
+        description="Host of a redirect URL, e.g. app.example; its subdomains count too.",
+    )
+    creation_method: str | None = Field(None, min_length=1, max_length=100)
+    rotating: bool | None = Field(None, description="Whether a secret rotation is under way.")
+    detail: Literal["summary", "full"] = Field(
+        "summary", description="full: all settings, as get_app shows them."
+    )
+    limit: Annotated[int, Field(ge=1, le=LARGEST), WHOLE] = 20
+    cursor: str | None = Field(
+        None, min_length=1, description="next_cursor of the previous answer, to go on from there."
+    )
+    max_scanned: Annotated[int, Field(ge=1, le=1_000_000), WHOLE] = 10_000
+    max_bytes: Annotated[int, Field(ge=4_000, le=300_000), WHOLE] = 24_000
+
+    @property
+    def page_size(self) -> int:
+        """Apps to read at once: as many as are wanted, or most where few will fit."""
+        return LARGEST if self.model_fields_set & FILTERS else self.limit
+
+    def wants(self, app: ConnectedApp) -> bool:
+        """Whether an app fits every filter."""
+        return (
+            (self.query is None or _holds(app, self.query))
+            and self.client_type in {None, app.client_type}
+            and self.creation_method in {None, app.creation_method}
+            and self.rotating in {None, rotating(app)}
+            and (self.redirect_host is None or _leads_to(app, self.redirect_host))
+        )
+
+
+def _holds(app: ConnectedApp, query: str) -> bool:
+    texts = [app.client_name, app.client_description, app.client_id, *app.redirect_urls]
+    haystack = " ".join(printable(text, len(text)) for text in texts).casefold()
+    return all(word in haystack for word in query.casefold().split())
+
+
+def _leads_to(app: ConnectedApp, wanted: str) -> bool:
+    host = wanted.casefold().removeprefix("*.")
+    hosts = (host_of(url) or "" for url in app.redirect_urls)
+    return any(each == host or each.endswith(f".{host}") for each in hosts)
+
+
+class FoundApps(AboutApps):
+    """The answer of search_apps."""
+
+    apps: Annotated[list[AppSummary | AppView], WithJsonSchema(OBJECTS)]
+    scanned: int
+    total: int | None = None
+    """None where the service does not count."""
+    stopped: Stopped
+    next_cursor: str | None = None
+    note: str | None = None
+
+
+class _Place(BaseModel):
+    """Where a search goes on: at an app of a page of the service."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    page: str | None = None
+    offset: int = Field(0, ge=0, lt=LARGEST)
+    limit: int = Field(LARGEST, ge=1, le=LARGEST)
+
+    @classmethod
+    def of(cls, cursor: str) -> "_Place":
+        """The place that a cursor of ours names.
+
+        Raises:
+            InvalidRequest: it is no cursor of ours.
+        """
+        try:
+            return cls.model_validate_json(urlsafe_b64decode(cursor.encode("ascii")))
+        except (ValidationError, UnicodeEncodeError, binascii.Error):
+            refusal = InvalidRequest("cursor: it is not a next_cursor of search_apps.")
+            refusal.hint = "Leave cursor out to begin anew."
+            raise refusal from None
+
+    @property
+    def cursor(self) -> str:
+        """How it is written in an answer."""
+        return urlsafe_b64encode(self.model_dump_json(exclude_defaults=True).encode()).decode()
+
+    def at(self, page: Page, offset: int) -> "_Place | None":
+        """The place of an app of a page, or of what follows the page; None at the end."""
+        if offset < len(page.apps):
+            return _Place(page=page.cursor, offset=offset, limit=self.limit)
+        return _Place(page=page.next_cursor, limit=self.limit) if page.next_cursor else None
+
+
+async def search_apps(project: Project, request: SearchApps) -> FoundApps:
+    """Find Connected Apps by name, type, redirect host or state, or list them.
+
+    Answers with a summary of each app that fits all filters, and says how many were scanned and why
+    it stopped; next_cursor goes on exactly there. To see all settings of one, use get_app.
+    """
+    place = _Place.of(request.cursor) if request.cursor else _Place(limit=request.page_size)
+    found = _Found(request)
+    offset = place.offset
+    async for page in pages(project.api, cursor=place.page, limit=place.limit):
+        found.total = page.total
+        while offset < len(page.apps):
+            stopped = found.take(page.apps[offset])
+            offset += stopped != "max_bytes"
+            if stopped:
+                return found.answer(stopped, place.at(page, offset))
+        offset = 0
+        await project.report(found.scanned, page.total, f"{len(found.apps)} apps found")
+    return found.answer("end", None)
+
+
+@dataclass
+class _Found:
+    """What a search has found so far."""
+
+    request: SearchApps
+    apps: list[AppSummary | AppView] = field(default_factory=list)
+    scanned: int = 0
+    total: int | None = None
+    note: str | None = None
+    _bytes: int = FRAME_BYTES
+
+    def take(self, app: ConnectedApp) -> Stopped | None:
+        """Take an app if it is wanted, and say whether the search ends with it.
+
+        With max_bytes it ends before it.
+        """
+        if self.request.wants(app):
+            view = self._view(app)
+            self._bytes += size_of(view) + 1
+            if self._bytes > self.request.max_bytes:
+                return "max_bytes"
+            self.apps.append(view)
+        self.scanned += 1
+        if len(self.apps) == self.request.limit:
+            return "limit"
+        return "max_scanned" if self.scanned == self.request.max_scanned else None
+
+    def _view(self, app: ConnectedApp) -> AppSummary | AppView:
+        if self.request.detail == "full":
+            view = AppView.of(app)
+            if self.apps or FRAME_BYTES + size_of(view) < self.request.max_bytes:
+                return view
+            self.note = f"{view.client_id} is larger than max_bytes, so this is its summary."
+        return AppSummary.of(app)
+
+    def answer(self, stopped: Stopped, place: _Place | None) -> FoundApps:
+        """What the caller reads."""
+        return FoundApps(
+            apps=self.apps,
+            scanned=self.scanned,
+            total=self.total,
+            stopped=stopped if place else "end",
+            next_cursor=place.cursor if place else None,
+            note=self.note,
+            untrusted=untrusted_in(*self.apps),
+        )
+
+
+TOOLS: tuple[Tool[Any, Any], ...] = (
+    Tool(search_apps, "Search apps", SearchApps, FoundApps, Effect.READS),
+)

@@ -1,0 +1,165 @@
+"""What a model reads of an app: cleaned, cut, and without what is empty.
+
+Names, descriptions and URLs may have been written by strangers, who can register apps themselves
+(KNOWN: dynamic client registration and client-id metadata documents exist). What cannot be seen is
+taken out of their text and percent-encoded in their URLs, and answers name these fields.
+"""
+
+from hashlib import sha256
+from typing import Self
+
+from pydantic import WithJsonSchema
+from pydantic_core import to_json
+
+from .models import App, ConnectedApp, Model, Result
+from .text import printable, printable_url
+from .urls import host_of
+
+MAX_TEXT = 200
+MAX_URL = 2000
+LONGER = {
+    "client_description": 1000,
+    "access_token_template_content": 8000,
+    "id_token_template_content": 8000,
+}
+"""Characters that are shown of a field, of a URL and of some longer fields."""
+
+MAX_URLS = 100
+"""URLs that are shown of a list."""
+
+HOSTS_SHOWN = 3
+
+LOOSE = WithJsonSchema({"type": "object"})
+"""The schema of what is shown where the names of its fields say all that a model needs."""
+
+STRANGERS = (
+    "client_name",
+    "client_description",
+    "redirect_urls",
+    "redirect_hosts",
+    "post_logout_redirect_urls",
+    "logo_url",
+    "client_id_metadata_url",
+)
+"""The fields that need not be the operator's own words."""
+
+
+class View(Model):
+    """An app as it is shown."""
+
+    client_id: str
+    client_name: str | None = None
+    client_type: str
+    status: str
+    version: str | None = None
+    """What `if_unchanged` takes."""
+
+
+class AppSummary(View):
+    """An app in brief, to choose from many."""
+
+    redirect_hosts: list[str]
+    redirect_urls_count: int
+    rotating: bool
+
+    @classmethod
+    def of(cls, app: ConnectedApp) -> Self:
+        """The summary of an app."""
+        hosts = dict.fromkeys(host_of(url) or url for url in app.redirect_urls)
+        return cls(
+            client_id=printable(app.client_id, MAX_TEXT),
+            client_name=printable(app.client_name, MAX_TEXT) or None,
+            client_type=printable(app.client_type, MAX_TEXT),
+            status=printable(app.status, MAX_TEXT),
+            version=version_of(app),
+            redirect_hosts=[printable_url(host, MAX_TEXT) for host in list(hosts)[:HOSTS_SHOWN]],
+            redirect_urls_count=len(app.redirect_urls),
+            rotating=rotating(app),
+        )
+
+
+class AppView(View):
+    """An app in full."""
+
+    client_description: str | None = None
+    creation_method: str | None = None
+    redirect_urls: list[str]
+    post_logout_redirect_urls: list[str] | None = None
+    access_token_expiry_minutes: int
+    access_token_custom_audience: str | None = None
+    access_token_template_content: str | None = None
+    id_token_template_content: str | None = None
+    full_access_allowed: bool
+    bypass_consent_for_offline_access: bool
+    logo_url: str | None = None
+    client_id_metadata_url: str | None = None
+    client_secret_last_four: str | None = None
+    next_client_secret_last_four: str | None = None
+    cut: list[str] | None = None
+    """The fields of which more exists than is shown."""
+
+    @classmethod
+    def of(cls, app: App) -> Self:
+        """The view of an app; one that was just created has no version yet."""
+        whole = app.model_dump(include=set(cls.model_fields))
+        shown = {name: shown_of(name, value) for name, value in whole.items()}
+        return cls.model_validate(
+            {name: value for name, value in shown.items() if value or value is False}
+            | {
+                "redirect_urls": shown["redirect_urls"],
+                "version": version_of(app) if isinstance(app, ConnectedApp) else None,
+                "cut": [name for name, value in whole.items() if _is_cut(name, value)] or None,
+            }
+        )
+
+
+class AboutApps(Result):
+    """An answer that shows apps."""
+
+    untrusted: list[str] | None = None
+    """The fields that strangers may have written."""
+
+
+def untrusted_in(*views: View) -> list[str] | None:
+    """The fields of some views that strangers may have written."""
+    there = [name for name in STRANGERS if any(getattr(view, name, None) for view in views)]
+    return there or None
+
+
+def version_of(app: ConnectedApp) -> str:
+    """A digest of everything that is known of an app: it changes when the app does."""
+    state = app.model_dump_json().encode()
+    return sha256(state).hexdigest()[:16]
+
+
+def rotating(app: App) -> bool:
+    """Whether a rotation is under way."""
+    return app.next_client_secret_last_four is not None
+
+
+def shown_of(field: str, value: object) -> object:
+    """What is shown of a field's value; None for empty text."""
+    match value:
+        case str() if field.endswith("_url"):
+            return printable_url(value, MAX_URL) or None
+        case str():
+            return printable(value, LONGER.get(field, MAX_TEXT)) or None
+        case list():
+            return [printable_url(str(each), MAX_URL) for each in value[:MAX_URLS]]
+        case _:
+            return value
+
+
+def _is_cut(field: str, value: object) -> bool:
+    match value:
+        case str():
+            return len(value) > (MAX_URL if field.endswith("_url") else LONGER.get(field, MAX_TEXT))
+        case list():
+            return len(value) > MAX_URLS or any(len(str(each)) > MAX_URL for each in value)
+        case _:
+            return False
+
+
+def size_of(view: Model) -> int:
+    """Bytes that a view takes in an answer."""
+    return len(to_json(view, exclude_none=True))
