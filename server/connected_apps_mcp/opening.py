@@ -85,7 +85,8 @@ def _open_client(settings: Settings) -> ConnectedAppsClient:
         )
     from .sandbox import SANDBOX_CREDENTIALS
 
-    sandbox = open_sandbox("--sandbox-db", settings.sandbox_db)
+    kind = settings.sandbox_kind or "consumer"
+    sandbox = open_sandbox("--sandbox-db", settings.sandbox_db, kind=kind)
     return ConnectedAppsClient(
         Credentials(SANDBOX_CREDENTIALS.project_id, SecretStr(SANDBOX_CREDENTIALS.secret)),
         base_url="http://localhost",

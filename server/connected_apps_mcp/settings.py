@@ -31,6 +31,7 @@ REPORT_SECONDS = 5.0
 
 OFFER = "To try it out without credentials, use --sandbox."
 
+SandboxKind = Literal["consumer", "b2b"]
 LogLevel = Literal["debug", "info", "warning", "error"]
 
 
@@ -99,6 +100,11 @@ class Settings(ProjectSettings):
         None,
         description="SQLite file that keeps the sandbox's apps and that several processes may "
         "share. Without it they are gone when the server ends.",
+    )
+    sandbox_kind: SandboxKind | None = Field(
+        None,
+        description="What the sandbox's project has: consumer (users) or b2b (organizations with "
+        "members). Default: consumer.",
     )
     base_url: str | None = Field(
         None,
@@ -190,9 +196,11 @@ class Settings(ProjectSettings):
         return self
 
     def _problems(self) -> list[str]:
-        problems = []
-        if self.sandbox_db and not self.sandbox:
-            problems.append("--sandbox-db needs --sandbox.")
+        problems = [
+            f"{flag(name)} needs --sandbox."
+            for name in ("sandbox_db", "sandbox_kind")
+            if getattr(self, name) is not None and not self.sandbox
+        ]
         if self.base_url is not None and self.sandbox:
             problems.append("--base-url and --sandbox exclude each other.")
         if "stdio" in self.transport and len(self.transport) > 1:

@@ -151,6 +151,58 @@ REFUSED: dict[str, tuple[list[str], dict[str, str], str]] = {
         "--host must be a loopback address",
     ),
     "a database without a sandbox": (["--sandbox-db", "x"], REAL, "--sandbox-db needs --sandbox"),
+    "a kind without a sandbox": (
+        ["--sandbox-kind", "b2b"],
+        REAL,
+        "--sandbox-kind needs --sandbox",
+    ),
+    "a kind that is none": (
+        ["--sandbox", "--sandbox-kind", "both"],
+        {},
+        "--sandbox-kind or CONNECTED_APPS_MCP_SANDBOX_KIND: Input should be 'consumer' or 'b2b'",
+    ),
+    "a seed for no sandbox": (["sandbox", "seed"], {}, "Give --db or --url"),
+    "a seed for two sandboxes": (
+        ["sandbox", "seed", "--db", "x", "--url", "http://127.0.0.1:1"],
+        {},
+        "Give --db or --url",
+    ),
+    "a kind for a running sandbox": (
+        ["sandbox", "seed", "--url", "http://127.0.0.1:1", "--kind", "b2b"],
+        {},
+        "--kind goes with --db",
+    ),
+    "a seed for a file that is no database": (
+        ["sandbox", "seed", "--db", "/dev/null/x"],
+        {},
+        "--db: the file cannot be used as a database",
+    ),
+    "a seed for the service": (
+        ["sandbox", "seed", "--url", "https://test.stytch.com"],
+        REAL,
+        "--url: a sandbox is on a loopback address",
+    ),
+    "a seed over plain http": (
+        ["sandbox", "seed", "--url", f"http://{CANARY}.example"],
+        REAL,
+        "--url: the URL must use https",
+    ),
+    "a seed for nobody": (
+        ["sandbox", "seed", "--url", "http://127.0.0.1:1"],
+        REAL,
+        "--url: no answer",
+    ),
+    "a seed of no apps": (["sandbox", "seed", "--db", "x", "--apps", "0"], {}, "--apps.*x>=1"),
+    "a seed that is not there": (
+        ["sandbox", "seed", "--db", "x", "--from", "/dev/null/x"],
+        {},
+        "Invalid value for '--from'",
+    ),
+    "a seed that is empty": (
+        ["sandbox", "seed", "--db", "x", "--from", "/dev/null"],
+        {},
+        "--from: Invalid JSON",
+    ),
     "a service beside the sandbox": (
         ["--sandbox", "--base-url", "https://x.example"],
         {},
