@@ -2,8 +2,6 @@
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import WithJsonSchema
-
 from .models import (
     AuthorisedApp,
     Grant,
@@ -19,9 +17,8 @@ from .models import (
 from .project import Project
 from .text import printable, printable_url
 from .tool import Effect, Tool
-from .views import MAX_TEXT, MAX_URL
+from .views import LOOSE, MAX_TEXT, MAX_URL, OBJECTS
 
-OBJECTS = WithJsonSchema({"type": "array", "items": {"type": "object"}})
 STRANGERS = ["client_name", "client_description", "logo_url"]
 
 
@@ -74,7 +71,7 @@ class Member(Model):
 class AppOfOrganization(Result):
     """The answer of get_organization_app."""
 
-    app: Annotated[AuthorisedAppView, WithJsonSchema({"type": "object"})]
+    app: Annotated[AuthorisedAppView, LOOSE]
     active_members: Annotated[list[Member], OBJECTS]
     untrusted: list[str] | None = None
 

@@ -11,6 +11,7 @@ import anyio
 from .api import ConnectedAppsClient
 from .custody import Custody
 from .directory import Directory
+from .findings import Bounds
 from .models import PageOfApps
 from .remembered import Remembered
 
@@ -62,6 +63,7 @@ class Project:
         directory: which apps there are, to recognise one.
         pulse: says that the service answers, or raises like `api.search`.
         report: where the progress of the call goes.
+        bounds: where a review draws its lines.
     """
 
     api: ConnectedAppsClient
@@ -71,6 +73,7 @@ class Project:
     turns: Turns = field(default_factory=Turns)
     about: About = About()
     report: Report = _to_nobody
+    bounds: Bounds = field(default_factory=Bounds)
 
     @classmethod
     def of(cls, api: ConnectedAppsClient, custody: Custody) -> "Project":

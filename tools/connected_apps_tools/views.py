@@ -32,6 +32,9 @@ HOSTS_SHOWN = 3
 LOOSE = WithJsonSchema({"type": "object"})
 """The schema of what is shown where the names of its fields say all that a model needs."""
 
+OBJECTS = WithJsonSchema({"type": "array", "items": {"type": "object"}})
+"""The same for a list."""
+
 STRANGERS = (
     "client_name",
     "client_description",
@@ -160,6 +163,6 @@ def _is_cut(field: str, value: object) -> bool:
             return False
 
 
-def size_of(view: Model) -> int:
-    """Bytes that a view takes in an answer."""
-    return len(to_json(view, exclude_none=True))
+def size_of(shown: Model, exclude: set[str] | None = None) -> int:
+    """Bytes that something takes in an answer, without some of its fields."""
+    return len(to_json(shown, exclude_none=True, exclude=exclude))
