@@ -77,7 +77,7 @@ async def _serve(settings: config.Settings) -> None:
             tools_off=offer.off,
             losses=losses,
         )
-        server = build_server(replace(project, about=about), offer)
+        server = build_server(replace(project, about=about, bounds=settings.bounds), offer)
         gc.freeze()
         gc.enable()
         if "stdio" in settings.transport:

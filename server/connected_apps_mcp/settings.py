@@ -7,10 +7,18 @@ machine can read what stands on a command line.
 
 import os
 import re
+from copy import copy
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, SecretStr, ValidationError, model_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    SecretStr,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails, PydanticCustomError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -19,6 +27,7 @@ from connected_apps_tools import DEFAULT_TOOLSETS, TOOLSETS
 from connected_apps_tools.api import CALL_DEADLINE
 from connected_apps_tools.choosing import Choice, choose
 from connected_apps_tools.errors import InvalidRequest
+from connected_apps_tools.findings import Bounds
 from connected_apps_tools.secret_store import StoreKind
 from connected_apps_tools.service import Credentials, check_base_url, is_loopback
 from connected_apps_tools.text import did_you_mean
@@ -43,7 +52,16 @@ def _comma_separated(value: object) -> object:
     return tuple(value.split(",")) if isinstance(value, str) else value
 
 
-Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_comma_separated)]
+def _bound(name: str) -> Any:  # noqa: ANN401 - the field of a bound, whatever its type
+    """A setting that is a bound of a review."""
+    return copy(Bounds.model_fields[name])
+
+
+Names = Annotated[
+    tuple[Annotated[str, StringConstraints(min_length=1)], ...],
+    NoDecode,
+    BeforeValidator(_comma_separated),
+]
 
 Transports = Annotated[
     tuple[Literal["stdio", "http", "sse"], ...], NoDecode, BeforeValidator(_comma_separated)
@@ -140,6 +158,9 @@ class Settings(ProjectSettings):
         default=False,
         description="Offer only tools that change nothing, and show no client secret.",
     )
+    review_max_token_minutes: int = _bound("max_token_minutes")
+    review_max_per_code: int = _bound("max_per_code")
+    review_stranger_methods: Names = _bound("stranger_methods")
     transport: Transports = Field(
         ("stdio",),
         description="stdio, http (Streamable HTTP at /mcp), sse (the older transport at /sse), "
@@ -176,6 +197,15 @@ class Settings(ProjectSettings):
     def choice(self) -> Choice:
         """Which tools are to be offered."""
         return Choice(self.toolsets, self.tools, self.read_only, self.reveal == "allow")
+
+    @property
+    def bounds(self) -> Bounds:
+        """Where a review draws its lines."""
+        return Bounds(
+            max_token_minutes=self.review_max_token_minutes,
+            max_per_code=self.review_max_per_code,
+            stranger_methods=self.review_stranger_methods,
+        )
 
     @property
     def environment(self) -> Literal["sandbox", "test", "live"]:

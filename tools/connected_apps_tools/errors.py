@@ -177,6 +177,13 @@ HINTS: dict[str, str] = {
         "This is a consumer project, without organizations: use list_user_grants and "
         "revoke_user_grant."
     ),
+    "invalid_consumer_endpoint": (
+        "This is a B2B project, where members authorise apps: use list_member_grants and "
+        "revoke_member_grant."
+    ),
+    "user_not_found": "Give the user_id or the external id of a user of this project.",
+    "organization_not_found": "Give the organization_id or the slug.",
+    "member_not_found": "Use get_organization_app to find the members who authorised an app.",
     "connected_app_not_rotating_secret": "To begin, use start_secret_rotation.",
     "too_many_connected_apps": "Delete an app that is no longer needed first.",
 }
