@@ -13,7 +13,7 @@ from .pages import LARGEST, Page, pages
 from .project import Project
 from .text import printable
 from .tool import Effect, Tool
-from .urls import host_of
+from .urls import canonical_host, host_of
 from .views import AboutApps, AppSummary, AppView, rotating, size_of, untrusted_in
 
 FRAME_BYTES = 1_000
@@ -78,7 +78,8 @@ def _holds(app: ConnectedApp, query: str) -> bool:
 
 
 def _leads_to(app: ConnectedApp, wanted: str) -> bool:
-    host = wanted.casefold().removeprefix("*.")
+    name = wanted.casefold().removeprefix("*.")
+    host = canonical_host(name) or name
     hosts = (host_of(url) or "" for url in app.redirect_urls)
     return any(each == host or each.endswith(f".{host}") for each in hosts)
 
