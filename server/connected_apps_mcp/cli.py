@@ -11,6 +11,7 @@ import click
 
 from . import settings as config
 from .commands import log_to_stderr, report_losses, run, setting_flags
+from .policy_commands import policy
 from .secrets_commands import secrets
 
 if TYPE_CHECKING:
@@ -129,6 +130,7 @@ def demo() -> None:
         raise SystemExit(1) from None
 
 
+main.add_command(policy)
 main.add_command(secrets)
 
 
