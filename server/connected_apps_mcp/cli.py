@@ -8,6 +8,7 @@ import click
 
 from . import settings as config
 from .commands import log_to_stderr, report_losses, run, setting_flags
+from .policy_commands import policy
 from .sandbox_commands import sandbox
 from .secrets_commands import secrets
 
@@ -108,5 +109,6 @@ def demo() -> None:
         raise SystemExit(1) from None
 
 
+main.add_command(policy)
 main.add_command(secrets)
 main.add_command(sandbox)

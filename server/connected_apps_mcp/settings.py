@@ -8,6 +8,7 @@ machine can read what stands on a command line.
 import os
 import re
 from copy import copy
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -25,9 +26,10 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from connected_apps_tools import DEFAULT_TOOLSETS, TOOLSETS
 from connected_apps_tools.api import CALL_DEADLINE
-from connected_apps_tools.choosing import Choice, choose
+from connected_apps_tools.choosing import Choice, choose, require_known
 from connected_apps_tools.errors import InvalidRequest
 from connected_apps_tools.findings import Bounds
+from connected_apps_tools.policy import Policy
 from connected_apps_tools.secret_store import StoreKind
 from connected_apps_tools.service import Credentials, check_base_url, is_loopback
 from connected_apps_tools.text import did_you_mean
@@ -41,6 +43,10 @@ REPORT_SECONDS = 5.0
 OFFER = "To try it out without credentials, use --sandbox."
 
 SandboxKind = Literal["consumer", "b2b"]
+PolicySetting = Literal["reveal", "toolsets"]
+POLICY_SETTINGS: tuple[PolicySetting, ...] = ("reveal", "toolsets")
+"""The settings that a policy may hold too: what is given must be as strict, or stricter."""
+
 LogLevel = Literal["debug", "info", "warning", "error"]
 
 
@@ -144,6 +150,11 @@ class Settings(ProjectSettings):
         description="Whether callers may ask to see a client secret: allow or never. "
         "Default: allow.",
     )
+    policy: Path | None = Field(
+        None,
+        description="TOML file with what tools may do: redirect hosts, client types, protected "
+        "apps and more. The file is checked at start. Default: no limits.",
+    )
     toolsets: Names = Field(
         DEFAULT_TOOLSETS,
         description=f"Groups of tools to offer, of {', '.join(filter(None, TOOLSETS))}. "
@@ -196,7 +207,33 @@ class Settings(ProjectSettings):
     @property
     def choice(self) -> Choice:
         """Which tools are to be offered."""
-        return Choice(self.toolsets, self.tools, self.read_only, self.reveal == "allow")
+        reveals = self.in_force("reveal") == "allow"
+        return Choice(self.in_force("toolsets"), self.tools, self.read_only, reveals)
+
+    @cached_property
+    def rules(self) -> Policy:
+        """What the policy file says; without one nothing is limited.
+
+        Raises:
+            InvalidRequest: the file is not right.
+        """
+        if self.policy is None:
+            return Policy()
+        rules = Policy.read(self.policy)
+        try:
+            require_known("toolset", rules.toolsets or (), filter(None, TOOLSETS))
+        except InvalidRequest as error:
+            raise InvalidRequest(f"{self.policy}: toolsets: {error}") from None
+        return rules
+
+    def in_force(self, name: PolicySetting) -> Any:  # noqa: ANN401 - as the setting has it
+        """The value of a setting that the policy may hold too.
+
+        That is what was given, which is never laxer than the policy, else the policy's, else the
+        default.
+        """
+        rule = getattr(self.rules, name)
+        return getattr(self, name) if rule is None or name in self.model_fields_set else rule
 
     @property
     def bounds(self) -> Bounds:
@@ -243,6 +280,10 @@ class Settings(ProjectSettings):
                 "authenticated yet, so nothing beyond this machine may reach the server."
             )
         try:
+            problems += self._beyond_the_policy()
+        except InvalidRequest as error:
+            return [*problems, f"--policy: {error}"]
+        try:
             choose(TOOLSETS, self.choice)
         except InvalidRequest as error:
             problems.append(f"--toolsets, --tools: {error}.")
@@ -251,6 +292,15 @@ class Settings(ProjectSettings):
         except InvalidRequest as error:
             problems.append(f"--base-url: {error}.")
         return problems
+
+    def _beyond_the_policy(self) -> list[str]:
+        rules = self.rules
+        return [
+            f"{flag(name)} asks for more than the policy allows; leave it out, or give what is "
+            f"at least as strict as the policy's {name}."
+            for name in POLICY_SETTINGS
+            if name in self.model_fields_set and not rules.permits(name, getattr(self, name))
+        ]
 
 
 FLAGS: dict[str, FieldInfo] = {
@@ -287,16 +337,22 @@ def load(**flags: Any) -> Settings:  # noqa: ANN401 - pydantic checks them
     """The settings from the flags given, else from the environment, else the defaults.
 
     Raises:
-        SettingsError: one of them is unknown or malformed, or two of them contradict each other.
+        SettingsError: one of them is unknown or malformed, two of them contradict each other, or
+            the credentials are missing.
     """
-    try:
-        given = {name: value for name, value in flags.items() if value is not None}
-        settings = Settings(**given)
-    except ValidationError as error:
-        raise SettingsError("\n".join(map(_explain, error.errors()))) from None
+    settings = read(**flags)
     if not settings.sandbox:
         settings.credentials()
     return settings
+
+
+def read(**flags: Any) -> Settings:  # noqa: ANN401 - pydantic checks them
+    """The same, where it may do without credentials. Raises like `load`, but for these."""
+    try:
+        given = {name: value for name, value in flags.items() if value is not None}
+        return Settings(**given)
+    except ValidationError as error:
+        raise SettingsError("\n".join(map(_explain, error.errors()))) from None
 
 
 def _explain(problem: ErrorDetails) -> str:

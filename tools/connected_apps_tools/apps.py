@@ -189,6 +189,7 @@ async def create_app(project: Project, request: NewApp) -> CreatedApp:
     the answer says, and is not in the answer. Calling it twice creates two apps, even with the same
     name; to change one that exists, use update_app.
     """
+    project.policy.admit_new(request)
     if request.dry_run:
         if request.confidential:
             await project.custody.receiver.prove_writable(revealed=request.reveals)
@@ -227,10 +228,11 @@ async def update_app(project: Project, request: ChangedSettings) -> ChangedApp:
         settings = request.settings(before)
         if not settings:
             return _changed(before, before, note="It is so already; nothing was sent.")
+        after = before.model_copy(update=settings)
+        project.policy.admit_change(before, after)
         change = UpdateApp(client_id=request.client_id, **settings)
         if request.dry_run:
             planned = UPDATE.request(change.body(), client_id=change.client_id)
-            after = before.model_copy(update=settings)
             return _changed(before, after, would_send=PlannedRequest.of(planned))
         return _changed(before, (await project.api.update(change)).connected_app)
 

@@ -2,7 +2,8 @@
 
 ConnectedAppsError
 ├── InvalidRequest        refused here, before anything was sent
-│   └── AppHasChanged     the app is not the one that the caller looked at
+│   ├── AppHasChanged     the app is not the one that the caller looked at
+│   └── PolicyRefusal     the operator's policy forbids it
 ├── NotSent               the request certainly did not reach the service
 ├── NoAnswer              it was sent, and no complete answer came back
 ├── UnexpectedAnswer      what came back is not what the API promises
@@ -44,6 +45,15 @@ class AppHasChanged(InvalidRequest):
     """A change was asked for on the condition that the app is as it was, and it is not."""
 
     hint = "Read the app with get_app, see whether the change is still right, and use its version."
+
+
+class PolicyRefusal(InvalidRequest):
+    """The operator's policy forbids it. The text names each rule that would be broken."""
+
+    hint = (
+        "Nothing was sent. Keep to what the operator's policy allows; another call with the same "
+        "arguments will not help."
+    )
 
 
 class NotSent(ConnectedAppsError):

@@ -13,6 +13,7 @@ from .custody import Custody
 from .directory import Directory
 from .findings import Bounds
 from .models import PageOfApps
+from .policy import Policy
 from .remembered import Remembered
 
 PULSE_SECONDS = 10.0
@@ -62,6 +63,7 @@ class Project:
         custody: the custody of its apps' secrets.
         directory: which apps there are, to recognise one.
         pulse: says that the service answers, or raises like `api.search`.
+        policy: what the operator allows.
         report: where the progress of the call goes.
         bounds: where a review draws its lines.
     """
@@ -72,6 +74,7 @@ class Project:
     pulse: Remembered[str]
     turns: Turns = field(default_factory=Turns)
     about: About = About()
+    policy: Policy = field(default_factory=Policy)
     report: Report = _to_nobody
     bounds: Bounds = field(default_factory=Bounds)
 
@@ -84,3 +87,14 @@ class Project:
             return "answers"
 
         return cls(api, custody, Directory(api), Remembered(ask, PULSE_SECONDS))
+
+    async def require_unprotected(self, client_id: str) -> None:
+        """Let nobody touch an app that the policy protects. It is read where names are protected.
+
+        Raises:
+            PolicyRefusal: the policy protects it.
+            ConnectedAppsError: it could not be read.
+        """
+        self.policy.admit_touching(client_id)
+        if self.policy.protected_apps.names and (app := await self.api.find(client_id)):
+            self.policy.admit_touching(client_id, app.client_name)

@@ -80,11 +80,14 @@ class Tool(Generic[Q, R]):
             request = self.request.model_validate(arguments)
         except ValidationError as error:
             raise _refusal(self.request, error) from None
+        client_id = getattr(request, "client_id", None)
+        if client_id and self.effect is not Effect.READS:
+            await project.require_unprotected(client_id)
         try:
             return await self.function(project, request)
         except NotFound as error:
             if error.error_type == "connected_app_not_found":
-                error.hint = await _meant(project, getattr(request, "client_id", "")) or error.hint
+                error.hint = await _meant(project, client_id or "") or error.hint
             raise
 
 

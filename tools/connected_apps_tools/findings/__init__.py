@@ -1,14 +1,17 @@
 """Reviews apps as they come by, and keeps none of them.
 
-`checks` holds what can be told of one app by itself, `comparisons` what can only be told of it
-beside others.
+`checks` holds what can be told of one app by itself, `breaches` what the operator's policy says of
+it, `comparisons` what can only be told of it beside others.
 """
 
 from collections import Counter
+from collections.abc import Iterable, Iterator
 
 from connected_apps_tools.models import ConnectedApp
+from connected_apps_tools.policy import Policy
 
-from . import comparisons
+from . import breaches, comparisons
+from .breaches import breached
 from .checks import CHECKS
 from .comparisons import COMPARISONS, Bearer, Compared
 from .finding import MAX_NAME, SEVERITIES, Bounds, Finding, Rule, Severity
@@ -16,7 +19,11 @@ from .subject import Subject
 
 __all__ = ["RULES", "SEVERITIES", "Bounds", "Finding", "Review", "Rule", "Severity"]
 
-RULES: tuple[Rule, ...] = (*(check.rule for check in CHECKS), *comparisons.RULES)
+RULES: tuple[Rule, ...] = (
+    *(check.rule for check in CHECKS),
+    *breaches.RULES.values(),
+    *comparisons.RULES,
+)
 """All that a review may report; `docs/review.md` explains each."""
 
 MAX_FACTS = 3
@@ -30,8 +37,9 @@ class Review:
     neither the size of the apps nor the number of findings.
     """
 
-    def __init__(self, bounds: Bounds | None = None) -> None:
+    def __init__(self, bounds: Bounds | None = None, policy: Policy | None = None) -> None:
         self.bounds = bounds or Bounds()
+        self.policy = policy or Policy()
         self.seen = 0
         """How many apps were seen."""
         self._listed: list[Finding] = []
@@ -42,8 +50,8 @@ class Review:
         """Take in one app. Each app should come by once."""
         self.seen += 1
         subject = Subject(app, self.bounds)
-        for rule, look in CHECKS:
-            facts = list(dict.fromkeys(look(subject)))
+        for rule, told in self._told_of(subject):
+            facts = list(dict.fromkeys(told))
             if facts:
                 self._counts[rule.code] += 1
                 if self._counts[rule.code] <= self.bounds.max_per_code:
@@ -51,6 +59,11 @@ class Review:
         bearer = Bearer(app.client_id, app.client_name[:MAX_NAME])
         for compared in self._compared:
             compared.see(subject, bearer)
+
+    def _told_of(self, subject: Subject) -> Iterator[tuple[Rule, Iterable[str]]]:
+        for rule, look in CHECKS:
+            yield rule, look(subject)
+        yield from breached(self.policy, subject.app)
 
     def findings(self) -> list[Finding]:
         """What was found so far, the worst first, then by code and client_id.
