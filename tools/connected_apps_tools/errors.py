@@ -4,6 +4,7 @@ ConnectedAppsError
 ├── InvalidRequest        refused here, before anything was sent
 │   ├── AppHasChanged     the app is not the one that the caller looked at
 │   └── PolicyRefusal     the operator's policy forbids it
+├── NotConfirmed          a person has to agree, and has not
 ├── NotSent               the request certainly did not reach the service
 ├── NoAnswer              it was sent, and no complete answer came back
 ├── UnexpectedAnswer      what came back is not what the API promises
@@ -54,6 +55,10 @@ class PolicyRefusal(InvalidRequest):
         "Nothing was sent. Keep to what the operator's policy allows; another call with the same "
         "arguments will not help."
     )
+
+
+class NotConfirmed(ConnectedAppsError):
+    """A person has to agree first, and has not. Nothing was changed."""
 
 
 class NotSent(ConnectedAppsError):
