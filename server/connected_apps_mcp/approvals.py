@@ -15,10 +15,16 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationErro
 
 from connected_apps_tools.question import Question
 from connected_apps_tools.scrubber import SCRUBBER
+from connected_apps_tools.secret_store import StoreError
 from connected_apps_tools.secret_store.private_folder import PrivateFolder
 
 KEPT = timedelta(minutes=10)
 """How long something waits, how long an approval holds, and how long an answer may be used."""
+
+FOLDER = "confirmations"
+"""Where it is, in the data folder."""
+
+MAX_WAITING = 100
 
 SPENT = "spent-"
 
@@ -72,11 +78,14 @@ class Approvals:
 
     def wait(self, waiting: Waiting) -> None:
         """Let a call wait for approval."""
+        if sum(1 for _ in self) >= MAX_WAITING:
+            raise StoreError(f"{MAX_WAITING} calls wait for approval already")
         self._folder.write(waiting.id, waiting.model_dump_json())
 
     def approve(self, waiting: Waiting) -> None:
         """Allow a call, once."""
-        self.wait(waiting.model_copy(update={"approved": True, "since": _now()}))
+        approved = waiting.model_copy(update={"approved": True, "since": _now()})
+        self._folder.write(approved.id, approved.model_dump_json())
 
     def withdraw(self, waiting: Waiting) -> None:
         """Let it wait no longer."""

@@ -7,7 +7,7 @@ changed since, the question is put anew. No argument of a tool can stand in for 
 import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import anyio
 from mcp import MCPError, types
@@ -15,13 +15,14 @@ from mcp.shared.exceptions import NoBackChannelError
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from connected_apps_tools import Project
 from connected_apps_tools.errors import NotConfirmed
 from connected_apps_tools.question import Question, digest
 from connected_apps_tools.safe import in_thread
 from connected_apps_tools.scrubber import SCRUBBER
 from connected_apps_tools.secret_store import StoreError
 
-from .approvals import KEPT, Approvals, Waiting
+from .approvals import FOLDER, KEPT, Approvals, Waiting
 from .boundary import AnyContext
 
 Mode = Literal["auto", "always", "never"]
@@ -67,14 +68,23 @@ class _Sealed(BaseModel):
 class Confirmation:
     """Settles whether a call may go on."""
 
-    def __init__(
-        self, approvals: Approvals, *, mode: Mode = "auto", project: str = "", live: bool = False
-    ) -> None:
+    def __init__(self, approvals: Approvals, mode: Mode, *, project: str, live: bool) -> None:
         """Do as `mode` says where the client cannot ask. `project` is what a person calls it."""
         self._approvals = approvals
         self._mode = mode
         self._project = project
         self._live = live
+
+    @classmethod
+    def of(cls, project: Project, mode: Mode) -> Self:
+        """The confirmation of calls on a project."""
+        environment = project.about.environment
+        return cls(
+            Approvals(project.folder / FOLDER),
+            mode,
+            project=f"{project.api.project_id} ({environment})",
+            live=environment == "live",
+        )
 
     async def settle(
         self, context: AnyContext, params: types.CallToolRequestParams, ask: Ask

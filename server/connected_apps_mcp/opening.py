@@ -52,7 +52,7 @@ async def open_project(settings: Settings) -> AsyncIterator[Project]:
                 api, Journal(folder / "journal"), Safe(api.project_id, store, last_resort)
             ) as custody,
         ):
-            yield replace(Project.of(api, custody), policy=settings.rules)
+            yield replace(Project.of(api, custody, folder), policy=settings.rules)
 
 
 @contextmanager
