@@ -55,8 +55,10 @@ def test_without_a_project_the_file_alone_is_checked(file: Path) -> None:
         "  max_access_token_expiry_minutes = 60",
         '  protected_apps.client_ids = ["connected-app-test-nowhere"]',
         '  protected_apps.names = ["Billing", "Bliling"]',
-        ("No apps were looked at: for that, set STYTCH_PROJECT_ID and STYTCH_SECRET, or use "
-        "--sandbox."),
+        (
+            "No apps were looked at: for that, set STYTCH_PROJECT_ID and STYTCH_SECRET, or use "
+            "--sandbox."
+        ),
     ]
 
 
@@ -104,8 +106,10 @@ def test_the_apps_that_break_a_rule_are_listed_and_nothing_is_changed(
     assert name.endswith(" (Bad [31m)")
     assert breaches == [
         "  policy redirect_hosts: evil.example is not allowed (redirect_urls)",
-        ("  policy max_access_token_expiry_minutes: access_token_expiry_minutes is 61; 60 is the "
-        "most"),
+        (
+            "  policy max_access_token_expiry_minutes: access_token_expiry_minutes is 61; 60 is the "
+            "most"
+        ),
     ]
     assert absent_id == (
         'Note: protected_apps.client_ids fits no app here: "connected-app-test-nowhere"'

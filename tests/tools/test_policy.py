@@ -407,8 +407,10 @@ def test_a_refused_change_tells_what_was_so_before() -> None:
         policy(**RULES).admit_change(AS_IT_IS, after)
     assert str(refusal.value).split("; policy ") == [
         "policy redirect_hosts: bad.example is not allowed (redirect_urls) (as before)",
-        ("max_access_token_expiry_minutes: access_token_expiry_minutes is 90; 60 is the most "
-        "(as before)"),
+        (
+            "max_access_token_expiry_minutes: access_token_expiry_minutes is 90; 60 is the most "
+            "(as before)"
+        ),
         "allow_full_access: full_access_allowed may not be true",
     ]
 
