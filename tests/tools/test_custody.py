@@ -77,14 +77,17 @@ class Watched(httpx2.AsyncBaseTransport):
     def __init__(self) -> None:
         self.sandbox = httpx2.ASGITransport(create_sandbox())
         self.calls: list[str] = []
-        self.before: dict[str, Exception] = {}
+        self.before: dict[str, Exception | httpx2.Response] = {}
         self.after: dict[str, Exception | Callable[[dict[str, Any]], httpx2.Response]] = {}
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         call = f"{request.method} {request.url.path.rpartition('/')[2].split('-')[0]}"
         self.calls.append(call)
-        if call in self.before:
-            raise self.before[call]
+        instead = self.before.get(call)
+        if isinstance(instead, Exception):
+            raise instead
+        if instead is not None:
+            return instead
         response = await self.sandbox.handle_async_request(request)
         fault = self.after.get(call)
         if isinstance(fault, Exception):
@@ -510,6 +513,14 @@ async def test_the_secrets_of_an_app_that_is_gone_already_are_forgotten(project:
     with pytest.raises(errors.NotFound):
         await project.custody.delete(client_id)
     assert await project.custody.safe.entries() == []
+
+
+async def test_a_page_of_a_proxy_forgets_no_secret(project: Project, wire: Watched) -> None:
+    client_id = (await project.custody.create(CONFIDENTIAL)).app.client_id
+    wire.before[DELETE] = httpx2.Response(404, html="<html>not here</html>")
+    with pytest.raises(errors.UnexpectedAnswer):
+        await project.custody.delete(client_id)
+    assert await project.custody.safe.get(client_id)
 
 
 async def test_an_unreadable_last_resort_does_not_hide_what_the_store_has(
