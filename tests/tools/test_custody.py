@@ -5,7 +5,7 @@ import json
 import os
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -667,6 +667,77 @@ async def test_a_turn_that_does_not_come_is_not_waited_for_without_end(
         await project.custody.start_rotation(client_id, revealed=False)
     os.close(turn)
     await project.custody.start_rotation(client_id, revealed=False)
+
+
+async def test_a_caller_that_goes_away_before_its_turn_has_changed_nothing(
+    project: Project, wire: Watched
+) -> None:
+    client_id, _ = await rotating(project.custody)
+    turn = project.custody.journal.take_turn()
+    assert turn is not None
+    wire.calls.clear()
+    with anyio.move_on_after(0.1) as scope:
+        await project.custody.complete_rotation(client_id)
+    os.close(turn)
+    await anyio.sleep(0.2)
+    assert scope.cancelled_caught
+    assert wire.calls == []
+
+
+class SlowToGiveTurns(Journal):
+    """A journal on a slow disk."""
+
+    def take_turn(self) -> int | None:
+        time.sleep(0.2)
+        return super().take_turn()
+
+
+@pytest.mark.parametrize("patience", [0.05, 30], ids=["it takes too long", "the caller goes away"])
+async def test_a_turn_that_comes_too_late_is_given_back(
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, patience: float
+) -> None:
+    monkeypatch.setattr(safe, "STORE_SECONDS", patience)
+    slow = SlowToGiveTurns(tmp_path / "journal")
+    async with Custody(project.api, slow, project.custody.safe) as custody:
+        with anyio.move_on_after(0.1), suppress(errors.InvalidRequest):
+            await custody.cancel_rotation("app")
+    await anyio.sleep(0.3)
+    turn = project.custody.journal.take_turn()
+    assert turn is not None
+    os.close(turn)
+
+
+async def test_a_turn_with_which_nothing_can_be_begun_is_given_back(
+    project: Project, tmp_path: Path
+) -> None:
+    closed = Custody(project.api, Journal(tmp_path / "journal"), project.custody.safe)
+    with pytest.raises(RuntimeError):
+        await closed.cancel_rotation("app")
+    turn = project.custody.journal.take_turn()
+    assert turn is not None
+    os.close(turn)
+
+
+async def test_a_journal_without_turns_is_not_taken_for_a_store_that_fails(
+    project: Project, wire: Watched, tmp_path: Path
+) -> None:
+    client_id, _ = await rotating(project.custody)
+    wire.calls.clear()
+    (tmp_path / "journal").chmod(0o755)
+    for act in (project.custody.cancel_rotation, project.custody.complete_rotation):
+        with pytest.raises(errors.InvalidRequest, match=r"no other rotation.*chmod 700"):
+            await act(client_id)
+    (tmp_path / "journal").chmod(0o700)
+    assert wire.calls == []
+
+
+async def test_a_caller_that_goes_away_leaves_no_secret_of_a_deleted_app(tmp_path: Path) -> None:
+    async with storing(Slow(), tmp_path, FileStore(tmp_path / "s")) as custody:
+        client_id = (await custody.create(CONFIDENTIAL)).app.client_id
+        with anyio.move_on_after(0.1) as scope:
+            await custody.delete(client_id)
+    assert scope.cancelled_caught
+    assert list((tmp_path / "s").glob("*.json")) == []
 
 
 async def test_a_store_that_hangs_is_given_up_on(

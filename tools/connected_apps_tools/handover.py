@@ -86,7 +86,7 @@ class Receiver:
     @asynccontextmanager
     async def intending(self, intent: Intent) -> AsyncIterator[None]:
         """Record an intent, and let it stand unless it is struck out."""
-        with nothing_sent():
+        with nothing_sent("what is about to be done could not be recorded"):
             await in_thread(self._journal.begin, intent)
         try:
             yield
@@ -164,8 +164,10 @@ def _credible(secret: SecretStr | None, last_four: str | None) -> SecretStr | No
 
 
 @contextmanager
-def nothing_sent() -> Iterator[None]:
-    """Make the failure of a store a refusal of the call.
+def nothing_sent(
+    why: str = "the secret that the service shows once could not be kept",
+) -> Iterator[None]:
+    """Make the failure of a store or of the journal a refusal of the call, which says why.
 
     Raises:
         InvalidRequest: a store or the journal failed.
@@ -173,8 +175,6 @@ def nothing_sent() -> Iterator[None]:
     try:
         yield
     except StoreError as error:
-        refusal = InvalidRequest(
-            f"Nothing was sent: the secret that the service shows once could not be kept. {error}"
-        )
-        refusal.hint = "The operator has to mend the secret store first."
+        refusal = InvalidRequest(f"Nothing was sent: {why}. {error}")
+        refusal.hint = "The operator has to mend that first."
         raise refusal from None

@@ -24,14 +24,6 @@ STORE_SECONDS = 25.0
 """How long one act of a store may take: a person may have to unlock a keyring."""
 
 
-class StoreHangs(StoreError):
-    """A store has not come to an end in time. It may yet do what it was asked to."""
-
-    def __init__(self, message: str, outcome: Future[Any]) -> None:
-        super().__init__(message)
-        self.outcome = outcome
-
-
 class Safe:
     """Where the secrets of a project are. Every method but `keep` raises `StoreError`."""
 
@@ -119,11 +111,11 @@ class Safe:
         earlier = self._hanging.get((id(store), key))
         if earlier and not earlier.done():
             raise StoreError("an earlier act with this secret has not come to its end")
-        try:
-            return await in_thread(act, key, *more)
-        except StoreHangs as hangs:
-            self._hanging[id(store), key] = hangs.outcome
-            raise
+
+        def leave(outcome: Future[T]) -> None:
+            self._hanging[id(store), key] = outcome
+
+        return await in_thread(act, key, *more, leave=leave)
 
     def _key(self, client_id: str, which: Which) -> SecretKey:
         return SecretKey(self._project_id, client_id, which)
@@ -133,12 +125,21 @@ def _when(entry: Entry) -> datetime:
     return entry.stored_at
 
 
-async def in_thread(act: Callable[..., T], *arguments: object) -> T:
+async def in_thread(
+    act: Callable[..., T],
+    *arguments: object,
+    leave: Callable[[Future[T]], object] = lambda _: None,
+) -> T:
     """Let a store or the journal do something, for a bounded time.
 
+    Args:
+        act: what to do.
+        arguments: what to give to it.
+        leave: takes the outcome where nobody waits for it any more: it took too long, or the
+            caller was cancelled. It may yet come, and may be there already.
+
     Raises:
-        StoreHangs: it has not come to an end in time, and may yet.
-        StoreError: it failed, in whatever way.
+        StoreError: it failed, in whatever way, or has not come to an end in time.
     """
     outcome: Future[T] = Future()
     done, loop = anyio.Event(), current_token()
@@ -153,10 +154,16 @@ async def in_thread(act: Callable[..., T], *arguments: object) -> T:
 
     # A daemon, because a store that hangs must not keep the process alive.
     threading.Thread(target=run, name="connected-apps-mcp-store", daemon=True).start()
-    with anyio.move_on_after(STORE_SECONDS):
-        await done.wait()
-    if not outcome.done():
-        raise StoreHangs(f"no answer within {STORE_SECONDS:g} seconds", outcome)
+    in_time = False
+    try:
+        with anyio.move_on_after(STORE_SECONDS):
+            await done.wait()
+            in_time = True
+    finally:
+        if not in_time:
+            leave(outcome)
+    if not in_time:
+        raise StoreError(f"no answer within {STORE_SECONDS:g} seconds")
     try:
         return outcome.result()
     except StoreError:
