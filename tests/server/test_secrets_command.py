@@ -243,17 +243,28 @@ async def test_run_needs_the_name_of_a_variable(where: list[str], name: str) -> 
     assert "name of a variable" in refused.stderr
 
 
-async def test_a_damaged_secret_does_not_hide_what_is_reported(
+async def test_a_damaged_secret_hides_neither_the_others_nor_what_is_reported(
     where: list[str], app: str, tmp_path: Path
 ) -> None:
     (tmp_path / "data" / "journal" / "newer").write_text("of a newer version")
     (kept,) = (tmp_path / "data" / "secrets").glob("*.json")
     kept.write_text("{}")
+    other = (await call(where, "create_app", client_type="first_party"))["app"]["client_id"]
     listed = command("list", *where)
     assert listed.returncode == 1
-    assert app
-    assert "damaged" in listed.stderr
+    assert f"secret of {app} is damaged" in listed.stderr
+    assert other in listed.stdout
     assert "newer, which this version cannot read" in listed.stderr
+
+
+async def test_a_damaged_secret_can_be_forgotten(
+    where: list[str], app: str, tmp_path: Path
+) -> None:
+    (kept,) = (tmp_path / "data" / "secrets").glob("*.json")
+    kept.write_text("")
+    assert f"secret of {app} is damaged" in command("show", app, *where).stderr
+    assert command("forget", app, "--yes", *where).returncode == 0
+    assert "No current secret" in command("show", app, *where).stderr
 
 
 def test_a_cancelled_create_survives_the_usual_end_of_a_server(

@@ -23,7 +23,13 @@ from connected_apps_tools.custody import Custody
 from connected_apps_tools.journal import Intent, Journal
 from connected_apps_tools.models import CreateApp, CreateAppRevealing, PageOfApps
 from connected_apps_tools.recovery import recover
-from connected_apps_tools.secret_store import Entry, SecretKey, StoredSecret, StoreError
+from connected_apps_tools.secret_store import (
+    Entry,
+    PartlyListed,
+    SecretKey,
+    StoredSecret,
+    StoreError,
+)
 from connected_apps_tools.secret_store.files import FileStore
 
 CONFIDENTIAL = CreateApp(client_type="first_party", client_name="Mine")
@@ -523,15 +529,82 @@ async def test_a_page_of_a_proxy_forgets_no_secret(project: Project, wire: Watch
     assert await project.custody.safe.get(client_id)
 
 
-async def test_an_unreadable_last_resort_does_not_hide_what_the_store_has(
+async def test_where_a_store_cannot_be_read_no_secret_is_taken_for_the_latest(
     wire: Watched, tmp_path: Path
 ) -> None:
-    broken = FaultyStore(tmp_path / "last-resort", get=StoreError("gone"))
-    async with storing(wire, tmp_path, FileStore(tmp_path / "s"), broken) as custody:
+    store, last_resort = FaultyStore(tmp_path / "s"), FaultyStore(tmp_path / "last-resort")
+    async with storing(wire, tmp_path, store, last_resort) as custody:
+        client_id = (await custody.create(CONFIDENTIAL)).app.client_id
+        last_resort.faults["get"] = StoreError("gone")
+        with pytest.raises(StoreError, match="gone"):
+            await custody.safe.get(client_id)
+        # What the service confirms need not be the latest.
+        app = (await custody.api.get(client_id)).connected_app
+        assert await custody.safe.find(client_id, "current", app.client_secret_last_four)
+        with pytest.raises(StoreError, match="gone"):
+            await custody.safe.find(client_id, "current", "none")
+
+
+async def test_a_secret_does_not_stay_where_an_earlier_one_was_kept(
+    wire: Watched, tmp_path: Path
+) -> None:
+    store, last_resort = FaultyStore(tmp_path / "s"), FileStore(tmp_path / "last-resort")
+    async with storing(wire, tmp_path, store, last_resort) as custody:
+        store.faults["put"] = StoreError("full")
+        client_id, _ = await rotating(custody)
+        del store.faults["put"]
+        await custody.complete_rotation(client_id)
+        assert await custody.safe.get(client_id)
+    assert list((tmp_path / "last-resort").glob("*.json")) == []
+
+
+async def test_a_last_resort_that_is_the_store_itself_keeps_what_it_took(
+    wire: Watched, tmp_path: Path
+) -> None:
+    one, same = FaultyStore(tmp_path / "s"), FileStore(tmp_path / "s")
+    async with storing(wire, tmp_path, one, same) as custody:
         client_id = (await custody.create(CONFIDENTIAL)).app.client_id
         assert await custody.safe.get(client_id)
-        with pytest.raises(StoreError, match="gone"):
-            await custody.safe.get(client_id, "next")
+
+
+async def test_a_damaged_secret_is_replaced_by_a_rotation(project: Project, tmp_path: Path) -> None:
+    client_id = (await project.custody.create(CONFIDENTIAL)).app.client_id
+    (file,) = (tmp_path / "secrets").glob("*.json")
+    file.write_text("")
+    upcoming = (await project.custody.start_rotation(client_id, revealed=False)).secret
+    await project.custody.complete_rotation(client_id)
+    stored = await project.custody.safe.get(client_id)
+    assert stored
+    assert stored.secret == upcoming
+
+
+async def test_a_damaged_copy_does_not_cost_the_good_one(wire: Watched, tmp_path: Path) -> None:
+    store, last_resort = FileStore(tmp_path / "s"), FileStore(tmp_path / "last-resort")
+    async with storing(wire, tmp_path, store, last_resort) as custody:
+        client_id, upcoming = await rotating(custody)
+        await custody.api.complete_rotation(client_id)  # from elsewhere
+        (good,) = (tmp_path / "s").glob("*.next.json")
+        last_resort.check()
+        (tmp_path / "last-resort" / good.name).write_text("")
+        await custody.start_rotation(client_id, revealed=False)
+        stored = await custody.safe.get(client_id)
+    assert stored
+    assert stored.secret == upcoming
+
+
+async def test_a_store_that_cannot_be_reached_hides_and_keeps_nothing_of_the_other(
+    wire: Watched, tmp_path: Path
+) -> None:
+    store, last_resort = FaultyStore(tmp_path / "s"), FileStore(tmp_path / "last-resort")
+    async with storing(wire, tmp_path, store, last_resort) as custody:
+        store.faults |= dict.fromkeys(["put", "entries", "forget"], StoreError("away"))
+        client_id = (await custody.create(CONFIDENTIAL)).app.client_id
+        with pytest.raises(PartlyListed, match="away") as caught:
+            await custody.safe.entries()
+        assert [entry.client_id for entry in caught.value.entries] == [client_id]
+        with pytest.raises(StoreError, match="away"):
+            await custody.safe.forget(client_id)
+    assert list((tmp_path / "last-resort").glob("*.json")) == []
 
 
 async def test_without_a_store_a_caller_that_has_gone_leaves_the_intent_standing(

@@ -171,10 +171,11 @@ class Custody:
 
     async def _completed_after_all(self, client_id: str, doubt: ConnectedAppsError) -> ConnectedApp:
         try:
-            app, kept = await self.api.find(client_id), await self.safe.get(client_id, "next")
+            app = (await self.api.get(client_id)).connected_app
+            kept = await self.safe.find(client_id, "next", app.client_secret_last_four)
         except (ConnectedAppsError, StoreError):
             raise doubt from None
-        if app and kept and kept.last_four == app.client_secret_last_four:
+        if kept:
             return app
         raise doubt
 
@@ -187,14 +188,13 @@ class Custody:
         Raises:
             StoreError: a store could not be asked, or none took the secret.
         """
-        upcoming = await self.safe.get(app.client_id, "next")
-        if upcoming and upcoming.last_four == app.client_secret_last_four:
+        upcoming = await self.safe.find(app.client_id, "next", app.client_secret_last_four)
+        if upcoming:
             if await self.safe.keep(app.client_id, "current", upcoming.secret) is None:
                 raise StoreError("no store took the secret that is current now")
             await self.safe.forget(app.client_id, "next")
             return True
-        current = await self.safe.get(app.client_id)
-        return current is not None and current.last_four == app.client_secret_last_four
+        return bool(await self.safe.find(app.client_id, "current", app.client_secret_last_four))
 
     async def delete(self, client_id: str) -> StoreError | None:
         """Delete an app and forget its secrets; says why that may have failed.

@@ -34,8 +34,8 @@ async def signs(
             "next": app.next_client_secret_last_four,
         }
         which: Which = "current" if intent.act == "create_app" else "next"
-        kept = await safe.get(app.client_id, which)
-        if last_fours[which] and (kept is None or kept.last_four != last_fours[which]):
+        last_four = last_fours[which]
+        if last_four and not await safe.find(app.client_id, which, last_four):
             yield app
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 import anyio
 from anyio import from_thread
@@ -14,7 +14,16 @@ from anyio.lowlevel import current_token
 from pydantic import SecretStr
 
 from .scrubber import SCRUBBER
-from .secret_store import Entry, SecretKey, SecretStore, StoredSecret, StoreError, Which
+from .secret_store import (
+    DamagedSecret,
+    Entry,
+    PartlyListed,
+    SecretKey,
+    SecretStore,
+    StoredSecret,
+    StoreError,
+    Which,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -53,7 +62,10 @@ class Safe:
         await in_thread(self._stores[0].check)
 
     async def keep(self, client_id: str, which: Which, secret: SecretStr) -> str | None:
-        """Put a secret into the first store that takes it and has it then; say where that is."""
+        """Put a secret into the first store that takes it and has it then; say where that is.
+
+        Earlier ones in the other stores are forgotten.
+        """
         SCRUBBER.learn(secret.get_secret_value())
         key = self._key(client_id, which)
         for store in self._stores:
@@ -64,6 +76,7 @@ class Safe:
                 logger.error("The secret store %s failed: %s", store.kind, error)
                 continue
             if stored and stored.secret == secret:
+                await self._forget_earlier(key, store)
                 return store.place(key)
             logger.error("The secret store %s does not have what it took.", store.kind)
         return None
@@ -71,38 +84,89 @@ class Safe:
     async def get(self, client_id: str, which: Which = "current") -> StoredSecret | None:
         """The secret that is kept, the latest where both stores have one.
 
-        A store that cannot be read matters only where the other one has nothing.
+        Where a store cannot be read, nothing is: it might have a later one.
         """
-        key = self._key(client_id, which)
-        kept: list[StoredSecret] = []
-        problem: StoreError | None = None
+        kept, problems = await self._read(self._key(client_id, which))
+        for problem in problems:
+            raise problem
+        return max(kept, key=_when, default=None)
+
+    async def find(
+        self, client_id: str, which: Which, last_four: str | None
+    ) -> StoredSecret | None:
+        """The secret that the service tells the last four of, if it is kept.
+
+        A damaged one is none: there is nothing left of it to lose.
+        """
+        if last_four is None:
+            return None
+        kept, problems = await self._read(self._key(client_id, which))
+        for stored in kept:
+            if stored.last_four == last_four:
+                return stored
+        for problem in problems:
+            if not isinstance(problem, DamagedSecret):
+                raise problem
+        return None
+
+    async def _read(self, key: SecretKey) -> tuple[list[StoredSecret], list[StoreError]]:
+        kept, problems = [], []
         for store in self._stores:
             try:
                 stored = await self._ask(store, store.get, key)
             except StoreError as error:
-                problem = error
+                problems.append(error)
                 continue
             if stored:
                 SCRUBBER.learn(stored.secret.get_secret_value())
                 kept.append(stored)
-        if problem and not kept:
-            raise problem
-        return max(kept, key=_when, default=None)
+        return kept, problems
 
     async def entries(self) -> list[Entry]:
-        """What is kept, without a secret; the latest where both stores have one."""
-        found = [await in_thread(store.entries, self._project_id) for store in self._stores]
-        latest = {
-            entry.key: entry
-            for entry in sorted((e for entries in found for e in entries), key=_when)
-        }
-        return sorted(latest.values(), key=lambda entry: (entry.client_id, entry.which))
+        """What is kept, without a secret; the latest where both stores have one.
+
+        Raises:
+            PartlyListed: a store could not be read, or a secret is damaged.
+        """
+        found: list[Entry] = []
+        problems: list[StoreError] = []
+        for store in self._stores:
+            try:
+                found += await in_thread(store.entries, self._project_id)
+            except StoreError as error:
+                found += error.entries if isinstance(error, PartlyListed) else []
+                problems.append(error)
+        latest = {entry.key: entry for entry in sorted(found, key=_when)}
+        entries = sorted(latest.values(), key=lambda entry: (entry.client_id, entry.which))
+        if problems:
+            raise PartlyListed(entries, problems)
+        return entries
 
     async def forget(self, client_id: str, *which: Which) -> None:
-        """Keep a secret no longer; of none given, none of the app's."""
-        for each in which or ("current", "next"):
+        """Keep a secret no longer, where that is possible; of none given, none of the app's."""
+        problems: list[StoreError] = []
+        for each in which or get_args(Which):
             for store in self._stores:
-                await self._ask(store, store.forget, self._key(client_id, each))
+                try:
+                    await self._ask(store, store.forget, self._key(client_id, each))
+                except StoreError as error:
+                    problems.append(error)
+        for problem in problems:
+            raise problem
+
+    async def _forget_earlier(self, key: SecretKey, kept_in: SecretStore) -> None:
+        """Forget what the other stores have under a key: this one has the latest."""
+
+        def forget_in(key: SecretKey, other: SecretStore) -> None:
+            # The last resort may be what was chosen all along.
+            if other.place(key) != kept_in.place(key):
+                other.forget(key)
+
+        for other in self._stores:
+            try:
+                await self._ask(other, forget_in, key, other)
+            except StoreError as error:
+                logger.warning("An earlier secret may stay in the store: %s", error)
 
     async def _ask(
         self, store: SecretStore, act: Callable[..., T], key: SecretKey, *more: object
