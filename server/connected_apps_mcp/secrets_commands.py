@@ -131,6 +131,7 @@ def run_with(
 
 async def _kept(project: Project, client_id: str, *, upcoming: bool) -> StoredSecret:
     which = _named(upcoming=upcoming)
+    await report_losses(project, client_id)
     kept = await project.custody.safe.get(client_id, which)
     if kept is None:
         raise click.ClickException(f"No {which} secret of {client_id} is kept.")

@@ -8,7 +8,7 @@ import os
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
 from contextlib import ExitStack, suppress
-from typing import Self, TypeVar
+from typing import Any, Literal, Self, TypeVar
 
 import anyio
 from anyio.abc import TaskGroup
@@ -29,6 +29,11 @@ from .secret_store import StoreError
 
 A = TypeVar("A", bound=App)
 T = TypeVar("T")
+
+Completion = Literal["settled", "open", "lost"]
+"""How a completion stands that may have been carried out: done with, not done yet, or with a
+current secret that is not kept here.
+"""
 
 TURN_SECONDS = 60.0
 """How long one rotation waits for another to end."""
@@ -71,7 +76,11 @@ class Custody:
         return await self._show(
             self._uninterrupted,
             Handover(
-                self._intent("create_app", request),
+                self._intent(
+                    "create_app",
+                    client_name=request.client_name or "",
+                    client_type=request.client_type,
+                ),
                 "current",
                 call,
                 lambda app: app.client_secret,
@@ -119,7 +128,7 @@ class Custody:
         Returns:
             The app, and whether its current secret is kept now.
         """
-        intent = self._intent("complete_secret_rotation", client_id)
+        intent = self._intent("complete_secret_rotation", client_id, forced=forced)
 
         async def work() -> tuple[ConnectedApp, bool]:
             async with self.receiver.intending(intent):
@@ -132,11 +141,9 @@ class Custody:
                     app = await self._completed_after_all(client_id, error)
                 kept = False
                 with suppress(StoreError):  # the intent stands then, and recovery tries again
-                    kept = await self.catch_up(app)
-                    if forced and not kept:
-                        await self.safe.forget(client_id)
-                if kept or forced:
-                    await self.receiver.strike_out(intent)
+                    kept = await self._follow(app, forced=forced)
+                    if kept or forced:
+                        await self.receiver.strike_out(intent)
                 return app, kept
 
         return await self._in_turn(work)
@@ -156,18 +163,35 @@ class Custody:
 
         return await self._in_turn(work)
 
-    async def mend_completion(self, client_id: str) -> bool:
-        """Catch up with a rotation that may have been completed; says whether nothing is lost.
+    async def mend_completion(self, client_id: str, *, forced: bool) -> Completion:
+        """Catch up with a rotation that may have been completed, and say how it stands.
 
         Raises like `catch_up`.
         """
 
-        async def work() -> bool:
+        async def work() -> Completion:
             app = await self.api.find(client_id)
-            # While it is rotating, it was not completed.
-            return not app or bool(app.next_client_secret_last_four) or await self.catch_up(app)
+            if app is None:
+                return "settled"
+            upcoming = app.next_client_secret_last_four
+            # While it is rotating it was not completed, or another rotation has begun since.
+            kept = await self._follow(app, forced=forced and not upcoming)
+            if not upcoming:
+                return "settled" if kept or forced else "lost"
+            safe = kept or forced or await self.safe.find(client_id, "next", upcoming)
+            return "open" if safe else "lost"
 
         return await self._in_turn(work)
+
+    async def _follow(self, app: ConnectedApp, *, forced: bool) -> bool:
+        """Do with what is kept as a completed rotation did; says whether the current one is kept.
+
+        Where it was forced, whoever forced it has the current one, and what is kept is dead.
+        """
+        kept = await self.catch_up(app)
+        if forced and not kept:
+            await self.safe.forget(app.client_id)
+        return kept
 
     async def _completed_after_all(self, client_id: str, doubt: ConnectedAppsError) -> ConnectedApp:
         try:
@@ -220,15 +244,15 @@ class Custody:
             return error
         return None
 
-    def _intent(self, act: Act, about: CreateApp | str) -> Intent:
-        if isinstance(about, str):
-            return Intent(act=act, project_id=self.api.project_id, client_id=about)
+    def _intent(self, act: Act, client_id: str | None = None, **more: Any) -> Intent:  # noqa: ANN401
+        api = self.api
         return Intent(
-            act=act,
-            project_id=self.api.project_id,
-            client_name=about.client_name or "",
-            client_type=about.client_type,
+            act=act, project_id=api.project_id, origin=api.origin, client_id=client_id, **more
         )
+
+    def concerns(self, intent: Intent) -> bool:
+        """Whether an intent is about our apps; earlier versions did not note the service."""
+        return intent.project_id == self.api.project_id and intent.origin in {None, self.api.origin}
 
     async def _show(
         self,
