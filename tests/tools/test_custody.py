@@ -445,6 +445,118 @@ async def test_what_cannot_be_the_secret_is_not_taken_for_it(
     assert kept.app.client_id in report
 
 
+def drifting(**fields: Any) -> Callable[[dict[str, Any]], httpx2.Response]:
+    """An answer in which these fields of the app are others, or None where they are missing."""
+
+    def drift(body: dict[str, Any]) -> httpx2.Response:
+        app = body["connected_app"] | fields
+        app = {name: value for name, value in app.items() if value is not None}
+        return httpx2.Response(200, json=body | {"connected_app": app})
+
+    return drift
+
+
+async def test_what_cannot_be_the_secret_is_not_salvaged_either(
+    project: Project, wire: Watched
+) -> None:
+    wire.after[CREATE] = drifting(status=None, client_secret="*" * 12)
+    with pytest.raises(errors.UnexpectedAnswer) as caught:
+        await project.custody.create(CONFIDENTIAL)
+    assert "cannot be its secret" in str(caught.value.hint)
+    assert await project.custody.safe.entries() == []
+    (client_id,) = await apps(project.custody)
+    (report,) = await reported(project.custody)
+    assert client_id in report
+
+
+async def test_last_four_in_another_form_do_not_cost_the_secret(
+    project: Project, wire: Watched, tmp_path: Path
+) -> None:
+    def masked(body: dict[str, Any]) -> httpx2.Response:
+        last_four = body["connected_app"]["client_secret_last_four"]
+        return drifting(client_secret_last_four=f"****{last_four}")(body)
+
+    wire.after[CREATE] = masked
+    kept = await project.custody.create(CONFIDENTIAL)
+    assert kept.secret
+    assert not kept.doubtful
+    assert await alive(wire, kept.app.client_id, kept.secret.get_secret_value())
+    assert journal(tmp_path) == []
+
+
+@pytest.mark.parametrize("status", ["active", None], ids=["as promised", "drifting"])
+async def test_a_doubtful_secret_is_kept_and_its_intent_stands(
+    project: Project, wire: Watched, tmp_path: Path, status: str | None
+) -> None:
+    wire.after[CREATE] = drifting(client_secret_last_four="none", status=status)
+    if status:
+        kept = await project.custody.create(CONFIDENTIAL)
+        assert kept.doubtful
+        assert kept.place
+    else:
+        with pytest.raises(errors.UnexpectedAnswer) as caught:
+            await project.custody.create(CONFIDENTIAL)
+        assert "may not be its secret" in str(caught.value.hint)
+    (client_id,) = await apps(project.custody)
+    stored = await project.custody.safe.get(client_id)
+    assert stored
+    assert await alive(wire, client_id, stored.secret.get_secret_value())
+    assert len(journal(tmp_path)) == 1
+
+
+async def test_a_secret_that_looks_masked_is_doubtful(project: Project, wire: Watched) -> None:
+    def masked(body: dict[str, Any]) -> httpx2.Response:
+        last_four = body["connected_app"]["client_secret_last_four"]
+        return drifting(client_secret=f"{'*' * 12}{last_four}")(body)
+
+    wire.after[CREATE] = masked
+    assert (await project.custody.create(CONFIDENTIAL)).doubtful
+
+
+async def test_a_secret_is_salvaged_however_odd_the_rest_is(
+    project: Project, wire: Watched
+) -> None:
+    client_id = (await project.custody.create(CONFIDENTIAL)).app.client_id
+    wire.after[START] = drifting(client_id=7, client_secret=[1], client_secret_last_four={})
+    with pytest.raises(errors.UnexpectedAnswer):
+        await project.custody.start_rotation(client_id, revealed=False)
+    assert await project.custody.safe.get(client_id, "next")
+
+
+REVEALING = CreateAppRevealing(client_type="first_party", reveal_secret=True)
+
+
+async def test_without_a_store_a_salvaged_secret_is_handed_over(
+    wire: Watched, tmp_path: Path
+) -> None:
+    wire.after[CREATE] = drifting(status=None)
+    async with storing(wire, tmp_path, None) as custody:
+        kept = await custody.create(REVEALING)
+    assert kept.secret
+    assert await alive(wire, kept.app.client_id, kept.secret.get_secret_value())
+    assert journal(tmp_path) == []
+
+
+async def test_without_a_store_what_cannot_be_handed_over_is_undone(
+    wire: Watched, tmp_path: Path
+) -> None:
+    wire.after |= {CREATE: drifting(status=None), GET: drifting(status=None)}
+    async with storing(wire, tmp_path, None) as custody:
+        with pytest.raises(errors.SecretNotKept, match="deleted again") as caught:
+            await custody.create(REVEALING)
+        assert await apps(custody) == []
+    assert "base URL" in str(caught.value.hint)
+
+
+async def test_without_a_store_an_app_without_a_known_secret_is_not_forgotten(
+    wire: Watched, tmp_path: Path
+) -> None:
+    wire.after[CREATE] = drifting(client_secret="*" * 12)
+    async with storing(wire, tmp_path, None) as custody:
+        assert (await custody.create(REVEALING)).secret is None
+    assert len(journal(tmp_path)) == 1
+
+
 async def test_a_next_secret_is_kept_for_the_app_that_was_asked_about(
     project: Project, wire: Watched
 ) -> None:

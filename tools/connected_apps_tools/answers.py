@@ -59,7 +59,11 @@ def _shown_secret(reply: Reply) -> Salvaged | None:
     secrets = {"current": app.client_secret, "next": app.next_client_secret}
     for secret in filter(None, secrets.values()):
         SCRUBBER.learn(secret.get_secret_value())
-    return Salvaged(app.client_id, secrets)
+    last_fours = {
+        "current": app.client_secret_last_four,
+        "next": app.next_client_secret_last_four,
+    }
+    return Salvaged(app.client_id or "", secrets, last_fours)
 
 
 def _what_is_missing(reply: Reply, error: ValidationError) -> str:

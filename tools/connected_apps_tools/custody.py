@@ -63,7 +63,7 @@ class Custody:
         await self._work.__aexit__(None, None, None)
         self.journal.close()
 
-    async def create(self, request: CreateApp) -> Kept[AppWithClientSecret]:
+    async def create(self, request: CreateApp) -> Kept:
         """Create a confidential app and keep its secret.
 
         Raises:
@@ -91,9 +91,7 @@ class Custody:
             revealed=request.reveals,
         )
 
-    async def start_rotation(
-        self, client_id: str, *, revealed: bool
-    ) -> Kept[AppWithNextClientSecret]:
+    async def start_rotation(self, client_id: str, *, revealed: bool) -> Kept:
         """Start a rotation and keep the next secret. Raises like `create`."""
 
         async def call() -> AppWithNextClientSecret:
@@ -256,14 +254,14 @@ class Custody:
 
     async def _show(
         self,
-        do: Callable[[Callable[[], Awaitable[Kept[A]]]], Awaitable[Kept[A]]],
+        do: Callable[[Callable[[], Awaitable[Kept]]], Awaitable[Kept]],
         handover: Handover[A],
         *,
         revealed: bool,
-    ) -> Kept[A]:
+    ) -> Kept:
         await self.receiver.prove_writable(revealed=revealed)
         kept = await do(lambda: self.receiver.receive(handover))
-        if not self.safe.keeps:
+        if not self.safe.keeps and kept.secret and not kept.doubtful:
             # The caller has the only copy; had it gone meanwhile, the intent would stand.
             await self.receiver.strike_out(handover.intent)
         return kept

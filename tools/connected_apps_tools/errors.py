@@ -68,6 +68,8 @@ class Salvaged:
     client_id: str
     secrets: Mapping[str, SecretStr | None]
     """By which one it is: current or next."""
+    last_fours: Mapping[str, str | None]
+    """What the answer tells of each."""
 
 
 class UnexpectedAnswer(ConnectedAppsError):
