@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 from collections.abc import Iterable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
@@ -123,6 +124,8 @@ def run_with(
         return (await _kept(project, client_id, upcoming=upcoming)).secret.get_secret_value()
 
     environment = os.environ | {name: _with_project(act, flags)}
+    for ignored in (signal.SIGPIPE, signal.SIGXFSZ):  # by Python, for itself
+        signal.signal(ignored, signal.SIG_DFL)
     try:
         os.execvpe(command[0], command, environment)  # noqa: S606 - it is what the user asked for
     except OSError as error:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -118,6 +119,12 @@ async def test_run_hands_a_secret_to_a_command_and_prints_nothing(
     script = "import os, sys; print(len(os.environ['THE_SECRET'])); sys.exit(7)"
     done = command("run", app, "--as", "THE_SECRET", *where, "--", sys.executable, "-c", script)
     assert (done.stdout, done.stderr, done.returncode) == (f"{len(secret)}\n", "", 7)
+
+
+async def test_run_leaves_signals_to_the_command(where: list[str], app: str) -> None:
+    done = command("run", app, "--as", "X", *where, "--", "sh", "-c", "kill -PIPE $$; echo still")
+    assert done.stdout == ""
+    assert done.returncode == -signal.SIGPIPE
 
 
 async def test_run_needs_a_command_that_exists(where: list[str], app: str) -> None:
