@@ -98,6 +98,7 @@ def open_client(settings: Settings) -> ConnectedAppsClient:
         base_url="http://localhost",
         transport=httpx2.ASGITransport(sandbox, raise_app_exceptions=False),
         deadline=settings.deadline,
+        origin=f"sandbox {settings.sandbox_db.resolve() if settings.sandbox_db else 'in memory'}",
     )
 
 

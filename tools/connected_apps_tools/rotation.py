@@ -28,6 +28,10 @@ FINISH = (
     "Both secrets work now. Put the next one wherever the app runs, then use "
     "complete_secret_rotation; or drop it with cancel_secret_rotation."
 )
+AGAIN = (
+    "The next secret is not kept here: unless the user has it, use cancel_secret_rotation and "
+    "start again."
+)
 NOT_KEPT = "The secret that is current now is not kept here as such: the server will try again. "
 ALREADY = "A rotation was under way already, so nothing was changed and no new secret exists. "
 
@@ -48,7 +52,9 @@ class Rotation(Result):
         return self.next_client_secret.value if self.next_client_secret else None
 
 
-def _stands(app: App, *, said: str = "", secret: ClientSecret | None = None) -> Rotation:
+def _stands(
+    app: App, *, said: str = "", step: str = FINISH, secret: ClientSecret | None = None
+) -> Rotation:
     rotating = app.next_client_secret_last_four is not None or secret is not None
     return Rotation(
         client_id=app.client_id,
@@ -57,7 +63,7 @@ def _stands(app: App, *, said: str = "", secret: ClientSecret | None = None) -> 
         next_client_secret_last_four=app.next_client_secret_last_four
         or (secret.last_four if secret else None),
         next_client_secret=secret,
-        next_step=said + (FINISH if rotating else START),
+        next_step=said + (step if rotating else START),
     )
 
 
@@ -73,8 +79,18 @@ async def start_secret_rotation(project: Project, request: OneApp) -> Rotation:
     except ServiceError as error:
         if error.error_type != "connected_app_already_rotating_secret":
             raise
-        return _stands((await project.api.get(request.client_id)).connected_app, said=ALREADY)
-    return _stands(kept.app, secret=told(kept, reveal=request.reveals))
+        return await _under_way(project, request.client_id)
+    return _stands(kept.app, secret=told(kept, reveal=request.reveals, which="next"))
+
+
+async def _under_way(project: Project, client_id: str) -> Rotation:
+    app = (await project.api.get(client_id)).connected_app
+    upcoming = app.next_client_secret_last_four
+    try:
+        kept = await project.custody.safe.find(client_id, "next", upcoming)
+    except StoreError as error:
+        return _stands(app, said=f"{ALREADY}Whether the next one is kept cannot be read: {error}. ")
+    return _stands(app, said=ALREADY, step=FINISH if kept else AGAIN)
 
 
 async def complete_secret_rotation(project: Project, request: CompleteRotation) -> Rotation:
