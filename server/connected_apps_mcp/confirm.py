@@ -4,13 +4,16 @@ What the person answers holds for these arguments and for the app as it was show
 changed since, the question is put anew. No argument of a tool can stand in for the answer.
 """
 
+import os
 import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal, Self
 
 import anyio
 from mcp import MCPError, types
+from mcp.server.request_state import RequestStateSecurity
 from mcp.shared.exceptions import NoBackChannelError
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -24,6 +27,7 @@ from connected_apps_tools.secret_store import StoreError
 
 from .approvals import FOLDER, KEPT, Approvals, Waiting
 from .boundary import AnyContext
+from .settings import SettingsError
 
 Mode = Literal["auto", "always", "never"]
 Ask = Callable[[], Awaitable[Question | None]]
@@ -35,6 +39,8 @@ FORM: dict[str, Any] = {
     "properties": {KEY: {"type": "boolean", "title": "Yes, do it"}},
     "required": [KEY],
 }
+MIN_KEY_LENGTH = 32
+
 MAX_ROUNDS = 3
 """How often a person is asked anew because the app has changed meanwhile."""
 
@@ -222,3 +228,28 @@ def _nothing(why: str) -> NotConfirmed:
     refusal = NotConfirmed(f"Nothing was done: {why}.")
     refusal.hint = "Do not try again unless the user asks for it."
     return refusal
+
+
+def open_security(path: Path | None) -> RequestStateSecurity:
+    """What seals a question to a person until the answer comes: keys in a file, or one made now.
+
+    Raises:
+        SettingsError: the file with the keys cannot be read, is open to others, or is malformed.
+    """
+    if path is None:
+        return RequestStateSecurity.ephemeral()
+    try:
+        with path.open(encoding="ascii") as file:
+            if os.fstat(file.fileno()).st_mode & 0o077:
+                raise SettingsError(f"--state-key-file: {path} is open to others: chmod 600.")
+            keys = file.read().split()
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is not ASCII"
+        raise SettingsError(f"--state-key-file: {path} cannot be read ({why}).") from None
+    if not keys or min(map(len, keys)) < MIN_KEY_LENGTH:
+        raise SettingsError(
+            f"--state-key-file: give one key or more, each of {MIN_KEY_LENGTH} characters or more."
+        )
+    for key in keys:
+        SCRUBBER.learn(key)
+    return RequestStateSecurity(keys=keys)

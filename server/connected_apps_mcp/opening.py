@@ -42,7 +42,7 @@ async def open_project(settings: Settings) -> AsyncIterator[Project]:
     """
     for name in STORE_CREDENTIALS:
         SCRUBBER.learn(os.environ.get(name))
-    with _data_folder(settings) as folder:
+    with data_folder(settings) as folder:
         files = FileStore(folder / "secrets")
         store = _open_store(settings, files, folder)
         last_resort = files if store and store is not files else None
@@ -56,7 +56,8 @@ async def open_project(settings: Settings) -> AsyncIterator[Project]:
 
 
 @contextmanager
-def _data_folder(settings: Settings) -> Iterator[Path]:
+def data_folder(settings: Settings) -> Iterator[Path]:
+    """Where what outlives a call is kept; for a sandbox in memory it goes with the process."""
     if settings.data_dir:
         yield settings.data_dir
     elif settings.ephemeral:
