@@ -110,4 +110,4 @@ async def report_losses(project: Project, client_id: str | None = None) -> list[
     for report in reports:
         with suppress(OSError):  # nobody reads it
             click.echo(f"Warning: {fit(report.for_people)}", err=True)
-    return [fit(report.for_models) for report in reports]
+    return [fit(report.for_models) for report in reports if report.for_models]
