@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from . import settings as config
+from .audit_commands import audit
 from .commands import log_to_stderr, report_losses, run, setting_flags
 from .secrets_commands import secrets
 
@@ -130,6 +131,7 @@ def demo() -> None:
 
 
 main.add_command(secrets)
+main.add_command(audit)
 
 
 @main.group()

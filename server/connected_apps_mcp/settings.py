@@ -149,6 +149,24 @@ class Settings(ProjectSettings):
         le=65535,
         description="Port to listen on with http and sse, 0 for a free one. Default: 8000.",
     )
+    audit_log: Literal["-"] | Path | None = Field(
+        None,
+        description="Folder for the audit log, which nobody else may open, or - for standard "
+        "error. Default: audit in the folder of --data-dir, else in the user's state folder; with "
+        "an in-memory sandbox a folder that is gone when the server ends.",
+    )
+    audit_max_bytes: int = Field(
+        10_000_000,
+        ge=1_000,
+        le=1_000_000_000,
+        description="Bytes of a file of the audit log from which on the next one is begun. "
+        "Default: 10000000.",
+    )
+    audit_key_file: Path | None = Field(
+        None,
+        description="File with the key that the audit log's lines are tied together with, 32 "
+        "characters or more. Default: a key of its own, beside the log.",
+    )
     deadline: float = Field(
         CALL_DEADLINE,
         gt=0,
@@ -183,6 +201,19 @@ class Settings(ProjectSettings):
         """Whether the apps that are worked on end with the process."""
         return self.sandbox and self.sandbox_db is None
 
+    @property
+    def audit_folder(self) -> Path | None:
+        """Where the audit log is kept; None where it is not kept in a file, or not for long."""
+        if self.audit_log:
+            return None if self.audit_log == "-" else self.audit_log
+        if self.data_dir:
+            return self.data_dir / "audit"
+        if self.ephemeral:
+            return None
+        from platformdirs import user_state_path
+
+        return user_state_path("connected-apps-mcp", appauthor=False) / "audit"
+
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
         for problem in self._problems():
@@ -195,6 +226,8 @@ class Settings(ProjectSettings):
             problems.append("--sandbox-db needs --sandbox.")
         if self.base_url is not None and self.sandbox:
             problems.append("--base-url and --sandbox exclude each other.")
+        if self.audit_log == Path():
+            problems.append("--audit-log must name a folder, or be - for standard error.")
         if "stdio" in self.transport and len(self.transport) > 1:
             problems.append("--transport stdio cannot be combined with another one.")
         if len(set(self.transport)) < len(self.transport):
@@ -245,17 +278,25 @@ def refuse_unknown_variables() -> None:
             raise SettingsError(f"Unknown variable {name}.{did_you_mean(name.upper(), known)}")
 
 
-def load(**flags: Any) -> Settings:  # noqa: ANN401 - pydantic checks them
+def read(**flags: Any) -> Settings:  # noqa: ANN401 - pydantic checks them
     """The settings from the flags given, else from the environment, else the defaults.
 
     Raises:
         SettingsError: one of them is unknown or malformed, or two of them contradict each other.
     """
     try:
-        given = {name: value for name, value in flags.items() if value is not None}
-        settings = Settings(**given)
+        return Settings(**{name: value for name, value in flags.items() if value is not None})
     except ValidationError as error:
         raise SettingsError("\n".join(map(_explain, error.errors()))) from None
+
+
+def load(**flags: Any) -> Settings:  # noqa: ANN401 - as in `read`
+    """The same, with the credentials of a project where they need them.
+
+    Raises:
+        SettingsError: likewise, or there are no credentials.
+    """
+    settings = read(**flags)
     if not settings.sandbox:
         settings.credentials()
     return settings
