@@ -66,7 +66,7 @@ def generated(description: Path) -> Server:
 
     @asynccontextmanager
     async def start(database: Path) -> AsyncIterator[Conversation]:
-        async with _sandbox(database) as url:
+        async with sandbox_on(database) as url:
             parameters = StdioServerParameters(
                 command=sys.executable,
                 args=[str(script), str(description)],
@@ -89,7 +89,7 @@ def _generated_names(description: dict[str, Any]) -> dict[str, str]:
 
 
 @asynccontextmanager
-async def _sandbox(database: Path) -> AsyncIterator[str]:
+async def sandbox_on(database: Path) -> AsyncIterator[str]:
     """The URL of a sandbox on a free loopback port."""
     command = [sys.executable, *SERVER, "sandbox", "serve", "--port", "0", "--db", str(database)]
     async with await anyio.open_process(

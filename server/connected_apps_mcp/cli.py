@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 import gc
-import re
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from . import settings as config
 from .audit_commands import audit
 from .commands import log_to_stderr, report_losses, run, setting_flags
+from .policy_commands import policy
+from .sandbox_commands import sandbox
 from .secrets_commands import secrets
-
-if TYPE_CHECKING:
-    import socket
-
-    from starlette.types import ASGIApp
 
 
 class _Refused(click.ClickException):
@@ -40,20 +34,6 @@ class _Commands(click.Group):
             return super().invoke(ctx)
         except config.SettingsError as error:
             raise _Refused(str(error)) from None
-
-
-class _Rate(click.ParamType[tuple[int, float]]):
-    """A number of calls in a number of seconds, such as 10/60."""
-
-    name = "CALLS/SECONDS"
-
-    def convert(
-        self, value: str, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[int, float]:
-        match = re.fullmatch(r"([1-9]\d*)/([1-9]\d*)", value)
-        if match is None:
-            self.fail("give it as CALLS/SECONDS, for example 10/60", param, ctx)
-        return int(match[1]), float(match[2])
 
 
 @click.group(cls=_Commands)
@@ -99,7 +79,7 @@ async def _serve(settings: config.Settings) -> None:
             tools_off=offer.off,
             losses=losses,
         )
-        server = build_server(replace(project, about=about), offer)
+        server = build_server(replace(project, about=about, bounds=settings.bounds), offer)
         gc.freeze()
         gc.enable()
         if "stdio" in settings.transport:
@@ -130,47 +110,7 @@ def demo() -> None:
         raise SystemExit(1) from None
 
 
+main.add_command(policy)
 main.add_command(secrets)
 main.add_command(audit)
-
-
-@main.group()
-def sandbox() -> None:
-    """The embedded stand-in for the service."""
-
-
-@sandbox.command("serve")
-@click.option("--port", type=click.IntRange(0, 65535), default=8010, show_default=True)
-@click.option("--db", type=click.Path(dir_okay=False, path_type=Path), help="SQLite file to keep.")
-@click.option("--rate-limit", type=_Rate(), help="Calls that each operation allows in a time.")
-def sandbox_serve(port: int, db: Path | None, rate_limit: tuple[int, float] | None) -> None:
-    """Serve the sandbox on a loopback port, for SDKs and for servers started with --base-url.
-
-    It accepts the credentials in STYTCH_PROJECT_ID and STYTCH_SECRET, or fixed ones that it prints.
-    """
-    from . import web
-    from .opening import open_sandbox
-    from .sandbox import SANDBOX_CREDENTIALS, Credentials, RateLimit
-
-    given = config.ProjectSettings()
-    if given.project_id or given.secret:
-        known = given.credentials()
-        accepted = Credentials(known.project_id, known.secret.get_secret_value())
-    else:
-        accepted = SANDBOX_CREDENTIALS
-        click.echo(f"{config.PROJECT_ID}={accepted.project_id}")
-        click.echo(f"{config.SECRET}={accepted.secret}")
-    log_to_stderr("warning")
-    limit = RateLimit(*rate_limit) if rate_limit else None
-    app = open_sandbox("--db", db, credentials=accepted, rate_limit=limit)
-    with web.bind("127.0.0.1", port) as listener:
-        click.echo(f"Sandbox on http://{web.authority_of(listener)}")
-        run(_listen, app, listener)
-
-
-async def _listen(app: ASGIApp, listener: socket.socket) -> None:
-    from . import web
-    from .signals import Endings
-
-    async with Endings():
-        await web.listen(app, listener)
+main.add_command(sandbox)

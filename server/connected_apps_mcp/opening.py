@@ -4,6 +4,7 @@ import os
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -47,12 +48,12 @@ async def open_project(settings: Settings) -> AsyncIterator[Project]:
         store = _open_store(settings, files, folder)
         last_resort = files if store and store is not files else None
         async with (
-            _open_client(settings) as api,
+            open_client(settings) as api,
             Custody(
                 api, Journal(folder / "journal"), Safe(api.project_id, store, last_resort)
             ) as custody,
         ):
-            yield Project.of(api, custody)
+            yield replace(Project.of(api, custody, folder), policy=settings.rules)
 
 
 @asynccontextmanager
@@ -115,14 +116,20 @@ def _open_store(settings: Settings, files: FileStore, folder: Path) -> SecretSto
         raise SettingsError(f"--secret-store {kind}: {error}") from None
 
 
-def _open_client(settings: Settings) -> ConnectedAppsClient:
+def open_client(settings: Settings) -> ConnectedAppsClient:
+    """The API of the project, or the sandbox.
+
+    Raises:
+        SettingsError: the sandbox's file cannot be used, or the credentials are missing.
+    """
     if not settings.sandbox:
         return ConnectedAppsClient(
             settings.credentials(), base_url=settings.base_url, deadline=settings.deadline
         )
     from .sandbox import SANDBOX_CREDENTIALS
 
-    sandbox = open_sandbox("--sandbox-db", settings.sandbox_db)
+    kind = settings.sandbox_kind or "consumer"
+    sandbox = open_sandbox("--sandbox-db", settings.sandbox_db, kind=kind)
     return ConnectedAppsClient(
         Credentials(SANDBOX_CREDENTIALS.project_id, SecretStr(SANDBOX_CREDENTIALS.secret)),
         base_url="http://localhost",

@@ -7,18 +7,29 @@ machine can read what stands on a command line.
 
 import os
 import re
+from copy import copy
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, SecretStr, ValidationError, model_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    SecretStr,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails, PydanticCustomError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from connected_apps_tools import DEFAULT_TOOLSETS, TOOLSETS
 from connected_apps_tools.api import CALL_DEADLINE
-from connected_apps_tools.choosing import Choice, choose
+from connected_apps_tools.choosing import Choice, choose, require_known
 from connected_apps_tools.errors import InvalidRequest
+from connected_apps_tools.findings import Bounds
+from connected_apps_tools.policy import Policy
 from connected_apps_tools.secret_store import StoreKind
 from connected_apps_tools.service import Credentials, check_base_url, is_loopback
 from connected_apps_tools.text import did_you_mean
@@ -31,6 +42,11 @@ REPORT_SECONDS = 5.0
 
 OFFER = "To try it out without credentials, use --sandbox."
 
+SandboxKind = Literal["consumer", "b2b"]
+PolicySetting = Literal["reveal", "toolsets"]
+POLICY_SETTINGS: tuple[PolicySetting, ...] = ("reveal", "toolsets")
+"""The settings that a policy may hold too: what is given must be as strict, or stricter."""
+
 LogLevel = Literal["debug", "info", "warning", "error"]
 
 
@@ -42,7 +58,16 @@ def _comma_separated(value: object) -> object:
     return tuple(value.split(",")) if isinstance(value, str) else value
 
 
-Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_comma_separated)]
+def _bound(name: str) -> Any:  # noqa: ANN401 - the field of a bound, whatever its type
+    """A setting that is a bound of a review."""
+    return copy(Bounds.model_fields[name])
+
+
+Names = Annotated[
+    tuple[Annotated[str, StringConstraints(min_length=1)], ...],
+    NoDecode,
+    BeforeValidator(_comma_separated),
+]
 
 Transports = Annotated[
     tuple[Literal["stdio", "http", "sse"], ...], NoDecode, BeforeValidator(_comma_separated)
@@ -100,6 +125,11 @@ class Settings(ProjectSettings):
         description="SQLite file that keeps the sandbox's apps and that several processes may "
         "share. Without it they are gone when the server ends.",
     )
+    sandbox_kind: SandboxKind | None = Field(
+        None,
+        description="What the sandbox's project has: consumer (users) or b2b (organizations with "
+        "members). Default: consumer.",
+    )
     base_url: str | None = Field(
         None,
         description="Another service than the one that the project id names. "
@@ -120,6 +150,11 @@ class Settings(ProjectSettings):
         description="Whether callers may ask to see a client secret: allow or never. "
         "Default: allow.",
     )
+    policy: Path | None = Field(
+        None,
+        description="TOML file with what tools may do: redirect hosts, client types, protected "
+        "apps and more. The file is checked at start. Default: no limits.",
+    )
     toolsets: Names = Field(
         DEFAULT_TOOLSETS,
         description=f"Groups of tools to offer, of {', '.join(filter(None, TOOLSETS))}. "
@@ -134,6 +169,9 @@ class Settings(ProjectSettings):
         default=False,
         description="Offer only tools that change nothing, and show no client secret.",
     )
+    review_max_token_minutes: int = _bound("max_token_minutes")
+    review_max_per_code: int = _bound("max_per_code")
+    review_stranger_methods: Names = _bound("stranger_methods")
     transport: Transports = Field(
         ("stdio",),
         description="stdio, http (Streamable HTTP at /mcp), sse (the older transport at /sse), "
@@ -187,7 +225,42 @@ class Settings(ProjectSettings):
     @property
     def choice(self) -> Choice:
         """Which tools are to be offered."""
-        return Choice(self.toolsets, self.tools, self.read_only, self.reveal == "allow")
+        reveals = self.in_force("reveal") == "allow"
+        return Choice(self.in_force("toolsets"), self.tools, self.read_only, reveals)
+
+    @cached_property
+    def rules(self) -> Policy:
+        """What the policy file says; without one nothing is limited.
+
+        Raises:
+            InvalidRequest: the file is not right.
+        """
+        if self.policy is None:
+            return Policy()
+        rules = Policy.read(self.policy)
+        try:
+            require_known("toolset", rules.toolsets or (), filter(None, TOOLSETS))
+        except InvalidRequest as error:
+            raise InvalidRequest(f"{self.policy}: toolsets: {error}") from None
+        return rules
+
+    def in_force(self, name: PolicySetting) -> Any:  # noqa: ANN401 - as the setting has it
+        """The value of a setting that the policy may hold too.
+
+        That is what was given, which is never laxer than the policy, else the policy's, else the
+        default.
+        """
+        rule = getattr(self.rules, name)
+        return getattr(self, name) if rule is None or name in self.model_fields_set else rule
+
+    @property
+    def bounds(self) -> Bounds:
+        """Where a review draws its lines."""
+        return Bounds(
+            max_token_minutes=self.review_max_token_minutes,
+            max_per_code=self.review_max_per_code,
+            stranger_methods=self.review_stranger_methods,
+        )
 
     @property
     def environment(self) -> Literal["sandbox", "test", "live"]:
@@ -221,9 +294,11 @@ class Settings(ProjectSettings):
         return self
 
     def _problems(self) -> list[str]:
-        problems = []
-        if self.sandbox_db and not self.sandbox:
-            problems.append("--sandbox-db needs --sandbox.")
+        problems = [
+            f"{flag(name)} needs --sandbox."
+            for name in ("sandbox_db", "sandbox_kind")
+            if getattr(self, name) is not None and not self.sandbox
+        ]
         if self.base_url is not None and self.sandbox:
             problems.append("--base-url and --sandbox exclude each other.")
         if self.audit_log == Path():
@@ -238,6 +313,10 @@ class Settings(ProjectSettings):
                 "authenticated yet, so nothing beyond this machine may reach the server."
             )
         try:
+            problems += self._beyond_the_policy()
+        except InvalidRequest as error:
+            return [*problems, f"--policy: {error}"]
+        try:
             choose(TOOLSETS, self.choice)
         except InvalidRequest as error:
             problems.append(f"--toolsets, --tools: {error}.")
@@ -246,6 +325,15 @@ class Settings(ProjectSettings):
         except InvalidRequest as error:
             problems.append(f"--base-url: {error}.")
         return problems
+
+    def _beyond_the_policy(self) -> list[str]:
+        rules = self.rules
+        return [
+            f"{flag(name)} asks for more than the policy allows; leave it out, or give what is "
+            f"at least as strict as the policy's {name}."
+            for name in POLICY_SETTINGS
+            if name in self.model_fields_set and not rules.permits(name, getattr(self, name))
+        ]
 
 
 FLAGS: dict[str, FieldInfo] = {
@@ -278,28 +366,26 @@ def refuse_unknown_variables() -> None:
             raise SettingsError(f"Unknown variable {name}.{did_you_mean(name.upper(), known)}")
 
 
-def read(**flags: Any) -> Settings:  # noqa: ANN401 - pydantic checks them
+def load(**flags: Any) -> Settings:  # noqa: ANN401 - pydantic checks them
     """The settings from the flags given, else from the environment, else the defaults.
 
     Raises:
-        SettingsError: one of them is unknown or malformed, or two of them contradict each other.
-    """
-    try:
-        return Settings(**{name: value for name, value in flags.items() if value is not None})
-    except ValidationError as error:
-        raise SettingsError("\n".join(map(_explain, error.errors()))) from None
-
-
-def load(**flags: Any) -> Settings:  # noqa: ANN401 - as in `read`
-    """The same, with the credentials of a project where they need them.
-
-    Raises:
-        SettingsError: likewise, or there are no credentials.
+        SettingsError: one of them is unknown or malformed, two of them contradict each other, or
+            the credentials are missing.
     """
     settings = read(**flags)
     if not settings.sandbox:
         settings.credentials()
     return settings
+
+
+def read(**flags: Any) -> Settings:  # noqa: ANN401 - pydantic checks them
+    """The same, where it may do without credentials. Raises like `load`, but for these."""
+    try:
+        given = {name: value for name, value in flags.items() if value is not None}
+        return Settings(**given)
+    except ValidationError as error:
+        raise SettingsError("\n".join(map(_explain, error.errors()))) from None
 
 
 def _explain(problem: ErrorDetails) -> str:

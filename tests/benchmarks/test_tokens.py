@@ -24,7 +24,9 @@ def test_it_measures_this_server_by_itself() -> None:
     )
     report = json.loads(done.stdout)["here"]
     assert report["listing"]["five app tools"] < report["listing"]["all tools"]
+    assert all(isinstance(cost, dict) for cost in report["questions"].values())
     assert report["questions"]["get one app"]["calls"] == 1
+    assert report["questions"]["find an app by name among 1,000"]["calls"] == 1
     assert report["questions"]["list 20 apps"]["text"] > report["questions"]["get one app"]["text"]
 
 

@@ -38,6 +38,7 @@ async def test_the_tools_are_listed_in_order(client: Client) -> None:
         "get_organization_app",
         "list_member_grants",
         "revoke_member_grant",
+        "review_apps",
         "get_server_status",
     ]
 

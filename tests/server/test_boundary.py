@@ -180,7 +180,8 @@ async def test_a_secret_that_was_shown_once_is_in_no_later_answer(client: Client
     renamed = await client.call_tool(
         "update_app", {"client_id": client_id, "client_description": f"It is {value}"}
     )
-    assert answer(renamed)["app"]["client_description"] == f"It is {MASK}"
+    change = {"client_description": {"after": f"It is {MASK}"}}
+    assert answer(renamed)["changes"] == change
     assert value not in str(await client.call_tool("search_apps", {}))
 
 

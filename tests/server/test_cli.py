@@ -1,10 +1,7 @@
 """What an operator meets: help, refusals, and the way out of each."""
 
-import logging
 import re
 import subprocess
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,17 +15,7 @@ from connected_apps_tools import CATALOGUE
 CANARY = "canary-Zx81kQ0pLm27vTn4Rb6wYs3c"
 
 
-@pytest.fixture(autouse=True)
-def _logging_as_before() -> Iterator[None]:
-    """Take back what a command in this process does to logging."""
-    root, hook = logging.getLogger(), sys.excepthook
-    handlers, level, factory = root.handlers[:], root.level, logging.getLogRecordFactory()
-    yield
-    root.handlers[:] = handlers
-    root.setLevel(level)
-    logging.setLogRecordFactory(factory)
-    logging.captureWarnings(capture=False)
-    sys.excepthook = hook
+pytestmark = pytest.mark.usefixtures("_logging_as_before")
 
 
 def run(*arguments: str, **environment: str) -> Result:
@@ -37,7 +24,7 @@ def run(*arguments: str, **environment: str) -> Result:
 
 def test_help_names_every_command() -> None:
     shown = run("--help").stdout
-    assert all(command in shown for command in ("serve", "demo", "sandbox", "--sandbox"))
+    assert all(command in shown for command in ("serve", "demo", "policy", "sandbox", "--sandbox"))
 
 
 def test_help_of_serve_names_the_flag_and_the_variable_of_every_setting() -> None:
@@ -151,6 +138,58 @@ REFUSED: dict[str, tuple[list[str], dict[str, str], str]] = {
         "--host must be a loopback address",
     ),
     "a database without a sandbox": (["--sandbox-db", "x"], REAL, "--sandbox-db needs --sandbox"),
+    "a kind without a sandbox": (
+        ["--sandbox-kind", "b2b"],
+        REAL,
+        "--sandbox-kind needs --sandbox",
+    ),
+    "a kind that is none": (
+        ["--sandbox", "--sandbox-kind", "both"],
+        {},
+        "--sandbox-kind or CONNECTED_APPS_MCP_SANDBOX_KIND: Input should be 'consumer' or 'b2b'",
+    ),
+    "a seed for no sandbox": (["sandbox", "seed"], {}, "Give --db or --url"),
+    "a seed for two sandboxes": (
+        ["sandbox", "seed", "--db", "x", "--url", "http://127.0.0.1:1"],
+        {},
+        "Give --db or --url",
+    ),
+    "a kind for a running sandbox": (
+        ["sandbox", "seed", "--url", "http://127.0.0.1:1", "--kind", "b2b"],
+        {},
+        "--kind goes with --db",
+    ),
+    "a seed for a file that is no database": (
+        ["sandbox", "seed", "--db", "/dev/null/x"],
+        {},
+        "--db: the file cannot be used as a database",
+    ),
+    "a seed for the service": (
+        ["sandbox", "seed", "--url", "https://test.stytch.com"],
+        REAL,
+        "--url: a sandbox is on a loopback address",
+    ),
+    "a seed over plain http": (
+        ["sandbox", "seed", "--url", f"http://{CANARY}.example"],
+        REAL,
+        "--url: the URL must use https",
+    ),
+    "a seed for nobody": (
+        ["sandbox", "seed", "--url", "http://127.0.0.1:1"],
+        REAL,
+        "--url: no answer",
+    ),
+    "a seed of no apps": (["sandbox", "seed", "--db", "x", "--apps", "0"], {}, "--apps.*x>=1"),
+    "a seed that is not there": (
+        ["sandbox", "seed", "--db", "x", "--from", "/dev/null/x"],
+        {},
+        "Invalid value for '--from'",
+    ),
+    "a seed that is empty": (
+        ["sandbox", "seed", "--db", "x", "--from", "/dev/null"],
+        {},
+        "--from: Invalid JSON",
+    ),
     "a service beside the sandbox": (
         ["--sandbox", "--base-url", "https://x.example"],
         {},

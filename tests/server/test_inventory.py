@@ -1,6 +1,8 @@
 """What a model is told of the tools: all of it, and every tool's schema."""
 
 import difflib
+import json
+from collections.abc import Iterable
 from itertools import combinations
 from typing import Any
 
@@ -13,8 +15,27 @@ from syrupy.assertion import SnapshotAssertion
 from syrupy.extensions.json import JSONSnapshotExtension
 
 from connected_apps_mcp.app import build_server
-from connected_apps_tools import CATALOGUE, operations
+from connected_apps_tools import CATALOGUE, DEFAULT_TOOLSETS, TOOLSETS, operations
 from connected_apps_tools.operations import Operation
+
+
+def size(tools: Iterable[types.Tool]) -> int:
+    """Bytes that these tools take in tools/list."""
+    told = [tool.model_dump(mode="json", by_alias=True, exclude_none=True) for tool in tools]
+    return len(json.dumps(told, ensure_ascii=False, separators=(",", ":")).encode())
+
+
+async def test_the_app_tools_take_no_more_than_9000_bytes(listed: dict[str, types.Tool]) -> None:
+    five = ["create_app", "get_app", "update_app", "delete_app", "search_apps"]
+    assert size(listed[name] for name in five) <= 9_000
+
+
+async def test_the_default_tools_take_no_more_than_24000_bytes(
+    listed: dict[str, types.Tool],
+) -> None:
+    default = [tool.name for toolset in DEFAULT_TOOLSETS for tool in TOOLSETS[toolset]]
+    assert size(listed[name] for name in [*default, "get_server_status"]) <= 24_000
+
 
 SHOWN = {
     "client_id": "connected-app-test-1",

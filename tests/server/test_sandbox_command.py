@@ -1,15 +1,24 @@
 """`sandbox serve`, as a user of the official SDK or of this server meets it."""
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import pytest
+from click.testing import CliRunner, Result
 from mcp import Client, StdioServerParameters
-from support import REAL, SERVER, answer, running
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.types import Receive, Scope, Send
+from support import REAL, SERVER, answer, running, serving
 
-from connected_apps_mcp.sandbox import SANDBOX_CREDENTIALS
+from connected_apps_mcp import settings
+from connected_apps_mcp.cli import main
+from connected_apps_mcp.opening import open_project
+from connected_apps_mcp.sandbox import SANDBOX_CREDENTIALS, create_sandbox
 
 PRINTED = {
     "STYTCH_PROJECT_ID": SANDBOX_CREDENTIALS.project_id,
@@ -77,3 +86,141 @@ def test_a_rate_limit_can_be_asked_for(calls: int, statuses: list[int]) -> None:
     with sandbox("--rate-limit", f"{calls}/3600") as (url, _):
         answered = [create(url, PRINTED, "App").status_code for _ in statuses]
     assert answered == statuses
+
+
+ACME_APPS = "/v1/b2b/organizations/acme/connected_apps"
+
+
+def seed(*arguments: str, plan: object = None) -> Result:
+    """Run `sandbox seed`, with a plan as its standard input."""
+    return CliRunner().invoke(main, ["sandbox", "seed", *arguments], input=json.dumps(plan))
+
+
+def ids(result: Result) -> dict[str, Any]:
+    """The ids that it printed."""
+    assert result.exit_code == 0, result.stderr
+    printed: dict[str, Any] = json.loads(result.stdout)
+    return printed
+
+
+def read(url: str, path: str) -> httpx2.Response:
+    return httpx2.get(f"{url}{path}", auth=(PRINTED["STYTCH_PROJECT_ID"], PRINTED["STYTCH_SECRET"]))
+
+
+async def test_a_seeded_file_is_served(tmp_path: Path) -> None:
+    file = str(tmp_path / "apps.sqlite3")
+    printed = ids(seed("--db", file, "--kind", "b2b"))
+    with sandbox("--db", file, "--kind", "b2b") as (url, _):
+        apps = read(url, ACME_APPS).json()["connected_apps"]
+    assert [app["connected_app_id"] for app in apps] == printed["client_ids"][:2]
+
+
+def test_seeding_a_file_again_prints_the_same_ids(tmp_path: Path) -> None:
+    file = str(tmp_path / "apps.sqlite3")
+    first = ids(seed("--db", file))
+    assert len(first["user_ids"]) == 2
+    assert ids(seed("--db", file)) == first
+
+
+def test_a_running_sandbox_is_filled_as_its_kind_has_it() -> None:
+    with sandbox("--kind", "b2b") as (url, _):
+        printed = ids(seed("--url", url))
+        assert read(url, ACME_APPS).status_code == 200
+    assert (len(printed["organization_ids"]), printed["user_ids"]) == (2, [])
+
+
+def test_a_sandbox_is_a_consumer_project_unless_told_otherwise() -> None:
+    with sandbox() as (url, _):
+        ids(seed("--url", url))
+        assert read(url, "/v1/users/ada/connected_apps").status_code == 200
+        assert read(url, ACME_APPS).json()["error_type"] == "invalid_b2b_endpoint"
+
+
+@pytest.mark.parametrize("stdin", [True, False])
+def test_a_seed_comes_from_a_file_or_from_standard_input(tmp_path: Path, stdin: bool) -> None:
+    plan = {"users": [{"user_id": "user-test-1", "external_id": "ada"}]}
+    (tmp_path / "seed.json").write_text(json.dumps(plan))
+    source = "-" if stdin else str(tmp_path / "seed.json")
+    printed = ids(seed("--db", str(tmp_path / "apps.sqlite3"), "--from", source, plan=plan))
+    assert (printed["user_ids"], printed["client_ids"]) == (["user-test-1"], [])
+
+
+def test_generated_apps_come_without_the_example_and_beside_a_file(tmp_path: Path) -> None:
+    file = str(tmp_path / "apps.sqlite3")
+    alone = ids(seed("--db", file, "--apps", "1000"))
+    assert (alone["generated_apps"], alone["client_ids"]) == (1000, [])
+    beside = ids(seed("--db", file, "--apps", "5", "--from", "-", plan={"users": [{}]}))
+    assert (beside["generated_apps"], len(beside["user_ids"])) == (5, 1)
+
+
+def test_a_seed_is_of_the_project_that_the_environment_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = str(tmp_path / "apps.sqlite3")
+    for name, value in REAL.items():
+        monkeypatch.setenv(name, value)
+    done = seed("--db", file)
+    assert REAL["STYTCH_SECRET"] not in done.output
+    assert ids(done)["grants"] == 3
+    ours = create_sandbox(database=file)
+    assert ours.state.project.apps.page(0, 1).total == 0
+
+
+@pytest.mark.parametrize("target", ["--db", "--url"])
+def test_a_seed_that_does_not_fit_is_refused_by_the_name_of_the_field(
+    tmp_path: Path, target: str
+) -> None:
+    plan = {"users": [{"grants": [{"client_id": "connected-app-test-1"}]}]}
+    with serving(create_sandbox()) as url:
+        place = url if target == "--url" else str(tmp_path / "apps.sqlite3")
+        refused = seed(target, place, "--from", "-", plan=plan)
+    assert refused.exit_code == 2
+    assert "users.0.grants.0.client_id: no app of the seed or of the project" in refused.stderr
+    assert "connected-app-test-1" not in refused.stderr
+
+
+def test_a_misspelt_field_of_a_seed_is_named(tmp_path: Path) -> None:
+    refused = seed("--db", str(tmp_path / "apps.sqlite3"), "--from", "-", plan={"usres": []})
+    assert refused.exit_code == 2
+    assert "--from: usres: Extra inputs are not permitted" in refused.stderr
+
+
+def test_a_file_that_is_damaged_cannot_be_seeded(tmp_path: Path) -> None:
+    file = tmp_path / "apps.sqlite3"
+    file.write_text("not a database, but long enough to look like one" * 50)
+    refused = seed("--db", str(file))
+    assert refused.exit_code == 2
+    assert "--db: the file cannot be used as a database" in refused.stderr
+
+
+async def test_what_is_no_sandbox_cannot_be_seeded() -> None:
+    async def other(scope: Scope, receive: Receive, send: Send) -> None:
+        await Request(scope, receive).body()
+        await JSONResponse(["something else"])(scope, receive, send)
+
+    with serving(other) as url:
+        refused = seed("--url", url)
+    assert refused.exit_code == 2
+    assert "what answers there is no sandbox" in refused.stderr
+
+
+@pytest.mark.parametrize(
+    ("kind", "error_type"),
+    [
+        (None, "invalid_b2b_endpoint"),
+        ("consumer", "invalid_b2b_endpoint"),
+        ("b2b", "organization_not_found"),
+    ],
+)
+async def test_the_embedded_sandbox_is_of_the_kind_that_the_setting_names(
+    kind: str | None, error_type: str
+) -> None:
+    async with (
+        open_project(settings.load(sandbox=True, sandbox_kind=kind)) as project,
+        httpx2.AsyncClient(transport=project.api._transport) as client,
+    ):
+        response = await client.get(
+            f"http://localhost{ACME_APPS}",
+            auth=(SANDBOX_CREDENTIALS.project_id, SANDBOX_CREDENTIALS.secret),
+        )
+    assert response.json()["error_type"] == error_type

@@ -12,9 +12,11 @@ import pytest
 from mcp import Client, StdioServerParameters
 from mcp.client.sse import sse_client
 from mcp.server import Server
-from support import ERAS, EVERY_SETTING, SANDBOX, SERVER, answer, listening, said
+from support import ERAS, EVERY_SETTING, SANDBOX, SERVER, answer, listening, offering, said
 
+from connected_apps_mcp.app import build_server
 from connected_apps_mcp.sandbox import create_sandbox
+from connected_apps_tools import DEFAULT_TOOLSETS, Project
 
 STDIO = StdioServerParameters(command=SERVER[0], args=[*SERVER[1:], "--sandbox"])
 
@@ -43,9 +45,16 @@ async def conversation(client: Client) -> list[Any]:
         heard.append((tool, result.is_error, said(result), result.structured_content))
     told = json.dumps([answer(created), *heard], sort_keys=True)
     told = re.sub(r"request-id-test-[0-9a-f-]{36}", "<request>", told)
+    told = re.sub(r'"version": "[0-9a-f]{16}"', '"version": "<version>"', told)
     told = told.replace(json.dumps(secret["kept_in"]), '"<place>"')
     told = told.replace(client_id, "<client>").replace(json.dumps(secret["last_four"]), '"…"')
     return list(json.loads(told))
+
+
+@pytest.fixture
+def server(project: Project) -> Server[Any]:
+    """A server of the default toolsets."""
+    return build_server(project, offering(toolsets=DEFAULT_TOOLSETS))
 
 
 @pytest.fixture

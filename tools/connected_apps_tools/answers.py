@@ -7,6 +7,7 @@ from typing import NamedTuple, TypeVar
 from pydantic import ValidationError
 
 from .errors import (
+    HINTS,
     NotFound,
     Salvaged,
     ServiceError,
@@ -78,6 +79,7 @@ def _service_error(reply: Reply) -> ServiceError:
     except ValidationError:
         said = ErrorAnswer()
     message = said.error_message or said.error_description
+    error_type = said.error_type or said.error or ""
     kind = {404: NotFound, 429: TooManyRequests}.get(
         status,
         ServiceFailure if status >= 500 else ServiceError,  # noqa: PLR2004
@@ -85,7 +87,7 @@ def _service_error(reply: Reply) -> ServiceError:
     return kind(
         _clean(message) if message else f"The service answered with status {status} and no reason.",
         status=status,
-        error_type=_clean(said.error_type or said.error or "") or None,
+        error_type=error_type if error_type in HINTS else _clean(error_type) or None,
         request_id=_clean(said.request_id or "") or None,
         retry_after=_retry_after(reply.retry_after),
     )

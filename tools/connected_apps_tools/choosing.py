@@ -45,10 +45,10 @@ def choose(toolsets: Mapping[str, Sequence[Tool[Any, Any]]], choice: Choice) -> 
         InvalidRequest: a name is unknown, or nothing is left.
     """
     names = [tool.name for tools in toolsets.values() for tool in tools]
-    _require_known("toolset", choice.toolsets, filter(None, toolsets))
+    require_known("toolset", choice.toolsets, filter(None, toolsets))
     for glob in choice.tools:
         if not any(fnmatchcase(name, glob) for name in names):
-            _require_known("tool", [glob], names)
+            require_known("tool", [glob], names)
     on: dict[str, Tool[Any, Any]] = {}
     off: dict[str, str] = {}
     for toolset, tools in toolsets.items():
@@ -56,7 +56,9 @@ def choose(toolsets: Mapping[str, Sequence[Tool[Any, Any]]], choice: Choice) -> 
             why = _why_not(tool, toolset, choice)
             offered = tool.under_ceiling(reveals=choice.reveals and not choice.read_only)
             if why or not offered:
-                off[tool.name] = why or "Secrets are not shown (--reveal never or --read-only)."
+                off[tool.name] = (
+                    why or "Secrets are not shown (--reveal never, --read-only or the policy)."
+                )
             else:
                 on[tool.name] = offered
     if not on:
@@ -70,11 +72,16 @@ def _why_not(tool: Tool[Any, Any], toolset: str, choice: Choice) -> str | None:
     if choice.tools and not any(fnmatchcase(tool.name, glob) for glob in choice.tools):
         return "It is not among --tools."
     if toolset and toolset not in choice.toolsets:
-        return f"The toolset {toolset} is off (--toolsets)."
+        return f"The toolset {toolset} is off (--toolsets or the policy)."
     return None
 
 
-def _require_known(kind: str, names: Iterable[str], known: Iterable[str]) -> None:
+def require_known(kind: str, names: Iterable[str], known: Iterable[str]) -> None:
+    """Refuse a name that is not known.
+
+    Raises:
+        InvalidRequest: one is not; the text names the nearest that is, and all others.
+    """
     known = list(known)
     for name in names:
         if name not in known:

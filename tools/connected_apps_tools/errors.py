@@ -2,7 +2,9 @@
 
 ConnectedAppsError
 ├── InvalidRequest        refused here, before anything was sent
-│   └── AppHasChanged     the app is not the one that the caller looked at
+│   ├── AppHasChanged     the app is not the one that the caller looked at
+│   └── PolicyRefusal     the operator's policy forbids it
+├── NotConfirmed          a person has to agree, and has not
 ├── NotSent               the request certainly did not reach the service
 ├── NoAnswer              it was sent, and no complete answer came back
 ├── UnexpectedAnswer      what came back is not what the API promises
@@ -44,6 +46,19 @@ class AppHasChanged(InvalidRequest):
     """A change was asked for on the condition that the app is as it was, and it is not."""
 
     hint = "Read the app with get_app, see whether the change is still right, and use its version."
+
+
+class PolicyRefusal(InvalidRequest):
+    """The operator's policy forbids it. The text names each rule that would be broken."""
+
+    hint = (
+        "Nothing was sent. Keep to what the operator's policy allows; another call with the same "
+        "arguments will not help."
+    )
+
+
+class NotConfirmed(ConnectedAppsError):
+    """A person has to agree first, and has not. Nothing was changed."""
 
 
 class NotSent(ConnectedAppsError):
@@ -177,6 +192,13 @@ HINTS: dict[str, str] = {
         "This is a consumer project, without organizations: use list_user_grants and "
         "revoke_user_grant."
     ),
+    "invalid_consumer_endpoint": (
+        "This is a B2B project, where members authorise apps: use list_member_grants and "
+        "revoke_member_grant."
+    ),
+    "user_not_found": "Give the user_id or the external id of a user of this project.",
+    "organization_not_found": "Give the organization_id or the slug.",
+    "member_not_found": "Use get_organization_app to find the members who authorised an app.",
     "connected_app_not_rotating_secret": "To begin, use start_secret_rotation.",
     "too_many_connected_apps": "Delete an app that is no longer needed first.",
 }

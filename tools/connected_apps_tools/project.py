@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal
 from weakref import WeakValueDictionary
 
@@ -11,7 +12,9 @@ import anyio
 from .api import ConnectedAppsClient
 from .custody import Custody
 from .directory import Directory
+from .findings import Bounds
 from .models import PageOfApps
+from .policy import Policy
 from .remembered import Remembered
 
 PULSE_SECONDS = 10.0
@@ -59,25 +62,42 @@ class Project:
 
     Attributes:
         custody: the custody of its apps' secrets.
+        folder: what outlives a call is kept here, on this machine.
         directory: which apps there are, to recognise one.
         pulse: says that the service answers, or raises like `api.search`.
+        policy: what the operator allows.
         report: where the progress of the call goes.
+        bounds: where a review draws its lines.
     """
 
     api: ConnectedAppsClient
     custody: Custody
+    folder: Path
     directory: Directory
     pulse: Remembered[str]
     turns: Turns = field(default_factory=Turns)
     about: About = About()
+    policy: Policy = field(default_factory=Policy)
     report: Report = _to_nobody
+    bounds: Bounds = field(default_factory=Bounds)
 
     @classmethod
-    def of(cls, api: ConnectedAppsClient, custody: Custody) -> "Project":
+    def of(cls, api: ConnectedAppsClient, custody: Custody, folder: Path) -> "Project":
         """The project of a client."""
 
         async def ask() -> str:
             await api.search(PageOfApps(limit=1))
             return "answers"
 
-        return cls(api, custody, Directory(api), Remembered(ask, PULSE_SECONDS))
+        return cls(api, custody, folder, Directory(api), Remembered(ask, PULSE_SECONDS))
+
+    async def require_unprotected(self, client_id: str) -> None:
+        """Let nobody touch an app that the policy protects. It is read where names are protected.
+
+        Raises:
+            PolicyRefusal: the policy protects it.
+            ConnectedAppsError: it could not be read.
+        """
+        self.policy.admit_touching(client_id)
+        if self.policy.protected_apps.names and (app := await self.api.find(client_id)):
+            self.policy.admit_touching(client_id, app.client_name)

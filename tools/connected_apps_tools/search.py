@@ -5,7 +5,7 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, WithJsonSchema
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from .errors import InvalidRequest
 from .models import WHOLE, ClientType, ConnectedApp, Request
@@ -13,8 +13,8 @@ from .pages import LARGEST, Page, pages
 from .project import Project
 from .text import printable
 from .tool import Effect, Tool
-from .urls import host_of
-from .views import AboutApps, AppSummary, AppView, rotating, size_of, untrusted_in
+from .urls import canonical_host, host_of
+from .views import OBJECTS, AboutApps, AppSummary, AppView, rotating, size_of, untrusted_in
 
 FRAME_BYTES = 1_000
 """What an answer takes besides its apps and its cursor."""
@@ -23,8 +23,6 @@ Stopped = Literal["end", "limit", "max_scanned", "max_bytes"]
 
 
 FILTERS = {"query", "client_type", "redirect_host", "creation_method", "rotating"}
-
-OBJECTS = {"type": "array", "items": {"type": "object"}}
 
 
 class SearchApps(Request):
@@ -78,7 +76,8 @@ def _holds(app: ConnectedApp, query: str) -> bool:
 
 
 def _leads_to(app: ConnectedApp, wanted: str) -> bool:
-    host = wanted.casefold().removeprefix("*.")
+    name = wanted.casefold().removeprefix("*.")
+    host = canonical_host(name) or name
     hosts = (host_of(url) or "" for url in app.redirect_urls)
     return any(each == host or each.endswith(f".{host}") for each in hosts)
 
@@ -86,7 +85,7 @@ def _leads_to(app: ConnectedApp, wanted: str) -> bool:
 class FoundApps(AboutApps):
     """The answer of search_apps."""
 
-    apps: Annotated[list[AppSummary | AppView], WithJsonSchema(OBJECTS)]
+    apps: Annotated[list[AppSummary | AppView], OBJECTS]
     scanned: int
     total: int | None = None
     """None where the service does not count."""

@@ -11,6 +11,7 @@ from typing import Self
 from pydantic import WithJsonSchema
 from pydantic_core import to_json
 
+from .errors import AppHasChanged
 from .models import App, ConnectedApp, Model, Result
 from .text import printable, printable_url
 from .urls import host_of
@@ -31,6 +32,9 @@ HOSTS_SHOWN = 3
 
 LOOSE = WithJsonSchema({"type": "object"})
 """The schema of what is shown where the names of its fields say all that a model needs."""
+
+OBJECTS = WithJsonSchema({"type": "array", "items": {"type": "object"}})
+"""The same for a list."""
 
 STRANGERS = (
     "client_name",
@@ -132,6 +136,16 @@ def version_of(app: ConnectedApp) -> str:
     return sha256(state).hexdigest()[:16]
 
 
+def require_unchanged(app: ConnectedApp, *versions: str | None) -> None:
+    """Refuse where an app is not the one that was looked at; None stands for any.
+
+    Raises:
+        AppHasChanged: it is not.
+    """
+    if not {None, version_of(app)}.issuperset(versions):
+        raise AppHasChanged("Nothing was sent: the app has changed since that version.")
+
+
 def rotating(app: App) -> bool:
     """Whether a rotation is under way."""
     return app.next_client_secret_last_four is not None
@@ -160,6 +174,6 @@ def _is_cut(field: str, value: object) -> bool:
             return False
 
 
-def size_of(view: Model) -> int:
-    """Bytes that a view takes in an answer."""
-    return len(to_json(view, exclude_none=True))
+def size_of(shown: Model, exclude: set[str] | None = None) -> int:
+    """Bytes that something takes in an answer, without some of its fields."""
+    return len(to_json(shown, exclude_none=True, exclude=exclude))

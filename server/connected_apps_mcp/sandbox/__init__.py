@@ -6,9 +6,9 @@ material is silent, a choice was made; `docs/sandbox.md` lists every one.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
-from connected_apps_mcp.sandbox.credentials import SANDBOX_CREDENTIALS, Credentials
+from connected_apps_mcp.sandbox.credentials import SANDBOX_CREDENTIALS, Credentials, ProjectKind
 from connected_apps_mcp.sandbox.rate_limit import RateLimit
 
 if TYPE_CHECKING:
@@ -16,12 +16,13 @@ if TYPE_CHECKING:
 
     from starlette.applications import Starlette
 
-__all__ = ["SANDBOX_CREDENTIALS", "Credentials", "RateLimit", "create_sandbox"]
+__all__ = ["SANDBOX_CREDENTIALS", "Credentials", "ProjectKind", "RateLimit", "create_sandbox"]
 
 
 def create_sandbox(
     credentials: Credentials = SANDBOX_CREDENTIALS,
     *,
+    kind: ProjectKind = "consumer",
     database: str | Path = ":memory:",
     rate_limit: RateLimit | None = None,
     max_apps: int | None = None,
@@ -29,13 +30,20 @@ def create_sandbox(
     """Build the sandbox of one project, ready to serve: it needs no ASGI lifespan.
 
     `credentials` are the only ones it accepts; a `project-live-` id makes it a live environment.
+    `kind` is "consumer", whose users authorise apps, or "b2b", whose organizations' members do.
     `database` is a SQLite file, which other sandboxes and processes may share, or memory.
-    `rate_limit` and `max_apps` are off unless given. Raises `sqlite3.Error` for a file that cannot
-    be opened or is not a database.
+    `rate_limit` and `max_apps` are off unless given. `sandbox.seeding.seed` fills it. Raises
+    `sqlite3.Error` for a file that cannot be opened or is not a database, `ValueError` for another
+    kind.
     """
+    if kind not in get_args(ProjectKind):
+        raise ValueError("kind must be 'consumer' or 'b2b'")
     # A command line imports this package without serving from it; starlette and pydantic can wait.
     from connected_apps_mcp.sandbox.app import build_app
+    from connected_apps_mcp.sandbox.database import Database
+    from connected_apps_mcp.sandbox.project import Project
     from connected_apps_mcp.sandbox.store import Store
 
-    store = Store(database, credentials.project_id, max_apps=max_apps)
-    return build_app(credentials, store, rate_limit)
+    opened = Database(database)
+    apps = Store(opened, credentials.project_id, max_apps=max_apps)
+    return build_app(Project(credentials, kind, opened, apps), rate_limit)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -14,24 +15,40 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from connected_apps_mcp.sandbox.credentials import Credentials, Environment, parse_basic
+from connected_apps_mcp.sandbox.call import Call, Operation
+from connected_apps_mcp.sandbox.credentials import Environment, ProjectKind, parse_basic
 from connected_apps_mcp.sandbox.errors import ApiError, ErrorType, FailureHandler, from_validation
 from connected_apps_mcp.sandbox.openapi import describe
-from connected_apps_mcp.sandbox.operations import OPERATIONS, Call, Operation
+from connected_apps_mcp.sandbox.operations import OPERATIONS
+from connected_apps_mcp.sandbox.project import Project
 from connected_apps_mcp.sandbox.rate_limit import RateLimit, RateLimiter
-from connected_apps_mcp.sandbox.store import Store
 
-MAX_BODY_BYTES = 256 * 1024
-"""UNKNOWN-choice: far above any real app, far below what would trouble the process."""
+ID_KINDS = {
+    "client_id": "connected-app",
+    "connected_app_id": "connected-app",
+    "user_id": "user",
+    "organization_id": "organization",
+    "member_id": "member",
+}
+"""How the ids of the service begin (KNOWN), by path parameter."""
+
+FOREIGN: dict[ProjectKind, ErrorType] = {
+    "b2b": ErrorType.INVALID_B2B_ENDPOINT,
+    "consumer": ErrorType.INVALID_CONSUMER_ENDPOINT,
+}
+"""What the other kind of project answers where an operation is for one kind only.
+
+The names are KNOWN; that the endpoints of users answer the second is INFERRED.
+"""
 
 
-def build_app(credentials: Credentials, store: Store, rate_limit: RateLimit | None) -> Starlette:
-    """Bind the table of operations to routes."""
-    service = Service(credentials, store, rate_limit)
+def build_app(project: Project, rate_limit: RateLimit | None) -> Starlette:
+    """Bind the table of operations to routes; `app.state.project` holds what they work on."""
+    service = Service(project, rate_limit)
     by_path: dict[str, dict[str, Operation[Any]]] = {}
     for operation in OPERATIONS:
         by_path.setdefault(operation.path, {})[operation.method] = operation
-    handler = FailureHandler(credentials.environment)
+    handler = FailureHandler(project.environment, project.kind)
     app = Starlette(
         routes=[
             Route("/openapi.json", _openapi),
@@ -41,6 +58,7 @@ def build_app(credentials: Credentials, store: Store, rate_limit: RateLimit | No
     )
     # A redirect would drop the body of a POST in many clients.
     app.router.redirect_slashes = False
+    app.state.project = project
     return app
 
 
@@ -51,11 +69,8 @@ async def _openapi(_: Request) -> Response:
 class Service:
     """One project's side of the conversation: authenticates, limits, reads, answers."""
 
-    def __init__(
-        self, credentials: Credentials, store: Store, rate_limit: RateLimit | None
-    ) -> None:
-        self._credentials = credentials
-        self._store = store
+    def __init__(self, project: Project, rate_limit: RateLimit | None) -> None:
+        self._project = project
         self._limiter = RateLimiter(rate_limit) if rate_limit else None
 
     async def answer(self, operation: Operation[Any], request: Request) -> Response:
@@ -63,16 +78,15 @@ class Service:
         if not operation.oauth:
             self._authenticate(request)
         self._limit(operation)
-        environment = self._credentials.environment
-        client_id = request.path_params.get("client_id", "")
-        _check_environment(client_id, environment)
+        self._check_kind(operation)
+        _check_environment(request.path_params, self._project.environment)
         read = _read_form if operation.oauth else _read_json
-        body = await read(request, operation.body)
+        body = await read(request, operation)
         # SQLite may wait for another process; the event loop must not wait with it.
         reply = await run_in_threadpool(
-            operation.handle, Call(self._store, environment, body, client_id)
+            operation.handle, Call(self._project, body, request.path_params)
         )
-        reply.request_id = environment.new_id("request-id")
+        reply.request_id = self._project.environment.new_id("request-id")
         return Response(reply.model_dump_json(), media_type="application/json")
 
     def _authenticate(self, request: Request) -> None:
@@ -80,10 +94,14 @@ class Service:
         if basic is None:
             raise ApiError(ErrorType.UNAUTHORIZED_CREDENTIALS)
         project_id, secret = basic
-        if project_id != self._credentials.project_id:
+        if project_id != self._project.credentials.project_id:
             raise ApiError(ErrorType.INVALID_PROJECT_ID_AUTHENTICATION)
-        if not self._credentials.has_secret(secret):
+        if not self._project.credentials.has_secret(secret):
             raise ApiError(ErrorType.UNAUTHORIZED_CREDENTIALS)
+
+    def _check_kind(self, operation: Operation[Any]) -> None:
+        if operation.only and operation.only != self._project.kind:
+            raise ApiError(FOREIGN[operation.only])
 
     def _limit(self, operation: Operation[Any]) -> None:
         if self._limiter is None:
@@ -114,42 +132,44 @@ class Resource:
         await response(scope, receive, send)
 
 
-def _check_environment(client_id: str, environment: Environment) -> None:
+def _check_environment(path: Mapping[str, str], environment: Environment) -> None:
     """Refuse an id of the other environment; that this is what the error is for is INFERRED."""
-    if environment is Environment.TEST and client_id.startswith("connected-app-live-"):
-        raise ApiError(ErrorType.LIVE_ID_USED_IN_TEST_ENVIRONMENT)
-    if environment is Environment.LIVE and client_id.startswith("connected-app-test-"):
-        raise ApiError(ErrorType.TEST_ID_USED_IN_LIVE_ENVIRONMENT)
+    for parameter, value in path.items():
+        kind = ID_KINDS[parameter]
+        if environment is Environment.TEST and value.startswith(f"{kind}-live-"):
+            raise ApiError(ErrorType.LIVE_ID_USED_IN_TEST_ENVIRONMENT)
+        if environment is Environment.LIVE and value.startswith(f"{kind}-test-"):
+            raise ApiError(ErrorType.TEST_ID_USED_IN_LIVE_ENVIRONMENT)
 
 
-async def _read_json(request: Request, model: type[BaseModel]) -> BaseModel:
+async def _read_json(request: Request, operation: Operation[Any]) -> BaseModel:
     """Read a JSON object of any declared content type; no body at all is an empty object."""
-    content = await _read(request) or b"{}"
+    content = await _read(request, operation.max_body_bytes) or b"{}"
     try:
-        return model.model_validate_json(content, strict=True)
+        body: BaseModel = operation.body.model_validate_json(content, strict=True)
     except ValidationError as failure:
         raise from_validation(failure) from None
+    return body
 
 
-async def _read_form(request: Request, model: type[BaseModel]) -> BaseModel:
+async def _read_form(request: Request, operation: Operation[Any]) -> BaseModel:
     """Read a form; client credentials in the Basic header come before those in the form."""
-    text = (await _read(request)).decode(errors="replace")
+    text = (await _read(request, operation.max_body_bytes)).decode(errors="replace")
     fields = dict(parse_qsl(text, keep_blank_values=True))
     basic = parse_basic(request.headers.get("authorization", ""))
     if basic is not None:
         fields["client_id"], fields["client_secret"] = basic
     try:
-        return model.model_validate(fields)
+        body: BaseModel = operation.body.model_validate(fields)
     except ValidationError as failure:
         raise ApiError(ErrorType.INVALID_REQUEST, from_validation(failure).message) from None
+    return body
 
 
-async def _read(request: Request) -> bytes:
+async def _read(request: Request, max_bytes: int) -> bytes:
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
-        if len(body) > MAX_BODY_BYTES:
-            raise ApiError(
-                ErrorType.BAD_REQUEST, f"The body is larger than {MAX_BODY_BYTES} bytes."
-            )
+        if len(body) > max_bytes:
+            raise ApiError(ErrorType.BAD_REQUEST, f"The body is larger than {max_bytes} bytes.")
     return bytes(body)

@@ -7,7 +7,11 @@ import binascii
 import hmac
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Literal
 from uuid import uuid4
+
+ProjectKind = Literal["consumer", "b2b"]
+"""Whom a project is for: users, or organizations and their members."""
 
 
 class Environment(StrEnum):

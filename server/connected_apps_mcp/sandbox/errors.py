@@ -11,9 +11,14 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from connected_apps_mcp.sandbox.credentials import Environment
+from connected_apps_mcp.sandbox.credentials import Environment, ProjectKind
 
-ERROR_URL = "https://stytch.com/docs/api/errors/{status}#{error_type}"
+ERROR_URLS: dict[ProjectKind, str] = {
+    "consumer": "https://stytch.com/docs/api/errors/{status}#{error_type}",
+    "b2b": "https://stytch.com/docs/b2b/api/errors/{status}#{error_type}",
+}
+"""KNOWN. That the project's kind decides, and not the path, is INFERRED."""
+
 OAUTH_PREFIX = "/v1/oauth2/"
 CHALLENGE = {"www-authenticate": 'Basic realm="connected-apps-sandbox"'}
 _OOPS = (
@@ -28,7 +33,7 @@ class ErrorType(Enum):
 
     The names are KNOWN (`invalid_request` from RFC 6749). So are the messages of the first block
     and of the last; the others are in our words, because the service's are UNKNOWN. Where no other
-    status is documented, 400 is INFERRED.
+    status is documented, 400 is INFERRED, and 404 for what is not found.
     """
 
     UNAUTHORIZED_CREDENTIALS = 401, "Unauthorized credentials."
@@ -38,7 +43,22 @@ class ErrorType(Enum):
     )
     ROUTE_NOT_FOUND = 404, "The route provided is not supported."
     CONNECTED_APP_NOT_FOUND = 404, "The Connected App requested could not be found."
+    USER_NOT_FOUND = 404, "User could not be found."
+    INVALID_B2B_ENDPOINT = (
+        400,
+        (
+            "The provided project_id is a Consumer project and this endpoint is only enabled for"
+            " B2B projects."
+        ),
+    )
     TOO_MANY_REQUESTS = 429, "Too many requests have been made."
+
+    ORGANIZATION_NOT_FOUND = 404, "The organization could not be found."
+    MEMBER_NOT_FOUND = 404, "The member could not be found in this organization."
+    INVALID_CONSUMER_ENDPOINT = (
+        400,
+        "The project is a B2B project and this endpoint is for Consumer projects only.",
+    )
 
     BAD_REQUEST = 400, "The request body could not be read."
     INVALID_REQUEST_VALUE = 400, "A value in the request is not valid."
@@ -114,9 +134,9 @@ class ApiError(Exception):
         message: str | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> None:
-        super().__init__(error_type.name)
         self.error_type = error_type
         self.message = message or error_type.message
+        super().__init__(f"{error_type.name.lower()}: {self.message}")
         self.headers = headers
 
 
@@ -182,12 +202,12 @@ def from_failure(failure: Exception) -> ApiError:
             return ApiError(ErrorType.INTERNAL_SERVER_ERROR)
 
 
-def render(failure: Exception, path: str, environment: Environment) -> Response:
+def render(failure: Exception, path: str, environment: Environment, kind: ProjectKind) -> Response:
     """Return the response for `failure` on `path`, in the shape that the path's family uses."""
     error = from_failure(failure)
     status, name = error.error_type.status, error.error_type.name.lower()
     request_id = environment.new_id("request-id")
-    url = ERROR_URL.format(status=status, error_type=name)
+    url = ERROR_URLS[kind].format(status=status, error_type=name)
     body: BaseModel
     if path.startswith(OAUTH_PREFIX):
         body = OAuthErrorBody(
@@ -221,9 +241,10 @@ class FailureHandler:
         Exception,
     )
 
-    def __init__(self, environment: Environment) -> None:
+    def __init__(self, environment: Environment, kind: ProjectKind) -> None:
         self._environment = environment
+        self._kind: ProjectKind = kind
 
     async def __call__(self, request: Request, failure: Exception) -> Response:
         """Answer in the error envelope."""
-        return render(failure, request.url.path, self._environment)
+        return render(failure, request.url.path, self._environment, self._kind)

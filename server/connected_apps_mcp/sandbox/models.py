@@ -182,6 +182,50 @@ class SearchReply(Reply):
     results_metadata: ResultsMetadata
 
 
+class InstalledApp(BaseModel):
+    """What a list of an organization's apps shows of an app."""
+
+    connected_app_id: str
+    name: str
+    description: str
+    client_type: str
+    logo_url: str | None
+
+
+class InstalledAppsReply(Reply):
+    """The apps that an organization's members have authorised."""
+
+    connected_apps: list[InstalledApp]
+
+
+class ActiveMember(BaseModel):
+    """A member who has authorised an app, with the scopes as a list (KNOWN)."""
+
+    member_id: str
+    granted_scopes: list[str]
+
+
+class InstalledAppReply(InstalledApp, Reply):
+    """One app of an organization, not wrapped (KNOWN).
+
+    The public specification lists no `request_id` here; the official SDKs require it.
+    """
+
+    active_members: list[ActiveMember]
+
+
+class GrantedApp(InstalledApp):
+    """What a user's or a member's list shows of an app; its scopes are one string (KNOWN)."""
+
+    scopes_granted: str
+
+
+class GrantedAppsReply(Reply):
+    """The apps that a user or a member has authorised."""
+
+    connected_apps: list[GrantedApp]
+
+
 class IntrospectReply(Reply):
     """No token is ever active: the sandbox issues none."""
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from typing import Any
 
 from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
+from connected_apps_mcp.sandbox.call import Operation
 from connected_apps_mcp.sandbox.errors import ErrorBody, OAuthErrorBody
-from connected_apps_mcp.sandbox.operations import OPERATIONS, Operation
+from connected_apps_mcp.sandbox.operations import OPERATIONS
 
 Json = dict[str, Any]
 
@@ -57,8 +59,8 @@ def _schemas() -> tuple[dict[type[BaseModel], Json], Json]:
 
 
 def _operation(operation: Operation[Any], schemas: dict[type[BaseModel], Json]) -> Json:
-    named = "{client_id}" in operation.path
-    statuses = ["400", "401", *(["404"] if named else []), "429", "500"]
+    parameters = re.findall(r"\{(\w+)\}", operation.path)
+    statuses = ["400", "401", *(["404"] if parameters else []), "429", "500"]
     error = schemas[OAuthErrorBody if operation.oauth else ErrorBody]
     described: Json = {
         "operationId": operation.name,
@@ -69,9 +71,10 @@ def _operation(operation: Operation[Any], schemas: dict[type[BaseModel], Json]) 
             **{status: _content("Failure", error) for status in statuses},
         },
     }
-    if named:
+    if parameters:
         described["parameters"] = [
-            {"name": "client_id", "in": "path", "required": True, "schema": {"type": "string"}}
+            {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+            for name in parameters
         ]
     if operation.method not in {"GET", "DELETE"}:
         described["requestBody"] = _request_body(operation, schemas[operation.body])

@@ -5,21 +5,21 @@ The table drives both the routes and the description at `/openapi.json`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Any, Generic, TypeVar
+from dataclasses import replace
+from typing import Any
 
-from pydantic import BaseModel
-
-from connected_apps_mcp.sandbox.client_secrets import (
-    hash_secret,
-    last_four,
-    new_client_secret,
-    secret_matches,
-)
-from connected_apps_mcp.sandbox.credentials import Environment
+from connected_apps_mcp.sandbox.call import Call, Operation
+from connected_apps_mcp.sandbox.client_secrets import secret_matches
 from connected_apps_mcp.sandbox.cursor import decode_cursor, encode_cursor
 from connected_apps_mcp.sandbox.errors import ApiError, ErrorType
+from connected_apps_mcp.sandbox.grants import (
+    member_apps,
+    member_revoke,
+    organization_app,
+    organization_apps,
+    user_apps,
+    user_revoke,
+)
 from connected_apps_mcp.sandbox.models import (
     AppReply,
     ConnectedApp,
@@ -29,6 +29,9 @@ from connected_apps_mcp.sandbox.models import (
     CreateRequest,
     DeleteReply,
     EmptyRequest,
+    GrantedAppsReply,
+    InstalledAppReply,
+    InstalledAppsReply,
     IntrospectReply,
     IntrospectRequest,
     Reply,
@@ -39,56 +42,28 @@ from connected_apps_mcp.sandbox.models import (
     UpdateRequest,
     is_public,
 )
-from connected_apps_mcp.sandbox.store import Record, Store
+from connected_apps_mcp.sandbox.seed import MAX_SEED_BYTES, Seed, SeedReply
+from connected_apps_mcp.sandbox.seeding import seed_project
+from connected_apps_mcp.sandbox.store import Record
 from connected_apps_mcp.sandbox.validation import check_app
-
-Body = TypeVar("Body", bound=BaseModel)
-
-
-@dataclass(frozen=True)
-class Call(Generic[Body]):
-    """One authenticated call with a body of the right shape; `client_id` is "" without one."""
-
-    store: Store
-    environment: Environment
-    body: Body
-    client_id: str
-
-
-@dataclass(frozen=True)
-class Operation(Generic[Body]):
-    """One row of the table. An OAuth operation takes a form and the client's own credentials."""
-
-    name: str
-    method: str
-    path: str
-    body: type[Body]
-    reply: type[Reply]
-    handle: Callable[[Call[Body]], Reply]
-    oauth: bool = False
 
 
 def create(call: Call[CreateRequest]) -> CreateReply:
     """Create an app; a confidential one gets a secret. Duplicate names are allowed (INFERRED)."""
     app = ConnectedApp(
-        client_id=call.environment.new_id("connected-app"),
+        client_id=call.project.environment.new_id("connected-app"),
         **call.body.model_dump(exclude_unset=True),
     )
-    check_app(app, call.environment)
-    if is_public(app.client_type):
-        secret, record = None, Record(app)
-    else:
-        secret = new_client_secret()
-        app.client_secret_last_four = last_four(secret)
-        record = Record(app, hash_secret(secret))
-    call.store.add(record)
-    shown = app.model_dump(exclude={"creation_method"})
+    check_app(app, call.project.environment)
+    record, secret = Record.new(app)
+    call.project.apps.add(record)
+    shown = record.app.model_dump(exclude={"creation_method"})
     return CreateReply(connected_app=ConnectedAppWithClientSecret(**shown, client_secret=secret))
 
 
 def get(call: Call[EmptyRequest]) -> AppReply:
     """Return one app."""
-    return AppReply(connected_app=call.store.get(call.client_id).app)
+    return AppReply(connected_app=call.project.apps.get(call.path["client_id"]).app)
 
 
 def update(call: Call[UpdateRequest]) -> AppReply:
@@ -97,21 +72,21 @@ def update(call: Call[UpdateRequest]) -> AppReply:
 
     def change(record: Record) -> Record:
         app = record.app.model_copy(update=settings)
-        check_app(app, call.environment)
+        check_app(app, call.project.environment)
         return replace(record, app=app)
 
-    return AppReply(connected_app=call.store.change(call.client_id, change))
+    return AppReply(connected_app=call.project.apps.change(call.path["client_id"], change))
 
 
 def delete(call: Call[EmptyRequest]) -> DeleteReply:
     """Delete an app; a second time it is not found (INFERRED)."""
-    call.store.delete(call.client_id)
-    return DeleteReply(client_id=call.client_id)
+    call.project.apps.delete(call.path["client_id"])
+    return DeleteReply(client_id=call.path["client_id"])
 
 
 def search(call: Call[SearchRequest]) -> SearchReply:
     """Return one page in the order of creation (UNKNOWN-choice)."""
-    page = call.store.page(decode_cursor(call.body.cursor), call.body.limit)
+    page = call.project.apps.page(decode_cursor(call.body.cursor), call.body.limit)
     after = page.next_position
     return SearchReply(
         connected_apps=page.apps,
@@ -124,17 +99,18 @@ def search(call: Call[SearchRequest]) -> SearchReply:
 
 def rotate_start(call: Call[EmptyRequest]) -> RotateStartReply:
     """Give the app a second secret; from now on both work."""
-    secret = new_client_secret()
+    secret = ""
 
     def change(record: Record) -> Record:
+        nonlocal secret
         if is_public(record.app.client_type):
             raise ApiError(ErrorType.PUBLIC_CONNECTED_APPS_DO_NOT_HAVE_SECRETS)
         if record.next_secret_hash:
             raise ApiError(ErrorType.CONNECTED_APP_ALREADY_ROTATING_SECRET)
-        app = record.app.model_copy(update={"next_client_secret_last_four": last_four(secret)})
-        return replace(record, app=app, next_secret_hash=hash_secret(secret))
+        rotating, secret = record.rotating()
+        return rotating
 
-    app = call.store.change(call.client_id, change)
+    app = call.project.apps.change(call.path["client_id"], change)
     shown = app.model_dump(exclude={"creation_method"})
     return RotateStartReply(
         connected_app=ConnectedAppWithNextClientSecret(**shown, next_client_secret=secret)
@@ -154,7 +130,7 @@ def rotate(call: Call[EmptyRequest]) -> AppReply:
         )
         return Record(app, record.next_secret_hash)
 
-    return AppReply(connected_app=call.store.change(call.client_id, change))
+    return AppReply(connected_app=call.project.apps.change(call.path["client_id"], change))
 
 
 def rotate_cancel(call: Call[EmptyRequest]) -> AppReply:
@@ -165,7 +141,7 @@ def rotate_cancel(call: Call[EmptyRequest]) -> AppReply:
         app = record.app.model_copy(update={"next_client_secret_last_four": None})
         return Record(app, record.secret_hash)
 
-    return AppReply(connected_app=call.store.change(call.client_id, change))
+    return AppReply(connected_app=call.project.apps.change(call.path["client_id"], change))
 
 
 def _require_rotation(record: Record) -> None:
@@ -178,7 +154,7 @@ def _require_rotation(record: Record) -> None:
 def introspect(call: Call[IntrospectRequest]) -> IntrospectReply:
     """Say that a token is not active, to a client that proves itself with a living secret."""
     try:
-        record = call.store.get(call.body.client_id)
+        record = call.project.apps.get(call.body.client_id)
     except ApiError:
         raise ApiError(ErrorType.INVALID_CLIENT) from None
     secret = call.body.client_secret.get_secret_value()
@@ -193,6 +169,11 @@ def introspect(call: Call[IntrospectRequest]) -> IntrospectReply:
 CLIENTS = "/v1/connected_apps/clients"
 CLIENT = f"{CLIENTS}/{{client_id}}"
 ROTATE = f"{CLIENT}/secrets/rotate"
+USER = "/v1/users/{user_id}/connected_apps"
+ORGANIZATION = "/v1/b2b/organizations/{organization_id}"
+INSTALLED = f"{ORGANIZATION}/connected_apps"
+MEMBER = f"{ORGANIZATION}/members/{{member_id}}/connected_apps"
+REVOKE = "{connected_app_id}/revoke"
 
 OPERATIONS: tuple[Operation[Any], ...] = (
     Operation("create", "POST", CLIENTS, CreateRequest, CreateReply, create),
@@ -206,6 +187,40 @@ OPERATIONS: tuple[Operation[Any], ...] = (
     ),
     Operation("rotate", "POST", ROTATE, EmptyRequest, AppReply, rotate),
     Operation("rotate_cancel", "POST", f"{ROTATE}/cancel", EmptyRequest, AppReply, rotate_cancel),
+    Operation("user_apps", "GET", USER, EmptyRequest, GrantedAppsReply, user_apps, only="consumer"),
+    Operation(
+        "user_revoke", "POST", f"{USER}/{REVOKE}", EmptyRequest, Reply, user_revoke, only="consumer"
+    ),
+    Operation(
+        "organization_apps",
+        "GET",
+        INSTALLED,
+        EmptyRequest,
+        InstalledAppsReply,
+        organization_apps,
+        only="b2b",
+    ),
+    Operation(
+        "organization_app",
+        "GET",
+        f"{INSTALLED}/{{connected_app_id}}",
+        EmptyRequest,
+        InstalledAppReply,
+        organization_app,
+        only="b2b",
+    ),
+    Operation(
+        "member_apps", "GET", MEMBER, EmptyRequest, GrantedAppsReply, member_apps, only="b2b"
+    ),
+    Operation(
+        "member_revoke",
+        "POST",
+        f"{MEMBER}/{REVOKE}",
+        EmptyRequest,
+        Reply,
+        member_revoke,
+        only="b2b",
+    ),
     Operation(
         "introspect",
         "POST",
@@ -214,5 +229,15 @@ OPERATIONS: tuple[Operation[Any], ...] = (
         IntrospectReply,
         introspect,
         oauth=True,
+    ),
+    # The sandbox's own, outside of the service's paths.
+    Operation(
+        "seed",
+        "POST",
+        "/sandbox/seed",
+        Seed,
+        SeedReply,
+        seed_project,
+        max_body_bytes=MAX_SEED_BYTES,
     ),
 )

@@ -1,32 +1,15 @@
-"""The state of a sandbox: apps and the hashes of their secrets, in SQLite."""
+"""The apps of a sandbox and the hashes of their secrets."""
 
 from __future__ import annotations
 
 import sqlite3
-import threading
-import weakref
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 
+from connected_apps_mcp.sandbox.client_secrets import hash_secret, last_four, new_client_secret
+from connected_apps_mcp.sandbox.database import Database
 from connected_apps_mcp.sandbox.errors import ApiError, ErrorType
-from connected_apps_mcp.sandbox.models import ConnectedApp
-
-BUSY_SECONDS = 10.0
-"""How long a transaction waits for another process to finish its own."""
-
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS app (
-    position INTEGER PRIMARY KEY AUTOINCREMENT,
-    project_id TEXT NOT NULL,
-    client_id TEXT NOT NULL,
-    document TEXT NOT NULL,
-    secret_hash BLOB,
-    next_secret_hash BLOB,
-    UNIQUE (project_id, client_id)
-)
-"""
+from connected_apps_mcp.sandbox.models import ConnectedApp, is_public
 
 
 @dataclass(frozen=True)
@@ -36,6 +19,21 @@ class Record:
     app: ConnectedApp
     secret_hash: bytes | None = None
     next_secret_hash: bytes | None = None
+
+    @classmethod
+    def new(cls, app: ConnectedApp) -> tuple[Record, str | None]:
+        """Give a new app its secret, unless its type has none; return both."""
+        if is_public(app.client_type):
+            return cls(app), None
+        secret = new_client_secret()
+        shown = app.model_copy(update={"client_secret_last_four": last_four(secret)})
+        return cls(shown, hash_secret(secret)), secret
+
+    def rotating(self) -> tuple[Record, str]:
+        """Give the app a next secret; return both."""
+        secret = new_client_secret()
+        shown = self.app.model_copy(update={"next_client_secret_last_four": last_four(secret)})
+        return replace(self, app=shown, next_secret_hash=hash_secret(secret)), secret
 
 
 @dataclass(frozen=True)
@@ -50,47 +48,38 @@ class Page:
 class Store:
     """The apps of one project.
 
-    Safe for concurrent threads and for processes that share a file: every method is one
-    transaction, and a transaction has the database to itself. Raises `ApiError` for an app that is
-    not there, `sqlite3.Error` if the file is damaged or stays locked for `BUSY_SECONDS`.
+    Every method is one transaction, except `insert`, which is part of one. Raises `ApiError` for an
+    app that is not there, and what `Database` raises.
     """
 
-    def __init__(
-        self, database: str | Path, project_id: str, *, max_apps: int | None = None
-    ) -> None:
+    def __init__(self, database: Database, project_id: str, *, max_apps: int | None = None) -> None:
+        self._database = database
         self._project_id = project_id
         self._max_apps = max_apps
-        self._lock = threading.Lock()
-        self._connection = sqlite3.connect(
-            database, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
-        )
-        # Nobody tells an ASGI app in process that it is over, so the garbage collector must.
-        weakref.finalize(self, self._connection.close)
-        # Not WAL: processes that open a new file at once can fail to switch to it ("database is
-        # locked", whatever the timeout). Without fsync, only a power cut can harm the file.
-        self._connection.execute("PRAGMA synchronous = OFF")
-        with self._transaction() as connection:
-            connection.execute(_SCHEMA)
 
     def add(self, record: Record) -> None:
         """Keep a new app, unless the project holds `max_apps` already."""
-        with self._transaction() as connection:
-            if self._max_apps is not None and self._count(connection) >= self._max_apps:
-                raise ApiError(ErrorType.TOO_MANY_CONNECTED_APPS)
-            connection.execute(
-                "INSERT INTO app (document, secret_hash, next_secret_hash, project_id, client_id)"
-                " VALUES (?, ?, ?, ?, ?)",
-                self._row(record),
-            )
+        with self._database.transaction() as connection:
+            self.insert(connection, [record])
+
+    def insert(self, connection: sqlite3.Connection, records: Iterable[Record]) -> None:
+        """Keep those apps whose id is new, unless the project would hold more than `max_apps`."""
+        connection.executemany(
+            "INSERT INTO app (document, secret_hash, next_secret_hash, project_id, client_id)"
+            " VALUES (?, ?, ?, ?, ?) ON CONFLICT (project_id, client_id) DO NOTHING",
+            map(self._row, records),
+        )
+        if self._max_apps is not None and self._count(connection) > self._max_apps:
+            raise ApiError(ErrorType.TOO_MANY_CONNECTED_APPS)
 
     def get(self, client_id: str) -> Record:
         """Return one app."""
-        with self._transaction() as connection:
+        with self._database.transaction() as connection:
             return self._select(connection, client_id)
 
     def change(self, client_id: str, change: Callable[[Record], Record]) -> ConnectedApp:
         """Replace one app by what `change` makes of it; if that raises, nothing is changed."""
-        with self._transaction() as connection:
+        with self._database.transaction() as connection:
             record = change(self._select(connection, client_id))
             connection.execute(
                 "UPDATE app SET document = ?, secret_hash = ?, next_secret_hash = ?"
@@ -100,8 +89,8 @@ class Store:
         return record.app
 
     def delete(self, client_id: str) -> None:
-        """Forget one app."""
-        with self._transaction() as connection:
+        """Forget one app, and who authorised it."""
+        with self._database.transaction() as connection:
             self._select(connection, client_id)
             connection.execute(
                 "DELETE FROM app WHERE project_id = ? AND client_id = ?",
@@ -114,7 +103,7 @@ class Store:
         A position is never given twice, so apps that come and go between two pages make no other
         app appear twice or not at all.
         """
-        with self._transaction() as connection:
+        with self._database.transaction() as connection:
             total = self._count(connection)
             rows = connection.execute(
                 "SELECT position, document FROM app WHERE project_id = ? AND position > ?"
@@ -127,14 +116,6 @@ class Store:
             total=total,
             next_position=shown[-1][0] if shown and len(rows) > limit else None,
         )
-
-    @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
-        with self._lock, self._connection as connection:
-            # Taking the write lock at once means that no transaction ever has to upgrade to it,
-            # which SQLite refuses without waiting.
-            connection.execute("BEGIN IMMEDIATE")
-            yield connection
 
     def _count(self, connection: sqlite3.Connection) -> int:
         row = connection.execute(

@@ -8,13 +8,18 @@ from typing import Any
 import httpx2
 import pytest
 import schemathesis
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, assume, settings
 from hypothesis import strategies as st
-from schemathesis.specs.openapi.checks import ignored_auth
+from schemathesis.specs.openapi.checks import ignored_auth, positive_data_acceptance
 from starlette.testclient import TestClient
 
 from connected_apps_mcp.sandbox import SANDBOX_CREDENTIALS, create_sandbox
-from connected_apps_mcp.sandbox.operations import OPERATIONS, Operation
+from connected_apps_mcp.sandbox.call import Operation
+from connected_apps_mcp.sandbox.operations import OPERATIONS
+from connected_apps_mcp.sandbox.seed import Seed
+from connected_apps_mcp.sandbox.seeding import seed
+
+from .seeds import ACME, ADA, CALENDAR, GRACE, PLANS, seeded
 
 Case = schemathesis.Case[Any]
 AUTH = (SANDBOX_CREDENTIALS.project_id, SANDBOX_CREDENTIALS.secret)
@@ -28,9 +33,12 @@ schemathesis.openapi.format(
 )
 schemathesis.openapi.format("search-cursor", st.just(""))
 
-app = create_sandbox()
+app = seeded("consumer")
+b2b_app = seeded("b2b")
 schema = schemathesis.openapi.from_asgi("/openapi.json", app)
-schema.config.auth.update(basic=AUTH)
+b2b_schema = schemathesis.openapi.from_asgi("/openapi.json", b2b_app)
+for each in (schema, b2b_schema):
+    each.config.auth.update(basic=AUTH)
 fuzz = settings(
     max_examples=25,
     deadline=None,
@@ -38,6 +46,12 @@ fuzz = settings(
     database=None,
     suppress_health_check=list(HealthCheck),
 )
+SEEDED = {
+    "user_id": ADA,
+    "organization_id": ACME,
+    "member_id": GRACE,
+    "connected_app_id": CALENDAR,
+}
 # Its probe expects 401 or 403 for unknown credentials, but a wrong project id is known to be 400.
 EXCLUDED = [ignored_auth]
 
@@ -53,9 +67,15 @@ def app_ready_for(operation: str) -> str:
     return client_id
 
 
-@schema.parametrize()
+@schema.exclude(path_regex="^/(v1/b2b|sandbox)/").parametrize()
 @fuzz
 def test_every_operation_answers_as_described(case: Case) -> None:
+    case.call_and_validate(excluded_checks=EXCLUDED)
+
+
+@b2b_schema.include(path_regex="^/v1/b2b/").parametrize()
+@fuzz
+def test_every_operation_of_a_b2b_project_answers_as_described(case: Case) -> None:
     case.call_and_validate(excluded_checks=EXCLUDED)
 
 
@@ -66,6 +86,33 @@ def test_every_operation_on_an_app_that_exists_answers_as_described(
 ) -> None:
     case.path_parameters["client_id"] = app_ready_for(case.operation.definition.raw["operationId"])
     case.call_and_validate(excluded_checks=EXCLUDED)
+
+
+@schema.include(path_regex="user_id").parametrize()
+@fuzz
+def test_every_operation_on_a_user_that_exists_answers_as_described(case: Case) -> None:
+    seed(app, Seed.model_validate(PLANS["consumer"]))
+    for name in case.path_parameters:
+        case.path_parameters[name] = SEEDED[name]
+    case.call_and_validate(excluded_checks=EXCLUDED)
+
+
+@b2b_schema.include(path_regex="organization_id").parametrize()
+@fuzz
+def test_every_operation_on_a_member_that_exists_answers_as_described(case: Case) -> None:
+    seed(b2b_app, Seed.model_validate(PLANS["b2b"]))
+    for name in case.path_parameters:
+        case.path_parameters[name] = SEEDED[name]
+    case.call_and_validate(excluded_checks=EXCLUDED)
+
+
+@schema.include(path_regex="^/sandbox/").parametrize()
+@fuzz
+def test_seeding_answers_as_described(case: Case) -> None:
+    """Its schema cannot say which ids are taken, nor which apps there are to grant."""
+    generated = case.body.get("generated_apps") if isinstance(case.body, dict) else None
+    assume(type(generated) is not int or generated <= 1000)
+    case.call_and_validate(excluded_checks=[*EXCLUDED, positive_data_acceptance])
 
 
 async def test_the_description_needs_no_credentials(

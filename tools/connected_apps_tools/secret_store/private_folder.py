@@ -142,12 +142,25 @@ class PrivateFolder:
                 file.seek(start)
                 return file.read()
 
-    def remove(self, name: str) -> None:
-        """Take a file away, if it is there."""
+    def create(self, name: str, text: str) -> bool:
+        """Put a file there, unless there is one; says whether there was none."""
         with self._opened() as folder:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(name, dir_fd=folder)
+            try:
+                self._write_draft(name, text, folder)
+            except FileExistsError:
+                return False
             os.fsync(folder)
+            return True
+
+    def remove(self, name: str) -> bool:
+        """Take a file away; says whether it was there, which it is for one caller only."""
+        with self._opened() as folder:
+            try:
+                os.unlink(name, dir_fd=folder)
+            except FileNotFoundError:
+                return False
+            os.fsync(folder)
+            return True
 
     def names(self) -> list[str]:
         """The names of the files, sorted."""

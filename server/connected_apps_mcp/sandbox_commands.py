@@ -1,0 +1,200 @@
+"""`connected-apps-mcp sandbox`: the stand-in for the service, served and filled."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+import click
+
+from . import settings as config
+from .commands import log_to_stderr, run
+
+if TYPE_CHECKING:
+    import socket
+
+    from starlette.types import ASGIApp
+
+    from .sandbox import Credentials
+    from .sandbox.seed import Seed, Seeded
+
+SEED_SECONDS = 600.0
+"""How long a running sandbox may take: a million apps take minutes."""
+
+_kind = click.option(
+    "--kind",
+    type=click.Choice(["consumer", "b2b"]),
+    help="What the project has: users (the default), or organizations with members.",
+)
+
+
+class _Rate(click.ParamType[tuple[int, float]]):
+    """A number of calls in a number of seconds, such as 10/60."""
+
+    name = "CALLS/SECONDS"
+
+    def convert(
+        self, value: str, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[int, float]:
+        match = re.fullmatch(r"([1-9]\d*)/([1-9]\d*)", value)
+        if match is None:
+            self.fail("give it as CALLS/SECONDS, for example 10/60", param, ctx)
+        return int(match[1]), float(match[2])
+
+
+@click.group()
+def sandbox() -> None:
+    """The embedded stand-in for the service.
+
+    It accepts the credentials in STYTCH_PROJECT_ID and STYTCH_SECRET, or fixed ones if there are
+    none.
+    """
+
+
+@sandbox.command()
+@click.option("--port", type=click.IntRange(0, 65535), default=8010, show_default=True)
+@click.option("--db", type=click.Path(dir_okay=False, path_type=Path), help="SQLite file to keep.")
+@_kind
+@click.option("--rate-limit", type=_Rate(), help="Calls that each operation allows in a time.")
+def serve(
+    port: int, db: Path | None, kind: str | None, rate_limit: tuple[int, float] | None
+) -> None:
+    """Serve the sandbox on a loopback port, for SDKs and for servers started with --base-url.
+
+    It accepts the credentials in STYTCH_PROJECT_ID and STYTCH_SECRET, or fixed ones that it prints.
+    """
+    from . import web
+    from .opening import open_sandbox
+    from .sandbox import SANDBOX_CREDENTIALS, RateLimit
+
+    accepted = _credentials()
+    if accepted is SANDBOX_CREDENTIALS:
+        click.echo(f"{config.PROJECT_ID}={accepted.project_id}")
+        click.echo(f"{config.SECRET}={accepted.secret}")
+    log_to_stderr("warning")
+    limit = RateLimit(*rate_limit) if rate_limit else None
+    app = open_sandbox("--db", db, credentials=accepted, kind=kind or "consumer", rate_limit=limit)
+    with web.bind("127.0.0.1", port) as listener:
+        click.echo(f"Sandbox on http://{web.authority_of(listener)}")
+        run(_listen, app, listener)
+
+
+async def _listen(app: ASGIApp, listener: socket.socket) -> None:
+    from . import web
+    from .signals import Endings
+
+    async with Endings():
+        await web.listen(app, listener)
+
+
+@sandbox.command()
+@click.option("--db", type=click.Path(dir_okay=False, path_type=Path), help="SQLite file to fill.")
+@click.option("--url", help="A running sandbox to fill instead, on a loopback address.")
+@_kind
+@click.option("--from", "file", type=click.File("rb"), help="JSON file, or - for standard input.")
+@click.option(
+    "--apps",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="See to it that there are N generated apps, the same ones each time.",
+)
+def seed(
+    db: Path | None,
+    url: str | None,
+    kind: str | None,
+    file: IO[bytes] | None,
+    apps: int | None,
+) -> None:
+    """Fill a sandbox with apps, users or organizations, and what they authorised.
+
+    Without --from and --apps it adds a small example. What is there already under the same id,
+    external id or slug stays as it is, so that seeding again is harmless; grants get the scopes
+    given. Prints the ids as JSON.
+
+    A file has "apps", "users" or "organizations" with "members", and "generated_apps"; who has
+    "grants" names the "client_id" and the "scopes" of each. docs/sandbox.md shows one.
+    """
+    if (db is None) == (url is None):
+        raise config.SettingsError("Give --db or --url: which sandbox is to be filled.")
+    if url is not None and kind is not None:
+        raise config.SettingsError("--kind goes with --db: a running sandbox knows its kind.")
+    plan = _plan(file, apps)
+    seeded = _seed_file(db, kind, plan) if db is not None else _seed_running(str(url), plan)
+    click.echo(seeded.model_dump_json(indent=2))
+
+
+def _plan(file: IO[bytes] | None, apps: int | None) -> Seed:
+    from pydantic import ValidationError
+
+    from .sandbox.errors import from_validation
+    from .sandbox.seed import Seed
+
+    try:
+        plan = Seed.model_validate_json(file.read()) if file else Seed(example=apps is None)
+    except ValidationError as failure:
+        raise config.SettingsError(f"--from: {from_validation(failure).message}.") from None
+    return plan if apps is None else plan.model_copy(update={"generated_apps": apps})
+
+
+def _seed_file(db: Path, kind: str | None, plan: Seed) -> Seeded:
+    import sqlite3
+
+    from .opening import open_sandbox
+    from .sandbox.errors import ApiError
+    from .sandbox.seeding import seed as fill
+
+    app = open_sandbox("--db", db, credentials=_credentials(), kind=kind or "consumer")
+    try:
+        return fill(app, plan)
+    except ApiError as refused:
+        raise config.SettingsError(f"The seed does not fit: {refused.message}.") from None
+    except sqlite3.Error as error:
+        raise config.SettingsError(f"--db: the file cannot be written ({error}).") from None
+
+
+def _seed_running(url: str, plan: Seed) -> Seeded:
+    import httpx2
+    from pydantic import ValidationError
+
+    from connected_apps_tools.errors import InvalidRequest
+    from connected_apps_tools.service import check_base_url, is_local
+    from connected_apps_tools.text import printable
+
+    from .sandbox.errors import ErrorBody
+    from .sandbox.seed import Seeded
+
+    try:
+        base = check_base_url(url)
+    except InvalidRequest as error:
+        raise config.SettingsError(f"--url: {error}.") from None
+    if not is_local(base):
+        raise config.SettingsError("--url: a sandbox is on a loopback address.")
+    accepted = _credentials()
+    try:
+        response = httpx2.post(
+            f"{base}/sandbox/seed",
+            content=plan.model_dump_json(exclude_unset=True),
+            auth=(accepted.project_id, accepted.secret),
+            timeout=SEED_SECONDS,
+            trust_env=False,
+        )
+        if response.is_success:
+            return Seeded.model_validate_json(response.content)
+        refused = ErrorBody.model_validate_json(response.content)
+    except httpx2.HTTPError as error:
+        raise config.SettingsError(f"--url: no answer ({type(error).__name__}).") from None
+    except ValidationError:
+        raise config.SettingsError("--url: what answers there is no sandbox.") from None
+    message = printable(refused.error_message, 1000)
+    raise config.SettingsError(f"The sandbox refused the seed: {message}")
+
+
+def _credentials() -> Credentials:
+    from .sandbox import SANDBOX_CREDENTIALS, Credentials
+
+    given = config.ProjectSettings()
+    if not (given.project_id or given.secret):
+        return SANDBOX_CREDENTIALS
+    known = given.credentials()
+    return Credentials(known.project_id, known.secret.get_secret_value())
