@@ -142,7 +142,7 @@ class Settings(ProjectSettings):
     )
     data_dir: Path | None = Field(
         None,
-        description="Folder for the file store and for the journal of what is under way. "
+        description="Folder for the file store, the journal of what is under way and the audit log. "
         "Default: the user's data folder.",
     )
     reveal: Literal["allow", "never"] = Field(

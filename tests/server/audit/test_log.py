@@ -61,6 +61,11 @@ def test_a_caller_over_stdio_is_the_user_of_the_process() -> None:
     assert Caller.of_process() == Caller(user=pwd.getpwuid(os.geteuid()).pw_name)
 
 
+def test_a_user_without_a_name_is_a_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 3_999_999_999)
+    assert Caller.of_process() == Caller(user="3999999999")
+
+
 async def test_an_outcome_says_how_a_call_ended(log: AuditLog, folder: Path) -> None:
     entry = await log.intend(CALL)
     await log.outcome(entry, Outcome("NoAnswer", may_have_taken_effect=True, request_id="r-1"))
