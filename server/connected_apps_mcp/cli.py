@@ -8,6 +8,7 @@ import click
 
 from . import settings as config
 from .approve_command import approve
+from .audit_commands import audit
 from .commands import log_to_stderr, report_losses, run, setting_flags
 from .policy_commands import policy
 from .sandbox_commands import sandbox
@@ -119,4 +120,5 @@ def demo() -> None:
 main.add_command(approve)
 main.add_command(policy)
 main.add_command(secrets)
+main.add_command(audit)
 main.add_command(sandbox)
