@@ -69,10 +69,14 @@ async def _serve(settings: config.Settings) -> None:
 
     from .app import build_server
     from .confirm import open_security
-    from .opening import open_project
+    from .opening import open_audit, open_project
     from .signals import Endings
 
-    async with Endings() as endings, open_project(settings) as project:
+    async with (
+        Endings() as endings,
+        open_audit(settings) as audit,
+        open_project(settings) as project,
+    ):
         losses = await report_losses(project)
         offer = choose(TOOLSETS, settings.choice)
         about = About(
@@ -85,6 +89,7 @@ async def _serve(settings: config.Settings) -> None:
             replace(project, about=about, bounds=settings.bounds),
             offer,
             confirm=settings.in_force("confirm"),
+            audit=audit,
             security=open_security(settings.state_key_file),
         )
         gc.freeze()
