@@ -15,6 +15,7 @@ from .models import (
     OneAppRevealing,
     Result,
     RevealClientSecret,
+    Touched,
 )
 from .project import Project
 from .secret_store import StoreError
@@ -44,6 +45,11 @@ class Rotation(Result):
     def revealed(self) -> str | None:
         """The next secret."""
         return self.next_client_secret.value if self.next_client_secret else None
+
+    @property
+    def touched(self) -> Touched:
+        """The app whose secrets these are."""
+        return Touched(self.client_id)
 
 
 def _stands(app: App, *, said: str = "", secret: ClientSecret | None = None) -> Rotation:
