@@ -3,21 +3,26 @@
 import json
 import logging
 import traceback
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from importlib.metadata import version
 from typing import Any
 
 from mcp import MCPError, types
-from mcp.server import Server
+from mcp.server import CacheHint, Server
+from mcp.server.caching import CacheableMethod
 
 from connected_apps_tools import TOOLSETS, Effect, Project, Tool
 from connected_apps_tools.choosing import Choice, Offer, choose
-from connected_apps_tools.errors import ConnectedAppsError, ServiceError
+from connected_apps_tools.errors import ConnectedAppsError
+from connected_apps_tools.models import Touched
 from connected_apps_tools.scrubber import SCRUBBER
 from connected_apps_tools.text import did_you_mean
 
 from .boundary import AnyContext, revealed, scrub_answers
+from .failures import told_of
+from .resources import add_resources
+from .subscriptions import Subscriptions, lifespan
 
 logger = logging.getLogger(__name__)
 
@@ -44,12 +49,25 @@ HINTS: Mapping[Effect, types.ToolAnnotations] = {
 }
 
 
+FIXED = CacheHint(ttl_ms=3_600_000, scope="public")
+"""Of what stays as it is while the server runs, and is the same for every caller."""
+
+CACHE_HINTS: Mapping[CacheableMethod, CacheHint] = {
+    "tools/list": FIXED,
+    "resources/templates/list": FIXED,
+    "resources/list": CacheHint(ttl_ms=5_000),
+}
+"""How long clients may go by what they have heard."""
+
 EVERYTHING = choose(TOOLSETS, Choice(toolsets=[name for name in TOOLSETS if name]))
 
 
 def build_server(project: Project, offer: Offer = EVERYTHING) -> AnyServer:
-    """A server of the tools that are on. Every transport serves this same object."""
-    tools = offer.on
+    """A server of the tools that are on. Every transport serves this same object.
+
+    What resources show, get_app and search_apps show; they are there where these tools are on.
+    """
+    tools, subscriptions = offer.on, Subscriptions()
     listing = types.ListToolsResult(tools=[_describe(tool) for tool in tools.values()])
     input_schemas = {tool.name: tool.input_schema for tool in listing.tools}
 
@@ -70,17 +88,26 @@ def build_server(project: Project, offer: Offer = EVERYTHING) -> AnyServer:
         async def report(done: float, total: float | None, message: str) -> None:
             await context.session.report_progress(done, total, SCRUBBER.text(message))
 
-        return await _call(tool, replace(project, report=report), params.arguments or {})
+        async def tell(touched: Touched) -> None:
+            project.directory.names.forget()
+            await subscriptions.publish(touched)
+
+        return await _call(tool, replace(project, report=report), params.arguments or {}, tell)
 
     server: AnyServer = Server(
         NAME,
         version=version(NAME),
         title="Stytch Connected Apps",
         instructions=" ".join([INSTRUCTIONS, *project.about.losses]),
+        cache_hints=CACHE_HINTS,
+        lifespan=lifespan,
         get_tool_input_schema=input_schemas.get,
         on_list_tools=list_tools,
         on_call_tool=call_tool,
     )
+    if {"get_app", "search_apps"} <= tools.keys():
+        add_resources(server, project, tools["get_app"])
+        subscriptions.add_to(server)
     server.middleware.insert(0, scrub_answers)
     return server
 
@@ -97,37 +124,30 @@ def _describe(tool: Tool[Any, Any]) -> types.Tool:
 
 
 async def _call(
-    tool: Tool[Any, Any], project: Project, arguments: dict[str, Any]
+    tool: Tool[Any, Any],
+    project: Project,
+    arguments: dict[str, Any],
+    tell: Callable[[Touched], Awaitable[None]],
 ) -> types.CallToolResult:
     try:
         result = await tool(project, arguments)
     except ConnectedAppsError as error:
-        return _failure(error)
+        failure = error
     except Exception as error:  # noqa: BLE001 - whatever it is, the model must not read it
         # The frames hold source lines only; the error's text may hold anything.
         frames = "".join(traceback.format_tb(error.__traceback__))
         logger.error("%s failed with %s:\n%s", tool.name, type(error).__name__, frames)
         failure = ConnectedAppsError("The server failed in an unexpected way; its log says where.")
         failure.may_have_taken_effect = tool.effect is not Effect.READS
-        return _failure(failure)
-    revealed.set(result.revealed)
-    answer = result.model_dump(mode="json", exclude_none=True)
-    return types.CallToolResult(content=[_text(answer)], structured_content=answer)
-
-
-def _failure(error: ConnectedAppsError) -> types.CallToolResult:
-    """The one form in which the model reads every error."""
-    fields = {
-        "error": error.error_type if isinstance(error, ServiceError) else type(error).__name__,
-        "message": str(error),
-        "hint": error.hint,
-        "retry_may_help": error.transient,
-        "may_have_taken_effect": error.may_have_taken_effect or None,
-        "status": getattr(error, "status", None),
-        "request_id": getattr(error, "request_id", None),
-    }
-    shown = {name: value for name, value in fields.items() if value is not None}
-    return types.CallToolResult(content=[_text(shown)], is_error=True)
+    else:
+        if result.touched:
+            await tell(result.touched)
+        revealed.set(result.revealed)
+        answer = result.model_dump(mode="json", exclude_none=True)
+        return types.CallToolResult(content=[_text(answer)], structured_content=answer)
+    if failure.may_have_taken_effect:
+        await tell(Touched(arguments.get("client_id"), relists=True))
+    return types.CallToolResult(content=[_text(told_of(failure))], is_error=True)
 
 
 def _text(value: dict[str, Any]) -> types.TextContent:
