@@ -21,6 +21,7 @@ from connected_apps_tools.text import did_you_mean
 
 from .boundary import AnyContext, revealed, scrub_answers
 from .failures import told_of
+from .prompts import add_prompts
 from .resources import add_resources
 from .subscriptions import Subscriptions, lifespan
 
@@ -54,6 +55,7 @@ FIXED = CacheHint(ttl_ms=3_600_000, scope="public")
 
 CACHE_HINTS: Mapping[CacheableMethod, CacheHint] = {
     "tools/list": FIXED,
+    "prompts/list": FIXED,
     "resources/templates/list": FIXED,
     "resources/list": CacheHint(ttl_ms=5_000),
 }
@@ -108,6 +110,7 @@ def build_server(project: Project, offer: Offer = EVERYTHING) -> AnyServer:
     if {"get_app", "search_apps"} <= tools.keys():
         add_resources(server, project, tools["get_app"])
         subscriptions.add_to(server)
+    add_prompts(server, offer)
     server.middleware.insert(0, scrub_answers)
     return server
 
