@@ -20,6 +20,7 @@ from connected_apps_tools.scrubber import SCRUBBER
 from connected_apps_tools.text import did_you_mean
 
 from .boundary import AnyContext, revealed, scrub_answers
+from .completions import add_completions
 from .failures import told_of
 from .prompts import add_prompts
 from .resources import add_resources
@@ -111,6 +112,7 @@ def build_server(project: Project, offer: Offer = EVERYTHING) -> AnyServer:
         add_resources(server, project, tools["get_app"])
         subscriptions.add_to(server)
     add_prompts(server, offer)
+    add_completions(server, project, offer)
     server.middleware.insert(0, scrub_answers)
     return server
 
