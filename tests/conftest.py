@@ -1,6 +1,8 @@
 """What all tests share."""
 
+import logging
 import os
+import sys
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
@@ -27,7 +29,10 @@ def anyio_backend() -> str:
 
 
 @pytest.fixture(autouse=True)
-def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+def _no_settings_from_outside(
+    monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path_factory.getbasetemp() / "state"))
     for name in list(os.environ):
         if name.startswith(("STYTCH_", "CONNECTED_APPS_MCP_")):
             monkeypatch.delenv(name)
@@ -37,6 +42,19 @@ def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
 def _no_waiting_between_attempts() -> Iterator[None]:
     with stamina.set_testing(True, attempts=5, cap=True):
         yield
+
+
+@pytest.fixture
+def _logging_as_before() -> Iterator[None]:
+    """Take back what a command in this process does to logging."""
+    root, hook = logging.getLogger(), sys.excepthook
+    handlers, level, factory = root.handlers[:], root.level, logging.getLogRecordFactory()
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    logging.setLogRecordFactory(factory)
+    logging.captureWarnings(capture=False)
+    sys.excepthook = hook
 
 
 @pytest.fixture

@@ -113,7 +113,7 @@ async def project_on(
                 Safe(api.project_id, *(stores or [FileStore(data / "secrets")])),
             ) as custody,
         ):
-            yield Project.of(api, custody)
+            yield Project.of(api, custody, data)
 
 
 SERVER = [sys.executable, "-P", "-m", "connected_apps_mcp"]

@@ -1,32 +1,26 @@
 """Binds the catalogue of tools to the MCP low-level Server."""
 
-import json
-import logging
-import traceback
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import replace
+from collections.abc import Mapping
 from importlib.metadata import version
 from typing import Any
 
-from mcp import MCPError, types
+from mcp import types
 from mcp.server import CacheHint, Server
 from mcp.server.caching import CacheableMethod
+from mcp.server.request_state import RequestStateBoundary, RequestStateSecurity
 
 from connected_apps_tools import TOOLSETS, Effect, Project, Tool
 from connected_apps_tools.choosing import Choice, Offer, choose
-from connected_apps_tools.errors import ConnectedAppsError
 from connected_apps_tools.models import Touched
-from connected_apps_tools.scrubber import SCRUBBER
-from connected_apps_tools.text import did_you_mean
 
-from .boundary import AnyContext, revealed, scrub_answers
+from .audit import AuditLog, Ledger
+from .boundary import AnyContext, scrub_answers
+from .calls import Calls
 from .completions import add_completions
-from .failures import told_of
+from .confirm import Confirmation, Mode
 from .prompts import add_prompts
 from .resources import add_resources
 from .subscriptions import Subscriptions, lifespan
-
-logger = logging.getLogger(__name__)
 
 AnyServer = Server[Mapping[str, Any]]
 
@@ -50,7 +44,6 @@ HINTS: Mapping[Effect, types.ToolAnnotations] = {
     for effect in Effect
 }
 
-
 FIXED = CacheHint(ttl_ms=3_600_000, scope="public")
 """Of what stays as it is while the server runs, and is the same for every caller."""
 
@@ -65,13 +58,28 @@ CACHE_HINTS: Mapping[CacheableMethod, CacheHint] = {
 EVERYTHING = choose(TOOLSETS, Choice(toolsets=[name for name in TOOLSETS if name]))
 
 
-def build_server(project: Project, offer: Offer = EVERYTHING) -> AnyServer:
+def build_server(
+    project: Project,
+    offer: Offer = EVERYTHING,
+    *,
+    confirm: Mode = "auto",
+    audit: AuditLog | None = None,
+    security: RequestStateSecurity | None = None,
+) -> AnyServer:
     """A server of the tools that are on. Every transport serves this same object.
 
     What resources show, get_app and search_apps show; they are there where these tools are on.
+
+    Args:
+        project: what the tools work on.
+        offer: which tools are on.
+        confirm: what is done where a client cannot ask a person.
+        audit: where calls are recorded; by default in the project's folder.
+        security: what seals a question until its answer comes; by default this process alone can.
     """
-    tools, subscriptions = offer.on, Subscriptions()
-    listing = types.ListToolsResult(tools=[_describe(tool) for tool in tools.values()])
+    record = audit or AuditLog(Ledger(project.folder / "audit"))
+    listing = types.ListToolsResult(tools=[_describe(tool) for tool in offer.on.values()])
+    subscriptions = Subscriptions()
     input_schemas = {tool.name: tool.input_schema for tool in listing.tools}
 
     async def list_tools(
@@ -79,42 +87,36 @@ def build_server(project: Project, offer: Offer = EVERYTHING) -> AnyServer:
     ) -> types.ListToolsResult:
         return listing
 
-    async def call_tool(
-        context: AnyContext, params: types.CallToolRequestParams
-    ) -> types.CallToolResult:
-        tool = tools.get(params.name)
-        if tool is None:
-            why = offer.off.get(params.name)
-            more = f" {why}" if why else did_you_mean(params.name, tools)
-            raise MCPError(code=types.INVALID_PARAMS, message=f"There is no such tool.{more}")
-
-        async def report(done: float, total: float | None, message: str) -> None:
-            await context.session.report_progress(done, total, SCRUBBER.text(message))
-
-        async def tell(touched: Touched) -> None:
-            project.directory.names.forget()
-            await subscriptions.publish(touched)
-
-        return await _call(tool, replace(project, report=report), params.arguments or {}, tell)
+    async def tell(touched: Touched) -> None:
+        project.directory.names.forget()
+        await subscriptions.publish(touched)
 
     server: AnyServer = Server(
         NAME,
         version=version(NAME),
         title="Stytch Connected Apps",
-        instructions=" ".join([INSTRUCTIONS, *project.about.losses]),
+        instructions=" ".join([INSTRUCTIONS, *_announced(project), *project.about.losses]),
         cache_hints=CACHE_HINTS,
         lifespan=lifespan,
         get_tool_input_schema=input_schemas.get,
         on_list_tools=list_tools,
-        on_call_tool=call_tool,
+        on_call_tool=Calls(project, offer, Confirmation.of(project, confirm), record, tell),
     )
-    if {"get_app", "search_apps"} <= tools.keys():
-        add_resources(server, project, tools["get_app"])
+    if {"get_app", "search_apps"} <= offer.on.keys():
+        add_resources(server, project, offer.on["get_app"])
         subscriptions.add_to(server)
     add_prompts(server, offer)
     add_completions(server, project, offer)
     server.middleware.insert(0, scrub_answers)
+    sealed = security or RequestStateSecurity.ephemeral()
+    server.middleware.append(RequestStateBoundary(sealed, default_audience=NAME))
     return server
+
+
+def _announced(project: Project) -> list[str]:
+    if project.about.environment != "live":
+        return []
+    return [f"This is the live project {project.api.project_id}: real users depend on it."]
 
 
 def _describe(tool: Tool[Any, Any]) -> types.Tool:
@@ -126,34 +128,3 @@ def _describe(tool: Tool[Any, Any]) -> types.Tool:
         output_schema=tool.response.json_schema(),
         annotations=HINTS[tool.effect],
     )
-
-
-async def _call(
-    tool: Tool[Any, Any],
-    project: Project,
-    arguments: dict[str, Any],
-    tell: Callable[[Touched], Awaitable[None]],
-) -> types.CallToolResult:
-    try:
-        result = await tool(project, arguments)
-    except ConnectedAppsError as error:
-        failure = error
-    except Exception as error:  # noqa: BLE001 - whatever it is, the model must not read it
-        # The frames hold source lines only; the error's text may hold anything.
-        frames = "".join(traceback.format_tb(error.__traceback__))
-        logger.error("%s failed with %s:\n%s", tool.name, type(error).__name__, frames)
-        failure = ConnectedAppsError("The server failed in an unexpected way; its log says where.")
-        failure.may_have_taken_effect = tool.effect is not Effect.READS
-    else:
-        if result.touched:
-            await tell(result.touched)
-        revealed.set(result.revealed)
-        answer = result.model_dump(mode="json", exclude_none=True)
-        return types.CallToolResult(content=[_text(answer)], structured_content=answer)
-    if failure.may_have_taken_effect:
-        await tell(Touched(arguments.get("client_id"), relists=True))
-    return types.CallToolResult(content=[_text(told_of(failure))], is_error=True)
-
-
-def _text(value: dict[str, Any]) -> types.TextContent:
-    return types.TextContent(text=json.dumps(value, ensure_ascii=False, separators=(",", ":")))

@@ -7,6 +7,8 @@ import gc
 import click
 
 from . import settings as config
+from .approve_command import approve
+from .audit_commands import audit
 from .commands import log_to_stderr, report_losses, run, setting_flags
 from .policy_commands import policy
 from .sandbox_commands import sandbox
@@ -66,10 +68,15 @@ async def _serve(settings: config.Settings) -> None:
     from connected_apps_tools.project import About
 
     from .app import build_server
-    from .opening import open_project
+    from .confirm import open_security
+    from .opening import open_audit, open_project
     from .signals import Endings
 
-    async with Endings() as endings, open_project(settings) as project:
+    async with (
+        Endings() as endings,
+        open_audit(settings) as audit,
+        open_project(settings) as project,
+    ):
         losses = await report_losses(project)
         offer = choose(TOOLSETS, settings.choice)
         about = About(
@@ -78,7 +85,13 @@ async def _serve(settings: config.Settings) -> None:
             tools_off=offer.off,
             losses=losses,
         )
-        server = build_server(replace(project, about=about, bounds=settings.bounds), offer)
+        server = build_server(
+            replace(project, about=about, bounds=settings.bounds),
+            offer,
+            confirm=settings.in_force("confirm"),
+            audit=audit,
+            security=open_security(settings.state_key_file),
+        )
         gc.freeze()
         gc.enable()
         if "stdio" in settings.transport:
@@ -109,6 +122,8 @@ def demo() -> None:
         raise SystemExit(1) from None
 
 
+main.add_command(approve)
 main.add_command(policy)
 main.add_command(secrets)
+main.add_command(audit)
 main.add_command(sandbox)

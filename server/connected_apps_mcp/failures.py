@@ -12,10 +12,15 @@ from connected_apps_tools.errors import (
 )
 
 
+def name_of(error: ConnectedAppsError) -> str | None:
+    """The service's name for an error, else ours."""
+    return error.error_type if isinstance(error, ServiceError) else type(error).__name__
+
+
 def told_of(error: ConnectedAppsError) -> dict[str, Any]:
     """What a client is told of an error."""
     fields = {
-        "error": error.error_type if isinstance(error, ServiceError) else type(error).__name__,
+        "error": name_of(error),
         "message": str(error),
         "hint": error.hint,
         "retry_may_help": error.transient,

@@ -1,9 +1,9 @@
-"""Opens the project that the settings name: its API or the sandbox, and its secret store."""
+"""Opens what the settings name: the project, with its secret store, and the audit log."""
 
 import os
 import tempfile
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from connected_apps_tools.secret_store import SecretStore, StoreError, open_stor
 from connected_apps_tools.secret_store.files import FileStore
 from connected_apps_tools.service import Credentials
 
+from .audit import AuditFailed, AuditLog, Ledger, Stream
 from .settings import Settings, SettingsError
 
 STORE_CREDENTIALS = (
@@ -42,7 +43,7 @@ async def open_project(settings: Settings) -> AsyncIterator[Project]:
     """
     for name in STORE_CREDENTIALS:
         SCRUBBER.learn(os.environ.get(name))
-    with _data_folder(settings) as folder:
+    with data_folder(settings) as folder:
         files = FileStore(folder / "secrets")
         store = _open_store(settings, files, folder)
         last_resort = files if store and store is not files else None
@@ -52,21 +53,58 @@ async def open_project(settings: Settings) -> AsyncIterator[Project]:
                 api, Journal(folder / "journal"), Safe(api.project_id, store, last_resort)
             ) as custody,
         ):
-            yield replace(Project.of(api, custody), policy=settings.rules)
+            yield replace(Project.of(api, custody, folder), policy=settings.rules)
+
+
+@asynccontextmanager
+async def open_audit(settings: Settings) -> AsyncIterator[AuditLog]:
+    """The audit log, which could be written just now.
+
+    Raises:
+        SettingsError: it cannot be.
+    """
+    with _audit_lines(settings) as lines:
+        log = AuditLog(lines)
+        try:
+            await log.check()
+        except AuditFailed as error:
+            raise SettingsError(f"--audit-log: {error}") from None
+        try:
+            yield log
+        finally:
+            await log.aclose()
 
 
 @contextmanager
-def _data_folder(settings: Settings) -> Iterator[Path]:
+def _audit_lines(settings: Settings) -> Iterator[Ledger | Stream]:
+    key_file = settings.audit_key_file
+    if settings.audit_log == "-":
+        yield Stream(key_file)
+        return
+    with ExitStack() as ending:
+        folder = settings.audit_folder or ending.enter_context(_temporary_folder()) / "audit"
+        yield Ledger(folder, max_bytes=settings.audit_max_bytes, key_file=key_file)
+
+
+@contextmanager
+def data_folder(settings: Settings) -> Iterator[Path]:
+    """Where what outlives a call is kept; for a sandbox in memory it goes with the process."""
     if settings.data_dir:
         yield settings.data_dir
     elif settings.ephemeral:
         # The apps are gone when the process ends, so their secrets need not outlive it.
-        with tempfile.TemporaryDirectory(prefix="connected-apps-mcp-") as folder:
-            yield Path(folder)
+        with _temporary_folder() as folder:
+            yield folder
     else:
         from platformdirs import user_data_path
 
         yield user_data_path("connected-apps-mcp", appauthor=False)
+
+
+@contextmanager
+def _temporary_folder() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="connected-apps-mcp-") as folder:
+        yield Path(folder)
 
 
 def _open_store(settings: Settings, files: FileStore, folder: Path) -> SecretStore | None:
@@ -98,6 +136,7 @@ def open_client(settings: Settings) -> ConnectedAppsClient:
         base_url="http://localhost",
         transport=httpx2.ASGITransport(sandbox, raise_app_exceptions=False),
         deadline=settings.deadline,
+        origin=f"sandbox {settings.sandbox_db.resolve() if settings.sandbox_db else 'in memory'}",
     )
 
 

@@ -74,15 +74,15 @@ def uri_of(client_id: str) -> str:
     return SCHEME + quote(client_id, safe="")
 
 
-def client_id_in(uri: str) -> str:
-    """The app that a URI names.
+def app_at(uri: str) -> OneApp:
+    """Which app a URI names.
 
     Raises:
         MCPError: it is not the URI of an app.
     """
     with suppress(ValidationError):
         if uri.startswith(SCHEME):
-            return OneApp(client_id=uri.removeprefix(SCHEME)).client_id
+            return OneApp(client_id=uri.removeprefix(SCHEME))
     raise MCPError(
         code=types.INVALID_PARAMS,
         message=f"uri: there is no such resource. An app's is {TEMPLATE.uri_template}.",
@@ -116,7 +116,7 @@ def add_resources(server: Server[Any], project: Project, get_app: Tool[Any, Show
         _context: AnyContext, params: types.ReadResourceRequestParams
     ) -> types.ReadResourceResult:
         try:
-            shown = await get_app(project, {"client_id": client_id_in(params.uri)})
+            shown = await get_app(project, app_at(params.uri))
         except ConnectedAppsError as error:
             raise protocol_error(error) from None
         text = json.dumps(structured(shown), ensure_ascii=False, separators=(",", ":"))

@@ -25,7 +25,7 @@ from mcp.server.subscriptions import (
 from connected_apps_tools.models import Touched
 
 from .boundary import AnyContext
-from .resources import client_id_in, uri_of
+from .resources import app_at, uri_of
 
 MOST = 100
 """Resources that one connection, or one `subscriptions/listen`, may watch."""
@@ -77,7 +77,7 @@ class Subscriptions:
     async def _unsubscribe(
         self, context: AnyContext, params: types.UnsubscribeRequestParams
     ) -> types.EmptyResult:
-        client_id_in(params.uri)
+        app_at(params.uri)
         self._watch_of(context).uris.discard(params.uri)
         return types.EmptyResult()
 
@@ -134,7 +134,7 @@ def _require_watchable(uris: list[str]) -> None:
         MCPError: it is.
     """
     for uri in uris:
-        client_id_in(uri)
+        app_at(uri)
     if len(uris) > MOST:
         raise MCPError(
             code=types.INVALID_PARAMS,

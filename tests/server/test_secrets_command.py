@@ -2,8 +2,10 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +16,7 @@ import anyio
 import httpx2
 import pytest
 from mcp import Client, StdioServerParameters
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 from support import HELLO, SERVER, answer, lines, running, serving, talk
 
 from connected_apps_mcp.sandbox import SANDBOX_CREDENTIALS, create_sandbox
@@ -119,6 +121,12 @@ async def test_run_hands_a_secret_to_a_command_and_prints_nothing(
     assert (done.stdout, done.stderr, done.returncode) == (f"{len(secret)}\n", "", 7)
 
 
+async def test_run_leaves_signals_to_the_command(where: list[str], app: str) -> None:
+    done = command("run", app, "--as", "X", *where, "--", "sh", "-c", "kill -PIPE $$; echo still")
+    assert done.stdout == ""
+    assert done.returncode == -signal.SIGPIPE
+
+
 async def test_run_needs_a_command_that_exists(where: list[str], app: str) -> None:
     failed = command("run", app, "--as", "X", *where, "--", "no-such-command-here")
     assert failed.returncode == 1
@@ -163,12 +171,29 @@ CREATE = {
 }
 
 
-def begin_a_create(process: subprocess.Popen[str]) -> None:
-    """Ask for an app once the server is up, and do not wait for the answer."""
+def begin(process: subprocess.Popen[str], message: dict[str, Any]) -> None:
+    """Ask for something once the server is up, and do not wait for the answer."""
     assert process.stdout
     talk(process, lines(*HELLO))
     process.stdout.readline()
-    talk(process, lines(CREATE))
+    talk(process, lines(message))
+
+
+def begin_a_create(process: subprocess.Popen[str]) -> None:
+    """Ask for an app, and do not wait for the answer."""
+    begin(process, CREATE)
+
+
+@contextmanager
+def on_service(service: ASGIApp, folder: Path) -> Iterator[subprocess.Popen[str]]:
+    """A server that works on a service."""
+    credentials = {
+        "STYTCH_PROJECT_ID": SANDBOX_CREDENTIALS.project_id,
+        "STYTCH_SECRET": SANDBOX_CREDENTIALS.secret,
+    }
+    store = ["--secret-store", "file", "--data-dir", str(folder / "data")]
+    with serving(service) as url, running("--base-url", url, *store, **credentials) as process:
+        yield process
 
 
 @contextmanager
@@ -180,12 +205,7 @@ def slow_create(where: list[str], folder: Path) -> Iterator[subprocess.Popen[str
         await anyio.sleep(0.5)
         await sandbox(scope, receive, send)
 
-    credentials = {
-        "STYTCH_PROJECT_ID": SANDBOX_CREDENTIALS.project_id,
-        "STYTCH_SECRET": SANDBOX_CREDENTIALS.secret,
-    }
-    store = ["--secret-store", "file", "--data-dir", str(folder / "data")]
-    with serving(slowly) as url, running("--base-url", url, *store, **credentials) as process:
+    with on_service(slowly, folder) as process:
         begin_a_create(process)
         time.sleep(0.25)
         yield process
@@ -243,17 +263,58 @@ async def test_run_needs_the_name_of_a_variable(where: list[str], name: str) -> 
     assert "name of a variable" in refused.stderr
 
 
-async def test_a_damaged_secret_does_not_hide_what_is_reported(
+async def test_a_damaged_secret_hides_neither_the_others_nor_what_is_reported(
     where: list[str], app: str, tmp_path: Path
 ) -> None:
     (tmp_path / "data" / "journal" / "newer").write_text("of a newer version")
     (kept,) = (tmp_path / "data" / "secrets").glob("*.json")
     kept.write_text("{}")
+    other = (await call(where, "create_app", client_type="first_party"))["app"]["client_id"]
     listed = command("list", *where)
     assert listed.returncode == 1
-    assert app
-    assert "damaged" in listed.stderr
+    assert f"secret of {app} is damaged" in listed.stderr
+    assert other in listed.stdout
     assert "newer, which this version cannot read" in listed.stderr
+
+
+async def test_a_damaged_secret_can_be_forgotten(
+    where: list[str], app: str, tmp_path: Path
+) -> None:
+    (kept,) = (tmp_path / "data" / "secrets").glob("*.json")
+    kept.write_text("")
+    assert f"secret of {app} is damaged" in command("show", app, *where).stderr
+    assert command("forget", app, "--yes", *where).returncode == 0
+    assert "No current secret" in command("show", app, *where).stderr
+
+
+async def test_after_an_interrupted_completion_show_prints_what_the_service_takes(
+    where: list[str], app: str, alive: Any, tmp_path: Path
+) -> None:
+    await call(where, "start_secret_rotation", client_id=app)
+    upcoming = command("show", app, "--next", *where).stdout.strip()
+    sandbox = create_sandbox(database=where[2])
+    reached = threading.Event()
+
+    async def carried_out_unseen(scope: Scope, receive: Receive, send: Send) -> None:
+        async def to_nobody(_: Any) -> None:
+            reached.set()
+            await anyio.sleep(5)
+
+        completes = scope["path"].endswith("/secrets/rotate")
+        await sandbox(scope, receive, to_nobody if completes else send)
+
+    arguments = {"name": "complete_secret_rotation", "arguments": {"client_id": app}}
+    with on_service(carried_out_unseen, tmp_path) as process:
+        begin(process, {**CREATE, "params": arguments})
+        assert reached.wait(10)
+        process.kill()
+    # It was asked of the sandbox under another address: as if by an earlier version.
+    (file,) = (tmp_path / "data" / "journal").glob("[!.]*")
+    intent = json.loads(file.read_text())
+    file.write_text(json.dumps(intent | {"origin": None}))
+    shown = command("show", app, *where).stdout.strip()
+    assert shown == upcoming
+    assert alive(app, shown)
 
 
 def test_a_cancelled_create_survives_the_usual_end_of_a_server(

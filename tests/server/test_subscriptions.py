@@ -177,6 +177,25 @@ async def test_a_change_that_may_have_taken_effect_is_told_and_a_lost_read_is_no
             assert await hear() == uri_of("app")
 
 
+@pytest.mark.parametrize("era", ERAS)
+async def test_a_change_whose_caller_has_left_is_told(era: str) -> None:
+    async def hang(request: httpx2.Request) -> httpx2.Response:
+        if request.method == "PUT":
+            await anyio.sleep(20)
+        body = {"status_code": 200, "request_id": "r", "connected_app": SHOWN_APP}
+        return httpx2.Response(200, json=body)
+
+    async with (
+        project_on(httpx2.MockTransport(hang)) as project,
+        ears(build_server(project), era) as (client, heard),
+        watching(client, heard, "app") as hear,
+    ):
+        with anyio.move_on_after(0.2):
+            await client.call_tool("update_app", {"client_id": "app", "client_name": "x"})
+        with anyio.fail_after(10):
+            assert await hear() == uri_of("app")
+
+
 @pytest.mark.parametrize(
     ("tool", "arguments", "relists"),
     [

@@ -13,12 +13,15 @@ from .base import StoreError
 STALE_SECONDS = 3600
 """Age after which what an interrupted write left behind is swept away."""
 
+LOCK_POLL_SECONDS = 0.002
+"""How often a lock that another process holds is asked for."""
+
 
 class PrivateFolder:
     """A 0700 folder of 0600 files, each written whole or not at all.
 
-    The folder is made on first use. One that others can read or write, that another user owns or
-    that is a symbolic link is refused. Every method raises `StoreError`.
+    The folder is made when it is first written to. One that others can read or write, that another
+    user owns or that is a symbolic link is refused. Every method raises `StoreError`.
     """
 
     def __init__(self, path: Path) -> None:
@@ -52,18 +55,18 @@ class PrivateFolder:
 
     def read(self, name: str, *, unless_held: bool = False) -> str | None:
         """The text of a file, or None where there is none, or where a living process holds it."""
+        if not self._exists():
+            return None
         with self._opened() as folder:
             try:
                 descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW, dir_fd=folder)
             except FileNotFoundError:
                 return None
-            with os.fdopen(descriptor, encoding="utf-8") as file:
+            # What is damaged must not fail here, but where it is known what the file is about.
+            with os.fdopen(descriptor, encoding="utf-8", errors="surrogateescape") as file:
                 if unless_held and not _lock(descriptor, wait=False, shared=True):
                     return None
-                try:
-                    return file.read()
-                except UnicodeDecodeError:  # which would quote what it read
-                    raise StoreError(f"{self.path / name} is damaged.") from None
+                return file.read()
 
     def hold(self, name: str, text: str) -> int:
         """Put a new file there, and lock it for as long as the descriptor returned is open.
@@ -98,25 +101,84 @@ class PrivateFolder:
         os.close(descriptor)
         return None
 
-    def remove(self, name: str) -> None:
-        """Take a file away, if it is there."""
+    @contextlib.contextmanager
+    def locked(self, name: str, seconds: float) -> Iterator[None]:
+        """Hold a lock that one process has at a time, and wait up to `seconds` for it."""
+        deadline = time.monotonic() + seconds
+        while (held := self.try_lock(name)) is None:
+            if time.monotonic() > deadline:
+                raise StoreError(f"{self.path / name} is held by another process.")
+            time.sleep(LOCK_POLL_SECONDS)
+        try:
+            yield
+        finally:
+            os.close(held)
+
+    def append(self, name: str, data: bytes) -> None:
+        """Add to a file that is there: all of it, or nothing. When this returns, it is on the disk.
+
+        Only a process that is killed, or a disk that fails twice, leaves a part of it.
+        """
         with self._opened() as folder:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(name, dir_fd=folder)
+            flags = os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW
+            with os.fdopen(os.open(name, flags, dir_fd=folder), "ab", 0) as file:
+                size = os.fstat(file.fileno()).st_size
+                try:
+                    write_all(file.fileno(), data)
+                    os.fsync(file.fileno())
+                except OSError:
+                    with contextlib.suppress(OSError):
+                        os.ftruncate(file.fileno(), size)
+                    raise
+
+    def read_from(self, name: str, start: int) -> bytes | None:
+        """What a file holds from an offset on, or None where there is no such file."""
+        with self._opened() as folder:
+            try:
+                descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW, dir_fd=folder)
+            except FileNotFoundError:
+                return None
+            with os.fdopen(descriptor, "rb") as file:
+                file.seek(start)
+                return file.read()
+
+    def create(self, name: str, text: str) -> bool:
+        """Put a file there, unless there is one; says whether there was none."""
+        with self._opened() as folder:
+            try:
+                self._write_draft(name, text, folder)
+            except FileExistsError:
+                return False
             os.fsync(folder)
+            return True
+
+    def remove(self, name: str) -> bool:
+        """Take a file away; says whether it was there, which it is for one caller only."""
+        if not self._exists():
+            return False
+        with self._opened() as folder:
+            try:
+                os.unlink(name, dir_fd=folder)
+            except FileNotFoundError:
+                return False
+            os.fsync(folder)
+            return True
 
     def names(self) -> list[str]:
         """The names of the files, sorted."""
+        if not self._exists():
+            return []
         with self._opened() as folder:
             return sorted(name for name in _names(folder) if not name.startswith("."))
 
-    def texts(self, start: str) -> list[str]:
-        """The texts of the files whose names start so, by name.
-
-        One that another process removes meanwhile is left out.
-        """
-        texts = [self.read(name) for name in self.names() if name.startswith(start)]
-        return [text for text in texts if text is not None]
+    def _exists(self) -> bool:
+        try:
+            os.lstat(self.path)
+        except FileNotFoundError:
+            return False
+        except OSError as error:
+            raise self._failure(error) from None
+        return True
 
     def _sweep(self) -> None:
         with self._opened() as folder:
@@ -150,6 +212,13 @@ class PrivateFolder:
 
     def _failure(self, error: OSError) -> StoreError:
         return StoreError(f"{self.path} cannot be used: {error.strerror}.")
+
+
+def write_all(descriptor: int, data: bytes) -> None:
+    """Write all of it, in as many steps as the system takes."""
+    rest = memoryview(data)
+    while rest:
+        rest = rest[os.write(descriptor, rest) :]
 
 
 def _names(folder: int) -> list[str]:
