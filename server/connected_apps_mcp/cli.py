@@ -95,7 +95,7 @@ async def _serve(settings: config.Settings) -> None:
                 calls = web.CallsInFlight()
                 server.middleware.append(calls)
                 app = web.build_app(server, settings.transport, authority)
-                await web.listen(app, listener, calls=calls, patience=settings.patience)
+                await web.listen(app, listener, endings, calls=calls, patience=settings.patience)
 
 
 @main.command()

@@ -40,7 +40,7 @@ async def serve_stdio(server: AnyServer, *, patience: float, endings: Endings) -
     """
     calls = _Calls(patience)
     with _Wire() as wire:
-        endings.reactions = [wire.end, calls.give_up]
+        endings.react(wire.end, calls.give_up)
         # The SDK asks for files, and uses them as an iterator of lines and as a writer.
         async with stdio_server(cast("Any", wire), cast("Any", wire)) as (incoming, outgoing):
             await server.run(

@@ -3,10 +3,10 @@
 import logging
 import os
 import socket
+import sys
 import time
 from collections.abc import Collection
-from contextlib import AbstractAsyncContextManager, nullcontext
-from types import FrameType
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, nullcontext
 
 import uvicorn
 from mcp.server.context import CallNext, HandlerResult
@@ -23,6 +23,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from .app import AnyServer
 from .boundary import AnyContext
 from .settings import SettingsError
+from .signals import Endings
 
 MAX_BODY_BYTES = 1024 * 1024
 """Size of the largest request body that is read."""
@@ -140,9 +141,9 @@ class CallsInFlight:
 
 
 class _PatientListener(uvicorn.Server):
-    """Takes the first signal as a wish to end once no call is in flight, the second as an order.
+    """Ends once no call is in flight; uvicorn alone would cut their event streams off.
 
-    uvicorn alone would cut the event streams off over which the answers go.
+    It leaves signals to `Endings`: uvicorn would handle them a second time, and raise them again.
     """
 
     def __init__(self, config: uvicorn.Config, calls: CallsInFlight, patience: float) -> None:
@@ -152,13 +153,18 @@ class _PatientListener(uvicorn.Server):
         self._ends_at: float | None = None
         self._idle_ticks = 0
 
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+    def capture_signals(self) -> AbstractContextManager[None]:  # type: ignore[override]
+        return super().capture_signals() if sys.platform == "win32" else nullcontext()
+
+    def end(self) -> None:
+        """End when no call is in flight, or patience ends."""
         # It reports each stream that ends with it as an error.
         logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
-        if self._ends_at is None:
-            self._ends_at = time.monotonic() + self._patience
-        else:
-            super().handle_exit(sig, frame)
+        self._ends_at = time.monotonic() + self._patience
+
+    def end_now(self) -> None:
+        """End whatever is in flight."""
+        self.should_exit = True
 
     async def on_tick(self, counter: int) -> bool:
         if self._ends_at is not None:
@@ -171,6 +177,7 @@ class _PatientListener(uvicorn.Server):
 async def listen(
     app: ASGIApp,
     listener: socket.socket,
+    endings: Endings,
     *,
     calls: CallsInFlight | None = None,
     patience: float = 0,
@@ -184,4 +191,6 @@ async def listen(
         ws="none",
         timeout_graceful_shutdown=1,
     )
-    await _PatientListener(config, calls or CallsInFlight(), patience).serve(sockets=[listener])
+    server = _PatientListener(config, calls or CallsInFlight(), patience)
+    endings.react(server.end, server.end_now)
+    await server.serve(sockets=[listener])
