@@ -7,7 +7,7 @@ import gc
 import click
 
 from . import settings as config
-from .commands import log_to_stderr, report_losses, run, setting_flags
+from .commands import log_to_stderr, report_losses, run, setting_flags, tell
 from .policy_commands import policy
 from .sandbox_commands import sandbox
 from .secrets_commands import secrets
@@ -91,7 +91,7 @@ async def _serve(settings: config.Settings) -> None:
             with web.bind(settings.host, settings.port) as listener:
                 authority = web.authority_of(listener)
                 for transport in settings.transport:
-                    click.echo(f"Serving http://{authority}{web.PATHS[transport]}", err=True)
+                    tell(f"Serving http://{authority}{web.PATHS[transport]}")
                 calls = web.CallsInFlight()
                 server.middleware.append(calls)
                 app = web.build_app(server, settings.transport, authority)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -61,6 +62,12 @@ def _open_missing_streams() -> None:
             os.open(os.devnull, os.O_RDWR)
 
 
+def tell(line: str) -> None:
+    """Say something on standard error. That nobody can hear it is no reason to fail."""
+    with suppress(OSError):
+        click.echo(line, err=True)
+
+
 def log_to_stderr(level: str) -> None:
     """Log what is ours from `level` on, and no secret.
 
@@ -105,5 +112,5 @@ async def report_losses(project: Project) -> list[str]:
             losses = [f"The journal cannot be read: {error}"]
     losses = [printable(SCRUBBER.text(loss), 1000) for loss in losses]
     for loss in losses:
-        click.echo(f"Warning: {loss}", err=True)
+        tell(f"Warning: {loss}")
     return losses

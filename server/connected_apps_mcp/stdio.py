@@ -8,13 +8,14 @@ import logging
 import os
 import sys
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any, Self, cast
 
 import anyio
-from anyio import from_thread, to_thread
+from anyio import from_thread
 from anyio.lowlevel import EventLoopToken, current_token
 from anyio.streams.buffered import BufferedByteReceiveStream
 from mcp import types
@@ -29,17 +30,20 @@ logger = logging.getLogger(__name__)
 MAX_MESSAGE_BYTES = 4 * 1024 * 1024
 """Length of the longest message that is read; the SDK bounds its HTTP transports alike."""
 
+LAST_WORDS_SECONDS = 2.0
+"""How long the client may take to read what is said when patience has ended."""
+
 STDIN, STDOUT, STDERR = 0, 1, 2
 
 
 async def serve_stdio(server: AnyServer, *, patience: float, endings: Endings) -> None:
     """Serve until the client closes standard input, or a signal comes.
 
-    Calls in flight then have `patience` seconds to finish; the rest is answered with an error. A
-    second signal cuts that short.
+    Calls in flight then have `patience` seconds to finish; the rest is answered with an error, as
+    far as the client still reads. A second signal cuts that short.
     """
     calls = _Calls(patience)
-    with _Wire() as wire:
+    with _Wire(calls.hurry) as wire, calls.serving:
         endings.react(wire.end, calls.give_up)
         # The SDK asks for files, and uses them as an iterator of lines and as a writer.
         async with stdio_server(cast("Any", wire), cast("Any", wire)) as (incoming, outgoing):
@@ -55,11 +59,14 @@ class _Wire:
 
     While it is open, whatever else writes to standard output lands on standard error, and whatever
     else reads standard input finds it empty: nothing but protocol goes over the wire.
+
+    Its threads are daemons: a read or a write that blocks must not keep the process alive.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, on_end: Callable[[], object]) -> None:
+        self._on_end = on_end
         self._arrived, self._chunks = anyio.create_memory_object_stream[bytes](0)
-        self._broken = False
+        self._leaving: SimpleQueue[tuple[bytes, anyio.Event] | None] = SimpleQueue()
 
     def __enter__(self) -> Self:
         _flush()
@@ -67,19 +74,19 @@ class _Wire:
         with Path(os.devnull).open("rb") as nothing:
             os.dup2(nothing.fileno(), STDIN)
         os.dup2(STDERR, STDOUT)
+        threading.Thread(target=self._drain, args=(current_token(),), daemon=True).start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self.end()
         self._chunks.close()
         _flush()
-        os.dup2(self._in, STDIN)
+        os.dup2(self._in, STDIN)  # not closed, because it may have a reader still
         os.dup2(self._out, STDOUT)
-        os.close(self._out)  # the other duplicate may have a reader still
+        self._leaving.put(None)
 
     async def __aiter__(self) -> AsyncIterator[str]:
         """The messages, until the client closes its side or `end` is called."""
-        # A daemon, because its blocked read must not keep the process alive.
         threading.Thread(target=self._pump, args=(current_token(),), daemon=True).start()
         buffered = BufferedByteReceiveStream(self._chunks)
         try:
@@ -108,19 +115,27 @@ class _Wire:
     def end(self) -> None:
         """End the input: what has arrived is still read."""
         self._arrived.close()
+        self._on_end()
 
     async def write(self, line: str) -> None:
         """Send a message. A client that is gone misses it, which it cannot mind."""
-        if not self._broken:
-            try:
-                await to_thread.run_sync(self._write, line.encode())
-            except OSError as error:
-                self._broken = True
-                logger.warning("The client no longer reads: %s", error.strerror)
+        gone = anyio.Event()
+        self._leaving.put((line.encode(), gone))
+        await gone.wait()
 
-    def _write(self, data: bytes) -> None:
-        while data:
-            data = data[os.write(self._out, data) :]
+    def _drain(self, loop: EventLoopToken) -> None:
+        broken = False
+        while message := self._leaving.get():
+            data, gone = message
+            try:
+                while data and not broken:
+                    data = data[os.write(self._out, data) :]
+            except OSError as error:
+                broken = True
+                logger.warning("The client no longer reads: %s", error.strerror)
+            with suppress(RuntimeError):
+                from_thread.run_sync(gone.set, token=loop)
+        os.close(self._out)
 
     async def flush(self) -> None:
         """Do nothing: `write` leaves nothing behind."""
@@ -132,13 +147,15 @@ def _flush() -> None:
 
 
 class _Calls:
-    """The requests that wait for an answer."""
+    """The requests that wait for an answer, and how long they may."""
 
     def __init__(self, patience: float) -> None:
         self._patience = patience
-        self._limit = anyio.CancelScope()
         self._waiting: set[str] = set()
         self._answered = anyio.Event()
+        self._waits = anyio.CancelScope()
+        self.serving = anyio.CancelScope()
+        """Ends whatever still blocks when the last words must be said."""
 
     def note(self, item: SessionMessage | Exception) -> None:
         """Follow a message of either direction."""
@@ -165,15 +182,23 @@ class _Calls:
 
     async def finished(self) -> None:
         """Wait until all are answered, or patience ends."""
-        self._limit.deadline = anyio.current_time() + self._patience
-        with self._limit:
+        with self._waits:
             while self._waiting:
                 self._answered = anyio.Event()
                 await self._answered.wait()
 
+    def hurry(self) -> None:
+        """Let patience run."""
+        self._end_within(self._patience)
+
     def give_up(self) -> None:
         """End all patience."""
-        self._limit.cancel()
+        self._end_within(0)
+
+    def _end_within(self, seconds: float) -> None:
+        deadline = min(self._waits.deadline, anyio.current_time() + seconds)
+        self._waits.deadline = deadline
+        self.serving.deadline = deadline + LAST_WORDS_SECONDS
 
 
 class _Stream:

@@ -275,6 +275,24 @@ def test_a_signal_during_the_start_is_heeded_after_it(
     assert process.returncode == 0
 
 
+def test_a_loss_that_nobody_can_be_told_does_not_stop_the_start(
+    where: list[str], tmp_path: Path
+) -> None:
+    journal = tmp_path / "data" / "journal"
+    journal.mkdir(parents=True, mode=0o700)
+    (journal / "newer").write_text("of a newer version")
+    with Path("/dev/full").open("w") as full:
+        served = subprocess.run(
+            [*SERVER, *where],
+            input=lines(*HELLO),
+            stdout=subprocess.PIPE,
+            stderr=full,
+            text=True,
+            check=True,
+        )
+    assert "newer" in json.loads(served.stdout)["result"]["instructions"]
+
+
 def test_a_hangup_that_is_ignored_stays_ignored() -> None:
     nohup = ["sh", "-c", "trap '' HUP; exec \"$@\"", "sh", *SERVER, "--sandbox"]
     with subprocess.Popen(
