@@ -14,10 +14,9 @@ from mcp.server import Server
 from connected_apps_tools import TOOLSETS, Effect, Project, Tool
 from connected_apps_tools.choosing import Choice, Offer, choose
 from connected_apps_tools.errors import ConnectedAppsError, ServiceError
-from connected_apps_tools.scrubber import SCRUBBER
 from connected_apps_tools.text import did_you_mean
 
-from .boundary import AnyContext, revealed, scrub_answers
+from .boundary import AnyContext, guard_traces, reveal
 
 logger = logging.getLogger(__name__)
 
@@ -68,7 +67,7 @@ def build_server(project: Project, offer: Offer = EVERYTHING) -> AnyServer:
             raise MCPError(code=types.INVALID_PARAMS, message=f"There is no such tool.{more}")
 
         async def report(done: float, total: float | None, message: str) -> None:
-            await context.session.report_progress(done, total, SCRUBBER.text(message))
+            await context.session.report_progress(done, total, message)
 
         return await _call(tool, replace(project, report=report), params.arguments or {})
 
@@ -81,7 +80,7 @@ def build_server(project: Project, offer: Offer = EVERYTHING) -> AnyServer:
         on_list_tools=list_tools,
         on_call_tool=call_tool,
     )
-    server.middleware.insert(0, scrub_answers)
+    guard_traces(server)
     return server
 
 
@@ -110,9 +109,12 @@ async def _call(
         failure = ConnectedAppsError("The server failed in an unexpected way; its log says where.")
         failure.may_have_taken_effect = tool.effect is not Effect.READS
         return _failure(failure)
-    revealed.set(result.revealed)
     answer = result.model_dump(mode="json", exclude_none=True)
-    return types.CallToolResult(content=[_text(answer)], structured_content=answer)
+    return types.CallToolResult(
+        content=[_text(answer)],
+        structured_content=answer,
+        meta=reveal(result.revealed) if result.revealed else None,
+    )
 
 
 def _failure(error: ConnectedAppsError) -> types.CallToolResult:

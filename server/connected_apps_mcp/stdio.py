@@ -23,6 +23,7 @@ from mcp.server.stdio import stdio_server
 from mcp.shared.message import SessionMessage
 
 from .app import AnyServer
+from .boundary import clean
 from .signals import Endings
 
 logger = logging.getLogger(__name__)
@@ -120,7 +121,7 @@ class _Wire:
     async def write(self, line: str) -> None:
         """Send a message. A client that is gone misses it, which it cannot mind."""
         gone = anyio.Event()
-        self._leaving.put((line.encode(), gone))
+        self._leaving.put((clean(line).encode(), gone))
         await gone.wait()
 
     def _drain(self, loop: EventLoopToken) -> None:
