@@ -301,6 +301,17 @@ async def test_a_message_that_cannot_be_read_is_not_quoted(
     assert not any(CANARY[at : at + 8] in refused.text for at in range(len(CANARY) - 8))
 
 
+async def test_the_name_of_an_argument_is_cut_without_leaving_part_of_a_secret(
+    client: Client,
+) -> None:
+    SCRUBBER.learn("token-Zx81kQ0pLm27")
+    for length in range(40, 70):
+        name = "x" * length + "token-Zx81kQ0pLm27"
+        refused = str(await client.call_tool("get_app", {name: 1}))
+        assert "there is no such argument" in refused
+        assert "tok" not in refused
+
+
 async def test_no_secret_is_in_a_header(server: Server[Any]) -> None:
     SCRUBBER.learn("token-Zx81kQ0pLm27")
     async with http_client_of(server) as http:
