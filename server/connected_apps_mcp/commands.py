@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -60,6 +62,21 @@ def _open_missing_streams() -> None:
             os.fstat(descriptor)
         except OSError:
             os.open(os.devnull, os.O_RDWR)
+
+
+def put_out(line: str) -> None:
+    """Print a line of what was asked for.
+
+    Raises:
+        click.ClickException: standard output does not take it.
+    """
+    try:
+        click.echo(line)
+    except OSError as error:
+        # What it still holds would fail once more, with a traceback, when the process ends.
+        with Path(os.devnull).open("wb") as nothing:
+            os.dup2(nothing.fileno(), sys.stdout.fileno())
+        raise click.ClickException(f"Standard output: {error.strerror}.") from None
 
 
 def tell(line: str) -> None:

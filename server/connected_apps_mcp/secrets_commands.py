@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from . import settings as config
-from .commands import log_to_stderr, report_losses, run, setting_flags
+from .commands import log_to_stderr, put_out, report_losses, run, setting_flags
 
 if TYPE_CHECKING:
     from connected_apps_tools import Project
@@ -47,7 +48,7 @@ def list_secrets(**flags: object) -> None:
     async def act(project: Project) -> None:
         try:
             for entry in await project.custody.safe.entries():
-                click.echo(
+                put_out(
                     f"{entry.client_id}  {entry.which:7}  …{entry.last_four}"
                     f"  {entry.stored_at:%Y-%m-%d %H:%M}Z"
                 )
@@ -65,7 +66,7 @@ def show(client_id: str, upcoming: bool, **flags: object) -> None:  # noqa: FBT0
     """Print a secret, and nothing else."""
 
     async def act(project: Project) -> None:
-        click.echo((await _kept(project, client_id, upcoming=upcoming)).secret.get_secret_value())
+        put_out((await _kept(project, client_id, upcoming=upcoming)).secret.get_secret_value())
 
     _with_project(act, flags)
 
@@ -109,6 +110,8 @@ def run_with(
         return (await _kept(project, client_id, upcoming=upcoming)).secret.get_secret_value()
 
     environment = os.environ | {name: _with_project(act, flags)}
+    for number in (signal.SIGPIPE, signal.SIGXFSZ):
+        signal.signal(number, signal.SIG_DFL)  # Python ignores them, and the command would too
     try:
         os.execvpe(command[0], command, environment)  # noqa: S606 - it is what the user asked for
     except OSError as error:

@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import anyio
 import httpx2
@@ -38,8 +38,19 @@ def where(tmp_path: Path) -> list[str]:
 
 def command(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [*SERVER, "secrets", *arguments], capture_output=True, text=True, check=False, **options
+        [*SERVER, "secrets", *arguments],
+        text=True,
+        check=False,
+        stderr=subprocess.PIPE,
+        **{"stdout": subprocess.PIPE, **options},
     )
+
+
+@pytest.fixture
+def full() -> Iterator[TextIO]:
+    """A file that takes nothing."""
+    with Path("/dev/full").open("w") as full:
+        yield full
 
 
 def served(where: list[str]) -> StdioServerParameters:
@@ -103,6 +114,15 @@ async def test_list_shows_no_secret(where: list[str], app: str) -> None:
     assert secret not in listed.stdout + listed.stderr
 
 
+@pytest.mark.parametrize("what", ["show", "list"])
+async def test_an_output_that_is_full_is_an_error_without_a_traceback(
+    where: list[str], app: str, what: str, full: TextIO
+) -> None:
+    failed = command(what, *([app] if what == "show" else []), *where, stdout=full)
+    assert failed.returncode == 1
+    assert failed.stderr == "Error: Standard output: No space left on device.\n"
+
+
 async def test_forget_asks_first(where: list[str], app: str) -> None:
     assert command("forget", app, *where, input="n\n").returncode == 1
     assert command("show", app, *where).returncode == 0
@@ -119,6 +139,15 @@ async def test_run_hands_a_secret_to_a_command_and_prints_nothing(
     script = "import os, sys; print(len(os.environ['THE_SECRET'])); sys.exit(7)"
     done = command("run", app, "--as", "THE_SECRET", *where, "--", sys.executable, "-c", script)
     assert (done.stdout, done.stderr, done.returncode) == (f"{len(secret)}\n", "", 7)
+
+
+@pytest.mark.parametrize("number", [signal.SIGPIPE, signal.SIGXFSZ])
+async def test_run_leaves_no_signal_ignored(
+    where: list[str], app: str, number: signal.Signals
+) -> None:
+    script = f"kill -{number} $$; echo survived"
+    done = command("run", app, "--as", "X", *where, "--", "sh", "-c", script)
+    assert (done.stdout, done.returncode) == ("", -number)
 
 
 async def test_run_needs_a_command_that_exists(where: list[str], app: str) -> None:
@@ -276,20 +305,19 @@ def test_a_signal_during_the_start_is_heeded_after_it(
 
 
 def test_a_loss_that_nobody_can_be_told_does_not_stop_the_start(
-    where: list[str], tmp_path: Path
+    where: list[str], tmp_path: Path, full: TextIO
 ) -> None:
     journal = tmp_path / "data" / "journal"
     journal.mkdir(parents=True, mode=0o700)
     (journal / "newer").write_text("of a newer version")
-    with Path("/dev/full").open("w") as full:
-        served = subprocess.run(
-            [*SERVER, *where],
-            input=lines(*HELLO),
-            stdout=subprocess.PIPE,
-            stderr=full,
-            text=True,
-            check=True,
-        )
+    served = subprocess.run(
+        [*SERVER, *where],
+        input=lines(*HELLO),
+        stdout=subprocess.PIPE,
+        stderr=full,
+        text=True,
+        check=True,
+    )
     assert "newer" in json.loads(served.stdout)["result"]["instructions"]
 
 
