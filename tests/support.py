@@ -230,3 +230,30 @@ async def connected_to(handler: Any, **options: Any) -> AsyncIterator[Client]:
         Client(build_server(project), **options) as client,
     ):
         yield client
+
+
+def secrets_command(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
+    """`connected-apps-mcp secrets`, run to its end."""
+    return subprocess.run(
+        [*SERVER, "secrets", *arguments],
+        text=True,
+        check=False,
+        stderr=subprocess.PIPE,
+        **{"stdout": subprocess.PIPE, **options},
+    )
+
+
+CREATE: dict[str, Any] = {
+    "jsonrpc": "2.0",
+    "id": 2,
+    "method": "tools/call",
+    "params": {"name": "create_app", "arguments": {"client_type": "first_party"}},
+}
+
+
+def begin_a_create(process: subprocess.Popen[str]) -> None:
+    """Ask for an app once the server is up, and do not wait for the answer."""
+    assert process.stdout
+    talk(process, lines(*HELLO))
+    process.stdout.readline()
+    talk(process, lines(CREATE))

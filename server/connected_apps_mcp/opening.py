@@ -1,9 +1,10 @@
 """Opens the project that the settings name: its API or the sandbox, and its secret store."""
 
 import os
+import stat
 import tempfile
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -32,13 +33,16 @@ STORE_CREDENTIALS = (
 )
 """What the stores authenticate with, by variable."""
 
+ROOT = 0
+"""The user who can read and write everything anyway."""
+
 
 @asynccontextmanager
 async def open_project(settings: Settings) -> AsyncIterator[Project]:
     """The project, for as long as it is worked on. Leaving it waits for what is under way.
 
     Raises:
-        SettingsError: the secret store cannot be opened.
+        SettingsError: the secret store cannot be opened, or the data folder is open to others.
     """
     for name in STORE_CREDENTIALS:
         SCRUBBER.learn(os.environ.get(name))
@@ -57,16 +61,29 @@ async def open_project(settings: Settings) -> AsyncIterator[Project]:
 
 @contextmanager
 def _data_folder(settings: Settings) -> Iterator[Path]:
-    if settings.data_dir:
-        yield settings.data_dir
-    elif settings.ephemeral:
+    if settings.ephemeral and not settings.data_dir:
         # The apps are gone when the process ends, so their secrets need not outlive it.
-        with tempfile.TemporaryDirectory(prefix="connected-apps-mcp-") as folder:
-            yield Path(folder)
-    else:
-        from platformdirs import user_data_path
+        with tempfile.TemporaryDirectory(prefix="connected-apps-mcp-") as temporary:
+            yield Path(temporary)
+        return
+    from platformdirs import user_data_path
 
-        yield user_data_path("connected-apps-mcp", appauthor=False)
+    folder = settings.data_dir or user_data_path("connected-apps-mcp", appauthor=False)
+    _distrust(folder)
+    yield folder
+
+
+def _distrust(folder: Path) -> None:
+    """Refuse a folder in which others can put another in the place of one of ours."""
+    with suppress(OSError):  # whoever needs it says why it cannot be used
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        found = folder.stat()
+        if found.st_uid not in {os.geteuid(), ROOT}:
+            raise SettingsError(f"--data-dir: {folder} belongs to another user.")
+        if stat.S_IMODE(found.st_mode) & (stat.S_IWGRP | stat.S_IWOTH):
+            raise SettingsError(
+                f"--data-dir: {folder} can be written by other users: run chmod go-w on it."
+            )
 
 
 def _open_store(settings: Settings, files: FileStore, folder: Path) -> SecretStore | None:

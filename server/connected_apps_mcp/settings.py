@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
+    AfterValidator,
     BeforeValidator,
     Field,
     SecretStr,
@@ -62,6 +63,16 @@ def _bound(name: str) -> Any:  # noqa: ANN401 - the field of a bound, whatever i
     """A setting that is a bound of a review."""
     return copy(Bounds.model_fields[name])
 
+
+def _expanded(path: Path) -> Path:
+    try:
+        return path.expanduser()
+    except RuntimeError:
+        raise PydanticCustomError("home", "there is no such home folder") from None
+
+
+HomePath = Annotated[Path, AfterValidator(_expanded)]
+"""A path that may begin with ~, which no shell expands in the configuration file of a host."""
 
 Names = Annotated[
     tuple[Annotated[str, StringConstraints(min_length=1)], ...],
@@ -120,7 +131,7 @@ class Settings(ProjectSettings):
         default=False,
         description="Work on the embedded sandbox: no credentials, no network.",
     )
-    sandbox_db: Path | None = Field(
+    sandbox_db: HomePath | None = Field(
         None,
         description="SQLite file that keeps the sandbox's apps and that several processes may "
         "share. Without it they are gone when the server ends.",
@@ -140,7 +151,7 @@ class Settings(ProjectSettings):
         description="Where client secrets are kept: keyring, file, aws, vault or none; auto takes "
         "the OS keyring where there is one, else file. Default: auto.",
     )
-    data_dir: Path | None = Field(
+    data_dir: HomePath | None = Field(
         None,
         description="Folder for the file store and for the journal of what is under way. "
         "Default: the user's data folder.",
@@ -150,7 +161,7 @@ class Settings(ProjectSettings):
         description="Whether callers may ask to see a client secret: allow or never. "
         "Default: allow.",
     )
-    policy: Path | None = Field(
+    policy: HomePath | None = Field(
         None,
         description="TOML file with what tools may do: redirect hosts, client types, protected "
         "apps and more. The file is checked at start. Default: no limits.",

@@ -1,14 +1,11 @@
 """`connected-apps-mcp secrets`, and the way of a secret through whole processes."""
 
-import json
 import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -16,41 +13,8 @@ import anyio
 import httpx2
 import pytest
 from mcp import Client, StdioServerParameters
-from starlette.types import Receive, Scope, Send
-from support import HELLO, SERVER, answer, lines, running, serving, talk
-
-from connected_apps_mcp.sandbox import SANDBOX_CREDENTIALS, create_sandbox
-
-
-@pytest.fixture
-def where(tmp_path: Path) -> list[str]:
-    """The flags of one sandbox with one store, for any number of processes."""
-    return [
-        "--sandbox",
-        "--sandbox-db",
-        str(tmp_path / "apps.sqlite3"),
-        "--secret-store",
-        "file",
-        "--data-dir",
-        str(tmp_path / "data"),
-    ]
-
-
-def command(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*SERVER, "secrets", *arguments],
-        text=True,
-        check=False,
-        stderr=subprocess.PIPE,
-        **{"stdout": subprocess.PIPE, **options},
-    )
-
-
-@pytest.fixture
-def full() -> Iterator[TextIO]:
-    """A file that takes nothing."""
-    with Path("/dev/full").open("w") as full:
-        yield full
+from support import SERVER, answer, begin_a_create, running
+from support import secrets_command as command
 
 
 def served(where: list[str]) -> StdioServerParameters:
@@ -165,6 +129,49 @@ def test_a_folder_that_others_can_read_is_refused(where: list[str], tmp_path: Pa
     assert "chmod 700" in refused.stderr
 
 
+@pytest.mark.parametrize("mode", [0o777, 0o1777, 0o770])
+def test_a_data_folder_that_others_can_write_is_refused(
+    where: list[str], tmp_path: Path, mode: int
+) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data").chmod(mode)
+    refused = command("list", *where)
+    assert refused.returncode == 2
+    assert "--data-dir" in refused.stderr
+    assert "chmod go-w" in refused.stderr
+    assert list((tmp_path / "data").iterdir()) == []
+
+
+def test_a_data_folder_that_others_can_read_is_taken(where: list[str], tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data").chmod(0o755)
+    assert command("list", *where).returncode == 0
+
+
+def test_a_data_folder_is_made_for_its_owner_alone(where: list[str], tmp_path: Path) -> None:
+    command("list", *where, umask=0)
+    assert (tmp_path / "data").stat().st_mode & 0o777 == 0o700
+
+
+def test_a_data_folder_in_the_home_folder_is_found_there(tmp_path: Path) -> None:
+    environment = os.environ | {
+        "HOME": str(tmp_path),
+        "CONNECTED_APPS_MCP_DATA_DIR": "~/data",
+        "CONNECTED_APPS_MCP_SANDBOX_DB": "~/apps",
+    }
+    listed = command("list", "--sandbox", cwd=tmp_path, env=environment)
+    assert listed.returncode == 0
+    assert {"data", "apps"} <= {path.name for path in tmp_path.iterdir()}
+    assert "~" not in {path.name for path in tmp_path.iterdir()}
+
+
+def test_the_home_folder_of_nobody_is_refused() -> None:
+    refused = command("list", "--sandbox", "--data-dir", "~nobody-of-that-name/data")
+    assert refused.returncode == 2
+    assert "--data-dir" in refused.stderr
+    assert "no such home folder" in refused.stderr
+
+
 @pytest.mark.parametrize(
     ("setting", "rule"),
     [
@@ -184,156 +191,6 @@ def test_a_setting_that_cannot_work_is_refused_at_the_start(setting: list[str], 
     )
     assert refused.returncode == 2
     assert rule in refused.stderr
-
-
-CREATE = {
-    "jsonrpc": "2.0",
-    "id": 2,
-    "method": "tools/call",
-    "params": {"name": "create_app", "arguments": {"client_type": "first_party"}},
-}
-
-
-def begin_a_create(process: subprocess.Popen[str]) -> None:
-    """Ask for an app once the server is up, and do not wait for the answer."""
-    assert process.stdout
-    talk(process, lines(*HELLO))
-    process.stdout.readline()
-    talk(process, lines(CREATE))
-
-
-@contextmanager
-def slow_server(
-    where: list[str],
-    folder: Path,
-    *arguments: str,
-    seconds: float = 0.5,
-    called: threading.Event | None = None,
-) -> Iterator[subprocess.Popen[str]]:
-    """A server whose service takes its time for each call, and says when it is called."""
-    sandbox = create_sandbox(database=where[2])
-
-    async def slowly(scope: Scope, receive: Receive, send: Send) -> None:
-        if called:
-            called.set()
-        await anyio.sleep(seconds)
-        await sandbox(scope, receive, send)
-
-    credentials = {
-        "STYTCH_PROJECT_ID": SANDBOX_CREDENTIALS.project_id,
-        "STYTCH_SECRET": SANDBOX_CREDENTIALS.secret,
-    }
-    store = ["--secret-store", "file", "--data-dir", str(folder / "data")]
-    with (
-        serving(slowly) as url,
-        running(*arguments, "--base-url", url, *store, **credentials) as process,
-    ):
-        yield process
-
-
-@contextmanager
-def slow_create(where: list[str], folder: Path) -> Iterator[subprocess.Popen[str]]:
-    """A server in the middle of a create that takes a while."""
-    with slow_server(where, folder) as process:
-        begin_a_create(process)
-        time.sleep(0.25)
-        yield process
-
-
-def assert_kept(where: list[str], folder: Path) -> None:
-    (kept,) = (folder / "data" / "secrets").glob("*.json")
-    assert json.loads(kept.read_text())["client_id"] in command("list", *where).stdout
-    assert list((folder / "data" / "journal").iterdir()) == []
-
-
-ENDINGS = [[signal.SIGTERM], [signal.SIGTERM, signal.SIGTERM], [signal.SIGHUP], []]
-
-
-@pytest.mark.parametrize("signals", ENDINGS)
-def test_a_create_under_way_is_brought_to_its_end(
-    where: list[str], tmp_path: Path, signals: list[signal.Signals]
-) -> None:
-    with slow_create(where, tmp_path) as process:
-        for number in signals:
-            process.send_signal(number)
-            time.sleep(0.1)
-        if not signals and process.stdin:
-            process.stdin.close()
-        process.wait(timeout=20)
-    assert_kept(where, tmp_path)
-
-
-@pytest.mark.parametrize("signals", ENDINGS[:-1])
-def test_a_create_under_way_over_http_is_brought_to_its_end(
-    where: list[str], tmp_path: Path, signals: list[signal.Signals]
-) -> None:
-    flags = ["serve", "--transport", "sse", "--port", "0"]
-    # Longer than an HTTP server that is pressed goes on.
-    with slow_server(where, tmp_path, *flags, seconds=2) as process:
-        assert process.stderr
-        url = process.stderr.readline().split()[-1]
-        with httpx2.stream("GET", url) as events:
-            told = events.iter_lines()
-            endpoint = next(line for line in told if line.startswith("data: "))
-            for message in [*HELLO, CREATE]:
-                httpx2.post(
-                    url.removesuffix("/sse") + endpoint.removeprefix("data: "), json=message
-                )
-            time.sleep(0.5)
-            for number in signals:
-                process.send_signal(number)
-                time.sleep(0.1)
-            process.wait(timeout=20)
-    assert process.returncode == 0
-    assert_kept(where, tmp_path)
-
-
-@pytest.mark.parametrize("count", [1, 2])
-def test_a_signal_during_the_start_is_heeded_after_it(
-    where: list[str], tmp_path: Path, count: int
-) -> None:
-    with slow_create(where, tmp_path) as process:
-        process.kill()
-    called = threading.Event()
-    with slow_server(where, tmp_path, called=called) as process:
-        assert called.wait(timeout=20)
-        for _ in range(count):
-            process.terminate()
-            time.sleep(0.1)
-        process.wait(timeout=10)
-    assert process.returncode == 0
-
-
-def test_a_loss_that_nobody_can_be_told_does_not_stop_the_start(
-    where: list[str], tmp_path: Path, full: TextIO
-) -> None:
-    journal = tmp_path / "data" / "journal"
-    journal.mkdir(parents=True, mode=0o700)
-    (journal / "newer").write_text("of a newer version")
-    served = subprocess.run(
-        [*SERVER, *where],
-        input=lines(*HELLO),
-        stdout=subprocess.PIPE,
-        stderr=full,
-        text=True,
-        check=True,
-    )
-    assert "newer" in json.loads(served.stdout)["result"]["instructions"]
-
-
-def test_a_hangup_that_is_ignored_stays_ignored() -> None:
-    nohup = ["sh", "-c", "trap '' HUP; exec \"$@\"", "sh", *SERVER, "--sandbox"]
-    with subprocess.Popen(
-        nohup, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as process:
-        talk(process, lines(*HELLO))
-        assert process.stdout
-        process.stdout.readline()
-        process.send_signal(signal.SIGHUP)
-        talk(process, lines({"jsonrpc": "2.0", "id": 2, "method": "ping"}))
-        assert json.loads(process.stdout.readline())["id"] == 2
-        assert process.stdin
-        process.stdin.close()
 
 
 KILLS = 50
@@ -381,18 +238,3 @@ async def test_a_damaged_secret_does_not_hide_what_is_reported(
     assert app
     assert "damaged" in listed.stderr
     assert "newer, which this version cannot read" in listed.stderr
-
-
-def test_a_cancelled_create_survives_the_usual_end_of_a_server(
-    where: list[str], tmp_path: Path
-) -> None:
-    cancel = {"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": 2}}
-    with slow_create(where, tmp_path) as process:
-        talk(process, lines(cancel))
-        assert process.stdin
-        process.stdin.close()
-        time.sleep(0.1)
-        process.terminate()
-        process.wait(timeout=20)
-    assert process.returncode == 0
-    assert len(list((tmp_path / "data" / "secrets").glob("*.json"))) == 1
