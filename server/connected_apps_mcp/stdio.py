@@ -21,6 +21,7 @@ from anyio.streams.buffered import BufferedByteReceiveStream
 from mcp import types
 from mcp.server.stdio import stdio_server
 from mcp.shared.message import SessionMessage
+from pydantic import ValidationError
 
 from .app import AnyServer
 from .boundary import clean
@@ -33,6 +34,9 @@ MAX_MESSAGE_BYTES = 4 * 1024 * 1024
 
 LAST_WORDS_SECONDS = 2.0
 """How long the client may take to read what is said when patience has ended."""
+
+ENDLESS = {"subscriptions/listen"}
+"""Requests whose answer is the end of a stream, which nothing waits for."""
 
 STDIN, STDOUT, STDERR = 0, 1, 2
 
@@ -48,11 +52,9 @@ async def serve_stdio(server: AnyServer, *, patience: float, endings: Endings) -
         endings.react(wire.end, calls.give_up)
         # The SDK asks for files, and uses them as an iterator of lines and as a writer.
         async with stdio_server(cast("Any", wire), cast("Any", wire)) as (incoming, outgoing):
-            await server.run(
-                _Incoming(incoming, calls),
-                _Outgoing(outgoing, calls),
-                server.create_initialization_options(),
-            )
+            told = _Outgoing(outgoing, calls)
+            heard = _Incoming(incoming, told, calls)
+            await server.run(heard, told, server.create_initialization_options())
 
 
 class _Wire:
@@ -93,7 +95,8 @@ class _Wire:
         try:
             while True:
                 line = await buffered.receive_until(b"\n", MAX_MESSAGE_BYTES)
-                yield line.decode(errors="replace")
+                if line.strip():
+                    yield line.decode(errors="replace")
         except anyio.IncompleteRead:
             if rest := buffered.buffer.strip():
                 yield rest.decode(errors="replace")
@@ -148,45 +151,56 @@ def _flush() -> None:
 
 
 class _Calls:
-    """The requests that wait for an answer, and how long they may."""
+    """The requests of either side that wait for an answer, and how long they may."""
 
     def __init__(self, patience: float) -> None:
         self._patience = patience
         self._waiting: set[str] = set()
-        self._answered = anyio.Event()
+        self._asked: list[types.RequestId] = []
+        self._changed = anyio.Event()
         self._waits = anyio.CancelScope()
         self.serving = anyio.CancelScope()
         """Ends whatever still blocks when the last words must be said."""
 
-    def note(self, item: SessionMessage | Exception) -> None:
-        """Follow a message of either direction."""
-        match item:
-            case SessionMessage(types.JSONRPCRequest(id=request)):
+    def heard(self, message: types.JSONRPCMessage) -> None:
+        """Follow what the client says."""
+        match message:
+            case types.JSONRPCRequest(id=request, method=method) if method not in ENDLESS:
                 self._waiting.add(str(request))
-            case SessionMessage(
-                types.JSONRPCResponse(id=answered) | types.JSONRPCError(id=answered)
-            ):
-                self._settle(answered)
-            case SessionMessage(
-                types.JSONRPCNotification(
-                    method="notifications/cancelled",
-                    params={"requestId": str() | int() as cancelled},
-                )
+            case types.JSONRPCNotification(
+                method="notifications/cancelled", params={"requestId": str() | int() as cancelled}
             ):
                 self._settle(cancelled)
-            case Exception():
-                logger.warning("A line that is no JSON-RPC message was passed over.")
+            case types.JSONRPCResponse(id=answered) | types.JSONRPCError(id=answered):
+                self._asked = [asked for asked in self._asked if str(asked) != str(answered)]
+
+    def said(self, message: types.JSONRPCMessage) -> None:
+        """Follow what the server says."""
+        match message:
+            case types.JSONRPCRequest(id=asked):
+                self._asked.append(asked)
+                self._changed.set()
+            case types.JSONRPCResponse(id=answered) | types.JSONRPCError(id=answered):
+                self._settle(answered)
 
     def _settle(self, request: types.RequestId | None) -> None:
         self._waiting.discard(str(request))
-        self._answered.set()
+        self._changed.set()
 
-    async def finished(self) -> None:
-        """Wait until all are answered, or patience ends."""
+    async def rest(self) -> SessionMessage | None:
+        """What is left to be heard after the end of the input, as long as calls wait.
+
+        That is no answer to what the server asked. None once all calls are answered, or patience
+        has ended.
+        """
+        self._waits = anyio.CancelScope(deadline=self._waits.deadline)
         with self._waits:
             while self._waiting:
-                self._answered = anyio.Event()
-                await self._answered.wait()
+                if self._asked:
+                    return _error(self._asked.pop(), types.CONNECTION_CLOSED, "Connection closed")
+                self._changed = anyio.Event()
+                await self._changed.wait()
+        return None
 
     def hurry(self) -> None:
         """Let patience run."""
@@ -200,6 +214,19 @@ class _Calls:
         deadline = min(self._waits.deadline, anyio.current_time() + seconds)
         self._waits.deadline = deadline
         self.serving.deadline = deadline + LAST_WORDS_SECONDS
+
+
+def _error(request: types.RequestId | None, code: int, text: str) -> SessionMessage:
+    error = types.ErrorData(code=code, message=text)
+    return SessionMessage(types.JSONRPCError(jsonrpc="2.0", id=request, error=error))
+
+
+def _refusal(problem: Exception) -> SessionMessage:
+    """The answer to a line that is no message (JSON-RPC 2.0, section 5.1)."""
+    problems = problem.errors(include_input=False) if isinstance(problem, ValidationError) else []
+    if any(each["type"] == "json_invalid" for each in problems):
+        return _error(None, types.PARSE_ERROR, "The line is not JSON.")
+    return _error(None, types.INVALID_REQUEST, "The line is not one JSON-RPC message.")
 
 
 class _Stream:
@@ -219,27 +246,36 @@ class _Stream:
         await self.aclose()
 
 
-class _Incoming(_Stream):
-    """Messages of the client. Its end is held back until every call is answered."""
-
-    def __aiter__(self) -> Self:
-        return self
-
-    async def __anext__(self) -> SessionMessage | Exception:
-        try:
-            item: SessionMessage | Exception = await self._stream.__anext__()
-        except StopAsyncIteration:
-            await self._calls.finished()
-            raise
-        self._calls.note(item)
-        return item
-
-    receive = __anext__
-
-
 class _Outgoing(_Stream):
     """Messages to the client."""
 
     async def send(self, item: SessionMessage) -> None:
         await self._stream.send(item)
-        self._calls.note(item)
+        self._calls.said(item.message)
+
+
+class _Incoming(_Stream):
+    """Messages of the client. Their end is held back until every call is answered."""
+
+    def __init__(self, stream: Any, outgoing: _Outgoing, calls: _Calls) -> None:  # noqa: ANN401
+        super().__init__(stream, calls)
+        self._outgoing = outgoing
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> SessionMessage:
+        try:
+            while isinstance(item := await self._stream.__anext__(), Exception):
+                logger.warning("A line that is no JSON-RPC message was refused.")
+                await self._outgoing.send(_refusal(item))
+        except StopAsyncIteration:
+            rest = await self._calls.rest()
+            if rest is None:
+                raise
+            return rest
+        message: SessionMessage = item
+        self._calls.heard(message.message)
+        return message
+
+    receive = __anext__

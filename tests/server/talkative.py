@@ -15,6 +15,7 @@ from mcp.server.context import ServerRequestContext
 from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler
 from mcp.shared.exceptions import NoBackChannelError
 from mcp.types import (
+    ListResourcesResult,
     LoggingMessageNotification,
     LoggingMessageNotificationParams,
     PaginatedRequestParams,
@@ -54,12 +55,25 @@ async def tell_all(
     raise MCPError(code=1, message=SECRET, data={SECRET: [SECRET]})
 
 
+async def ask_for_more(
+    context: ServerRequestContext[Mapping[str, Any], Any], _params: PaginatedRequestParams
+) -> ListResourcesResult:
+    """Answers `resources/list`, when the client has answered."""
+    form: dict[str, Any] = {"type": "object", "properties": {}}
+    try:
+        await context.session.elicit_form("More?", form, context.request_id)
+    except MCPError as error:
+        raise MCPError(code=2, message=f"Not answered: {error}") from None
+    return ListResourcesResult(resources=[])
+
+
 async def main(transport: str) -> None:
     """Serve over one transport."""
     SCRUBBER.learn(SECRET)
     listen = ListenHandler(InMemorySubscriptionBus())
     server: Server[Any] = Server("talkative", on_subscriptions_listen=listen)
     server.add_request_handler("prompts/list", PaginatedRequestParams, tell_all)
+    server.add_request_handler("resources/list", PaginatedRequestParams, ask_for_more)
     guard_traces(server)
     async with Endings() as endings:
         if transport == "stdio":
@@ -70,7 +84,9 @@ async def main(transport: str) -> None:
                 sys.stdout.write(f"http://{authority}{web.PATHS[transport]}\n")
                 sys.stdout.flush()
                 app = web.build_app(server, [transport], authority)
-                await web.listen(app, listener, endings, patience=20)
+                calls = web.CallsInFlight()
+                server.middleware.append(calls)
+                await web.listen(app, listener, endings, calls=calls, patience=20)
 
 
 if __name__ == "__main__":

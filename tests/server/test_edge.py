@@ -41,14 +41,14 @@ def talkative(transport: str) -> Iterator[subprocess.Popen[str]]:
         [sys.executable, "-W", "ignore", str(Path(__file__).with_name("talkative.py")), transport],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
         text=True,
     ) as process:
         try:
             yield process
         finally:
             process.terminate()
-            process.communicate(timeout=20)
+            process.wait(timeout=20)
     assert process.returncode == 0
 
 
@@ -149,3 +149,60 @@ async def test_nothing_that_a_server_says_holds_a_secret(transport: str, era: st
         messages = await HEARD[transport](era)
     assert "Zx81" not in "".join(messages)
     assert sum(MASK in message for message in messages) >= WAYS[era], messages
+
+
+LISTEN = ask("subscriptions/listen", "modern", notifications={"toolsListChanged": True})
+
+
+@pytest.mark.parametrize("ending", ["a signal", "the end of the input"])
+def test_who_listens_over_stdio_does_not_hold_the_end_back(ending: str) -> None:
+    with talkative("stdio") as process:
+        talk(process, lines(LISTEN))
+        assert process.stdout
+        assert "acknowledged" in process.stdout.readline()
+        if ending == "a signal":
+            process.terminate()
+        elif process.stdin:
+            process.stdin.close()
+        process.wait(timeout=10)
+
+
+def test_who_listens_over_http_does_not_hold_the_end_back() -> None:
+    with talkative("http") as process:
+        assert process.stdout
+        url = process.stdout.readline().strip()
+        with httpx2.stream("POST", url, json=LISTEN, headers=ACCEPT | headers(LISTEN)) as told:
+            events = told.iter_lines()
+            assert any("acknowledged" in line for line in events)
+            process.terminate()
+            process.wait(timeout=10)
+
+
+ASKABLE = json.loads(
+    json.dumps(HELLO).replace('"capabilities": {}', '"capabilities": {"elicitation": {}}')
+)
+
+
+def test_who_is_asked_something_and_closes_the_input_ends_the_server() -> None:
+    with talkative("stdio") as process:
+        talk(process, lines(*ASKABLE, ask("resources/list", "legacy")))
+        assert process.stdin
+        assert process.stdout
+        while "elicitation/create" not in process.stdout.readline():
+            pass
+        process.stdin.close()
+        told = json.loads(process.stdout.readline())
+        process.wait(timeout=10)
+    assert told["error"]["message"] == "Not answered: Connection closed"
+
+
+def test_an_answer_to_the_server_is_not_taken_for_one_to_the_client() -> None:
+    with talkative("stdio") as process:
+        # The server numbers what it asks from 1 as well.
+        talk(process, lines(*ASKABLE, ask("resources/list", "legacy") | {"id": 1}))
+        assert process.stdout
+        while "elicitation/create" not in process.stdout.readline():
+            pass
+        declined = {"jsonrpc": "2.0", "id": 1, "result": {"action": "decline"}}
+        output, _ = process.communicate(lines(declined), timeout=10)
+    assert json.loads(output)["result"] == {"resources": []}

@@ -14,6 +14,7 @@ from typing import Any
 import anyio
 import pytest
 from mcp import Client, StdioServerParameters
+from mcp.types import INVALID_REQUEST, PARSE_ERROR
 from support import (
     ERAS,
     HELLO,
@@ -230,13 +231,23 @@ def test_the_last_line_needs_no_newline(service: str) -> None:
     assert heard(output)["quick"]["result"]["isError"] is False
 
 
-def test_a_line_that_is_no_message_is_passed_over(service: str) -> None:
-    text = lines(*HELLO) + "not json\n\n{}\n" + "\xff\x00\n" + lines(get_app("quick"))
+def test_a_line_that_is_no_message_is_refused(service: str) -> None:
+    text = lines(*HELLO) + "not json\n{}\n[]\n" + "\xff\x00\n" + lines(get_app("quick"))
     with start(service) as process:
         output, errors = process.communicate(text, timeout=10)
+    told = [json.loads(line) for line in output.splitlines()]
+    refused = [message["error"]["code"] for message in told if message["id"] is None]
+    assert refused == [PARSE_ERROR, INVALID_REQUEST, INVALID_REQUEST, PARSE_ERROR]
     assert heard(output)["quick"]["result"]["isError"] is False
-    assert "no JSON-RPC message was passed over" in errors
+    assert errors.count("no JSON-RPC message was refused") == 4
     assert process.returncode == 0
+
+
+def test_empty_lines_are_passed_over(service: str) -> None:
+    with start(service) as process:
+        output, errors = process.communicate("\n\r\n \n" + lines(*HELLO) + "\n", timeout=10)
+    assert heard(output).keys() == {"hello"}
+    assert errors == ""
 
 
 def test_an_endless_line_ends_the_input_and_is_logged(service: str) -> None:
