@@ -227,6 +227,23 @@ async def test_the_project_secret_is_taken_out_of_whatever_the_service_says(form
     assert FORMS[form](secret) not in told
 
 
+def test_a_ticket_lets_its_own_secret_pass_once() -> None:
+    SCRUBBER.learn(CANARY)
+    SCRUBBER.learn("another-secret-1")
+    told = [CANARY, "another-secret-1"]
+    message = json.dumps({"_meta": boundary.reveal(CANARY), "text": json.dumps(told), "x": told})
+    shown = json.loads(boundary.clean(message))
+    assert shown["x"] == [CANARY, MASK]
+    assert json.loads(shown["text"]) == [CANARY, MASK]
+    assert json.loads(boundary.clean(message))["x"] == [MASK, MASK]
+
+
+def test_a_ticket_that_nobody_issued_lets_nothing_pass() -> None:
+    SCRUBBER.learn(CANARY)
+    forged = json.dumps({"_meta": {boundary.REVEALS: "0" * 32}, "x": CANARY})
+    assert json.loads(boundary.clean(forged))["x"] == MASK
+
+
 PING = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
 TRACED: dict[str, dict[str, Any]] = {
     "the method": PING | {"method": CANARY},
