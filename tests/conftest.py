@@ -1,6 +1,8 @@
 """What all tests share."""
 
+import logging
 import os
+import sys
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
@@ -37,6 +39,19 @@ def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
 def _no_waiting_between_attempts() -> Iterator[None]:
     with stamina.set_testing(True, attempts=5, cap=True):
         yield
+
+
+@pytest.fixture
+def _logging_as_before() -> Iterator[None]:
+    """Take back what a command in this process does to logging."""
+    root, hook = logging.getLogger(), sys.excepthook
+    handlers, level, factory = root.handlers[:], root.level, logging.getLogRecordFactory()
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    logging.setLogRecordFactory(factory)
+    logging.captureWarnings(capture=False)
+    sys.excepthook = hook
 
 
 @pytest.fixture

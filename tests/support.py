@@ -113,7 +113,7 @@ async def project_on(
                 Safe(api.project_id, *(stores or [FileStore(data / "secrets")])),
             ) as custody,
         ):
-            yield Project.of(api, custody)
+            yield Project.of(api, custody, data)
 
 
 SERVER = [sys.executable, "-P", "-m", "connected_apps_mcp"]
@@ -251,9 +251,29 @@ CREATE: dict[str, Any] = {
 }
 
 
-def begin_a_create(process: subprocess.Popen[str]) -> None:
-    """Ask for an app once the server is up, and do not wait for the answer."""
+def begin(process: subprocess.Popen[str], message: dict[str, Any]) -> None:
+    """Ask for something once the server is up, and do not wait for the answer."""
     assert process.stdout
     talk(process, lines(*HELLO))
     process.stdout.readline()
-    talk(process, lines(CREATE))
+    talk(process, lines(message))
+
+
+def begin_a_create(process: subprocess.Popen[str]) -> None:
+    """Ask for an app, and do not wait for the answer."""
+    begin(process, CREATE)
+
+
+@contextmanager
+def on_service(service: ASGIApp, folder: Path, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+    """A server that works on a service."""
+    credentials = {
+        "STYTCH_PROJECT_ID": SANDBOX_CREDENTIALS.project_id,
+        "STYTCH_SECRET": SANDBOX_CREDENTIALS.secret,
+    }
+    store = ["--secret-store", "file", "--data-dir", str(folder / "data")]
+    with (
+        serving(service) as url,
+        running(*arguments, "--base-url", url, *store, **credentials) as process,
+    ):
+        yield process

@@ -1,24 +1,19 @@
 """Binds the catalogue of tools to the MCP low-level Server."""
 
-import json
-import logging
-import traceback
 from collections.abc import Mapping
-from dataclasses import replace
 from importlib.metadata import version
 from typing import Any
 
-from mcp import MCPError, types
+from mcp import types
 from mcp.server import Server
+from mcp.server.request_state import RequestStateBoundary, RequestStateSecurity
 
 from connected_apps_tools import TOOLSETS, Effect, Project, Tool
 from connected_apps_tools.choosing import Choice, Offer, choose
-from connected_apps_tools.errors import ConnectedAppsError, ServiceError
-from connected_apps_tools.text import did_you_mean
 
-from .boundary import AnyContext, guard_traces, reveal
-
-logger = logging.getLogger(__name__)
+from .boundary import AnyContext, guard_traces
+from .calls import Calls
+from .confirm import Confirmation, Mode
 
 AnyServer = Server[Mapping[str, Any]]
 
@@ -46,10 +41,23 @@ HINTS: Mapping[Effect, types.ToolAnnotations] = {
 EVERYTHING = choose(TOOLSETS, Choice(toolsets=[name for name in TOOLSETS if name]))
 
 
-def build_server(project: Project, offer: Offer = EVERYTHING) -> AnyServer:
-    """A server of the tools that are on. Every transport serves this same object."""
-    tools = offer.on
-    listing = types.ListToolsResult(tools=[_describe(tool) for tool in tools.values()])
+def build_server(
+    project: Project,
+    offer: Offer = EVERYTHING,
+    *,
+    confirm: Mode = "auto",
+    security: RequestStateSecurity | None = None,
+) -> AnyServer:
+    """A server of the tools that are on. Every transport serves this same object.
+
+    Args:
+        project: what the tools work on.
+        offer: which tools are on.
+        confirm: what is done where a client cannot ask a person.
+        security: what seals a question until its answer comes; by default this process alone can.
+    """
+    confirmation = Confirmation.of(project, confirm)
+    listing = types.ListToolsResult(tools=[_describe(tool) for tool in offer.on.values()])
     input_schemas = {tool.name: tool.input_schema for tool in listing.tools}
 
     async def list_tools(
@@ -57,31 +65,25 @@ def build_server(project: Project, offer: Offer = EVERYTHING) -> AnyServer:
     ) -> types.ListToolsResult:
         return listing
 
-    async def call_tool(
-        context: AnyContext, params: types.CallToolRequestParams
-    ) -> types.CallToolResult:
-        tool = tools.get(params.name)
-        if tool is None:
-            why = offer.off.get(params.name)
-            more = f" {why}" if why else did_you_mean(params.name, tools)
-            raise MCPError(code=types.INVALID_PARAMS, message=f"There is no such tool.{more}")
-
-        async def report(done: float, total: float | None, message: str) -> None:
-            await context.session.report_progress(done, total, message)
-
-        return await _call(tool, replace(project, report=report), params.arguments or {})
-
     server: AnyServer = Server(
         NAME,
         version=version(NAME),
         title="Stytch Connected Apps",
-        instructions=" ".join([INSTRUCTIONS, *project.about.losses]),
+        instructions=" ".join([INSTRUCTIONS, *_announced(project), *project.about.losses]),
         get_tool_input_schema=input_schemas.get,
         on_list_tools=list_tools,
-        on_call_tool=call_tool,
+        on_call_tool=Calls(project, offer, confirmation),
     )
     guard_traces(server)
+    sealed = security or RequestStateSecurity.ephemeral()
+    server.middleware.append(RequestStateBoundary(sealed, default_audience=NAME))
     return server
+
+
+def _announced(project: Project) -> list[str]:
+    if project.about.environment != "live":
+        return []
+    return [f"This is the live project {project.api.project_id}: real users depend on it."]
 
 
 def _describe(tool: Tool[Any, Any]) -> types.Tool:
@@ -93,44 +95,3 @@ def _describe(tool: Tool[Any, Any]) -> types.Tool:
         output_schema=tool.response.json_schema(),
         annotations=HINTS[tool.effect],
     )
-
-
-async def _call(
-    tool: Tool[Any, Any], project: Project, arguments: dict[str, Any]
-) -> types.CallToolResult:
-    try:
-        result = await tool(project, arguments)
-    except ConnectedAppsError as error:
-        return _failure(error)
-    except Exception as error:  # noqa: BLE001 - whatever it is, the model must not read it
-        # The frames hold source lines only; the error's text may hold anything.
-        frames = "".join(traceback.format_tb(error.__traceback__))
-        logger.error("%s failed with %s:\n%s", tool.name, type(error).__name__, frames)
-        failure = ConnectedAppsError("The server failed in an unexpected way; its log says where.")
-        failure.may_have_taken_effect = tool.effect is not Effect.READS
-        return _failure(failure)
-    answer = result.model_dump(mode="json", exclude_none=True)
-    return types.CallToolResult(
-        content=[_text(answer)],
-        structured_content=answer,
-        meta=reveal(result.revealed) if result.revealed else None,
-    )
-
-
-def _failure(error: ConnectedAppsError) -> types.CallToolResult:
-    """The one form in which the model reads every error."""
-    fields = {
-        "error": error.error_type if isinstance(error, ServiceError) else type(error).__name__,
-        "message": str(error),
-        "hint": error.hint,
-        "retry_may_help": error.transient,
-        "may_have_taken_effect": error.may_have_taken_effect or None,
-        "status": getattr(error, "status", None),
-        "request_id": getattr(error, "request_id", None),
-    }
-    shown = {name: value for name, value in fields.items() if value is not None}
-    return types.CallToolResult(content=[_text(shown)], is_error=True)
-
-
-def _text(value: dict[str, Any]) -> types.TextContent:
-    return types.TextContent(text=json.dumps(value, ensure_ascii=False, separators=(",", ":")))

@@ -7,6 +7,7 @@ import gc
 import click
 
 from . import settings as config
+from .approve_command import approve
 from .commands import log_to_stderr, report_losses, run, setting_flags, tell
 from .policy_commands import policy
 from .sandbox_commands import sandbox
@@ -66,6 +67,7 @@ async def _serve(settings: config.Settings) -> None:
     from connected_apps_tools.project import About
 
     from .app import build_server
+    from .confirm import open_security
     from .opening import open_project
     from .signals import Endings
 
@@ -78,7 +80,12 @@ async def _serve(settings: config.Settings) -> None:
             tools_off=offer.off,
             losses=losses,
         )
-        server = build_server(replace(project, about=about, bounds=settings.bounds), offer)
+        server = build_server(
+            replace(project, about=about, bounds=settings.bounds),
+            offer,
+            confirm=settings.in_force("confirm"),
+            security=open_security(settings.state_key_file),
+        )
         gc.freeze()
         gc.enable()
         if "stdio" in settings.transport:
@@ -109,6 +116,7 @@ def demo() -> None:
         raise SystemExit(1) from None
 
 
+main.add_command(approve)
 main.add_command(policy)
 main.add_command(secrets)
 main.add_command(sandbox)

@@ -112,22 +112,24 @@ def _shorten(record: logging.LogRecord) -> bool:
     return True
 
 
-async def report_losses(project: Project) -> list[str]:
-    """Say on standard error which apps may have lost a secret; the same for whoever asks."""
-    import anyio
+async def report_losses(project: Project, client_id: str | None = None) -> list[str]:
+    """Say on standard error which apps may have lost a secret; the same for models, without names.
 
-    from connected_apps_tools.recovery import recover
+    With a client id it is about that app only.
+    """
+    from connected_apps_tools.recovery import Report, recover
     from connected_apps_tools.scrubber import SCRUBBER
     from connected_apps_tools.secret_store import StoreError
     from connected_apps_tools.text import printable
 
-    losses = ["What an earlier process left behind could not be looked into in time."]
-    with anyio.move_on_after(RECOVERY_SECONDS):
-        try:
-            losses = await recover(project.custody)
-        except StoreError as error:
-            losses = [f"The journal cannot be read: {error}"]
-    losses = [printable(SCRUBBER.text(loss), 1000) for loss in losses]
-    for loss in losses:
-        tell(f"Warning: {loss}")
-    return losses
+    def fit(text: str) -> str:
+        return printable(SCRUBBER.text(text), 1000)
+
+    try:
+        reports = await recover(project.custody, client_id=client_id, within=RECOVERY_SECONDS)
+    except StoreError as error:
+        problem = f"The journal cannot be read: {error}"
+        reports = [Report(problem, problem)]
+    for report in reports:
+        tell(f"Warning: {fit(report.for_people)}")
+    return [fit(report.for_models) for report in reports]

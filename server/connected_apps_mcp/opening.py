@@ -46,7 +46,7 @@ async def open_project(settings: Settings) -> AsyncIterator[Project]:
     """
     for name in STORE_CREDENTIALS:
         SCRUBBER.learn(os.environ.get(name))
-    with _data_folder(settings) as folder:
+    with data_folder(settings) as folder:
         files = FileStore(folder / "secrets")
         store = _open_store(settings, files, folder)
         last_resort = files if store and store is not files else None
@@ -56,11 +56,16 @@ async def open_project(settings: Settings) -> AsyncIterator[Project]:
                 api, Journal(folder / "journal"), Safe(api.project_id, store, last_resort)
             ) as custody,
         ):
-            yield replace(Project.of(api, custody), policy=settings.rules)
+            yield replace(Project.of(api, custody, folder), policy=settings.rules)
 
 
 @contextmanager
-def _data_folder(settings: Settings) -> Iterator[Path]:
+def data_folder(settings: Settings) -> Iterator[Path]:
+    """Where what outlives a call is kept; for a sandbox in memory it goes with the process.
+
+    Raises:
+        SettingsError: others can write there.
+    """
     if settings.ephemeral and not settings.data_dir:
         # The apps are gone when the process ends, so their secrets need not outlive it.
         with tempfile.TemporaryDirectory(prefix="connected-apps-mcp-") as temporary:
@@ -115,6 +120,7 @@ def open_client(settings: Settings) -> ConnectedAppsClient:
         base_url="http://localhost",
         transport=httpx2.ASGITransport(sandbox, raise_app_exceptions=False),
         deadline=settings.deadline,
+        origin=f"sandbox {settings.sandbox_db.resolve() if settings.sandbox_db else 'in memory'}",
     )
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import re
 import signal
+from collections.abc import Iterable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -14,7 +16,7 @@ from .commands import log_to_stderr, put_out, report_losses, run, setting_flags
 
 if TYPE_CHECKING:
     from connected_apps_tools import Project
-    from connected_apps_tools.secret_store import StoredSecret, Which
+    from connected_apps_tools.secret_store import Entry, StoredSecret, Which
 
 _where = setting_flags(("secret_store", "data_dir", "sandbox", "sandbox_db", "base_url"))
 _which = click.option("--next", "upcoming", is_flag=True, help="The next secret of a rotation.")
@@ -46,16 +48,25 @@ def list_secrets(**flags: object) -> None:
     """List what is kept, and what may have been lost. Shows no secret."""
 
     async def act(project: Project) -> None:
+        from connected_apps_tools.secret_store import PartlyListed
+
         try:
-            for entry in await project.custody.safe.entries():
-                put_out(
-                    f"{entry.client_id}  {entry.which:7}  …{entry.last_four}"
-                    f"  {entry.stored_at:%Y-%m-%d %H:%M}Z"
-                )
+            _print(await project.custody.safe.entries())
+        except PartlyListed as partly:
+            _print(partly.entries)
+            raise
         finally:
             await report_losses(project)
 
     _with_project(act, flags)
+
+
+def _print(entries: Iterable[Entry]) -> None:
+    for entry in entries:
+        put_out(
+            f"{entry.client_id}  {entry.which:7}  …{entry.last_four}"
+            f"  {entry.stored_at:%Y-%m-%d %H:%M}Z"
+        )
 
 
 @secrets.command()
@@ -80,8 +91,11 @@ def forget(client_id: str, upcoming: bool, **flags: object) -> None:  # noqa: FB
     """Delete a secret from the store. The app keeps it, and nobody knows it then."""
 
     async def act(project: Project) -> None:
-        kept = await _kept(project, client_id, upcoming=upcoming)
-        await project.custody.safe.forget(client_id, kept.which)
+        from connected_apps_tools.secret_store import StoreError
+
+        with suppress(StoreError):  # what cannot be read can be forgotten all the same
+            await _kept(project, client_id, upcoming=upcoming)
+        await project.custody.safe.forget(client_id, _named(upcoming=upcoming))
 
     _with_project(act, flags)
 
@@ -110,8 +124,8 @@ def run_with(
         return (await _kept(project, client_id, upcoming=upcoming)).secret.get_secret_value()
 
     environment = os.environ | {name: _with_project(act, flags)}
-    for number in (signal.SIGPIPE, signal.SIGXFSZ):
-        signal.signal(number, signal.SIG_DFL)  # Python ignores them, and the command would too
+    for ignored in (signal.SIGPIPE, signal.SIGXFSZ):  # by Python, for itself
+        signal.signal(ignored, signal.SIG_DFL)
     try:
         os.execvpe(command[0], command, environment)  # noqa: S606 - it is what the user asked for
     except OSError as error:
@@ -119,11 +133,16 @@ def run_with(
 
 
 async def _kept(project: Project, client_id: str, *, upcoming: bool) -> StoredSecret:
-    which: Which = "next" if upcoming else "current"
+    which = _named(upcoming=upcoming)
+    await report_losses(project, client_id)
     kept = await project.custody.safe.get(client_id, which)
     if kept is None:
         raise click.ClickException(f"No {which} secret of {client_id} is kept.")
     return kept
+
+
+def _named(*, upcoming: bool) -> Which:
+    return "next" if upcoming else "current"
 
 
 def _with_project(act: Any, flags: dict[str, object]) -> Any:  # noqa: ANN401 - what it returns

@@ -44,8 +44,8 @@ REPORT_SECONDS = 5.0
 OFFER = "To try it out without credentials, use --sandbox."
 
 SandboxKind = Literal["consumer", "b2b"]
-PolicySetting = Literal["reveal", "toolsets"]
-POLICY_SETTINGS: tuple[PolicySetting, ...] = ("reveal", "toolsets")
+PolicySetting = Literal["reveal", "confirm", "toolsets"]
+POLICY_SETTINGS: tuple[PolicySetting, ...] = ("reveal", "confirm", "toolsets")
 """The settings that a policy may hold too: what is given must be as strict, or stricter."""
 
 LogLevel = Literal["debug", "info", "warning", "error"]
@@ -161,6 +161,22 @@ class Settings(ProjectSettings):
         description="Whether callers may ask to see a client secret: allow or never. "
         "Default: allow.",
     )
+    confirm: Literal["auto", "always", "never"] = Field(
+        "auto",
+        description="What happens where a person has to agree and the client cannot ask: auto goes "
+        "on with test projects and refuses on live ones, always refuses, never asks nobody in any "
+        "client. Default: auto.",
+    )
+    allow_live_writes: bool = Field(
+        default=False,
+        description="Let tools change a live project. Without it they only read.",
+    )
+    state_key_file: HomePath | None = Field(
+        None,
+        description="File that only its owner can read, with secret keys of 32 characters or more, "
+        "a line each: the first seals questions to a person, each opens them. For several "
+        "processes that serve the same clients. Default: a key of the process's own.",
+    )
     policy: HomePath | None = Field(
         None,
         description="TOML file with what tools may do: redirect hosts, client types, protected "
@@ -219,7 +235,13 @@ class Settings(ProjectSettings):
     def choice(self) -> Choice:
         """Which tools are to be offered."""
         reveals = self.in_force("reveal") == "allow"
-        return Choice(self.in_force("toolsets"), self.tools, self.read_only, reveals)
+        return Choice(
+            self.in_force("toolsets"),
+            self.tools,
+            read_only=self.read_only,
+            reveals=reveals,
+            live_guard=self.environment == "live" and not self.allow_live_writes,
+        )
 
     @cached_property
     def rules(self) -> Policy:

@@ -170,7 +170,7 @@ async def test_a_missing_secret_of_a_confidential_app_is_said() -> None:
 
     async with connected_to(forget_the_secret) as client:
         created = answer(await client.call_tool("create_app", {"client_type": "first_party"}))
-    assert "sent no secret" in created["client_secret"]["note"]
+    assert "nobody has it" in created["client_secret"]["note"]
 
 
 async def test_pages_follow_each_other(client: Client) -> None:

@@ -1,10 +1,7 @@
 """What an operator meets: help, refusals, and the way out of each."""
 
-import logging
 import re
 import subprocess
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,17 +15,7 @@ from connected_apps_tools import CATALOGUE
 CANARY = "canary-Zx81kQ0pLm27vTn4Rb6wYs3c"
 
 
-@pytest.fixture(autouse=True)
-def _logging_as_before() -> Iterator[None]:
-    """Take back what a command in this process does to logging."""
-    root, hook = logging.getLogger(), sys.excepthook
-    handlers, level, factory = root.handlers[:], root.level, logging.getLogRecordFactory()
-    yield
-    root.handlers[:] = handlers
-    root.setLevel(level)
-    logging.setLogRecordFactory(factory)
-    logging.captureWarnings(capture=False)
-    sys.excepthook = hook
+pytestmark = pytest.mark.usefixtures("_logging_as_before")
 
 
 def run(*arguments: str, **environment: str) -> Result:
@@ -37,7 +24,7 @@ def run(*arguments: str, **environment: str) -> Result:
 
 def test_help_names_every_command() -> None:
     shown = run("--help").stdout
-    assert all(command in shown for command in ("serve", "demo", "sandbox", "--sandbox"))
+    assert all(command in shown for command in ("serve", "demo", "policy", "sandbox", "--sandbox"))
 
 
 def test_help_of_serve_names_the_flag_and_the_variable_of_every_setting() -> None:

@@ -199,7 +199,7 @@ async def test_no_secret_is_lost_in_silence_and_none_leaves(
             async with Client(build_server(project)) as client:
                 left = await live(client, chance)
             with chance.spared():
-                reports = "\n".join(await recover(project.custody))
+                reports = "\n".join(report.for_models for report in await recover(project.custody))
                 found = await project.api.search(PageOfApps(limit=1000))
                 lost = [
                     app.client_id

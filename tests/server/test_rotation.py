@@ -1,5 +1,6 @@
 """Rotation, and the secrets behind it, as an MCP client sees them."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +75,54 @@ async def test_starting_twice_answers_with_the_state(client: Client, app: str) -
     assert again["state"] == "rotating"
     assert again["next_client_secret_last_four"] == started["next_client_secret_last_four"]
     assert "under way already" in again["next_step"]
+
+
+async def test_starting_twice_does_not_promise_a_next_secret_that_is_not_kept(
+    client: Client, app: str, project: Project
+) -> None:
+    await project.api.start_rotation(app)
+    state = await call(client, "start_secret_rotation", app)
+    assert "not kept here" in state["next_step"]
+    assert "cancel_secret_rotation" in state["next_step"]
+    assert "complete_secret_rotation" not in state["next_step"]
+
+
+async def test_the_note_says_how_to_get_the_next_secret(client: Client, app: str) -> None:
+    started = await call(client, "start_secret_rotation", app)
+    assert "secrets show --next" in started["next_client_secret"]["note"]
+
+
+async def drifted(sandbox: httpx2.ASGITransport, **fields: str) -> dict[str, Any]:
+    """What an answer tells of a secret when these fields of the app are others."""
+
+    async def drift(request: httpx2.Request) -> httpx2.Response:
+        response = await sandbox.handle_async_request(request)
+        body = json.loads(await response.aread())
+        return httpx2.Response(200, json=body | {"connected_app": body["connected_app"] | fields})
+
+    async with (
+        project_on(httpx2.MockTransport(drift)) as strange,
+        Client(build_server(strange)) as client,
+    ):
+        created = await client.call_tool("create_app", {"client_type": "first_party"})
+    told: dict[str, Any] = answer(created)["client_secret"]
+    return told
+
+
+async def test_a_secret_that_is_not_believed_is_not_called_missing(
+    sandbox: httpx2.ASGITransport,
+) -> None:
+    told = await drifted(sandbox, client_secret="************")
+    assert told.keys() == {"note"}
+    assert "nothing that can be the secret" in told["note"]
+
+
+async def test_a_doubtful_secret_is_told_as_such(
+    sandbox: httpx2.ASGITransport,
+) -> None:
+    told = await drifted(sandbox, client_secret_last_four="none")
+    assert told["kept_in"]
+    assert "does not look as the service tells" in told["note"]
 
 
 async def test_the_next_secret_is_withheld_unless_asked_for(client: Client, app: str) -> None:

@@ -1,9 +1,11 @@
 """`connected-apps-mcp secrets`, and the way of a secret through whole processes."""
 
+import json
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,8 +15,11 @@ import anyio
 import httpx2
 import pytest
 from mcp import Client, StdioServerParameters
-from support import SERVER, answer, begin_a_create, running
+from starlette.types import Receive, Scope, Send
+from support import CREATE, SERVER, answer, begin, begin_a_create, on_service, running
 from support import secrets_command as command
+
+from connected_apps_mcp.sandbox import create_sandbox
 
 
 def served(where: list[str]) -> StdioServerParameters:
@@ -227,14 +232,55 @@ async def test_run_needs_the_name_of_a_variable(where: list[str], name: str) -> 
     assert "name of a variable" in refused.stderr
 
 
-async def test_a_damaged_secret_does_not_hide_what_is_reported(
+async def test_a_damaged_secret_hides_neither_the_others_nor_what_is_reported(
     where: list[str], app: str, tmp_path: Path
 ) -> None:
     (tmp_path / "data" / "journal" / "newer").write_text("of a newer version")
     (kept,) = (tmp_path / "data" / "secrets").glob("*.json")
     kept.write_text("{}")
+    other = (await call(where, "create_app", client_type="first_party"))["app"]["client_id"]
     listed = command("list", *where)
     assert listed.returncode == 1
-    assert app
-    assert "damaged" in listed.stderr
+    assert f"secret of {app} is damaged" in listed.stderr
+    assert other in listed.stdout
     assert "newer, which this version cannot read" in listed.stderr
+
+
+async def test_a_damaged_secret_can_be_forgotten(
+    where: list[str], app: str, tmp_path: Path
+) -> None:
+    (kept,) = (tmp_path / "data" / "secrets").glob("*.json")
+    kept.write_text("")
+    assert f"secret of {app} is damaged" in command("show", app, *where).stderr
+    assert command("forget", app, "--yes", *where).returncode == 0
+    assert "No current secret" in command("show", app, *where).stderr
+
+
+async def test_after_an_interrupted_completion_show_prints_what_the_service_takes(
+    where: list[str], app: str, alive: Any, tmp_path: Path
+) -> None:
+    await call(where, "start_secret_rotation", client_id=app)
+    upcoming = command("show", app, "--next", *where).stdout.strip()
+    sandbox = create_sandbox(database=where[2])
+    reached = threading.Event()
+
+    async def carried_out_unseen(scope: Scope, receive: Receive, send: Send) -> None:
+        async def to_nobody(_: Any) -> None:
+            reached.set()
+            await anyio.sleep(5)
+
+        completes = scope["path"].endswith("/secrets/rotate")
+        await sandbox(scope, receive, to_nobody if completes else send)
+
+    arguments = {"name": "complete_secret_rotation", "arguments": {"client_id": app}}
+    with on_service(carried_out_unseen, tmp_path) as process:
+        begin(process, {**CREATE, "params": arguments})
+        assert reached.wait(10)
+        process.kill()
+    # It was asked of the sandbox under another address: as if by an earlier version.
+    (file,) = (tmp_path / "data" / "journal").glob("[!.]*")
+    intent = json.loads(file.read_text())
+    file.write_text(json.dumps(intent | {"origin": None}))
+    shown = command("show", app, *where).stdout.strip()
+    assert shown == upcoming
+    assert alive(app, shown)

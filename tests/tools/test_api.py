@@ -433,6 +433,32 @@ async def test_a_delete_that_finds_nothing_at_once_fails(before: list[httpx2.Res
         await client(script).delete("app")
 
 
+def page(status: int) -> httpx2.Response:
+    """What a proxy answers with."""
+    return httpx2.Response(status, html="<html>not here</html>")
+
+
+@pytest.mark.parametrize(
+    "answered", [page(404), error(404, "route_not_found")], ids=["a page", "another reason"]
+)
+async def test_only_the_service_itself_says_that_an_app_is_gone(answered: httpx2.Response) -> None:
+    api = client(Script(answered, answered, page(502), answered))
+    with pytest.raises(errors.ConnectedAppsError) as caught:
+        await api.find("app")
+    assert not isinstance(caught.value, errors.NotFound)
+    with pytest.raises(errors.ConnectedAppsError) as caught:
+        await api.delete("app")
+    assert not isinstance(caught.value, errors.NotFound)
+    with pytest.raises(errors.ConnectedAppsError):
+        await api.delete("app")
+
+
+async def test_a_page_instead_of_an_answer_leaves_open_whether_it_was_carried_out() -> None:
+    with pytest.raises(errors.UnexpectedAnswer, match="404") as caught:
+        await client(Script(page(404))).delete("app")
+    assert caught.value.may_have_taken_effect
+
+
 def seconds(wait: int) -> str:
     return str(wait)
 

@@ -46,7 +46,7 @@ def read(reply: Reply, answer: type[A]) -> A:
         )
         unexpected.may_have_taken_effect = False
         raise unexpected
-    raise _service_error(reply)
+    raise _error(reply)
 
 
 def _shown_secret(reply: Reply) -> Salvaged | None:
@@ -60,7 +60,11 @@ def _shown_secret(reply: Reply) -> Salvaged | None:
     secrets = {"current": app.client_secret, "next": app.next_client_secret}
     for secret in filter(None, secrets.values()):
         SCRUBBER.learn(secret.get_secret_value())
-    return Salvaged(app.client_id, secrets)
+    last_fours = {
+        "current": app.client_secret_last_four,
+        "next": app.next_client_secret_last_four,
+    }
+    return Salvaged(app.client_id or "", secrets, last_fours)
 
 
 def _what_is_missing(reply: Reply, error: ValidationError) -> str:
@@ -72,25 +76,39 @@ def _what_is_missing(reply: Reply, error: ValidationError) -> str:
     return f"The service answered {reply.status} without the promised {', '.join(fields)}."
 
 
-def _service_error(reply: Reply) -> ServiceError:
+def _error(reply: Reply) -> ServiceError | UnexpectedAnswer:
     status = reply.status
     try:
         said = ErrorAnswer.model_validate_json(reply.body)
     except ValidationError:
         said = ErrorAnswer()
-    message = said.error_message or said.error_description
-    error_type = said.error_type or said.error or ""
-    kind = {404: NotFound, 429: TooManyRequests}.get(
-        status,
-        ServiceFailure if status >= 500 else ServiceError,  # noqa: PLR2004
+    message, error_type = (
+        said.error_message or said.error_description,
+        said.error_type or said.error,
     )
-    return kind(
+    if status == 404 and not error_type:  # noqa: PLR2004
+        return UnexpectedAnswer(
+            f"The service answered with status {status} and not in its own form."
+        )
+    return _kind(status, error_type)(
         _clean(message) if message else f"The service answered with status {status} and no reason.",
         status=status,
-        error_type=error_type if error_type in HINTS else _clean(error_type) or None,
+        error_type=_cleaned_type(error_type),
         request_id=_clean(said.request_id or "") or None,
         retry_after=_retry_after(reply.retry_after),
     )
+
+
+def _kind(status: int, error_type: str | None) -> type[ServiceError]:
+    if (status, error_type) == (404, "connected_app_not_found"):
+        return NotFound
+    if status == 429:  # noqa: PLR2004
+        return TooManyRequests
+    return ServiceFailure if status >= 500 else ServiceError  # noqa: PLR2004
+
+
+def _cleaned_type(error_type: str | None) -> str | None:
+    return error_type if error_type in HINTS else _clean(error_type or "") or None
 
 
 def _clean(text: str) -> str:

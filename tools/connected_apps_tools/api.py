@@ -113,9 +113,13 @@ class ConnectedAppsClient:
         base_url: str | None = None,
         transport: httpx2.AsyncBaseTransport | None = None,
         deadline: float = CALL_DEADLINE,
+        origin: str | None = None,
     ) -> None:
+        """Know the service as `origin` where its base URL does not tell it from another one."""
         self._credentials = credentials
         self._base_url = check_base_url(credentials.base_url if base_url is None else base_url)
+        self.origin = origin or self._base_url.casefold()
+        """What tells this service from others that have the same projects."""
         self._transport = transport
         self._deadline = deadline
         self._in_flight = anyio.CapacityLimiter(MAX_IN_FLIGHT)

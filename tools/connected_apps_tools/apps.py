@@ -6,7 +6,7 @@ from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from .client_secret import ClientSecret, told
-from .errors import AppHasChanged, InvalidRequest, NotFound
+from .errors import InvalidRequest, NotFound
 from .models import (
     ConnectedApp,
     CreateApp,
@@ -18,6 +18,7 @@ from .models import (
 )
 from .operations import CREATE, DELETE, UPDATE, ApiRequest
 from .project import Project
+from .question import WHO_WILL_KNOW, Question, about, digest
 from .text import did_you_mean, printable_url
 from .tool import Effect, Tool
 from .views import (
@@ -26,10 +27,12 @@ from .views import (
     STRANGERS,
     AboutApps,
     AppView,
+    require_unchanged,
     shown_of,
     untrusted_in,
     version_of,
 )
+from .weakening import weakenings
 
 LISTS = ("redirect_urls", "post_logout_redirect_urls")
 
@@ -40,6 +43,11 @@ class DryRun(Request):
     dry_run: bool = Field(
         default=False, exclude=True, description="Check and show what would be sent; send nothing."
     )
+
+    @property
+    def tries(self) -> bool:
+        """Whether the caller only tries it out."""
+        return self.dry_run
 
 
 class Conditional(DryRun):
@@ -59,8 +67,7 @@ class Conditional(DryRun):
         Raises:
             AppHasChanged: it is not.
         """
-        if self.if_unchanged not in {None, version_of(app)}:
-            raise AppHasChanged("Nothing was sent: the app has changed since that version.")
+        require_unchanged(app, self.if_unchanged, self.approved)
 
 
 class NewApp(DryRun, CreateApp):
@@ -264,6 +271,45 @@ class DoomedApp(Conditional, OneApp):
     """Which app to delete."""
 
 
+async def _before_creating(project: Project, request: NewApp) -> Question | None:  # noqa: ARG001
+    if not request.reveals:
+        return None
+    urls = ", ".join(request.redirect_urls or []) or "none"
+    facts = [("App", f"{request.client_name} ({request.client_type})"), ("Redirect URLs", urls)]
+    return Question(
+        "Create this app and show its client secret in the conversation?",
+        facts,
+        WHO_WILL_KNOW,
+        digest(request.body()),
+    )
+
+
+async def _before_updating(project: Project, request: ChangedSettings) -> Question | None:
+    before = (await project.api.get(request.client_id)).connected_app
+    after = before.model_copy(update=request.settings(before))
+    weaker = list(weakenings(before, after))
+    if not weaker:
+        return None
+    return Question(
+        "Change this app although it will be protected less?",
+        [*about(before), *weaker],
+        "Whoever controls an added host can receive its users' sign-ins; what is removed stops "
+        "working at once.",
+        version_of(before),
+    )
+
+
+async def _before_deleting(project: Project, request: DoomedApp) -> Question:
+    app = (await project.api.get(request.client_id)).connected_app
+    return Question(
+        "Delete this app for good?",
+        about(app),
+        "Its client id and secrets stop working at once and cannot be restored; tokens already "
+        "issued may stay valid until they expire.",
+        version_of(app),
+    )
+
+
 async def delete_app(project: Project, request: DoomedApp) -> DeletedApp:
     """Delete a Connected App for good.
 
@@ -295,8 +341,30 @@ async def delete_app(project: Project, request: DoomedApp) -> DeletedApp:
 
 
 TOOLS: tuple[Tool[Any, Any], ...] = (
-    Tool(create_app, "Create an app", NewApp, CreatedApp, Effect.ADDS, NewAppRevealing),
+    Tool(
+        create_app,
+        "Create an app",
+        NewApp,
+        CreatedApp,
+        Effect.ADDS,
+        NewAppRevealing,
+        question=_before_creating,
+    ),
     Tool(get_app, "Get an app", OneApp, ShownApp, Effect.READS),
-    Tool(update_app, "Update an app", ChangedSettings, ChangedApp, Effect.REPLACES),
-    Tool(delete_app, "Delete an app", DoomedApp, DeletedApp, Effect.DESTROYS),
+    Tool(
+        update_app,
+        "Update an app",
+        ChangedSettings,
+        ChangedApp,
+        Effect.REPLACES,
+        question=_before_updating,
+    ),
+    Tool(
+        delete_app,
+        "Delete an app",
+        DoomedApp,
+        DeletedApp,
+        Effect.DESTROYS,
+        question=_before_deleting,
+    ),
 )

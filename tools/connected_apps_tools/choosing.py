@@ -22,12 +22,14 @@ class Choice:
         read_only: whether nothing may be changed. It beats the others, and takes secrets along,
             since whoever has one can act as the app.
         reveals: whether callers may ask to see a client secret.
+        live_guard: whether nothing may be changed because real users depend on it.
     """
 
     toolsets: Sequence[str]
     tools: Sequence[str] = ()
     read_only: bool = False
     reveals: bool = True
+    live_guard: bool = False
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,8 @@ def choose(toolsets: Mapping[str, Sequence[Tool[Any, Any]]], choice: Choice) -> 
 def _why_not(tool: Tool[Any, Any], toolset: str, choice: Choice) -> str | None:
     if choice.read_only and tool.effect is not Effect.READS:
         return "The server is read-only (--read-only)."
+    if choice.live_guard and tool.effect is not Effect.READS:
+        return "The project is live: its operator has not allowed changes (--allow-live-writes)."
     if choice.tools and not any(fnmatchcase(tool.name, glob) for glob in choice.tools):
         return "It is not among --tools."
     if toolset and toolset not in choice.toolsets:

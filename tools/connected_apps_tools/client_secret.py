@@ -1,11 +1,21 @@
 """What the model is told of a client secret that the service has just shown."""
 
-from typing import Any
-
 from pydantic import Field
 
 from .handover import Kept
 from .models import Model
+from .secret_store import Which
+
+WHERE: dict[Which, str] = {
+    "current": "To get it: connected-apps-mcp secrets show, or reveal_client_secret if it is "
+    "offered.",
+    "next": "To get it: connected-apps-mcp secrets show --next, or reveal_client_secret with which "
+    "next if it is offered.",
+}
+RENEW: dict[Which, str] = {
+    "current": "use start_secret_rotation",
+    "next": "use cancel_secret_rotation and start again",
+}
 
 
 class ClientSecret(Model):
@@ -17,15 +27,17 @@ class ClientSecret(Model):
     note: str
 
 
-def told(kept: Kept[Any], *, reveal: bool) -> ClientSecret:
+def told(kept: Kept, *, reveal: bool, which: Which = "current") -> ClientSecret:
     """What an answer says of a secret that the service has just shown."""
     if kept.secret is None:
-        return ClientSecret(note="The service sent no secret: rotate it before use.")
+        return ClientSecret(
+            note="The answer of the service held nothing that can be the secret, so nobody has it: "
+            f"{RENEW[which]}."
+        )
     value = kept.secret.get_secret_value()
-    where = "To get it: connected-apps-mcp secrets show, or reveal_client_secret if it is offered."
+    note = WHERE[which] if kept.place else "Shown this once and kept nowhere: store it now."
+    if kept.doubtful:
+        note += f" It does not look as the service tells: if it does not work, {RENEW[which]}."
     return ClientSecret(
-        last_four=value[-4:],
-        kept_in=kept.place,
-        value=value if reveal else None,
-        note=where if kept.place else "Shown this once and kept nowhere: store it now.",
+        last_four=value[-4:], kept_in=kept.place, value=value if reveal else None, note=note
     )

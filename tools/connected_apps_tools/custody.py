@@ -1,19 +1,20 @@
 """Every act that makes a client secret, moves it or ends it, at the service and in the store alike.
 
-From its call on, the work belongs to the process and not to the caller: nothing that happens to the
-caller interrupts it.
+Until anything is recorded or sent, the caller can give up. From then on the work belongs to the
+process: nothing that happens to the caller interrupts it.
 """
 
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext, suppress
-from typing import Self, TypeVar
+from collections.abc import Awaitable, Callable
+from concurrent.futures import Future
+from contextlib import ExitStack, suppress
+from typing import Any, Literal, Self, TypeVar
 
 import anyio
 from anyio.abc import TaskGroup
 
 from .api import ConnectedAppsClient
-from .errors import ConnectedAppsError, NotFound
+from .errors import ConnectedAppsError, InvalidRequest, NotFound
 from .handover import Handover, Kept, Receiver, nothing_sent
 from .journal import Act, Intent, Journal
 from .models import (
@@ -29,8 +30,15 @@ from .secret_store import StoreError
 A = TypeVar("A", bound=App)
 T = TypeVar("T")
 
+Completion = Literal["settled", "open", "lost"]
+"""How a completion stands that may have been carried out: done with, not done yet, or with a
+current secret that is not kept here.
+"""
+
 TURN_SECONDS = 60.0
 """How long one rotation waits for another to end."""
+
+NO_TURN = "it could not be seen to that no other rotation is under way"
 
 
 class Custody:
@@ -55,7 +63,7 @@ class Custody:
         await self._work.__aexit__(None, None, None)
         self.journal.close()
 
-    async def create(self, request: CreateApp) -> Kept[AppWithClientSecret]:
+    async def create(self, request: CreateApp) -> Kept:
         """Create a confidential app and keep its secret.
 
         Raises:
@@ -66,8 +74,13 @@ class Custody:
             return (await self.api.create(request)).connected_app
 
         return await self._show(
+            self._uninterrupted,
             Handover(
-                self._intent("create_app", request),
+                self._intent(
+                    "create_app",
+                    client_name=request.client_name or "",
+                    client_type=request.client_type,
+                ),
                 "current",
                 call,
                 lambda app: app.client_secret,
@@ -78,19 +91,19 @@ class Custody:
             revealed=request.reveals,
         )
 
-    async def start_rotation(
-        self, client_id: str, *, revealed: bool
-    ) -> Kept[AppWithNextClientSecret]:
+    async def start_rotation(self, client_id: str, *, revealed: bool) -> Kept:
         """Start a rotation and keep the next secret. Raises like `create`."""
 
         async def call() -> AppWithNextClientSecret:
             # The next secret will be kept in place of an earlier one, which must not be current.
-            if self.safe.keeps and (app := await self.api.find(client_id)):
+            if self.safe.keeps:
+                app = (await self.api.get(client_id)).connected_app
                 with nothing_sent():
                     await self.catch_up(app)
             return (await self.api.start_rotation(client_id)).connected_app
 
         return await self._show(
+            self._in_turn,
             Handover(
                 self._intent("start_secret_rotation", client_id),
                 "next",
@@ -101,7 +114,6 @@ class Custody:
                 "The rotation was cancelled again",
             ),
             revealed=revealed,
-            turn=self._turn,
         )
 
     async def complete_rotation(
@@ -114,10 +126,10 @@ class Custody:
         Returns:
             The app, and whether its current secret is kept now.
         """
-        intent = self._intent("complete_secret_rotation", client_id)
+        intent = self._intent("complete_secret_rotation", client_id, forced=forced)
 
         async def work() -> tuple[ConnectedApp, bool]:
-            async with self._turn(), self.receiver.intending(intent):
+            async with self.receiver.intending(intent):
                 try:
                     app = (await self.api.complete_rotation(client_id)).connected_app
                 except ConnectedAppsError as error:
@@ -127,64 +139,65 @@ class Custody:
                     app = await self._completed_after_all(client_id, error)
                 kept = False
                 with suppress(StoreError):  # the intent stands then, and recovery tries again
-                    kept = await self.catch_up(app)
-                    if forced and not kept:
-                        await self.safe.forget(client_id)
-                if kept or forced:
-                    await self.receiver.strike_out(intent)
+                    kept = await self._follow(app, forced=forced)
+                    if kept or forced:
+                        await self.receiver.strike_out(intent)
                 return app, kept
 
-        return await self._uninterrupted(work)
+        return await self._in_turn(work)
 
     async def cancel_rotation(self, client_id: str) -> tuple[ConnectedApp, StoreError | None]:
         """Cancel a rotation and forget the next secret; says why that may have failed."""
 
         async def work() -> tuple[ConnectedApp, StoreError | None]:
-            async with self._turn():
-                app = (await self.api.cancel_rotation(client_id)).connected_app
-                try:
-                    # What is kept as next may be current already, where completing went wrong.
-                    await self.catch_up(app)
-                    await self.safe.forget(client_id, "next")
-                except StoreError as error:
-                    return app, error
-                return app, None
+            app = (await self.api.cancel_rotation(client_id)).connected_app
+            try:
+                # What is kept as next may be current already, where completing went wrong.
+                await self.catch_up(app)
+                await self.safe.forget(client_id, "next")
+            except StoreError as error:
+                return app, error
+            return app, None
 
-        return await self._uninterrupted(work)
+        return await self._in_turn(work)
 
-    async def mend_completion(self, client_id: str) -> bool:
-        """Catch up with a rotation that may have been completed; says whether nothing is lost.
+    async def mend_completion(self, client_id: str, *, forced: bool) -> Completion:
+        """Catch up with a rotation that may have been completed, and say how it stands.
 
         Raises like `catch_up`.
         """
-        async with self._turn():
+
+        async def work() -> Completion:
             app = await self.api.find(client_id)
-            # While it is rotating, it was not completed.
-            return not app or bool(app.next_client_secret_last_four) or await self.catch_up(app)
+            if app is None:
+                return "settled"
+            upcoming = app.next_client_secret_last_four
+            # While it is rotating it was not completed, or another rotation has begun since.
+            kept = await self._follow(app, forced=forced and not upcoming)
+            if not upcoming:
+                return "settled" if kept or forced else "lost"
+            safe = kept or forced or await self.safe.find(client_id, "next", upcoming)
+            return "open" if safe else "lost"
 
-    @asynccontextmanager
-    async def _turn(self) -> AsyncIterator[None]:
-        """Be the only one who rotates, in this process and in every other of this user.
+        return await self._in_turn(work)
 
-        Else what one has just kept could be what another is about to forget.
+    async def _follow(self, app: ConnectedApp, *, forced: bool) -> bool:
+        """Do with what is kept as a completed rotation did; says whether the current one is kept.
+
+        Where it was forced, whoever forced it has the current one, and what is kept is dead.
         """
-        give_up_at = anyio.current_time() + TURN_SECONDS
-        with nothing_sent():
-            while (turn := await in_thread(self.journal.take_turn)) is None:
-                if anyio.current_time() > give_up_at:
-                    raise StoreError("another rotation does not come to its end")
-                await anyio.sleep(0.05)
-        try:
-            yield
-        finally:
-            os.close(turn)
+        kept = await self.catch_up(app)
+        if forced and not kept:
+            await self.safe.forget(app.client_id)
+        return kept
 
     async def _completed_after_all(self, client_id: str, doubt: ConnectedAppsError) -> ConnectedApp:
         try:
-            app, kept = await self.api.find(client_id), await self.safe.get(client_id, "next")
+            app = (await self.api.get(client_id)).connected_app
+            kept = await self.safe.find(client_id, "next", app.client_secret_last_four)
         except (ConnectedAppsError, StoreError):
             raise doubt from None
-        if app and kept and kept.last_four == app.client_secret_last_four:
+        if kept:
             return app
         raise doubt
 
@@ -197,26 +210,29 @@ class Custody:
         Raises:
             StoreError: a store could not be asked, or none took the secret.
         """
-        upcoming = await self.safe.get(app.client_id, "next")
-        if upcoming and upcoming.last_four == app.client_secret_last_four:
+        upcoming = await self.safe.find(app.client_id, "next", app.client_secret_last_four)
+        if upcoming:
             if await self.safe.keep(app.client_id, "current", upcoming.secret) is None:
                 raise StoreError("no store took the secret that is current now")
             await self.safe.forget(app.client_id, "next")
             return True
-        current = await self.safe.get(app.client_id)
-        return current is not None and current.last_four == app.client_secret_last_four
+        return bool(await self.safe.find(app.client_id, "current", app.client_secret_last_four))
 
     async def delete(self, client_id: str) -> StoreError | None:
         """Delete an app and forget its secrets; says why that may have failed.
 
         The secrets of an app that is gone already are forgotten too.
         """
-        try:
-            await self.api.delete(client_id)
-        except NotFound:
-            await self.forget_all(client_id)
-            raise
-        return await self.forget_all(client_id)
+
+        async def work() -> StoreError | None:
+            try:
+                await self.api.delete(client_id)
+            except NotFound:
+                await self.forget_all(client_id)
+                raise
+            return await self.forget_all(client_id)
+
+        return await self._uninterrupted(work)
 
     async def forget_all(self, client_id: str) -> StoreError | None:
         """Forget the secrets of an app that is gone; says why that may have failed."""
@@ -226,41 +242,64 @@ class Custody:
             return error
         return None
 
-    def _intent(self, act: Act, about: CreateApp | str) -> Intent:
-        if isinstance(about, str):
-            return Intent(act=act, project_id=self.api.project_id, client_id=about)
+    def _intent(self, act: Act, client_id: str | None = None, **more: Any) -> Intent:  # noqa: ANN401
+        api = self.api
         return Intent(
-            act=act,
-            project_id=self.api.project_id,
-            client_name=about.client_name or "",
-            client_type=about.client_type,
+            act=act, project_id=api.project_id, origin=api.origin, client_id=client_id, **more
         )
+
+    def concerns(self, intent: Intent) -> bool:
+        """Whether an intent is about our apps; earlier versions did not note the service."""
+        return intent.project_id == self.api.project_id and intent.origin in {None, self.api.origin}
 
     async def _show(
         self,
+        do: Callable[[Callable[[], Awaitable[Kept]]], Awaitable[Kept]],
         handover: Handover[A],
         *,
         revealed: bool,
-        turn: Callable[[], AbstractAsyncContextManager[None]] = nullcontext,
-    ) -> Kept[A]:
-        async def work() -> Kept[A]:
-            async with turn():
-                return await self.receiver.receive(handover)
-
+    ) -> Kept:
         await self.receiver.prove_writable(revealed=revealed)
-        kept = await self._uninterrupted(work)
-        if not self.safe.keeps:
+        kept = await do(lambda: self.receiver.receive(handover))
+        if not self.safe.keeps and kept.secret and not kept.doubtful:
             # The caller has the only copy; had it gone meanwhile, the intent would stand.
             await self.receiver.strike_out(handover.intent)
         return kept
 
-    async def _uninterrupted(self, work: Callable[[], Awaitable[T]]) -> T:
-        """Do it as the process's own, so that the end of the caller is not the end of it."""
+    async def _in_turn(self, work: Callable[[], Awaitable[T]]) -> T:
+        """Do it uninterrupted, as the only one who rotates: here, and in every process of the user.
+
+        Else what one has just kept could be what another is about to forget. A caller that goes
+        away before its turn comes has asked for nothing.
+        """
+        with ExitStack() as turn:
+            turn.callback(os.close, await self._take_turn())
+            return await self._uninterrupted(work, turn)
+
+    async def _take_turn(self) -> int:
+        give_up_at = anyio.current_time() + TURN_SECONDS
+        with nothing_sent(NO_TURN):
+            while (turn := await in_thread(self.journal.take_turn, leave=_pass_on)) is None:
+                if anyio.current_time() > give_up_at:
+                    late = "Nothing was sent: another rotation does not come to its end."
+                    refusal = InvalidRequest(late)
+                    refusal.hint = "Try again in a moment."
+                    raise refusal
+                await anyio.sleep(0.05)
+        return turn
+
+    async def _uninterrupted(
+        self, work: Callable[[], Awaitable[T]], held: ExitStack | None = None
+    ) -> T:
+        """Do it as the process's own, so that the end of the caller is not the end of it.
+
+        What is `held` meanwhile is let go of with the work, and no sooner.
+        """
         outcome: list[T | Exception] = []
         done = anyio.Event()
 
         async def run() -> None:
-            with anyio.CancelScope(shield=True):
+            with anyio.CancelScope(shield=True), owned:
                 try:
                     outcome.append(await work())
                 except Exception as error:  # noqa: BLE001 - the caller gets it, whatever it is
@@ -268,8 +307,19 @@ class Custody:
             done.set()
 
         self._work.start_soon(run)
+        owned = held.pop_all() if held else ExitStack()  # it will run now, whatever happens here
         await done.wait()
         (result,) = outcome
         if isinstance(result, Exception):
             raise result
         return result
+
+
+def _pass_on(unwanted: Future[int | None]) -> None:
+    """Give a turn back that comes when nobody waits for it any more."""
+
+    def close(outcome: Future[int | None]) -> None:
+        if not outcome.exception() and (turn := outcome.result()) is not None:
+            os.close(turn)
+
+    unwanted.add_done_callback(close)

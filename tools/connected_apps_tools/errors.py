@@ -4,12 +4,13 @@ ConnectedAppsError
 ├── InvalidRequest        refused here, before anything was sent
 │   ├── AppHasChanged     the app is not the one that the caller looked at
 │   └── PolicyRefusal     the operator's policy forbids it
+├── NotConfirmed          a person has to agree, and has not
 ├── NotSent               the request certainly did not reach the service
 ├── NoAnswer              it was sent, and no complete answer came back
 ├── UnexpectedAnswer      what came back is not what the API promises
 ├── SecretNotKept         a secret was shown and could not be stored
 └── ServiceError          the service answered with an error
-    ├── NotFound          404
+    ├── NotFound          the app does not exist
     ├── TooManyRequests   429
     └── ServiceFailure    5xx
 """
@@ -56,6 +57,10 @@ class PolicyRefusal(InvalidRequest):
     )
 
 
+class NotConfirmed(ConnectedAppsError):
+    """A person has to agree first, and has not. Nothing was changed."""
+
+
 class NotSent(ConnectedAppsError):
     """No connection came about (refused, DNS, TLS, a full pool), so nothing took effect."""
 
@@ -78,6 +83,8 @@ class Salvaged:
     client_id: str
     secrets: Mapping[str, SecretStr | None]
     """By which one it is: current or next."""
+    last_fours: Mapping[str, str | None]
+    """What the answer tells of each."""
 
 
 class UnexpectedAnswer(ConnectedAppsError):
@@ -128,7 +135,11 @@ class ServiceError(ConnectedAppsError):
 
 
 class NotFound(ServiceError):
-    """404: the app does not exist, or the route does not."""
+    """404 and `connected_app_not_found`: the app does not exist.
+
+    Secrets are forgotten on the strength of it, so a 404 that says anything else is another error:
+    it may come from a proxy, or be about the route.
+    """
 
     after_doubtful_attempt: bool = False
     """Whether an earlier attempt of the same call may have been carried out unseen."""

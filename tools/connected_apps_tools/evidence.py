@@ -1,6 +1,8 @@
 """Looks for signs of an act whose outcome is not known."""
 
+import unicodedata
 from collections.abc import AsyncIterator, Sequence
+from typing import NamedTuple
 
 from .api import ConnectedAppsClient
 from .errors import ConnectedAppsError, UnexpectedAnswer
@@ -8,6 +10,7 @@ from .journal import Intent
 from .models import ConnectedApp
 from .pages import LARGEST, pages
 from .safe import Safe
+from .scrubber import SCRUBBER
 from .secret_store import StoreError, Which
 from .text import printable
 
@@ -21,22 +24,34 @@ MENDED = "A rotation gives the app a new secret (start_secret_rotation); delete_
 LOOK = "Look with search_apps or get_app before you try again."
 
 
-async def signs(
-    api: ConnectedAppsClient, safe: Safe, intent: Intent
-) -> AsyncIterator[ConnectedApp]:
-    """The apps on which an intent may have been carried out unseen.
+class Signs(NamedTuple):
+    """The apps on which an intent may have been carried out.
 
-    Those are apps that fit it and have a secret that is not kept here.
+    Attributes:
+        lost: those that have a secret which is not kept here.
+        kept: those whose secret was kept since; each may be the one, or that of another call.
     """
+
+    lost: list[ConnectedApp]
+    kept: list[ConnectedApp]
+
+
+async def signs(api: ConnectedAppsClient, safe: Safe, intent: Intent) -> Signs:
+    """Look for what became of a creation or of the start of a rotation."""
+    found = Signs([], [])
     async for app in _that_fit(api, intent):
         last_fours: dict[Which, str | None] = {
             "current": app.client_secret_last_four,
             "next": app.next_client_secret_last_four,
         }
         which: Which = "current" if intent.act == "create_app" else "next"
-        kept = await safe.get(app.client_id, which)
-        if last_fours[which] and (kept is None or kept.last_four != last_fours[which]):
-            yield app
+        if last_fours[which]:
+            kept = await safe.find(app.client_id, which, last_fours[which])
+            if kept is None:
+                found.lost.append(app)
+            elif kept.stored_at >= intent.begun_at:
+                found.kept.append(app)
+    return found
 
 
 async def _that_fit(api: ConnectedAppsClient, intent: Intent) -> AsyncIterator[ConnectedApp]:
@@ -49,15 +64,21 @@ async def _that_fit(api: ConnectedAppsClient, intent: Intent) -> AsyncIterator[C
         if read == MAX_PAGES:
             raise UnexpectedAnswer(f"There are more than {read * LARGEST} apps to look through.")
         for app in page.apps:
-            if (app.client_name, app.client_type) == (intent.client_name, intent.client_type):
+            same_name = _tidied(app.client_name) == _tidied(intent.client_name)
+            if same_name and app.client_type == intent.client_type:
                 yield app
         read += 1
+
+
+def _tidied(name: str) -> str:
+    """A name without what a service might change about it."""
+    return " ".join(unicodedata.normalize("NFKC", name).casefold().split())
 
 
 async def what_can_be_seen(api: ConnectedAppsClient, safe: Safe, intent: Intent) -> str:
     """Say in a sentence or two what there is to see, and what to do."""
     try:
-        found = [app async for app in signs(api, safe, intent)]
+        found = (await signs(api, safe, intent)).lost
     except (ConnectedAppsError, StoreError):
         return f"It may have been carried out; looking for signs of it failed. {LOOK}"
     if not found:
@@ -65,8 +86,16 @@ async def what_can_be_seen(api: ConnectedAppsClient, safe: Safe, intent: Intent)
     return f"It may have been carried out: {some(found)} fits, with a secret not kept. {MENDED}"
 
 
-def some(apps: Sequence[ConnectedApp]) -> str:
-    """The first few of the apps, and how many more there are."""
-    named = [f"{app.client_id} ({printable(app.client_name, 64)})" for app in apps[:NAMED]]
-    more = len(apps) - len(named)
+def some(apps: Sequence[ConnectedApp], *, names: bool = False) -> str:
+    """The first few of the apps, and how many more there are.
+
+    Names may have been written by strangers: only people should read them here.
+    """
+    named = [f"{app.client_id}{in_brackets(app.client_name) if names else ''}" for app in apps]
+    named, more = named[:NAMED], len(apps[NAMED:])
     return ", ".join(named) + (f" or one of {more} more" if more else "")
+
+
+def in_brackets(name: str) -> str:
+    """A name as it follows what it names; nothing where it is empty."""
+    return f" ({printable(SCRUBBER.text(name), 64)})" if name else ""

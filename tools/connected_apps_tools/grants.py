@@ -15,6 +15,7 @@ from .models import (
     UserGrant,
 )
 from .project import Project
+from .question import Question, digest
 from .text import printable, printable_url
 from .tool import Effect, Tool
 from .views import LOOSE, MAX_TEXT, MAX_URL, OBJECTS
@@ -101,6 +102,37 @@ async def revoke_user_grant(project: Project, request: UserGrant) -> Revoked:
     return Revoked(client_id=request.client_id)
 
 
+async def _before_revoking_users(project: Project, request: UserGrant) -> Question | None:
+    granted = (await project.api.user_grants(request.user_id)).connected_apps
+    return _before_revoking(request.client_id, granted, ("User", request.user_id))
+
+
+async def _before_revoking_members(project: Project, request: MemberGrant) -> Question | None:
+    answer = await project.api.member_grants(request.organization_id, request.member_id)
+    holder = ("Member", f"{request.member_id} of {request.organization_id}")
+    return _before_revoking(request.client_id, answer.connected_apps, holder)
+
+
+def _before_revoking(
+    client_id: str, granted: list[Grant], holder: tuple[str, str]
+) -> Question | None:
+    for grant in granted:
+        if grant.connected_app_id == client_id:
+            facts = [
+                holder,
+                ("App", f"{grant.name} ({grant.client_type})"),
+                ("Client id", client_id),
+                ("Scopes", grant.scopes_granted or "none"),
+            ]
+            return Question(
+                "End this authorisation?",
+                facts,
+                "The app's tokens for this person are revoked, and nobody else can grant it anew.",
+                digest(*facts),
+            )
+    return None
+
+
 async def list_organization_apps(project: Project, request: OneOrganization) -> AuthorisedApps:
     """List the apps that members of an organization have authorised (B2B projects).
 
@@ -149,7 +181,14 @@ async def revoke_member_grant(project: Project, request: MemberGrant) -> Revoked
 
 USER_TOOLS: tuple[Tool[Any, Any], ...] = (
     Tool(list_user_grants, "List a user's grants", OneUser, AuthorisedApps, Effect.READS),
-    Tool(revoke_user_grant, "Revoke a user's grant", UserGrant, Revoked, Effect.DESTROYS),
+    Tool(
+        revoke_user_grant,
+        "Revoke a user's grant",
+        UserGrant,
+        Revoked,
+        Effect.DESTROYS,
+        question=_before_revoking_users,
+    ),
 )
 ORGANIZATION_TOOLS: tuple[Tool[Any, Any], ...] = (
     Tool(
@@ -167,5 +206,12 @@ ORGANIZATION_TOOLS: tuple[Tool[Any, Any], ...] = (
         Effect.READS,
     ),
     Tool(list_member_grants, "List a member's grants", OneMember, AuthorisedApps, Effect.READS),
-    Tool(revoke_member_grant, "Revoke a member's grant", MemberGrant, Revoked, Effect.DESTROYS),
+    Tool(
+        revoke_member_grant,
+        "Revoke a member's grant",
+        MemberGrant,
+        Revoked,
+        Effect.DESTROYS,
+        question=_before_revoking_members,
+    ),
 )

@@ -5,9 +5,10 @@ the service, keep the secret, strike the record out, and only then answer.
 """
 
 import logging
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 from pydantic import SecretStr
@@ -23,22 +24,45 @@ from .secret_store import StoreError, Which
 
 logger = logging.getLogger(__name__)
 
+LEAST_DIFFERENT = 4
+"""Different characters that a secret has at the least."""
+
+NO_STORE = (
+    "The service showed the secret, and no store took it.",
+    "The operator has to mend the secret store first.",
+)
+NO_ANSWER = (
+    (
+        "The service showed the secret in an answer that is not what the API promises, and does "
+        "not show the app."
+    ),
+    UnexpectedAnswer.hint,
+)
+"""Why an act is undone, and what has to be done before it is tried again."""
+
 A = TypeVar("A", bound=App)
 
 
 @dataclass(frozen=True)
-class Kept(Generic[A]):
-    """An app whose secret was shown, and where the secret is now.
+class Taken:
+    """What became of a secret that was shown.
 
     Attributes:
-        app: the app as the service showed it.
-        secret: what it showed; None where it showed none.
-        place: where the secret is kept, in words; None where it is not.
+        secret: what was shown; None where that cannot be a secret.
+        place: where it is kept, in words; None where it is not.
+        doubtful: whether it looks different from what the service tells of it.
     """
 
-    app: A
-    secret: SecretStr | None
-    place: str | None
+    secret: SecretStr | None = None
+    place: str | None = None
+    doubtful: bool = False
+
+
+@dataclass(frozen=True)
+class Kept(Taken):
+    """The same, with the app as the service showed it."""
+
+    app: App = field(kw_only=True)
 
 
 @dataclass(frozen=True)
@@ -86,7 +110,7 @@ class Receiver:
     @asynccontextmanager
     async def intending(self, intent: Intent) -> AsyncIterator[None]:
         """Record an intent, and let it stand unless it is struck out."""
-        with nothing_sent():
+        with nothing_sent("what is about to be done could not be recorded"):
             await in_thread(self._journal.begin, intent)
         try:
             yield
@@ -100,7 +124,7 @@ class Receiver:
         except StoreError as error:
             logger.error("An intent stays in the journal: %s", error)
 
-    async def receive(self, handover: Handover[A]) -> Kept[A]:
+    async def receive(self, handover: Handover[A]) -> Kept:
         """Call the service, keep what it shows, and undo the call where nothing keeps it.
 
         Raises:
@@ -110,40 +134,64 @@ class Receiver:
             try:
                 app = await handover.call()
             except ConnectedAppsError as error:
-                await self._save(handover, error)
-                raise
-            secret = _credible(handover.secret(app), handover.last_four(app))
-            if secret is None:
-                return Kept(app, None, None)
-            client_id = handover.intent.client_id or app.client_id
-            place = await self._safe.keep(client_id, handover.which, secret)
-            if place is None and self._safe.keeps:
-                raise await self._undo(handover, client_id)
-            if place:
-                await self.strike_out(handover.intent)
-            return Kept(app, secret, place)
+                return await self._save(handover, error)
+            secret, last_four = handover.secret(app), handover.last_four(app)
+            taken = await self._take(handover, app.client_id, secret, last_four)
+            return Kept(**vars(taken), app=app)
 
-    async def _save(self, handover: Handover[A], error: ConnectedAppsError) -> None:
-        """Do for a failed call what can still be done, and tell the error of it."""
-        found = error.salvaged if isinstance(error, UnexpectedAnswer) else None
-        secret = found.secrets[handover.which] if found else None
-        if found and secret:
-            client_id = handover.intent.client_id or found.client_id
-            place = await self._safe.keep(client_id, handover.which, secret)
-            if place is None:
-                raise await self._undo(handover, client_id) from None
+    async def _take(
+        self,
+        handover: Handover[A],
+        shown_id: str,
+        secret: SecretStr | None,
+        last_four: str | None,
+    ) -> Taken:
+        """Keep a secret, and strike the intent out where there is no doubt about it."""
+        if secret is None or not _plausible(secret.get_secret_value()):
+            return Taken()
+        client_id = handover.intent.client_id or shown_id
+        place = await self._safe.keep(client_id, handover.which, secret)
+        if place is None and self._safe.keeps:
+            raise await self._undo(handover, client_id, NO_STORE) from None
+        doubtful = not _as_told(secret.get_secret_value(), last_four)
+        if place and not doubtful:
             await self.strike_out(handover.intent)
-            error.hint = (
-                f"It was carried out for app {client_id}, and its secret is kept in {place}."
+        return Taken(secret, place, doubtful)
+
+    async def _save(self, handover: Handover[A], error: ConnectedAppsError) -> Kept:
+        """Do for a failed call what can still be done, and raise it with a word on that.
+
+        Returns:
+            What the caller has to get, since nothing is kept here.
+        """
+        found = error.salvaged if isinstance(error, UnexpectedAnswer) else None
+        client_id = handover.intent.client_id or (found.client_id if found else "")
+        if found and client_id and found.secrets[handover.which]:
+            which = handover.which
+            taken = await self._take(
+                handover, client_id, found.secrets[which], found.last_fours[which]
             )
-            return
-        if error.may_have_taken_effect:
+            if taken.secret and not taken.place:
+                return await self._hand_over(handover, client_id, taken)
+            error.hint = f"It was carried out for app {client_id}, {_became(taken)}"
+        elif error.may_have_taken_effect:
             error.hint = await what_can_be_seen(self._api, self._safe, handover.intent)
         else:
             await self.strike_out(handover.intent)
+        raise error
 
-    async def _undo(self, handover: Handover[A], client_id: str) -> SecretNotKept:
-        failed = "The service showed the secret, and no store took it."
+    async def _hand_over(self, handover: Handover[A], client_id: str, taken: Taken) -> Kept:
+        """Read the app that the answer did not show in full, so that there is an answer."""
+        try:
+            app = (await self._api.get(client_id)).connected_app
+        except ConnectedAppsError:
+            raise await self._undo(handover, client_id, NO_ANSWER) from None
+        return Kept(**vars(taken), app=app)
+
+    async def _undo(
+        self, handover: Handover[A], client_id: str, why: tuple[str, str]
+    ) -> SecretNotKept:
+        failed, hint = why
         try:
             await handover.undo(client_id)
         except ConnectedAppsError:
@@ -152,20 +200,39 @@ class Receiver:
             return lost
         await self.strike_out(handover.intent)
         undone = SecretNotKept(f"{failed} {handover.undone}: all is as it was.")
-        undone.hint = "The operator has to mend the secret store first."
+        undone.hint = hint
         return undone
 
 
-def _credible(secret: SecretStr | None, last_four: str | None) -> SecretStr | None:
-    """What was shown, if it can be the secret whose last four the service tells."""
-    value = secret.get_secret_value() if secret else ""
-    fits = last_four is None or value.endswith(last_four)
-    return secret if len(value) >= MIN_LENGTH and fits else None
+def _plausible(secret: str) -> bool:
+    """Whether this can be a secret at all."""
+    return len(secret) >= MIN_LENGTH and len(set(secret)) >= LEAST_DIFFERENT
+
+
+def _as_told(secret: str, last_four: str | None) -> bool:
+    """Whether this is the secret whose last four the service tells, in whatever form it does.
+
+    A character that is repeated makes it look masked.
+    """
+    return (last_four is None or secret[-4:] == last_four[-4:]) and not re.search(
+        r"(.)\1{3}", secret
+    )
+
+
+def _became(taken: Taken) -> str:
+    """What became of the secret in an answer that is not what the API promises."""
+    if taken.secret is None:
+        return f"but what the answer shows cannot be its secret. {MENDED}"
+    if taken.doubtful:
+        return f"and what is kept in {taken.place} may not be its secret. {MENDED}"
+    return f"and its secret is kept in {taken.place}."
 
 
 @contextmanager
-def nothing_sent() -> Iterator[None]:
-    """Make the failure of a store a refusal of the call.
+def nothing_sent(
+    why: str = "the secret that the service shows once could not be kept",
+) -> Iterator[None]:
+    """Make the failure of a store or of the journal a refusal of the call, which says why.
 
     Raises:
         InvalidRequest: a store or the journal failed.
@@ -173,8 +240,6 @@ def nothing_sent() -> Iterator[None]:
     try:
         yield
     except StoreError as error:
-        refusal = InvalidRequest(
-            f"Nothing was sent: the secret that the service shows once could not be kept. {error}"
-        )
-        refusal.hint = "The operator has to mend the secret store first."
+        refusal = InvalidRequest(f"Nothing was sent: {why}. {error}")
+        refusal.hint = "The operator has to mend that first."
         raise refusal from None

@@ -23,9 +23,13 @@ class Intent(BaseModel):
 
     act: Act
     project_id: str
+    origin: str | None = None
+    """Which service it was asked of."""
     client_id: str | None = None
     client_name: str = ""
     client_type: ClientType | None = None
+    forced: bool = False
+    """Whether a completion was to be made although the next secret was not kept."""
     begun_at: AwareDatetime = Field(default_factory=lambda: datetime.now(UTC))
 
     @property

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal
 from weakref import WeakValueDictionary
 
@@ -61,6 +62,7 @@ class Project:
 
     Attributes:
         custody: the custody of its apps' secrets.
+        folder: what outlives a call is kept here, on this machine.
         directory: which apps there are, to recognise one.
         pulse: says that the service answers, or raises like `api.search`.
         policy: what the operator allows.
@@ -70,6 +72,7 @@ class Project:
 
     api: ConnectedAppsClient
     custody: Custody
+    folder: Path
     directory: Directory
     pulse: Remembered[str]
     turns: Turns = field(default_factory=Turns)
@@ -79,14 +82,14 @@ class Project:
     bounds: Bounds = field(default_factory=Bounds)
 
     @classmethod
-    def of(cls, api: ConnectedAppsClient, custody: Custody) -> "Project":
+    def of(cls, api: ConnectedAppsClient, custody: Custody, folder: Path) -> "Project":
         """The project of a client."""
 
         async def ask() -> str:
             await api.search(PageOfApps(limit=1))
             return "answers"
 
-        return cls(api, custody, Directory(api), Remembered(ask, PULSE_SECONDS))
+        return cls(api, custody, folder, Directory(api), Remembered(ask, PULSE_SECONDS))
 
     async def require_unprotected(self, client_id: str) -> None:
         """Let nobody touch an app that the policy protects. It is read where names are protected.

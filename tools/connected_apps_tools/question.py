@@ -8,6 +8,8 @@ from .models import App
 from .text import printable, printable_url
 from .urls import host_of
 
+WHO_WILL_KNOW = "The model will know it, and so will whoever can read this conversation."
+
 MAX_VALUE = 2_000
 MAX_HOSTS = 10
 MAX_HOST = 150

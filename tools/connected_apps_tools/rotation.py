@@ -11,20 +11,26 @@ from .errors import InvalidRequest, ServiceError
 from .models import (
     App,
     CompleteRotation,
+    ConnectedApp,
     OneApp,
     OneAppRevealing,
     Result,
     RevealClientSecret,
 )
 from .project import Project
+from .question import WHO_WILL_KNOW, Question, about
 from .secret_store import StoreError
 from .tool import Effect, Tool
-from .views import LOOSE
+from .views import LOOSE, require_unchanged, rotating, version_of
 
 START = "To replace the secret, use start_secret_rotation."
 FINISH = (
     "Both secrets work now. Put the next one wherever the app runs, then use "
     "complete_secret_rotation; or drop it with cancel_secret_rotation."
+)
+AGAIN = (
+    "The next secret is not kept here: unless the user has it, use cancel_secret_rotation and "
+    "start again."
 )
 NOT_KEPT = "The secret that is current now is not kept here as such: the server will try again. "
 ALREADY = "A rotation was under way already, so nothing was changed and no new secret exists. "
@@ -46,7 +52,9 @@ class Rotation(Result):
         return self.next_client_secret.value if self.next_client_secret else None
 
 
-def _stands(app: App, *, said: str = "", secret: ClientSecret | None = None) -> Rotation:
+def _stands(
+    app: App, *, said: str = "", step: str = FINISH, secret: ClientSecret | None = None
+) -> Rotation:
     rotating = app.next_client_secret_last_four is not None or secret is not None
     return Rotation(
         client_id=app.client_id,
@@ -55,7 +63,7 @@ def _stands(app: App, *, said: str = "", secret: ClientSecret | None = None) -> 
         next_client_secret_last_four=app.next_client_secret_last_four
         or (secret.last_four if secret else None),
         next_client_secret=secret,
-        next_step=said + (FINISH if rotating else START),
+        next_step=said + (step if rotating else START),
     )
 
 
@@ -71,8 +79,18 @@ async def start_secret_rotation(project: Project, request: OneApp) -> Rotation:
     except ServiceError as error:
         if error.error_type != "connected_app_already_rotating_secret":
             raise
-        return _stands((await project.api.get(request.client_id)).connected_app, said=ALREADY)
-    return _stands(kept.app, secret=told(kept, reveal=request.reveals))
+        return await _under_way(project, request.client_id)
+    return _stands(kept.app, secret=told(kept, reveal=request.reveals, which="next"))
+
+
+async def _under_way(project: Project, client_id: str) -> Rotation:
+    app = (await project.api.get(client_id)).connected_app
+    upcoming = app.next_client_secret_last_four
+    try:
+        kept = await project.custody.safe.find(client_id, "next", upcoming)
+    except StoreError as error:
+        return _stands(app, said=f"{ALREADY}Whether the next one is kept cannot be read: {error}. ")
+    return _stands(app, said=ALREADY, step=FINISH if kept else AGAIN)
 
 
 async def complete_secret_rotation(project: Project, request: CompleteRotation) -> Rotation:
@@ -81,19 +99,24 @@ async def complete_secret_rotation(project: Project, request: CompleteRotation) 
     Do it when the next secret is in use wherever the app runs. It is refused where the next secret
     is not kept here, since that would kill the only known one.
     """
-    if not request.force:
-        await _require_kept(project, request.client_id)
+    await _require_as_asked(project, request)
     app, kept = await project.custody.complete_rotation(request.client_id, forced=request.force)
     return _stands(app, said="" if kept else NOT_KEPT)
 
 
-async def _require_kept(project: Project, client_id: str) -> None:
-    app = (await project.api.get(client_id)).connected_app
+async def _require_as_asked(project: Project, request: CompleteRotation) -> None:
+    app = (await project.api.get(request.client_id)).connected_app
+    require_unchanged(app, request.approved)
+    if not request.force:
+        await _require_kept(project, app)
+
+
+async def _require_kept(project: Project, app: ConnectedApp) -> None:
     upcoming = app.next_client_secret_last_four
     if upcoming is None:
         return  # the service has the better words for it
     try:
-        kept = await project.custody.safe.get(client_id, "next")
+        kept = await project.custody.safe.get(app.client_id, "next")
     except StoreError as error:
         raise _refused(f"the secret store cannot be read ({error})") from None
     if kept is None:
@@ -165,6 +188,42 @@ async def reveal_client_secret(project: Project, request: RevealClientSecret) ->
     )
 
 
+async def _before_starting(project: Project, request: OneApp) -> Question | None:
+    return await _before_showing(project, request.client_id, "next") if request.reveals else None
+
+
+async def _before_revealing(project: Project, request: RevealClientSecret) -> Question:
+    return await _before_showing(project, request.client_id, request.which)
+
+
+async def _before_showing(project: Project, client_id: str, which: str) -> Question:
+    app = (await project.api.get(client_id)).connected_app
+    return Question(
+        f"Show the {which} client secret of this app in the conversation?",
+        about(app),
+        WHO_WILL_KNOW,
+        version_of(app),
+    )
+
+
+async def _before_completing(project: Project, request: CompleteRotation) -> Question | None:
+    app = (await project.api.get(request.client_id)).connected_app
+    if not rotating(app):
+        return None  # the service has the better words for it
+    secrets = [
+        ("Secret that dies", f"…{app.client_secret_last_four}"),
+        ("Secret that stays", f"…{app.next_client_secret_last_four}"),
+    ]
+    if request.force:
+        secrets.append(("Not kept here; forced by the caller because", request.reason or ""))
+    return Question(
+        "Complete the rotation of this app's client secret?",
+        [*about(app), *secrets],
+        "Whatever still uses the secret that dies stops working at once.",
+        version_of(app),
+    )
+
+
 TOOLS: tuple[Tool[Any, Any], ...] = (
     Tool(
         start_secret_rotation,
@@ -173,6 +232,7 @@ TOOLS: tuple[Tool[Any, Any], ...] = (
         Rotation,
         Effect.ADDS,
         OneAppRevealing,
+        question=_before_starting,
     ),
     Tool(
         complete_secret_rotation,
@@ -180,6 +240,7 @@ TOOLS: tuple[Tool[Any, Any], ...] = (
         CompleteRotation,
         Rotation,
         Effect.DESTROYS,
+        question=_before_completing,
     ),
     Tool(cancel_secret_rotation, "Cancel a secret rotation", OneApp, Rotation, Effect.DESTROYS),
     Tool(
@@ -189,5 +250,6 @@ TOOLS: tuple[Tool[Any, Any], ...] = (
         RevealedSecret,
         Effect.READS,
         only_reveals=True,
+        question=_before_revealing,
     ),
 )

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 import anyio
 from anyio import from_thread
@@ -14,7 +14,16 @@ from anyio.lowlevel import current_token
 from pydantic import SecretStr
 
 from .scrubber import SCRUBBER
-from .secret_store import Entry, SecretKey, SecretStore, StoredSecret, StoreError, Which
+from .secret_store import (
+    DamagedSecret,
+    Entry,
+    PartlyListed,
+    SecretKey,
+    SecretStore,
+    StoredSecret,
+    StoreError,
+    Which,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -22,14 +31,6 @@ T = TypeVar("T")
 
 STORE_SECONDS = 25.0
 """How long one act of a store may take: a person may have to unlock a keyring."""
-
-
-class StoreHangs(StoreError):
-    """A store has not come to an end in time. It may yet do what it was asked to."""
-
-    def __init__(self, message: str, outcome: Future[Any]) -> None:
-        super().__init__(message)
-        self.outcome = outcome
 
 
 class Safe:
@@ -61,7 +62,10 @@ class Safe:
         await in_thread(self._stores[0].check)
 
     async def keep(self, client_id: str, which: Which, secret: SecretStr) -> str | None:
-        """Put a secret into the first store that takes it and has it then; say where that is."""
+        """Put a secret into the first store that takes it and has it then; say where that is.
+
+        Earlier ones in the other stores are forgotten.
+        """
         SCRUBBER.learn(secret.get_secret_value())
         key = self._key(client_id, which)
         for store in self._stores:
@@ -72,6 +76,7 @@ class Safe:
                 logger.error("The secret store %s failed: %s", store.kind, error)
                 continue
             if stored and stored.secret == secret:
+                await self._forget_earlier(key, store)
                 return store.place(key)
             logger.error("The secret store %s does not have what it took.", store.kind)
         return None
@@ -79,38 +84,89 @@ class Safe:
     async def get(self, client_id: str, which: Which = "current") -> StoredSecret | None:
         """The secret that is kept, the latest where both stores have one.
 
-        A store that cannot be read matters only where the other one has nothing.
+        Where a store cannot be read, nothing is: it might have a later one.
         """
-        key = self._key(client_id, which)
-        kept: list[StoredSecret] = []
-        problem: StoreError | None = None
+        kept, problems = await self._read(self._key(client_id, which))
+        for problem in problems:
+            raise problem
+        return max(kept, key=_when, default=None)
+
+    async def find(
+        self, client_id: str, which: Which, last_four: str | None
+    ) -> StoredSecret | None:
+        """The secret that the service tells the last four of, if it is kept.
+
+        A damaged one is none: there is nothing left of it to lose.
+        """
+        if last_four is None:
+            return None
+        kept, problems = await self._read(self._key(client_id, which))
+        for stored in kept:
+            if stored.last_four == last_four:
+                return stored
+        for problem in problems:
+            if not isinstance(problem, DamagedSecret):
+                raise problem
+        return None
+
+    async def _read(self, key: SecretKey) -> tuple[list[StoredSecret], list[StoreError]]:
+        kept, problems = [], []
         for store in self._stores:
             try:
                 stored = await self._ask(store, store.get, key)
             except StoreError as error:
-                problem = error
+                problems.append(error)
                 continue
             if stored:
                 SCRUBBER.learn(stored.secret.get_secret_value())
                 kept.append(stored)
-        if problem and not kept:
-            raise problem
-        return max(kept, key=_when, default=None)
+        return kept, problems
 
     async def entries(self) -> list[Entry]:
-        """What is kept, without a secret; the latest where both stores have one."""
-        found = [await in_thread(store.entries, self._project_id) for store in self._stores]
-        latest = {
-            entry.key: entry
-            for entry in sorted((e for entries in found for e in entries), key=_when)
-        }
-        return sorted(latest.values(), key=lambda entry: (entry.client_id, entry.which))
+        """What is kept, without a secret; the latest where both stores have one.
+
+        Raises:
+            PartlyListed: a store could not be read, or a secret is damaged.
+        """
+        found: list[Entry] = []
+        problems: list[StoreError] = []
+        for store in self._stores:
+            try:
+                found += await in_thread(store.entries, self._project_id)
+            except StoreError as error:
+                found += error.entries if isinstance(error, PartlyListed) else []
+                problems.append(error)
+        latest = {entry.key: entry for entry in sorted(found, key=_when)}
+        entries = sorted(latest.values(), key=lambda entry: (entry.client_id, entry.which))
+        if problems:
+            raise PartlyListed(entries, problems)
+        return entries
 
     async def forget(self, client_id: str, *which: Which) -> None:
-        """Keep a secret no longer; of none given, none of the app's."""
-        for each in which or ("current", "next"):
+        """Keep a secret no longer, where that is possible; of none given, none of the app's."""
+        problems: list[StoreError] = []
+        for each in which or get_args(Which):
             for store in self._stores:
-                await self._ask(store, store.forget, self._key(client_id, each))
+                try:
+                    await self._ask(store, store.forget, self._key(client_id, each))
+                except StoreError as error:
+                    problems.append(error)
+        for problem in problems:
+            raise problem
+
+    async def _forget_earlier(self, key: SecretKey, kept_in: SecretStore) -> None:
+        """Forget what the other stores have under a key: this one has the latest."""
+
+        def forget_in(key: SecretKey, other: SecretStore) -> None:
+            # The last resort may be what was chosen all along.
+            if other.place(key) != kept_in.place(key):
+                other.forget(key)
+
+        for other in self._stores:
+            try:
+                await self._ask(other, forget_in, key, other)
+            except StoreError as error:
+                logger.warning("An earlier secret may stay in the store: %s", error)
 
     async def _ask(
         self, store: SecretStore, act: Callable[..., T], key: SecretKey, *more: object
@@ -119,11 +175,11 @@ class Safe:
         earlier = self._hanging.get((id(store), key))
         if earlier and not earlier.done():
             raise StoreError("an earlier act with this secret has not come to its end")
-        try:
-            return await in_thread(act, key, *more)
-        except StoreHangs as hangs:
-            self._hanging[id(store), key] = hangs.outcome
-            raise
+
+        def leave(outcome: Future[T]) -> None:
+            self._hanging[id(store), key] = outcome
+
+        return await in_thread(act, key, *more, leave=leave)
 
     def _key(self, client_id: str, which: Which) -> SecretKey:
         return SecretKey(self._project_id, client_id, which)
@@ -133,12 +189,21 @@ def _when(entry: Entry) -> datetime:
     return entry.stored_at
 
 
-async def in_thread(act: Callable[..., T], *arguments: object) -> T:
+async def in_thread(
+    act: Callable[..., T],
+    *arguments: object,
+    leave: Callable[[Future[T]], object] = lambda _: None,
+) -> T:
     """Let a store or the journal do something, for a bounded time.
 
+    Args:
+        act: what to do.
+        arguments: what to give to it.
+        leave: takes the outcome where nobody waits for it any more: it took too long, or the
+            caller was cancelled. It may yet come, and may be there already.
+
     Raises:
-        StoreHangs: it has not come to an end in time, and may yet.
-        StoreError: it failed, in whatever way.
+        StoreError: it failed, in whatever way, or has not come to an end in time.
     """
     outcome: Future[T] = Future()
     done, loop = anyio.Event(), current_token()
@@ -153,10 +218,16 @@ async def in_thread(act: Callable[..., T], *arguments: object) -> T:
 
     # A daemon, because a store that hangs must not keep the process alive.
     threading.Thread(target=run, name="connected-apps-mcp-store", daemon=True).start()
-    with anyio.move_on_after(STORE_SECONDS):
-        await done.wait()
-    if not outcome.done():
-        raise StoreHangs(f"no answer within {STORE_SECONDS:g} seconds", outcome)
+    in_time = False
+    try:
+        with anyio.move_on_after(STORE_SECONDS):
+            await done.wait()
+            in_time = True
+    finally:
+        if not in_time:
+            leave(outcome)
+    if not in_time:
+        raise StoreError(f"no answer within {STORE_SECONDS:g} seconds")
     try:
         return outcome.result()
     except StoreError:

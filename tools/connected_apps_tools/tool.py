@@ -12,6 +12,7 @@ from pydantic_core import ErrorDetails
 from .errors import ConnectedAppsError, InvalidRequest, NotFound
 from .models import Request, Result
 from .project import Project
+from .question import Question
 from .text import did_you_mean, printable
 
 MAX_RULES = 10
@@ -52,6 +53,8 @@ class Tool(Generic[Q, R]):
     """The request type where secrets may be shown."""
     only_reveals: bool = False
     """Whether there is nothing left of the tool where they may not."""
+    question: Callable[[Project, Q], Awaitable[Question | None]] | None = None
+    """What a person is asked before; None where nobody needs to be."""
 
     @property
     def name(self) -> str:
@@ -69,17 +72,36 @@ class Tool(Generic[Q, R]):
             return None if self.only_reveals else self
         return replace(self, request=self.revealing or self.request)
 
-    async def __call__(self, project: Project, arguments: dict[str, Any]) -> R:
-        """Check the arguments, then do it.
+    def read(self, arguments: dict[str, Any]) -> Q:
+        """The request that the arguments make.
 
         Raises:
-            ConnectedAppsError: it could not be done; `InvalidRequest` where the arguments do not
-                fit the request type.
+            InvalidRequest: they do not fit the request type.
         """
         try:
-            request = self.request.model_validate(arguments)
+            return self.request.model_validate(arguments)
         except ValidationError as error:
             raise _refusal(self.request, error) from None
+
+    async def ask(self, project: Project, request: Q) -> Question | None:
+        """What a person has to be asked before. What is not there needs no question.
+
+        Raises:
+            ConnectedAppsError: it is refused anyway, or it cannot be told what to ask.
+        """
+        if not self.question or request.tries:
+            return None
+        try:
+            return await self.question(project, request)
+        except NotFound:
+            return None
+
+    async def __call__(self, project: Project, request: Q) -> R:
+        """Do it.
+
+        Raises:
+            ConnectedAppsError: it could not be done.
+        """
         client_id = getattr(request, "client_id", None)
         if client_id and self.effect is not Effect.READS:
             await project.require_unprotected(client_id)

@@ -11,6 +11,7 @@ from typing import Self
 from pydantic import WithJsonSchema
 from pydantic_core import to_json
 
+from .errors import AppHasChanged
 from .models import App, ConnectedApp, Model, Result
 from .text import printable, printable_url
 from .urls import host_of
@@ -133,6 +134,16 @@ def version_of(app: ConnectedApp) -> str:
     """A digest of everything that is known of an app: it changes when the app does."""
     state = app.model_dump_json().encode()
     return sha256(state).hexdigest()[:16]
+
+
+def require_unchanged(app: ConnectedApp, *versions: str | None) -> None:
+    """Refuse where an app is not the one that was looked at; None stands for any.
+
+    Raises:
+        AppHasChanged: it is not.
+    """
+    if not {None, version_of(app)}.issuperset(versions):
+        raise AppHasChanged("Nothing was sent: the app has changed since that version.")
 
 
 def rotating(app: App) -> bool:

@@ -73,13 +73,22 @@ def test_checks_leave_one_probe_of_one_version(console: SecretsManagerClient) ->
     assert len(console.list_secret_version_ids(SecretId=probe)["Versions"]) == 1
 
 
-def test_a_description_that_is_not_ours_is_named_as_the_trouble(
+def test_what_others_keep_beside_ours_is_left_alone(
     console: SecretsManagerClient, project: str
 ) -> None:
     name = f"connected-apps-mcp/{project}/made-by-hand"
     console.create_secret(Name=name, SecretString=SECRET, Description="By hand")
-    with pytest.raises(StoreError, match="description is not ours"):
-        AwsStore().entries(project)
+    assert AwsStore().entries(project) == []
+
+
+def test_an_entry_is_read_from_the_secret_where_its_description_was_changed(
+    console: SecretsManagerClient, key: SecretKey
+) -> None:
+    store = AwsStore(client=console)
+    store.put(key, SecretStr(SECRET))
+    name = f"connected-apps-mcp/{key.project_id}/{key.client_id}/current"
+    console.update_secret(SecretId=name, Description="By hand")
+    assert [entry.last_four for entry in store.entries(key.project_id)] == [SECRET[-4:]]
 
 
 def test_a_name_that_stays_refused_is_an_error(

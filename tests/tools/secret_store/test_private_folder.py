@@ -1,6 +1,7 @@
 """A folder of small files that nobody else can read, and the store of files in it."""
 
 import contextlib
+import dataclasses
 import os
 import re
 import resource
@@ -18,7 +19,7 @@ import pytest
 from pydantic import SecretStr
 from tools.secret_store.backends import SECRET, assert_unseen
 
-from connected_apps_tools.secret_store import SecretKey, StoreError
+from connected_apps_tools.secret_store import DamagedSecret, PartlyListed, SecretKey, StoreError
 from connected_apps_tools.secret_store.files import FileStore
 from connected_apps_tools.secret_store.private_folder import STALE_SECONDS, PrivateFolder
 
@@ -56,19 +57,18 @@ def test_names_are_sorted_and_leave_out_hidden_files(folder: PrivateFolder) -> N
     assert folder.names() == ["a", "b"]
 
 
-def test_a_file_removed_meanwhile_has_no_text(
-    folder: PrivateFolder, path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name in ("a", "b"):
-        folder.write(name, name)
-    read = folder.read
+def test_looking_makes_no_folder(folder: PrivateFolder, path: Path) -> None:
+    assert folder.names() == []
+    assert folder.read("name") is None
+    folder.remove("name")
+    assert not path.exists()
 
-    def removing(name: str) -> str | None:
-        (path / "b").unlink(missing_ok=True)
-        return read(name)
 
-    monkeypatch.setattr(folder, "read", removing)
-    assert folder.texts("") == ["a"]
+def test_a_place_where_no_folder_can_be_is_no_empty_folder(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("in the way")
+    with pytest.raises(StoreError, match="cannot be used"):
+        PrivateFolder(path / "below").names()
 
 
 def test_a_check_leaves_nothing(folder: PrivateFolder, path: Path) -> None:
@@ -131,9 +131,20 @@ def test_a_damaged_file_is_an_error_that_does_not_quote_it(
     file = path / KEY.file_name
     for damaged in (b"\xff" + SECRET.encode(), SECRET.encode(), f'["{SECRET}"]'.encode()):
         file.write_bytes(damaged)
-        with pytest.raises(StoreError, match="damaged") as caught:
+        with pytest.raises(DamagedSecret, match=KEY.client_id) as caught:
             store.get(KEY)
         assert_unseen(caught.value, caplog)
+
+
+def test_a_damaged_file_hides_no_other(path: Path) -> None:
+    store, other = FileStore(path), dataclasses.replace(KEY, client_id="other")
+    store.put(other, SecretStr(SECRET))
+    (path / KEY.file_name).write_text("")
+    with pytest.raises(PartlyListed, match=KEY.client_id) as caught:
+        store.entries(KEY.project_id)
+    assert [entry.key for entry in caught.value.entries] == [other]
+    store.forget(KEY)
+    assert [entry.key for entry in store.entries(KEY.project_id)] == [other]
 
 
 def test_stale_drafts_are_swept_and_fresh_ones_are_not(folder: PrivateFolder, path: Path) -> None:

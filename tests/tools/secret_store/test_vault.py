@@ -112,6 +112,15 @@ def test_an_entry_is_read_from_the_secret_where_the_writer_died_before_its_metad
     assert [entry.last_four for entry in token_store.entries(key.project_id)] == ["0002"]
 
 
+def test_an_entry_is_read_from_the_secret_where_its_metadata_is_damaged(
+    token_store: VaultStore, vault: VaultStandIn, key: SecretKey
+) -> None:
+    token_store.put(key, SecretStr(SECRET))
+    metadata = vault.kept[path_of(key)].custom or {}
+    vault.kept[path_of(key)].custom = metadata | {"stored_at": "once"}
+    assert [entry.last_four for entry in token_store.entries(key.project_id)] == [SECRET[-4:]]
+
+
 def test_metadata_without_a_secret_is_no_entry(
     token_store: VaultStore, vault: VaultStandIn, key: SecretKey
 ) -> None:

@@ -2,7 +2,14 @@
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import ConfigDict, Field, SecretStr, StringConstraints, model_validator
+from pydantic import (
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    StringConstraints,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from .base import INT32_MAX, WHOLE, Answer, Model, Request, Revealing
@@ -206,10 +213,20 @@ class DeleteAnswer(Answer):
     client_id: str
 
 
+def _text_or_nothing(value: object) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+_Text = Annotated[str | None, BeforeValidator(_text_or_nothing)]
+_Secret = Annotated[SecretStr | None, BeforeValidator(_text_or_nothing)]
+
+
 class _AnySecret(Model):
-    client_id: str
-    client_secret: SecretStr | None = None
-    next_client_secret: SecretStr | None = None
+    client_id: _Text = None
+    client_secret: _Secret = None
+    next_client_secret: _Secret = None
+    client_secret_last_four: _Text = None
+    next_client_secret_last_four: _Text = None
 
 
 class SecretAnswer(Model):

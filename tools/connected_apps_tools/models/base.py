@@ -1,12 +1,13 @@
 """What requests, answers and results have in common."""
 
-from typing import Any
+from typing import Any, Self
 
 from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
+    PrivateAttr,
     ValidationInfo,
     field_validator,
 )
@@ -85,10 +86,28 @@ class Request(Model):
             )
         return value
 
+    _approved: str | None = PrivateAttr(default=None)
+
     @property
     def reveals(self) -> bool:
         """Whether the caller asked for the secret itself."""
         return False
+
+    @property
+    def tries(self) -> bool:
+        """Whether the caller only tries it out."""
+        return False
+
+    @property
+    def approved(self) -> str | None:
+        """The state of the app that a person agreed to, where one was asked."""
+        return self._approved
+
+    def as_approved(self, state: str) -> Self:
+        """The same request, for the app in that state alone."""
+        approved = self.model_copy()
+        approved._approved = state
+        return approved
 
     def body(self) -> dict[str, Any]:
         """The JSON body of the call: what was given, and nothing else."""

@@ -6,13 +6,25 @@ A store is synchronous, because what stands behind it is: call it from a worker 
 from pathlib import Path
 from typing import get_args
 
-from .base import Entry, SecretKey, SecretStore, StoredSecret, StoreError, StoreKind, Which
+from .base import (
+    DamagedSecret,
+    Entry,
+    PartlyListed,
+    SecretKey,
+    SecretStore,
+    StoredSecret,
+    StoreError,
+    StoreKind,
+    Which,
+)
 from .files import FileStore
 from .lazy import LazyStore
 from .private_folder import PrivateFolder
 
 __all__ = [
+    "DamagedSecret",
     "Entry",
+    "PartlyListed",
     "SecretKey",
     "SecretStore",
     "StoreError",

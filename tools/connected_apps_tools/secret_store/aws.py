@@ -9,7 +9,7 @@ import uuid
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from pydantic import SecretStr
+from pydantic import SecretStr, ValidationError
 
 from connected_apps_tools.service import is_local
 
@@ -20,7 +20,7 @@ from .base import (
     StoreError,
     extra,
     failures,
-    in_order,
+    listed,
     name_of,
     segment,
 )
@@ -58,7 +58,6 @@ _ADVICE = {
     "ConnectionClosedError": _UNREACHABLE,
     "DecryptionFailure": "could not use the KMS key: allow it to these credentials.",
     "EncryptionFailure": "could not use the KMS key: allow it to these credentials.",
-    "ValidationError": "holds a secret under our prefix whose description is not ours: remove it.",
     "KeyError": "answered without the value: see the secret in the AWS console.",
 }
 
@@ -106,7 +105,7 @@ class AwsStore:
                 answer = self._client.get_secret_value(SecretId=self._name(key))
             except (errors.ResourceNotFoundException, errors.InvalidRequestException):
                 return None
-            return StoredSecret.from_document(answer["SecretString"])
+            return StoredSecret.from_document(key, answer["SecretString"])
 
     def forget(self, key: SecretKey) -> None:
         """Delete the secret."""
@@ -116,18 +115,26 @@ class AwsStore:
             self._client.delete_secret(SecretId=self._name(key), ForceDeleteWithoutRecovery=True)
 
     def entries(self, project_id: str) -> list[Entry]:
-        """Read the descriptions of the project's secrets, and no secret."""
+        """Read the descriptions of the project's secrets; a secret only where it has none."""
         project = f"{self._prefix}/{segment(project_id)}/"
         with failures(_STORE, _ADVICE, _kind):
             pages = self._client.get_paginator("list_secrets").paginate(
                 Filters=[{"Key": "name", "Values": [project]}]
             )
-            return in_order(
-                Entry.model_validate_json(found.get("Description", ""))
+            descriptions = {
+                SecretKey.of_segments(found["Name"].split("/")[-3:]): found.get("Description", "")
                 for page in pages
                 for found in page["SecretList"]
                 if found["Name"].startswith(project) and "DeletedDate" not in found
-            )
+            }
+
+        def read(key: SecretKey) -> Entry | None:
+            try:
+                return Entry.model_validate_json(descriptions[key])
+            except ValidationError:
+                return self.get(key)
+
+        return listed(descriptions, project_id, read)
 
     def _name(self, key: SecretKey) -> str:
         return "/".join([self._prefix, *key.segments])

@@ -3,10 +3,11 @@
 import contextlib
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal, Protocol, Self
+from urllib.parse import unquote
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, SecretStr, ValidationError
 
@@ -40,8 +41,22 @@ class SecretKey:
 
     @property
     def file_name(self) -> str:
-        """The name of a file about it, which starts with the project's segment and a dot."""
+        """The name of a file about it."""
         return ".".join([*self.segments, "json"])
+
+    @classmethod
+    def of_segments(cls, segments: Sequence[str]) -> Self | None:
+        """The key that is named by these; None where they are none of a key's."""
+        match segments:
+            case [project, client, ("current" | "next") as which]:
+                return cls(_unescaped(project), _unescaped(client), which)
+        return None
+
+    @classmethod
+    def of_file_name(cls, name: str) -> Self | None:
+        """The key that a file is about; None where the name is none of ours."""
+        *segments, ending = name.split(".")
+        return cls.of_segments(segments) if ending == "json" else None
 
 
 def segment(text: str) -> str:
@@ -55,6 +70,32 @@ def segment(text: str) -> str:
 
 def _escaped(character: re.Match[str]) -> str:
     return "".join(f"={byte:02X}" for byte in character[0].encode(errors="surrogatepass"))
+
+
+def _unescaped(segment: str) -> str:
+    return unquote(segment.replace("=", "%"), errors="surrogatepass")
+
+
+class DamagedSecret(StoreError):
+    """What is kept under a key is not what was put there. It can be forgotten and replaced."""
+
+    def __init__(self, key: SecretKey) -> None:
+        super().__init__(
+            f"the {key.which} secret of {key.client_id} is damaged in the store: forget it there, "
+            "or replace it by rotating the app's secret"
+        )
+
+
+class PartlyListed(StoreError):
+    """Not all that is kept could be listed.
+
+    Attributes:
+        entries: what could be.
+    """
+
+    def __init__(self, entries: "Sequence[Entry]", problems: Iterable[StoreError]) -> None:
+        super().__init__("; ".join(dict.fromkeys(map(str, problems))))
+        self.entries = entries
 
 
 class Entry(BaseModel):
@@ -72,6 +113,10 @@ class Entry(BaseModel):
     def key(self) -> SecretKey:
         """Whose secret it is."""
         return SecretKey(self.project_id, self.client_id, self.which)
+
+    def entry(self) -> "Entry":
+        """It, without a secret."""
+        return Entry(**self.model_dump(include=set(Entry.model_fields)))
 
 
 class StoredSecret(Entry):
@@ -91,30 +136,29 @@ class StoredSecret(Entry):
             secret=secret,
         )
 
-    def entry(self) -> Entry:
-        """It, without the secret."""
-        return Entry(**self.model_dump(exclude={"secret"}))
-
     def document(self) -> str:
         """It, as the JSON that a store keeps."""
         kept = self.model_dump(mode="json", exclude={"secret"})
         return json.dumps(kept | {"secret": self.secret.get_secret_value()})
 
     @classmethod
-    def from_document(cls, document: str) -> Self:
-        """It, from what a store has kept.
+    def from_document(cls, key: SecretKey, document: str) -> Self:
+        """It, from what a store has kept under a key.
 
         Raises:
-            StoreError: the document is damaged. Its content is not quoted.
+            DamagedSecret: the document is damaged. Its content is not quoted.
         """
         try:
             return cls.model_validate_json(document)
         except ValidationError:
-            raise StoreError("a stored secret is damaged: rotate the app's secret") from None
+            raise DamagedSecret(key) from None
 
 
 class SecretStore(Protocol):
-    """A place for secrets. Every method raises `StoreError`, and blocks."""
+    """A place for secrets. Every method raises `StoreError`, and blocks.
+
+    Only `get` and `entries` look at what is kept, so only they find it damaged.
+    """
 
     @property
     def kind(self) -> str:
@@ -142,13 +186,34 @@ class SecretStore(Protocol):
         ...
 
     def entries(self, project_id: str) -> list[Entry]:
-        """What is kept for a project, by client_id and which, without a secret."""
+        """What is kept for a project, by client_id and which, without a secret.
+
+        Raises:
+            PartlyListed: some of it is damaged.
+        """
         ...
 
 
-def in_order(entries: Iterable[Entry]) -> list[Entry]:
-    """Entries by client_id and which, as a store lists them."""
-    return sorted(entries, key=lambda entry: (entry.client_id, entry.which))
+def listed(
+    keys: Iterable[SecretKey | None], project_id: str, read: Callable[[SecretKey], Entry | None]
+) -> list[Entry]:
+    """What is kept under those of the keys that are the project's, as a store lists it.
+
+    Raises:
+        PartlyListed: some of it is damaged.
+    """
+    entries, damaged = [], []
+    ours = [key for key in keys if key and key.project_id == project_id]
+    for key in sorted(ours, key=lambda key: (key.client_id, key.which)):
+        try:
+            found = read(key)
+        except DamagedSecret as error:
+            damaged.append(error)
+        else:
+            entries += [found.entry()] if found else []
+    if damaged:
+        raise PartlyListed(entries, damaged)
+    return entries
 
 
 def name_of(error: Exception) -> str:

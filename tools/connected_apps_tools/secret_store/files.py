@@ -4,7 +4,7 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
-from .base import Entry, SecretKey, StoredSecret, in_order, segment
+from .base import Entry, SecretKey, StoredSecret, listed
 from .private_folder import PrivateFolder
 
 
@@ -31,7 +31,7 @@ class FileStore:
     def get(self, key: SecretKey) -> StoredSecret | None:
         """Read the file."""
         document = self._folder.read(key.file_name)
-        return None if document is None else StoredSecret.from_document(document)
+        return None if document is None else StoredSecret.from_document(key, document)
 
     def forget(self, key: SecretKey) -> None:
         """Remove the file."""
@@ -39,5 +39,5 @@ class FileStore:
 
     def entries(self, project_id: str) -> list[Entry]:
         """Read every file of the project."""
-        documents = self._folder.texts(f"{segment(project_id)}.")
-        return in_order(StoredSecret.from_document(text).entry() for text in documents)
+        keys = map(SecretKey.of_file_name, self._folder.names())
+        return listed(keys, project_id, self.get)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from pydantic import SecretStr
 
-from .base import Entry, SecretKey, StoredSecret, StoreError, failures, in_order, name_of, segment
+from .base import Entry, SecretKey, StoredSecret, StoreError, failures, listed, name_of
 from .private_folder import PrivateFolder
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ class KeyringStore:
     def get(self, key: SecretKey) -> StoredSecret | None:
         """Read the item."""
         document = self._ask(lambda backend: backend.get_password(SERVICE, _user(key)))
-        return None if document is None else StoredSecret.from_document(document)
+        return None if document is None else StoredSecret.from_document(key, document)
 
     def forget(self, key: SecretKey) -> None:
         """Delete the item."""
@@ -86,8 +86,8 @@ class KeyringStore:
 
         What is told of a secret comes from its item: the index tells only where to look.
         """
-        keys = [_indexed(text).key for text in self._index.texts(f"{segment(project_id)}.")]
-        return in_order(stored.entry() for key in keys if (stored := self.get(key)) is not None)
+        keys = map(SecretKey.of_file_name, self._index.names())
+        return listed(keys, project_id, self.get)
 
     def _ask(self, question: Callable[[KeyringBackend], _T]) -> _T:
         return _answer(question, self._patience)
@@ -158,11 +158,6 @@ def _delete(backend: KeyringBackend, user: str) -> None:
         # Some backends say so of an item that is not there, and of one that they cannot delete.
         if backend.get_password(SERVICE, user) is not None:
             raise
-
-
-def _indexed(document: str) -> Entry:
-    with failures("The index of the OS keyring", {"ValidationError": "is damaged."}):
-        return Entry.model_validate_json(document)
 
 
 def _user(key: SecretKey) -> str:

@@ -17,8 +17,8 @@ STALE_SECONDS = 3600
 class PrivateFolder:
     """A 0700 folder of 0600 files, each written whole or not at all.
 
-    The folder is made on first use. One that others can read or write, that another user owns or
-    that is a symbolic link is refused. Every method raises `StoreError`.
+    The folder is made when it is first written to. One that others can read or write, that another
+    user owns or that is a symbolic link is refused. Every method raises `StoreError`.
     """
 
     def __init__(self, path: Path) -> None:
@@ -52,18 +52,18 @@ class PrivateFolder:
 
     def read(self, name: str, *, unless_held: bool = False) -> str | None:
         """The text of a file, or None where there is none, or where a living process holds it."""
+        if not self._exists():
+            return None
         with self._opened() as folder:
             try:
                 descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW, dir_fd=folder)
             except FileNotFoundError:
                 return None
-            with os.fdopen(descriptor, encoding="utf-8") as file:
+            # What is damaged must not fail here, but where it is known what the file is about.
+            with os.fdopen(descriptor, encoding="utf-8", errors="surrogateescape") as file:
                 if unless_held and not _lock(descriptor, wait=False, shared=True):
                     return None
-                try:
-                    return file.read()
-                except UnicodeDecodeError:  # which would quote what it read
-                    raise StoreError(f"{self.path / name} is damaged.") from None
+                return file.read()
 
     def hold(self, name: str, text: str) -> int:
         """Put a new file there, and lock it for as long as the descriptor returned is open.
@@ -98,25 +98,43 @@ class PrivateFolder:
         os.close(descriptor)
         return None
 
-    def remove(self, name: str) -> None:
-        """Take a file away, if it is there."""
+    def create(self, name: str, text: str) -> bool:
+        """Put a file there, unless there is one; says whether there was none."""
         with self._opened() as folder:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(name, dir_fd=folder)
+            try:
+                self._write_draft(name, text, folder)
+            except FileExistsError:
+                return False
             os.fsync(folder)
+            return True
+
+    def remove(self, name: str) -> bool:
+        """Take a file away; says whether it was there, which it is for one caller only."""
+        if not self._exists():
+            return False
+        with self._opened() as folder:
+            try:
+                os.unlink(name, dir_fd=folder)
+            except FileNotFoundError:
+                return False
+            os.fsync(folder)
+            return True
 
     def names(self) -> list[str]:
         """The names of the files, sorted."""
+        if not self._exists():
+            return []
         with self._opened() as folder:
             return sorted(name for name in _names(folder) if not name.startswith("."))
 
-    def texts(self, start: str) -> list[str]:
-        """The texts of the files whose names start so, by name.
-
-        One that another process removes meanwhile is left out.
-        """
-        texts = [self.read(name) for name in self.names() if name.startswith(start)]
-        return [text for text in texts if text is not None]
+    def _exists(self) -> bool:
+        try:
+            os.lstat(self.path)
+        except FileNotFoundError:
+            return False
+        except OSError as error:
+            raise self._failure(error) from None
+        return True
 
     def _sweep(self) -> None:
         with self._opened() as folder:

@@ -8,9 +8,9 @@ import os
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Self, TypeVar, get_args
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from pydantic import SecretStr
+from pydantic import SecretStr, ValidationError
 
 from connected_apps_tools.errors import InvalidRequest
 from connected_apps_tools.scrubber import SCRUBBER
@@ -21,10 +21,9 @@ from .base import (
     SecretKey,
     StoredSecret,
     StoreError,
-    Which,
     extra,
     failures,
-    in_order,
+    listed,
     segment,
 )
 
@@ -127,7 +126,7 @@ class VaultStore:
 
     def get(self, key: SecretKey) -> StoredSecret | None:
         """Read the secret. One whose last version is deleted is none."""
-        return self._ask(lambda kv: kv.read(self._path(key)))
+        return self._ask(lambda kv: kv.read(self._path(key), key))
 
     def forget(self, key: SecretKey) -> None:
         """Delete the secret, all its versions and its metadata."""
@@ -137,15 +136,18 @@ class VaultStore:
         """Read the metadata of the project's secrets.
 
         A secret itself is read only where its metadata is not that of its last version, since
-        the process that wrote it has died in between.
+        the process that wrote it has died in between, or is damaged.
         """
-        project = f"{self._prefix}/{segment(project_id)}"
+        project = segment(project_id)
 
         def find(kv: _Kv) -> list[Entry]:
-            clients = [f"{project}/{name.rstrip('/')}" for name in kv.names(project)]
-            paths = [f"{client}/{name}" for client in clients for name in kv.names(client)]
-            ours = [path for path in paths if path.endswith(_ENDINGS)]
-            return in_order(entry for path in ours if (entry := kv.entry(path)) is not None)
+            clients = [name.rstrip("/") for name in kv.names(f"{self._prefix}/{project}")]
+            keys = [
+                SecretKey.of_segments([project, client, which])
+                for client in clients
+                for which in kv.names(f"{self._prefix}/{project}/{client}")
+            ]
+            return listed(keys, project_id, lambda key: kv.entry(self._path(key), key))
 
         return self._ask(find)
 
@@ -204,9 +206,6 @@ class VaultStore:
             )
 
 
-_ENDINGS = tuple(f"/{which}" for which in get_args(Which))
-
-
 class _Kv:
     """The few operations on one mount, with answers as we need them."""
 
@@ -220,7 +219,7 @@ class _Kv:
         metadata = metadata | {"version": version}
         self._engine.update_metadata(path, custom_metadata=metadata, **self._at)
 
-    def read(self, path: str) -> StoredSecret | None:
+    def read(self, path: str, key: SecretKey) -> StoredSecret | None:
         from hvac.exceptions import InvalidPath
 
         try:
@@ -229,7 +228,7 @@ class _Kv:
             )
         except InvalidPath:
             return None
-        return StoredSecret.from_document(json.dumps(answer["data"]["data"]))
+        return StoredSecret.from_document(key, json.dumps(answer["data"]["data"]))
 
     def delete(self, path: str) -> None:
         self._engine.delete_metadata_and_all_versions(path, **self._at)
@@ -243,7 +242,7 @@ class _Kv:
             return []
         return names
 
-    def entry(self, path: str) -> Entry | None:
+    def entry(self, path: str, key: SecretKey) -> Entry | None:
         from hvac.exceptions import InvalidPath
 
         try:
@@ -255,9 +254,9 @@ class _Kv:
         state = data["versions"].get(version, {})
         doubtful = state.get("deletion_time") or state.get("destroyed")
         if metadata.get("version") == version and not doubtful:
-            return Entry.model_validate(metadata)
-        stored = self.read(path)
-        return None if stored is None else stored.entry()
+            with contextlib.suppress(ValidationError):
+                return Entry.model_validate(metadata)
+        return self.read(path, key)
 
 
 def _variable(name: str, instead: str = "") -> str:

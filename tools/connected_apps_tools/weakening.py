@@ -1,0 +1,45 @@
+"""What about a change to an app weakens its protection."""
+
+from collections.abc import Iterator
+
+from .models import ConnectedApp
+from .text import printable, printable_url
+from .urls import host_of
+
+SHOWN = 300
+"""Characters that are shown of a value."""
+
+SWITCHES = {
+    "full_access_allowed": "Full access is turned on",
+    "bypass_consent_for_offline_access": "Consent for offline access is bypassed",
+}
+CLAIMS = {
+    "access_token_custom_audience": "Audience of access tokens",
+    "access_token_template_content": "Claims of access tokens",
+    "id_token_template_content": "Claims of ID tokens",
+}
+
+
+def weakenings(before: ConnectedApp, after: ConnectedApp) -> Iterator[tuple[str, str]]:
+    """What a person should agree to, as label and fact; nothing where the change is harmless."""
+    for target in sorted(_targets(after) - _targets(before)):
+        yield "Redirect host added", target
+    kept = set(after.redirect_urls)
+    for url in before.redirect_urls:
+        if url not in kept:
+            yield "Redirect URL removed", printable_url(url, SHOWN)
+    for field, label in SWITCHES.items():
+        if getattr(after, field) and not getattr(before, field):
+            yield label, "no → yes"
+    was, now = before.access_token_expiry_minutes, after.access_token_expiry_minutes
+    if now > was:
+        yield "Access tokens live longer", f"{was} → {now} minutes"
+    for field, label in CLAIMS.items():
+        old, new = getattr(before, field) or "", getattr(after, field) or ""
+        if old != new:
+            yield label, f"{printable(old, SHOWN) or 'none'} → {printable(new, SHOWN) or 'none'}"
+
+
+def _targets(app: ConnectedApp) -> set[str]:
+    """Where sign-ins of an app may end: hosts, or whole URLs where there is none to be told."""
+    return {host_of(url) or printable_url(url, SHOWN) for url in app.redirect_urls}
