@@ -11,6 +11,7 @@ from mcp.server.request_state import RequestStateBoundary, RequestStateSecurity
 from connected_apps_tools import TOOLSETS, Effect, Project, Tool
 from connected_apps_tools.choosing import Choice, Offer, choose
 
+from .audit import AuditLog, Ledger
 from .boundary import AnyContext, guard_traces
 from .calls import Calls
 from .confirm import Confirmation, Mode
@@ -46,6 +47,7 @@ def build_server(
     offer: Offer = EVERYTHING,
     *,
     confirm: Mode = "auto",
+    audit: AuditLog | None = None,
     security: RequestStateSecurity | None = None,
 ) -> AnyServer:
     """A server of the tools that are on. Every transport serves this same object.
@@ -54,9 +56,10 @@ def build_server(
         project: what the tools work on.
         offer: which tools are on.
         confirm: what is done where a client cannot ask a person.
+        audit: where calls are recorded; by default in the project's folder.
         security: what seals a question until its answer comes; by default this process alone can.
     """
-    confirmation = Confirmation.of(project, confirm)
+    record = audit or AuditLog(Ledger(project.folder / "audit"))
     listing = types.ListToolsResult(tools=[_describe(tool) for tool in offer.on.values()])
     input_schemas = {tool.name: tool.input_schema for tool in listing.tools}
 
@@ -72,7 +75,7 @@ def build_server(
         instructions=" ".join([INSTRUCTIONS, *_announced(project), *project.about.losses]),
         get_tool_input_schema=input_schemas.get,
         on_list_tools=list_tools,
-        on_call_tool=Calls(project, offer, confirmation),
+        on_call_tool=Calls(project, offer, Confirmation.of(project, confirm), record),
     )
     guard_traces(server)
     sealed = security or RequestStateSecurity.ephemeral()

@@ -3,21 +3,28 @@
 import json
 import logging
 import traceback
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from mcp import MCPError, types
 
 from connected_apps_tools import Effect, Project, Tool
+from connected_apps_tools.api import TRAIL
 from connected_apps_tools.choosing import Offer
 from connected_apps_tools.errors import ConnectedAppsError, ServiceError
 from connected_apps_tools.models import Result
 from connected_apps_tools.text import did_you_mean
 
+from .audit import Answer as Said
+from .audit import AuditLog, Call, Caller, Outcome, Software
 from .boundary import AnyContext, reveal
-from .confirm import Confirmation
+from .confirm import Confirmation, How
 
 logger = logging.getLogger(__name__)
+
+ANSWERS: Mapping[How, Said] = {"accepted": "accept", "approved": "approve"}
+"""What the audit log calls the ways to agree."""
 
 Answered = types.CallToolResult | types.InputRequiredResult
 
@@ -25,10 +32,14 @@ Answered = types.CallToolResult | types.InputRequiredResult
 class Calls:
     """Carries out calls of the tools that are on."""
 
-    def __init__(self, project: Project, offer: Offer, confirmation: Confirmation) -> None:
+    def __init__(
+        self, project: Project, offer: Offer, confirmation: Confirmation, audit: AuditLog
+    ) -> None:
         self._project = project
         self._offer = offer
         self._confirmation = confirmation
+        self._audit = audit
+        self._caller = Caller.of_process()
 
     async def __call__(self, context: AnyContext, params: types.CallToolRequestParams) -> Answered:
         """Answer a call.
@@ -36,7 +47,7 @@ class Calls:
         Raises:
             MCPError: there is no such tool, or it is off.
         """
-        tool = self._tool(params.name)
+        tool = await self._tool(context, params)
 
         async def report(done: float, total: float | None, message: str) -> None:
             await context.session.report_progress(done, total, message)
@@ -47,20 +58,17 @@ class Calls:
         except ConnectedAppsError as error:
             return _failed(error)
         except Exception as error:  # noqa: BLE001 - whatever it is, the model must not read it
-            # The frames hold source lines only; the error's text may hold anything.
-            frames = "".join(traceback.format_tb(error.__traceback__))
-            logger.error("%s failed with %s:\n%s", tool.name, type(error).__name__, frames)
-            failure = ConnectedAppsError(
-                "The server failed in an unexpected way; its log says where."
-            )
-            failure.may_have_taken_effect = tool.effect is not Effect.READS
-            return _failed(failure)
+            return _failed(_unexpected(tool, error))
 
-    def _tool(self, name: str) -> Tool[Any, Any]:
-        if tool := self._offer.on.get(name):
+    async def _tool(
+        self, context: AnyContext, params: types.CallToolRequestParams
+    ) -> Tool[Any, Any]:
+        if tool := self._offer.on.get(params.name):
             return tool
-        why = self._offer.off.get(name)
-        more = f" {why}" if why else did_you_mean(name, self._offer.on)
+        why = self._offer.off.get(params.name)
+        if why:
+            await self._audit.refused(self._call(context, params), why)
+        more = f" {why}" if why else did_you_mean(params.name, self._offer.on)
         raise MCPError(code=types.INVALID_PARAMS, message=f"There is no such tool.{more}")
 
     async def _answer(
@@ -70,15 +78,69 @@ class Calls:
         context: AnyContext,
         params: types.CallToolRequestParams,
     ) -> Answered:
-        request = tool.read(params.arguments or {})
-        agreed = await self._confirmation.settle(
-            context, params, lambda: tool.ask(project, request)
-        )
+        request = None
+        try:
+            request = tool.read(params.arguments or {})
+            agreed = await self._confirmation.settle(
+                context, params, lambda: tool.ask(project, request)
+            )
+        except ConnectedAppsError as error:
+            if tool.leaves_a_mark(request):
+                call = self._call(context, params, getattr(error, "answer", None))
+                await self._audit.refused(call, f"{type(error).__name__}: {error}")
+            raise
         if isinstance(agreed, types.InputRequiredResult):
             return agreed
         if agreed.state:
             request = request.as_approved(agreed.state)
-        return self._done(tool, await tool(project, request))
+        if not tool.leaves_a_mark(request):
+            return self._done(tool, await tool(project, request))
+        call = self._call(context, params, ANSWERS.get(agreed.how))
+        return self._done(tool, await self._on_record(call, tool, project, request))
+
+    async def _on_record(
+        self,
+        call: Call,
+        tool: Tool[Any, Any],
+        project: Project,
+        request: Any,  # noqa: ANN401
+    ) -> Result:
+        """Do it between two lines of the audit log."""
+        entry = await self._audit.intend(call)
+        trail: list[str] = []
+        TRAIL.set(trail)
+        # Until it is known better: whoever cancels the call does not learn how it ended.
+        ended = Outcome("Cancelled", may_have_taken_effect=True)
+        try:
+            result: Result = await tool(project, request)
+            ended = Outcome(request_id=trail[-1] if trail else None, revealed=result.revealed)
+        except ConnectedAppsError as error:
+            request_id = getattr(error, "request_id", None) or (trail[-1] if trail else None)
+            ended = Outcome(_name(error), error.may_have_taken_effect, request_id)
+            raise
+        except Exception as error:
+            ended = Outcome(type(error).__name__, may_have_taken_effect=True)
+            raise
+        finally:
+            await self._audit.outcome(entry, ended)
+        return result
+
+    def _call(
+        self,
+        context: AnyContext,
+        params: types.CallToolRequestParams,
+        answer: Said | None = None,
+    ) -> Call:
+        client = context.session.client_params
+        info = client.client_info if client else None
+        return Call(
+            params.name,
+            params.arguments or {},
+            self._project.api.project_id,
+            self._caller,
+            Software(info.name, info.version) if info else None,
+            answer,
+        )
 
     def _done(self, tool: Tool[Any, Any], result: Result) -> types.CallToolResult:
         answer = result.model_dump(mode="json", exclude_none=True)
@@ -91,10 +153,24 @@ class Calls:
         )
 
 
+def _unexpected(tool: Tool[Any, Any], error: Exception) -> ConnectedAppsError:
+    # The frames hold source lines only; the error's text may hold anything.
+    frames = "".join(traceback.format_tb(error.__traceback__))
+    logger.error("%s failed with %s:\n%s", tool.name, type(error).__name__, frames)
+    failure = ConnectedAppsError("The server failed in an unexpected way; its log says where.")
+    failure.may_have_taken_effect = tool.effect is not Effect.READS
+    return failure
+
+
+def _name(error: ConnectedAppsError) -> str | None:
+    """The service's name for an error, else ours."""
+    return error.error_type if isinstance(error, ServiceError) else type(error).__name__
+
+
 def _failed(error: ConnectedAppsError) -> types.CallToolResult:
     """The one form in which the model reads every error."""
     fields = {
-        "error": error.error_type if isinstance(error, ServiceError) else type(error).__name__,
+        "error": _name(error),
         "message": str(error),
         "hint": error.hint,
         "retry_may_help": error.transient,

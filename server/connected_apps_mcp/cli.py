@@ -8,6 +8,7 @@ import click
 
 from . import settings as config
 from .approve_command import approve
+from .audit_commands import audit
 from .commands import log_to_stderr, report_losses, run, setting_flags, tell
 from .policy_commands import policy
 from .sandbox_commands import sandbox
@@ -68,10 +69,14 @@ async def _serve(settings: config.Settings) -> None:
 
     from .app import build_server
     from .confirm import open_security
-    from .opening import open_project
+    from .opening import open_audit, open_project
     from .signals import Endings
 
-    async with Endings() as endings, open_project(settings) as project:
+    async with (
+        Endings() as endings,
+        open_audit(settings) as audit,
+        open_project(settings) as project,
+    ):
         losses = await report_losses(project)
         offer = choose(TOOLSETS, settings.choice)
         about = About(
@@ -84,6 +89,7 @@ async def _serve(settings: config.Settings) -> None:
             replace(project, about=about, bounds=settings.bounds),
             offer,
             confirm=settings.in_force("confirm"),
+            audit=audit,
             security=open_security(settings.state_key_file),
         )
         gc.freeze()
@@ -119,4 +125,5 @@ def demo() -> None:
 main.add_command(approve)
 main.add_command(policy)
 main.add_command(secrets)
+main.add_command(audit)
 main.add_command(sandbox)

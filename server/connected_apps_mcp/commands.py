@@ -132,4 +132,4 @@ async def report_losses(project: Project, client_id: str | None = None) -> list[
         reports = [Report(problem, problem)]
     for report in reports:
         tell(f"Warning: {fit(report.for_people)}")
-    return [fit(report.for_models) for report in reports]
+    return [fit(report.for_models) for report in reports if report.for_models]

@@ -217,15 +217,16 @@ def _require_yes(answer: object) -> None:
         case types.ElicitResult(action="accept", content={"confirm": True, **more}) if not more:
             return
         case types.ElicitResult(action="decline"):
-            raise _nothing("the user declined")
+            raise _nothing("the user declined", "decline")
         case types.ElicitResult(action="cancel"):
-            raise _nothing("the user did not answer")
+            raise _nothing("the user did not answer", "cancel")
         case _:
             raise _nothing("the answer is not a yes")
 
 
-def _nothing(why: str) -> NotConfirmed:
+def _nothing(why: str, answer: Literal["decline", "cancel"] | None = None) -> NotConfirmed:
     refusal = NotConfirmed(f"Nothing was done: {why}.")
+    refusal.answer = answer
     refusal.hint = "Do not try again unless the user asks for it."
     return refusal
 

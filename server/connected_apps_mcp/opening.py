@@ -1,10 +1,10 @@
-"""Opens the project that the settings name: its API or the sandbox, and its secret store."""
+"""Opens what the settings name: the project, with its secret store, and the audit log."""
 
 import os
 import stat
 import tempfile
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from connected_apps_tools.secret_store import SecretStore, StoreError, open_stor
 from connected_apps_tools.secret_store.files import FileStore
 from connected_apps_tools.service import Credentials
 
+from .audit import AuditFailed, AuditLog, Ledger, Stream
 from .settings import Settings, SettingsError
 
 STORE_CREDENTIALS = (
@@ -59,6 +60,38 @@ async def open_project(settings: Settings) -> AsyncIterator[Project]:
             yield replace(Project.of(api, custody, folder), policy=settings.rules)
 
 
+@asynccontextmanager
+async def open_audit(settings: Settings) -> AsyncIterator[AuditLog]:
+    """The audit log, which could be written just now.
+
+    Raises:
+        SettingsError: it cannot be.
+    """
+    with _audit_lines(settings) as lines:
+        log = AuditLog(lines)
+        try:
+            await log.check()
+        except AuditFailed as error:
+            raise SettingsError(f"--audit-log: {error}") from None
+        try:
+            yield log
+        finally:
+            await log.aclose()
+
+
+@contextmanager
+def _audit_lines(settings: Settings) -> Iterator[Ledger | Stream]:
+    key_file = settings.audit_key_file
+    if settings.audit_log == "-":
+        yield Stream(key_file)
+        return
+    with ExitStack() as ending:
+        if settings.data_dir:
+            _distrust(settings.data_dir)
+        folder = settings.audit_folder or ending.enter_context(_temporary_folder()) / "audit"
+        yield Ledger(folder, max_bytes=settings.audit_max_bytes, key_file=key_file)
+
+
 @contextmanager
 def data_folder(settings: Settings) -> Iterator[Path]:
     """Where what outlives a call is kept; for a sandbox in memory it goes with the process.
@@ -68,8 +101,8 @@ def data_folder(settings: Settings) -> Iterator[Path]:
     """
     if settings.ephemeral and not settings.data_dir:
         # The apps are gone when the process ends, so their secrets need not outlive it.
-        with tempfile.TemporaryDirectory(prefix="connected-apps-mcp-") as temporary:
-            yield Path(temporary)
+        with _temporary_folder() as temporary:
+            yield temporary
         return
     from platformdirs import user_data_path
 
@@ -89,6 +122,12 @@ def _distrust(folder: Path) -> None:
             raise SettingsError(
                 f"--data-dir: {folder} can be written by other users: run chmod go-w on it."
             )
+
+
+@contextmanager
+def _temporary_folder() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="connected-apps-mcp-") as folder:
+        yield Path(folder)
 
 
 def _open_store(settings: Settings, files: FileStore, folder: Path) -> SecretStore | None:

@@ -32,7 +32,7 @@ from connected_apps_tools.errors import InvalidRequest
 from connected_apps_tools.findings import Bounds
 from connected_apps_tools.policy import Policy
 from connected_apps_tools.secret_store import StoreKind
-from connected_apps_tools.service import Credentials, check_base_url, is_loopback
+from connected_apps_tools.service import Credentials, check_base_url, is_live, is_loopback
 from connected_apps_tools.text import did_you_mean
 
 PREFIX = "CONNECTED_APPS_MCP_"
@@ -153,8 +153,8 @@ class Settings(ProjectSettings):
     )
     data_dir: HomePath | None = Field(
         None,
-        description="Folder for the file store and for the journal of what is under way. "
-        "Default: the user's data folder.",
+        description="Folder for the file store, the journal of what is under way and the audit "
+        "log. Default: the user's data folder.",
     )
     reveal: Literal["allow", "never"] = Field(
         "allow",
@@ -213,6 +213,24 @@ class Settings(ProjectSettings):
         ge=0,
         le=65535,
         description="Port to listen on with http and sse, 0 for a free one. Default: 8000.",
+    )
+    audit_log: Literal["-"] | Path | None = Field(
+        None,
+        description="Folder for the audit log, which nobody else may open, or - for standard "
+        "error. Default: audit in the folder of --data-dir, else in the user's state folder; with "
+        "an in-memory sandbox a folder that is gone when the server ends.",
+    )
+    audit_max_bytes: int = Field(
+        10_000_000,
+        ge=1_000,
+        le=1_000_000_000,
+        description="Bytes of a file of the audit log from which on the next one is begun. "
+        "Default: 10000000.",
+    )
+    audit_key_file: Path | None = Field(
+        None,
+        description="File with the key that the audit log's lines are tied together with, 32 "
+        "characters or more. Default: a key of its own, beside the log.",
     )
     deadline: float = Field(
         CALL_DEADLINE,
@@ -282,12 +300,25 @@ class Settings(ProjectSettings):
         """What kind of project this is."""
         if self.sandbox:
             return "sandbox"
-        return "live" if self.credentials().live else "test"
+        return "live" if is_live(self.project_id or "") else "test"
 
     @property
     def ephemeral(self) -> bool:
         """Whether the apps that are worked on end with the process."""
         return self.sandbox and self.sandbox_db is None
+
+    @property
+    def audit_folder(self) -> Path | None:
+        """Where the audit log is kept; None where it is not kept in a file, or not for long."""
+        if self.audit_log:
+            return None if self.audit_log == "-" else self.audit_log
+        if self.data_dir:
+            return self.data_dir / "audit"
+        if self.ephemeral:
+            return None
+        from platformdirs import user_state_path
+
+        return user_state_path("connected-apps-mcp", appauthor=False) / "audit"
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
@@ -303,6 +334,8 @@ class Settings(ProjectSettings):
         ]
         if self.base_url is not None and self.sandbox:
             problems.append("--base-url and --sandbox exclude each other.")
+        if self.audit_log == Path():
+            problems.append("--audit-log must name a folder, or be - for standard error.")
         if "stdio" in self.transport and len(self.transport) > 1:
             problems.append("--transport stdio cannot be combined with another one.")
         if len(set(self.transport)) < len(self.transport):

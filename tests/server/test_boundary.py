@@ -88,6 +88,21 @@ def test_only_the_secret_that_was_asked_for_passes() -> None:
 
 
 @pytest.mark.parametrize("form", FORMS)
+def test_the_last_four_may_stand_for_a_long_secret_in_whatever_form(form: str) -> None:
+    scrubber = Scrubber()
+    scrubber.learn(CANARY)
+    clean = scrubber.value([FORMS[form](CANARY)], last_four=True)
+    assert f"[secret …{CANARY[-4:]}]" in clean[0]
+    assert CANARY[:-4] not in clean[0]
+
+
+def test_the_last_four_of_a_short_secret_are_not_shown() -> None:
+    scrubber = Scrubber()
+    scrubber.learn("short-one")
+    assert scrubber.text("a short-one", last_four=True) == f"a {MASK}"
+
+
+@pytest.mark.parametrize("form", FORMS)
 def test_a_log_record_is_clean_even_where_the_secret_is_split_over_it(
     guarded: pytest.LogCaptureFixture, form: str
 ) -> None:

@@ -153,8 +153,11 @@ def test_a_data_folder_that_others_can_read_is_taken(where: list[str], tmp_path:
     assert command("list", *where).returncode == 0
 
 
-def test_a_data_folder_is_made_for_its_owner_alone(where: list[str], tmp_path: Path) -> None:
-    command("list", *where, umask=0)
+@pytest.mark.parametrize("command", [["secrets", "list"], ["serve"]])
+def test_a_data_folder_is_made_for_its_owner_alone(
+    where: list[str], tmp_path: Path, command: list[str]
+) -> None:
+    subprocess.run([*SERVER, *command, *where], input=b"", umask=0, check=True)
     assert (tmp_path / "data").stat().st_mode & 0o777 == 0o700
 
 

@@ -5,6 +5,7 @@ Hosts and authentication: the service's OpenAPI description and its official SDK
 
 import logging
 import time
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, Self, TypeVar
 
@@ -23,6 +24,7 @@ from .errors import (
     UnexpectedAnswer,
 )
 from .models import (
+    Answer,
     AppAnswer,
     ConnectedApp,
     CreateAnswer,
@@ -65,6 +67,10 @@ LOOK_FIRST = (
     "It may have been carried out all the same: look with search_apps or get_app before you try "
     "again."
 )
+
+
+TRAIL: ContextVar[list[str] | None] = ContextVar("trail", default=None)
+"""Gathers the service's names for the requests by which a call of a tool changed something."""
 
 
 @dataclass
@@ -233,7 +239,8 @@ class ConnectedAppsClient:
                 async for attempt in attempts:
                     with attempt:
                         policy.waiting_after, policy.sent = None, False
-                        return read(await self._request(request, policy), request.operation.answer)
+                        reply = await self._request(request, policy)
+                        return _noted(request, read(reply, request.operation.answer))
         except NotFound as error:
             error.after_doubtful_attempt = policy.doubtful
             raise
@@ -296,6 +303,13 @@ class ConnectedAppsClient:
             # A proxy from the environment must not see what is meant for this machine.
             trust_env=not is_local(self._base_url),
         )
+
+
+def _noted(request: ApiRequest[A], answer: A) -> A:
+    trail = TRAIL.get()
+    if trail is not None and request.operation.changes and isinstance(answer, Answer):
+        trail.append(answer.request_id)
+    return answer
 
 
 async def _receive(response: httpx2.Response) -> Reply:

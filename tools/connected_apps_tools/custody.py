@@ -248,9 +248,9 @@ class Custody:
             act=act, project_id=api.project_id, origin=api.origin, client_id=client_id, **more
         )
 
-    def concerns(self, intent: Intent) -> bool:
-        """Whether an intent is about our apps; earlier versions did not note the service."""
-        return intent.project_id == self.api.project_id and intent.origin in {None, self.api.origin}
+    def can_look_into(self, intent: Intent) -> bool:
+        """Whether our service is the one that was asked; earlier versions did not note which."""
+        return intent.origin in {None, self.api.origin}
 
     async def _show(
         self,

@@ -17,6 +17,7 @@ ConnectedAppsError
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 from pydantic import SecretStr
 
@@ -59,6 +60,9 @@ class PolicyRefusal(InvalidRequest):
 
 class NotConfirmed(ConnectedAppsError):
     """A person has to agree first, and has not. Nothing was changed."""
+
+    answer: Literal["decline", "cancel"] | None = None
+    """What the person said, where one said anything."""
 
 
 class NotSent(ConnectedAppsError):

@@ -245,10 +245,11 @@ class Policy(Model):
             PolicyRefusal: it does, and is no step to the better.
         """
         was, now = (
-            [breach for breach in self.breaches(app) if breach.rule != "client_types"]
+            # In order, and quick to look up: an app may have any number of URLs.
+            {breach: None for breach in self.breaches(app) if breach.rule != "client_types"}
             for app in (before, after)
         )
-        if not set(now) < set(was):
+        if not now.keys() < was.keys():
             _refuse(f"{breach}{' (as before)' if breach in was else ''}" for breach in now)
 
     def protects(self, client_id: str, name: str | None = None) -> bool:

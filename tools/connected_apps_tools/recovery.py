@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import anyio
 
@@ -24,6 +24,9 @@ TOO_EARLY = ". There is no sign of it, but the service may still be at it."
 PERHAPS_ANOTHER = (
     ". {apps} fits and its secret is kept, but the service may still make another app."
 )
+ELSEWHERE = (
+    ". It was asked of another service, {origin}: only what works on that one can look into it."
+)
 NO_SIGN = f". There is no sign of it, unless the service has changed the name. {LOOK}"
 
 
@@ -33,7 +36,7 @@ class Report:
 
     Attributes:
         for_people: with the names of apps, which may have been written by strangers.
-        for_models: with client ids only.
+        for_models: with client ids only; empty where they can do nothing about it.
     """
 
     for_people: str
@@ -67,7 +70,7 @@ async def recover(
 
     with anyio.move_on_after(within):
         intents, unreadable = await in_thread(custody.journal.left_behind)
-        ours = [intent for intent in intents if custody.concerns(intent)]
+        ours = [each for each in intents if each.project_id == custody.api.project_id]
         if client_id:
             ours, unreadable = [each for each in ours if each.client_id == client_id], []
         texts = [
@@ -83,6 +86,9 @@ async def recover(
 
 async def _look(custody: Custody, intent: Intent) -> Report | None:
     """Mend what an intent was about; what there is to report of it, if it stands."""
+    if not custody.can_look_into(intent):
+        told = _report(intent, ELSEWHERE.format(origin=intent.origin))
+        return replace(told, for_models="")
     try:
         if intent.act == "complete_secret_rotation":
             return await _look_at_completion(custody, intent)

@@ -61,7 +61,7 @@ async def review_apps(project: Project, request: ReviewApps) -> ReviewedApps:
     Answers with findings, the most severe first: a code, the app and the fact; fixes says what to
     do about each code. Tell the user before you change anything: a finding may be intended.
     """
-    review = Review(project.bounds)
+    review = Review(project.bounds, project.policy)
     total: int | None = None
     left = False
     async for page in pages(project.api):

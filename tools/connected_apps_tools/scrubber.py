@@ -9,6 +9,9 @@ from urllib.parse import quote, quote_plus
 
 MASK = "[secret]"
 
+LONG = 16
+"""Characters of a secret from which on its last four give nothing away."""
+
 MIN_LENGTH = 8
 """Shorter values are no secrets, and would be found in every other word."""
 
@@ -25,7 +28,7 @@ class Scrubber:
 
     def __init__(self) -> None:
         self._learned: set[str] = set()
-        self._forms: set[str] = set()
+        self._forms: dict[str, str] = {}  # each with its mask that tells secrets apart
         self._by_start: dict[str, list[str]] = {}
 
     def learn(self, secret: str | None) -> None:
@@ -33,8 +36,9 @@ class Scrubber:
         if not secret or len(secret) < MIN_LENGTH or secret in self._learned:
             return
         self._learned.add(secret)
-        for form in _forms(secret) - self._forms:
-            self._forms.add(form)
+        mask = f"[secret …{secret[-4:]}]" if len(secret) >= LONG else MASK
+        for form in _forms(secret) - self._forms.keys():
+            self._forms[form] = mask
             alike = self._by_start.setdefault(form[:MIN_LENGTH], [])
             alike.append(form)
             alike.sort(key=len, reverse=True)
@@ -45,14 +49,18 @@ class Scrubber:
             return any(form in text for form in self._forms)
         return next(self._found(text), None) is not None
 
-    def text(self, text: str, *, but: str | None = None) -> str:
-        """The text without any secret, except where it is `but`, the one that was asked for."""
+    def text(self, text: str, *, but: str | None = None, last_four: bool = False) -> str:
+        """The text without any secret, except where it is `but`, the one that was asked for.
+
+        With `last_four`, the last four characters of a long secret stand in its place.
+        """
         if not self.finds(text):
             return text
         spared = _as_json(but) if but else ()
         clean, done = [], 0
         for start, form in self._found(text):
-            clean += [text[done:start], form if form in spared else MASK]
+            mask = self._forms[form] if last_four else MASK
+            clean += [text[done:start], form if form in spared else mask]
             done = start + len(form)
         return "".join([*clean, text[done:]])
 
@@ -68,15 +76,15 @@ class Scrubber:
                 yield at, form
                 at += len(form)
 
-    def value(self, value: Any, *, but: str | None = None) -> Any:  # noqa: ANN401 - any JSON
+    def value(self, value: Any, **how: Any) -> Any:  # noqa: ANN401 - any JSON
         """The same for every string in a JSON value, the keys of objects included."""
         match value:
             case str():
-                return self.text(value, but=but)
+                return self.text(value, **how)
             case dict():
-                return {self.text(k, but=but): self.value(v, but=but) for k, v in value.items()}
+                return {self.text(k, **how): self.value(v, **how) for k, v in value.items()}
             case list():
-                return [self.value(item, but=but) for item in value]
+                return [self.value(item, **how) for item in value]
             case _:
                 return value
 

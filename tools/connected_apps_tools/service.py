@@ -24,14 +24,14 @@ class Credentials:
     secret: SecretStr = field(repr=False)
 
     @property
-    def live(self) -> bool:
-        """Whether real users depend on this project; the prefix of its id tells (KNOWN)."""
-        return self.project_id.startswith("project-live-")
-
-    @property
     def base_url(self) -> str:
         """The API of the project's environment (KNOWN)."""
-        return LIVE_URL if self.live else TEST_URL
+        return LIVE_URL if is_live(self.project_id) else TEST_URL
+
+
+def is_live(project_id: str) -> bool:
+    """Whether real users depend on a project; the prefix of its id tells (KNOWN)."""
+    return project_id.startswith("project-live-")
 
 
 def is_loopback(host: str) -> bool:

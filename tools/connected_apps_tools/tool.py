@@ -72,6 +72,13 @@ class Tool(Generic[Q, R]):
             return None if self.only_reveals else self
         return replace(self, request=self.revealing or self.request)
 
+    def leaves_a_mark(self, request: Q | None) -> bool:
+        """Whether a call changes something or shows a secret; without a request, whether it may."""
+        if request is None:
+            return self.effect is not Effect.READS or self.only_reveals
+        acts = self.effect is not Effect.READS and not request.tries
+        return acts or self.only_reveals or request.reveals
+
     def read(self, arguments: dict[str, Any]) -> Q:
         """The request that the arguments make.
 

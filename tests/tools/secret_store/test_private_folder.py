@@ -1,21 +1,17 @@
 """A folder of small files that nobody else can read, and the store of files in it."""
 
-import contextlib
 import dataclasses
 import os
 import re
-import resource
-import shutil
-import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from disks import AS_ROOT, file_size_limit, fill, make_read_only, small_disk
 from pydantic import SecretStr
 from tools.secret_store.backends import SECRET, assert_unseen
 
@@ -24,7 +20,6 @@ from connected_apps_tools.secret_store.files import FileStore
 from connected_apps_tools.secret_store.private_folder import STALE_SECONDS, PrivateFolder
 
 KEY = SecretKey("project-test-1", "connected-app-test-1")
-AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away and mounts")
 
 
 @pytest.fixture
@@ -209,32 +204,6 @@ def test_several_processes_write_at_once(folder: PrivateFolder, path: Path) -> N
     assert [file.name for file in path.iterdir()] == ["name"]
 
 
-def _program(name: str) -> str:
-    path = shutil.which(name)
-    if path is None:
-        pytest.skip(f"{name} is missing")
-    return path
-
-
-def _fill(disk: Path) -> None:
-    with contextlib.suppress(OSError), (disk / "rest").open("wb", 0) as rest:
-        while rest.write(bytes(512)):
-            pass
-
-
-@contextmanager
-def small_disk(size: str) -> Iterator[Path]:
-    """A file system of its own."""
-    with tempfile.TemporaryDirectory() as name:
-        mount = [_program("mount"), "-t", "tmpfs", "-o", f"size={size},mode=0700", "tmpfs", name]
-        if subprocess.run(mount, capture_output=True, check=False).returncode:
-            pytest.skip("this machine lets nobody mount a tmpfs")
-        try:
-            yield Path(name)
-        finally:
-            subprocess.run([_program("umount"), "--lazy", name], check=True)
-
-
 def assert_unwritable(store: FileStore, caplog: pytest.LogCaptureFixture, reason: str) -> None:
     """Nothing can be put, and what was put earlier is still there."""
     for question in (store.check, lambda: store.put(KEY, SecretStr(SECRET * 2000))):
@@ -251,7 +220,7 @@ def test_a_full_disk_costs_no_earlier_secret(caplog: pytest.LogCaptureFixture) -
     with small_disk("64k") as disk:
         store = FileStore(disk / "secrets")
         store.put(KEY, SecretStr("earlier"))
-        _fill(disk)
+        fill(disk)
         with pytest.raises(StoreError, match="No space left") as caught:
             store.put(KEY, SecretStr(SECRET * 2000))
         assert_unseen(caught.value, caplog)
@@ -266,7 +235,7 @@ def test_a_read_only_disk_is_an_error(caplog: pytest.LogCaptureFixture) -> None:
     with small_disk("64k") as disk:
         store = FileStore(disk / "secrets")
         store.put(KEY, SecretStr("earlier"))
-        subprocess.run([_program("mount"), "-o", "remount,ro", disk], check=True)
+        make_read_only(disk)
         assert_unwritable(store, caplog, "Read-only")
 
 
@@ -275,15 +244,11 @@ def test_a_write_over_the_limit_costs_no_earlier_secret(
 ) -> None:
     store = FileStore(path)
     store.put(KEY, SecretStr("earlier"))
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1024, limits[1]))
-    try:
-        with pytest.raises(StoreError, match="File too large") as caught:
-            store.put(KEY, SecretStr(SECRET * 2000))
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-        signal.signal(signal.SIGXFSZ, ignored)
+    with (
+        file_size_limit(1024),
+        pytest.raises(StoreError, match="File too large") as caught,
+    ):
+        store.put(KEY, SecretStr(SECRET * 2000))
     assert_unseen(caught.value, caplog)
     stored = store.get(KEY)
     assert stored
@@ -299,3 +264,35 @@ def test_a_folder_without_write_permission_is_an_error(
     store.put(KEY, SecretStr("earlier"))
     path.chmod(0o500)
     assert_unwritable(store, caplog, "Permission denied")
+
+
+def test_what_is_appended_comes_after_what_is_there(folder: PrivateFolder) -> None:
+    folder.write("name", "one\n")
+    folder.append("name", b"two\n")
+    assert folder.read("name") == "one\ntwo\n"
+    assert folder.read_from("name", 4) == b"two\n"
+
+
+def test_nothing_is_appended_to_a_file_that_is_not_there(folder: PrivateFolder, path: Path) -> None:
+    with pytest.raises(StoreError, match="No such file"):
+        folder.append("name", b"text")
+    assert folder.read_from("name", 0) is None
+    assert list(path.iterdir()) == []
+
+
+def test_an_append_that_fails_halfway_leaves_no_part(folder: PrivateFolder) -> None:
+    folder.write("name", "earlier")
+    with file_size_limit(10), pytest.raises(StoreError, match="File too large"):
+        folder.append("name", b"later")
+    assert folder.read("name") == "earlier"
+
+
+def test_a_lock_is_waited_for_and_not_for_ever(folder: PrivateFolder) -> None:
+    with (
+        folder.locked(".lock", 1),
+        pytest.raises(StoreError, match="held by another process"),
+        folder.locked(".lock", 0.01),
+    ):
+        pass
+    with folder.locked(".lock", 0):
+        assert folder.try_lock(".lock") is None

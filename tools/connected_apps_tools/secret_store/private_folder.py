@@ -13,6 +13,9 @@ from .base import StoreError
 STALE_SECONDS = 3600
 """Age after which what an interrupted write left behind is swept away."""
 
+LOCK_POLL_SECONDS = 0.002
+"""How often a lock that another process holds is asked for."""
+
 
 class PrivateFolder:
     """A 0700 folder of 0600 files, each written whole or not at all.
@@ -98,6 +101,47 @@ class PrivateFolder:
         os.close(descriptor)
         return None
 
+    @contextlib.contextmanager
+    def locked(self, name: str, seconds: float) -> Iterator[None]:
+        """Hold a lock that one process has at a time, and wait up to `seconds` for it."""
+        deadline = time.monotonic() + seconds
+        while (held := self.try_lock(name)) is None:
+            if time.monotonic() > deadline:
+                raise StoreError(f"{self.path / name} is held by another process.")
+            time.sleep(LOCK_POLL_SECONDS)
+        try:
+            yield
+        finally:
+            os.close(held)
+
+    def append(self, name: str, data: bytes) -> None:
+        """Add to a file that is there: all of it, or nothing. When this returns, it is on the disk.
+
+        Only a process that is killed, or a disk that fails twice, leaves a part of it.
+        """
+        with self._opened() as folder:
+            flags = os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW
+            with os.fdopen(os.open(name, flags, dir_fd=folder), "ab", 0) as file:
+                size = os.fstat(file.fileno()).st_size
+                try:
+                    write_all(file.fileno(), data)
+                    os.fsync(file.fileno())
+                except OSError:
+                    with contextlib.suppress(OSError):
+                        os.ftruncate(file.fileno(), size)
+                    raise
+
+    def read_from(self, name: str, start: int) -> bytes | None:
+        """What a file holds from an offset on, or None where there is no such file."""
+        with self._opened() as folder:
+            try:
+                descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW, dir_fd=folder)
+            except FileNotFoundError:
+                return None
+            with os.fdopen(descriptor, "rb") as file:
+                file.seek(start)
+                return file.read()
+
     def create(self, name: str, text: str) -> bool:
         """Put a file there, unless there is one; says whether there was none."""
         with self._opened() as folder:
@@ -168,6 +212,13 @@ class PrivateFolder:
 
     def _failure(self, error: OSError) -> StoreError:
         return StoreError(f"{self.path} cannot be used: {error.strerror}.")
+
+
+def write_all(descriptor: int, data: bytes) -> None:
+    """Write all of it, in as many steps as the system takes."""
+    rest = memoryview(data)
+    while rest:
+        rest = rest[os.write(descriptor, rest) :]
 
 
 def _names(folder: int) -> list[str]:

@@ -1,0 +1,49 @@
+"""The key that ties the lines together. Who has it can forge a log."""
+
+import os
+import secrets
+import stat
+from pathlib import Path
+
+from connected_apps_tools.scrubber import SCRUBBER
+from connected_apps_tools.secret_store import StoreError
+
+MIN_CHARACTERS = 32
+MAX_BYTES = 4096
+
+
+def new_key() -> str:
+    """A key of 256 random bits, as it is kept."""
+    return secrets.token_hex(32)
+
+
+def read_key(path: Path) -> bytes:
+    """The key in a file.
+
+    Raises:
+        StoreError: there is none, or others than the file's owner and group can read it.
+    """
+    try:
+        with path.open("rb") as file:
+            if stat.S_IMODE(os.fstat(file.fileno()).st_mode) & 0o027:
+                raise StoreError(f"{path} is open to other users: run chmod 600 on it.")
+            text = file.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise StoreError(f"The key {path} cannot be read: {error.strerror}.") from None
+    return as_key(text, path)
+
+
+def as_key(text: bytes, path: Path) -> bytes:
+    """The key that a file's text is.
+
+    Raises:
+        StoreError: it is too short or too long to be one.
+    """
+    key = text.strip()
+    if len(key) < MIN_CHARACTERS or len(text) > MAX_BYTES:
+        raise StoreError(
+            f"{path} holds no key: it takes {MIN_CHARACTERS} characters or more, such as "
+            "'openssl rand -hex 32' makes."
+        )
+    SCRUBBER.learn(key.decode("latin-1"))
+    return key

@@ -1,0 +1,154 @@
+"""What a line of the audit log says."""
+
+import hashlib
+import json
+import math
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, Self
+
+from connected_apps_tools.scrubber import SCRUBBER
+
+from .chain import Record, now
+
+MAX_TEXT = 1_000
+"""Characters of one text that are recorded; of more, so many and a digest of the whole."""
+
+MAX_ARGUMENTS = 20_000
+"""Characters of JSON that the arguments of a call may take."""
+
+Answer = Literal["accept", "decline", "cancel", "approve"]
+"""What a person said: an action of MCP's elicitation, or `approve` at a terminal."""
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who calls: a subject through an OAuth client over HTTP, the process's user over stdio."""
+
+    subject: str | None = None
+    client_id: str | None = None
+    user: str | None = None
+
+    @classmethod
+    def of_process(cls) -> Self:
+        """The user that the process runs as: the name, or the number where there is no name."""
+        import pwd  # not on Windows, where there is no log either
+
+        uid = os.geteuid()
+        try:
+            return cls(user=pwd.getpwuid(uid).pw_name)
+        except KeyError:
+            return cls(user=str(uid))
+
+
+@dataclass(frozen=True)
+class Software:
+    """What the client says that it is."""
+
+    name: str
+    version: str | None = None
+
+
+@dataclass(frozen=True)
+class Call:
+    """What is asked for.
+
+    Attributes:
+        answer: what a person said to it; None where nobody was asked.
+    """
+
+    tool: str
+    arguments: Mapping[str, Any]
+    project_id: str
+    caller: Caller
+    software: Software | None = None
+    answer: Answer | None = None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a call ended.
+
+    Attributes:
+        error: the type of the error; None where there was none.
+        may_have_taken_effect: whether the service may have carried it out in spite of the error.
+        request_id: the service's name for its request.
+        revealed: the secret that the answer shows. Its last four characters are recorded.
+    """
+
+    error: str | None = None
+    may_have_taken_effect: bool = False
+    request_id: str | None = None
+    revealed: str | None = field(default=None, repr=False)
+
+
+def intent(entry_id: str, call: Call) -> Record:
+    """A call that is about to be made."""
+    return _record("intent", entry_id, **_of_call(call))
+
+
+def refusal(entry_id: str, call: Call, reason: str) -> Record:
+    """A call that was not made, and why."""
+    return _record("refusal", entry_id, **_of_call(call), reason=reason)
+
+
+def outcome(entry_id: str, tool: str, ended: Outcome, duration_ms: int) -> Record:
+    """How a call ended that was about to be made."""
+    return _record(
+        "outcome",
+        entry_id,
+        tool=tool,
+        ok=ended.error is None,
+        error=ended.error,
+        may_have_taken_effect=ended.may_have_taken_effect or None,
+        request_id=ended.request_id,
+        revealed=ended.revealed and f"…{ended.revealed[-4:]}",
+        duration_ms=duration_ms,
+    )
+
+
+def _of_call(call: Call) -> Record:
+    return {
+        "tool": call.tool,
+        "project_id": call.project_id,
+        "caller": _given(vars(call.caller)),
+        "software": call.software and _given(vars(call.software)),
+        "answer": call.answer,
+        "arguments": dict(call.arguments),
+    }
+
+
+def _record(event: str, entry_id: str, **told: Any) -> Record:  # noqa: ANN401 - any JSON
+    record: Record = _bounded(SCRUBBER.value(_given(told), last_four=True))
+    if "arguments" in record:
+        record["arguments"] = _small(record["arguments"])
+    return {"time": now(), "event": event, "entry": entry_id, **record}
+
+
+def _given(told: Mapping[str, Any]) -> Record:
+    return {name: value for name, value in told.items() if value is not None}
+
+
+def _bounded(value: Any) -> Any:  # noqa: ANN401 - any JSON
+    match value:
+        case str() if len(value) > MAX_TEXT:
+            return _cut(value)
+        case float() if not math.isfinite(value):
+            return str(value)
+        case dict():
+            return {name[:MAX_TEXT]: _bounded(each) for name, each in value.items()}
+        case list():
+            return [_bounded(each) for each in value]
+        case _:
+            return value
+
+
+def _small(arguments: Record) -> Record:
+    text = json.dumps(arguments)
+    return arguments if len(text) <= MAX_ARGUMENTS else _cut(text)
+
+
+def _cut(text: str) -> Record:
+    digest = hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()
+    return {"cut": text[:MAX_TEXT], "characters": len(text), "sha256": digest}

@@ -1,0 +1,68 @@
+"""An audit log on standard error, for containers whose platform collects what they write."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from connected_apps_tools.secret_store import StoreError
+from connected_apps_tools.secret_store.private_folder import write_all
+
+from . import chain
+from .chain import Link
+from .key import new_key, read_key
+
+STDERR = 2
+
+
+class Stream:
+    """A chain of this process alone. Without a key file its key ends with the process."""
+
+    place = "standard error"
+
+    def __init__(self, key_file: Path | None = None) -> None:
+        self._key_file = key_file
+        self._key = None if key_file else new_key().encode()
+        self._link = Link()
+        self._broken = False
+
+    def check(self) -> None:
+        """Prove that there is a key, and a stream.
+
+        Raises:
+            StoreError: there is none.
+        """
+        self._opened_key()
+        try:
+            os.fstat(STDERR)
+        except OSError as error:
+            raise self._failure(error) from None
+
+    def append(self, record: Mapping[str, Any]) -> None:
+        """Write a line.
+
+        Raises:
+            StoreError: it was not written, or not whole; then no other line is either.
+        """
+        if self._broken:
+            raise StoreError("Standard error failed in the middle of a line.")
+        if self._link == Link():
+            self._write(chain.opened(0, self._link))
+        self._write(record)
+
+    def _write(self, record: Mapping[str, Any]) -> None:
+        link, line = self._link.extend(self._opened_key(), record)
+        self._broken = True
+        try:
+            write_all(STDERR, line)
+        except OSError as error:
+            raise self._failure(error) from None
+        self._broken, self._link = False, link
+
+    def _opened_key(self) -> bytes:
+        if self._key is None and self._key_file:
+            self._key = read_key(self._key_file)
+        return self._key or b""
+
+    def _failure(self, error: OSError) -> StoreError:
+        return StoreError(f"Standard error cannot be written: {error.strerror}.")

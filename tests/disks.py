@@ -1,0 +1,63 @@
+"""File systems that have no room, and files that may not grow."""
+
+import contextlib
+import os
+import resource
+import shutil
+import signal
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away and mounts")
+
+
+def _program(name: str) -> str:
+    path = shutil.which(name)
+    if path is None:
+        pytest.skip(f"{name} is missing")
+    return path
+
+
+@contextmanager
+def small_disk(size: str) -> Iterator[Path]:
+    """A file system of its own."""
+    with tempfile.TemporaryDirectory() as name:
+        mount = [_program("mount"), "-t", "tmpfs", "-o", f"size={size},mode=0700", "tmpfs", name]
+        if subprocess.run(mount, capture_output=True, check=False).returncode:
+            pytest.skip("this machine lets nobody mount a tmpfs")
+        try:
+            yield Path(name)
+        finally:
+            subprocess.run([_program("umount"), "--lazy", name], check=True)
+
+
+def fill(disk: Path) -> Path:
+    """Take up all the room; return the file that does."""
+    filler = disk / "rest"
+    with contextlib.suppress(OSError), filler.open("wb", 0) as rest:
+        while rest.write(bytes(512)):
+            pass
+    return filler
+
+
+def make_read_only(disk: Path) -> None:
+    """Let nothing be written there any more."""
+    subprocess.run([_program("mount"), "-o", "remount,ro", disk], check=True)
+
+
+@contextmanager
+def file_size_limit(size: int) -> Iterator[None]:
+    """Let no file of this process grow beyond a size."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, ignored)
