@@ -14,7 +14,7 @@ from connected_apps_tools.choosing import Choice, Offer, choose
 from connected_apps_tools.models import Touched
 
 from .audit import AuditLog, Ledger
-from .boundary import AnyContext, scrub_answers
+from .boundary import AnyContext, guard_traces
 from .calls import Calls
 from .completions import add_completions
 from .confirm import Confirmation, Mode
@@ -107,7 +107,7 @@ def build_server(
         subscriptions.add_to(server)
     add_prompts(server, offer)
     add_completions(server, project, offer)
-    server.middleware.insert(0, scrub_answers)
+    guard_traces(server)
     sealed = security or RequestStateSecurity.ephemeral()
     server.middleware.append(RequestStateBoundary(sealed, default_audience=NAME))
     return server

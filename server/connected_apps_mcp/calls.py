@@ -15,12 +15,11 @@ from connected_apps_tools.api import TRAIL
 from connected_apps_tools.choosing import Offer
 from connected_apps_tools.errors import ConnectedAppsError
 from connected_apps_tools.models import Result, Touched
-from connected_apps_tools.scrubber import SCRUBBER
 from connected_apps_tools.text import did_you_mean
 
 from .audit import Answer as Said
 from .audit import AuditLog, Call, Caller, Outcome, Software
-from .boundary import AnyContext, revealed
+from .boundary import AnyContext, reveal
 from .confirm import Confirmation, How
 from .failures import name_of, told_of
 
@@ -62,7 +61,7 @@ class Calls:
         tool = await self._tool(context, params)
 
         async def report(done: float, total: float | None, message: str) -> None:
-            await context.session.report_progress(done, total, SCRUBBER.text(message))
+            await context.session.report_progress(done, total, message)
 
         project = replace(self._project, report=report)
         try:
@@ -177,11 +176,14 @@ class Calls:
         )
 
     def _done(self, tool: Tool[Any, Any], result: Result) -> types.CallToolResult:
-        revealed.set(result.revealed)
         answer = result.model_dump(mode="json", exclude_none=True)
         if tool.effect is not Effect.READS and self._project.about.environment == "live":
             answer["live_project"] = self._project.api.project_id
-        return types.CallToolResult(content=[_text(answer)], structured_content=answer)
+        return types.CallToolResult(
+            content=[_text(answer)],
+            structured_content=answer,
+            meta=reveal(result.revealed) if result.revealed else None,
+        )
 
 
 def _unexpected(tool: Tool[Any, Any], error: Exception) -> ConnectedAppsError:

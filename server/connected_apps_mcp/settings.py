@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
+    AfterValidator,
     BeforeValidator,
     Field,
     SecretStr,
@@ -62,6 +63,16 @@ def _bound(name: str) -> Any:  # noqa: ANN401 - the field of a bound, whatever i
     """A setting that is a bound of a review."""
     return copy(Bounds.model_fields[name])
 
+
+def _expanded(path: Path) -> Path:
+    try:
+        return path.expanduser()
+    except RuntimeError:
+        raise PydanticCustomError("home", "there is no such home folder") from None
+
+
+HomePath = Annotated[Path, AfterValidator(_expanded)]
+"""A path that may begin with ~, which no shell expands in the configuration file of a host."""
 
 Names = Annotated[
     tuple[Annotated[str, StringConstraints(min_length=1)], ...],
@@ -120,7 +131,7 @@ class Settings(ProjectSettings):
         default=False,
         description="Work on the embedded sandbox: no credentials, no network.",
     )
-    sandbox_db: Path | None = Field(
+    sandbox_db: HomePath | None = Field(
         None,
         description="SQLite file that keeps the sandbox's apps and that several processes may "
         "share. Without it they are gone when the server ends.",
@@ -140,7 +151,7 @@ class Settings(ProjectSettings):
         description="Where client secrets are kept: keyring, file, aws, vault or none; auto takes "
         "the OS keyring where there is one, else file. Default: auto.",
     )
-    data_dir: Path | None = Field(
+    data_dir: HomePath | None = Field(
         None,
         description="Folder for the file store, the journal of what is under way and the audit "
         "log. Default: the user's data folder.",
@@ -160,13 +171,13 @@ class Settings(ProjectSettings):
         default=False,
         description="Let tools change a live project. Without it they only read.",
     )
-    state_key_file: Path | None = Field(
+    state_key_file: HomePath | None = Field(
         None,
         description="File that only its owner can read, with secret keys of 32 characters or more, "
         "a line each: the first seals questions to a person, each opens them. For several "
         "processes that serve the same clients. Default: a key of the process's own.",
     )
-    policy: Path | None = Field(
+    policy: HomePath | None = Field(
         None,
         description="TOML file with what tools may do: redirect hosts, client types, protected "
         "apps and more. The file is checked at start. Default: no limits.",
