@@ -352,6 +352,7 @@ FLEETING: dict[str, httpx2.Response | Exception] = {
     "429": error(429, "too_many_requests"),
     "500": error(500, "internal_server_error"),
     "502": httpx2.Response(502, text="<html>"),
+    "408": httpx2.Response(408),
     "connection refused": httpx2.ConnectError("refused"),
     "connect timeout": httpx2.ConnectTimeout("late"),
     "full pool": httpx2.PoolTimeout("full"),

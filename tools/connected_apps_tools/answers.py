@@ -104,7 +104,8 @@ def _kind(status: int, error_type: str | None) -> type[ServiceError]:
         return NotFound
     if status == 429:  # noqa: PLR2004
         return TooManyRequests
-    return ServiceFailure if status >= 500 else ServiceError  # noqa: PLR2004
+    # 408 is what something in between says that has waited for an answer in vain.
+    return ServiceFailure if status >= 500 or status == 408 else ServiceError  # noqa: PLR2004
 
 
 def _cleaned_type(error_type: str | None) -> str | None:
