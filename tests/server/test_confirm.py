@@ -17,6 +17,7 @@ from connected_apps_mcp import approvals as module
 from connected_apps_mcp.approvals import FOLDER, Approvals
 from connected_apps_mcp.confirm import Mode
 from connected_apps_tools.models import UpdateApp
+from connected_apps_tools.policy import Policy
 
 
 @pytest.mark.parametrize("era", ERAS)
@@ -164,6 +165,62 @@ async def test_an_app_that_changed_meanwhile_is_asked_about_again(era: str) -> N
     assert person.questions[1].startswith("The app has changed since you were asked.")
     assert "Redirect hosts: b.example" in person.questions[1]
     assert [write for write in wire.writes if write.startswith("DELETE")] == []
+
+
+@pytest.mark.parametrize("era", ERAS)
+async def test_an_update_that_was_harmless_is_not_made_where_it_weakens_by_now(era: str) -> None:
+    wire = Wire()
+    async with asking(wire, None) as (_, elsewhere), asking(wire, Person(), era) as (client, _):
+        wire.meanwhile = lambda: elsewhere.api.update(UpdateApp(client_id=APP, redirect_urls=[B]))
+        arguments = {"client_id": APP, "redirect_urls": [A], "client_name": "Other"}
+        told = refusal(await client.call_tool("update_app", arguments))
+    assert told["error"] == "AppHasChanged"
+    assert "a person has to agree now" in told["message"]
+    assert len(wire.writes) == 1
+
+
+@pytest.mark.parametrize("era", ERAS)
+async def test_a_rotation_that_began_meanwhile_is_not_completed_unasked(era: str) -> None:
+    wire = Wire()
+    async with asking(wire, None) as (_, elsewhere), asking(wire, Person(), era) as (client, _):
+        wire.meanwhile = lambda: rotating(elsewhere)
+        arguments = {"client_id": APP, "force": True, "reason": "It is known elsewhere."}
+        told = refusal(await client.call_tool("complete_secret_rotation", arguments))
+    assert told["error"] == "AppHasChanged"
+    assert len(wire.writes) == 1
+
+
+IN_VAIN: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
+    "a forbidden update": (
+        "update_app",
+        {"add_redirect_urls": [B]},
+        {"redirect_hosts": ["a.example"]},
+    ),
+    "a protected app": ("delete_app", {}, {"protected_apps": {"client_ids": [APP]}}),
+    "an app of a protected name": ("delete_app", {}, {"protected_apps": {"names": ["Mi\u202ene"]}}),
+    "another version to update": ("update_app", {"redirect_urls": [], "if_unchanged": "x"}, {}),
+    "another version to delete": ("delete_app", {"if_unchanged": "x"}, {}),
+    "a next secret that is not kept": ("complete_secret_rotation", {}, {}),
+}
+"""The tool, its arguments, and the policy."""
+
+
+@pytest.mark.parametrize("case", IN_VAIN)
+async def test_nobody_is_asked_about_what_would_be_refused(case: str) -> None:
+    tool, arguments, rules = IN_VAIN[case]
+    person, policy = Person(), Policy.model_validate(rules)
+    async with asking(Wire(), person, policy=policy) as (client, project):
+        await project.api.start_rotation(APP)
+        refusal(await client.call_tool(tool, {"client_id": APP, **arguments}))
+    assert person.questions == []
+
+
+async def test_nobody_is_asked_to_show_the_secret_of_a_forbidden_app() -> None:
+    person = Person()
+    async with asking(Wire(), person, policy=Policy(client_types=("third_party",))) as (client, _):
+        tool, arguments, _ = CONFIRMED["reveal at creation"]
+        refusal(await client.call_tool(tool, arguments))
+    assert person.questions == []
 
 
 async def first_round(
