@@ -104,6 +104,8 @@ class Calls:
             return agreed
         if agreed.state:
             request = request.as_approved(agreed.state)
+        elif agreed.how != "not asked":
+            request = request.as_harmless()
         if not tool.leaves_a_mark(request):
             return self._done(tool, await tool(project, request))
         call = self._call(context, params, ANSWERS.get(agreed.how))

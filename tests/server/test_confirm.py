@@ -1,152 +1,23 @@
 """A person is asked before what cannot be undone: each tool, in each era, with every answer."""
 
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
-from dataclasses import replace
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import anyio
-import httpx2
 import pytest
 from mcp import Client, MCPError, types
 from mcp.server.request_state import RequestStateSecurity
-from support import ERAS, answer, project_on, refusal
+from server.people import APP, CONFIRMED, YES, A, B, Person, Wire, asking, rotating, wire_for
+from support import ERAS, answer, refusal
 
 from connected_apps_mcp import approvals as module
-from connected_apps_mcp.app import build_server
 from connected_apps_mcp.approvals import FOLDER, Approvals
 from connected_apps_mcp.confirm import Mode
-from connected_apps_mcp.sandbox import ProjectKind, create_sandbox
-from connected_apps_mcp.sandbox.seed import Seed
-from connected_apps_mcp.sandbox.seeding import seed
-from connected_apps_tools import Project
 from connected_apps_tools.models import UpdateApp
-
-APP = "connected-app-test-mine"
-A, B = "https://a.example/cb", "https://b.example/cb"
-YES = types.ElicitResult(action="accept", content={"confirm": True})
-Answering = Callable[[str], Awaitable[types.ElicitResult] | types.ElicitResult]
-
-
-class Wire(httpx2.AsyncBaseTransport):
-    """A sandbox with an app, behind a wire that remembers the writes."""
-
-    def __init__(self, kind: ProjectKind = "consumer") -> None:
-        sandbox = create_sandbox(kind=kind)
-        grants = [{"client_id": APP, "scopes": ["openid", "email"]}]
-        app = {"client_id": APP, "client_type": "first_party", "client_name": "Mi\u202ene"}
-        settings = {"redirect_urls": [A], "access_token_expiry_minutes": 60}
-        holders: dict[str, Any] = (
-            {"users": [{"external_id": "bob", "grants": grants}]}
-            if kind == "consumer"
-            else {
-                "organizations": [
-                    {"slug": "acme", "members": [{"external_id": "ann", "grants": grants}]}
-                ]
-            }
-        )
-        seed(sandbox, Seed.model_validate({"apps": [app | settings], **holders}))
-        self.sandbox = httpx2.ASGITransport(sandbox)
-        self.writes: list[str] = []
-
-    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
-        if request.method != "GET" and not request.url.path.endswith("/search"):
-            self.writes.append(f"{request.method} {request.url.path}")
-        return await self.sandbox.handle_async_request(request)
-
-
-class Person:
-    """Who answers questions, and remembers them."""
-
-    def __init__(self, *answers: Any) -> None:
-        self.answers = list(answers)
-        self.questions: list[str] = []
-
-    async def __call__(self, _context: Any, params: Any) -> Any:
-        self.questions.append(params.message)
-        given = self.answers.pop(0) if self.answers else YES
-        if isinstance(given, Exception):
-            raise given
-        return await given() if callable(given) else given
-
-
-@asynccontextmanager
-async def asking(
-    wire: Wire,
-    person: Person | None,
-    era: str = "auto",
-    *,
-    live: bool = False,
-    folder: Path | None = None,
-    **options: Any,
-) -> AsyncIterator[tuple[Client, Project]]:
-    """A client with this person before it, and the project that it works on."""
-    async with project_on(wire, folder=folder) as opened:
-        about = replace(opened.about, environment="live" if live else "sandbox")
-        project = replace(opened, about=about)
-        server = build_server(project, **options)
-        answers: Any = person
-        async with Client(server, mode=era, elicitation_callback=answers) as client:
-            yield client, project
-
-
-async def rotating(project: Project) -> None:
-    await project.custody.start_rotation(APP, revealed=False)
-
-
-async def nothing(_project: Project) -> None:
-    """Nothing to prepare."""
-
-
-Preparation = Callable[[Project], Awaitable[None]]
-CONFIRMED: dict[str, tuple[str, dict[str, Any], Preparation]] = {
-    "delete": ("delete_app", {"client_id": APP}, nothing),
-    "complete": ("complete_secret_rotation", {"client_id": APP}, rotating),
-    "revoke": ("revoke_user_grant", {"user_id": "bob", "client_id": APP}, nothing),
-    "revoke of a member": (
-        "revoke_member_grant",
-        {"organization_id": "acme", "member_id": "ann", "client_id": APP},
-        nothing,
-    ),
-    "reveal at creation": (
-        "create_app",
-        {"client_type": "first_party", "client_name": "New", "reveal_secret": True},
-        nothing,
-    ),
-    "reveal at a rotation": (
-        "start_secret_rotation",
-        {"client_id": APP, "reveal_secret": True},
-        nothing,
-    ),
-    "new redirect host": ("update_app", {"client_id": APP, "add_redirect_urls": [B]}, nothing),
-    "no redirects": ("update_app", {"client_id": APP, "redirect_urls": []}, nothing),
-    "full access": ("update_app", {"client_id": APP, "full_access_allowed": True}, nothing),
-    "no consent": (
-        "update_app",
-        {"client_id": APP, "bypass_consent_for_offline_access": True},
-        nothing,
-    ),
-    "longer tokens": ("update_app", {"client_id": APP, "access_token_expiry_minutes": 61}, nothing),
-    "audience": (
-        "update_app",
-        {"client_id": APP, "access_token_custom_audience": "https://x.example"},
-        nothing,
-    ),
-    "claims": ("update_app", {"client_id": APP, "access_token_template_content": "{}"}, nothing),
-    "claims of ID tokens": (
-        "update_app",
-        {"client_id": APP, "id_token_template_content": "{}"},
-        nothing,
-    ),
-}
-"""What is asked about: the tool, its arguments, and what has to be so before."""
-
-
-def wire_for(case: str) -> Wire:
-    return Wire("b2b" if "member" in case else "consumer")
+from connected_apps_tools.policy import Policy
 
 
 @pytest.mark.parametrize("era", ERAS)
@@ -294,6 +165,62 @@ async def test_an_app_that_changed_meanwhile_is_asked_about_again(era: str) -> N
     assert person.questions[1].startswith("The app has changed since you were asked.")
     assert "Redirect hosts: b.example" in person.questions[1]
     assert [write for write in wire.writes if write.startswith("DELETE")] == []
+
+
+@pytest.mark.parametrize("era", ERAS)
+async def test_an_update_that_was_harmless_is_not_made_where_it_weakens_by_now(era: str) -> None:
+    wire = Wire()
+    async with asking(wire, None) as (_, elsewhere), asking(wire, Person(), era) as (client, _):
+        wire.meanwhile = lambda: elsewhere.api.update(UpdateApp(client_id=APP, redirect_urls=[B]))
+        arguments = {"client_id": APP, "redirect_urls": [A], "client_name": "Other"}
+        told = refusal(await client.call_tool("update_app", arguments))
+    assert told["error"] == "AppHasChanged"
+    assert "a person has to agree now" in told["message"]
+    assert len(wire.writes) == 1
+
+
+@pytest.mark.parametrize("era", ERAS)
+async def test_a_rotation_that_began_meanwhile_is_not_completed_unasked(era: str) -> None:
+    wire = Wire()
+    async with asking(wire, None) as (_, elsewhere), asking(wire, Person(), era) as (client, _):
+        wire.meanwhile = lambda: rotating(elsewhere)
+        arguments = {"client_id": APP, "force": True, "reason": "It is known elsewhere."}
+        told = refusal(await client.call_tool("complete_secret_rotation", arguments))
+    assert told["error"] == "AppHasChanged"
+    assert len(wire.writes) == 1
+
+
+IN_VAIN: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
+    "a forbidden update": (
+        "update_app",
+        {"add_redirect_urls": [B]},
+        {"redirect_hosts": ["a.example"]},
+    ),
+    "a protected app": ("delete_app", {}, {"protected_apps": {"client_ids": [APP]}}),
+    "an app of a protected name": ("delete_app", {}, {"protected_apps": {"names": ["Mi\u202ene"]}}),
+    "another version to update": ("update_app", {"redirect_urls": [], "if_unchanged": "x"}, {}),
+    "another version to delete": ("delete_app", {"if_unchanged": "x"}, {}),
+    "a next secret that is not kept": ("complete_secret_rotation", {}, {}),
+}
+"""The tool, its arguments, and the policy."""
+
+
+@pytest.mark.parametrize("case", IN_VAIN)
+async def test_nobody_is_asked_about_what_would_be_refused(case: str) -> None:
+    tool, arguments, rules = IN_VAIN[case]
+    person, policy = Person(), Policy.model_validate(rules)
+    async with asking(Wire(), person, policy=policy) as (client, project):
+        await project.api.start_rotation(APP)
+        refusal(await client.call_tool(tool, {"client_id": APP, **arguments}))
+    assert person.questions == []
+
+
+async def test_nobody_is_asked_to_show_the_secret_of_a_forbidden_app() -> None:
+    person = Person()
+    async with asking(Wire(), person, policy=Policy(client_types=("third_party",))) as (client, _):
+        tool, arguments, _ = CONFIRMED["reveal at creation"]
+        refusal(await client.call_tool(tool, arguments))
+    assert person.questions == []
 
 
 async def first_round(

@@ -28,6 +28,7 @@ from .views import (
     STRANGERS,
     AboutApps,
     AppView,
+    require_still_harmless,
     require_unchanged,
     shown_of,
     untrusted_in,
@@ -251,17 +252,31 @@ async def update_app(project: Project, request: ChangedSettings) -> ChangedApp:
     """
     async with project.turns.of(request.client_id):
         before = (await project.api.get(request.client_id)).connected_app
-        request.require_unchanged(before)
-        settings = request.settings(before)
+        settings, after = _admitted(project, request, before)
         if not settings:
             return _changed(before, before, note="It is so already; nothing was sent.")
-        after = before.model_copy(update=settings)
-        project.policy.admit_change(before, after)
         change = UpdateApp(client_id=request.client_id, **settings)
         if request.dry_run:
             planned = UPDATE.request(change.body(), client_id=change.client_id)
             return _changed(before, after, would_send=PlannedRequest.of(planned))
+        require_still_harmless(request, harmless=not any(weakenings(before, after)))
         return _changed(before, (await project.api.update(change)).connected_app)
+
+
+def _admitted(
+    project: Project, request: ChangedSettings, before: ConnectedApp
+) -> tuple[dict[str, Any], ConnectedApp]:
+    """The fields to replace, and the app as it would be.
+
+    Raises:
+        InvalidRequest: it has changed, or the policy forbids it, or nothing is there to remove.
+    """
+    request.require_unchanged(before)
+    settings = request.settings(before)
+    after = before.model_copy(update=settings)
+    if settings:
+        project.policy.admit_change(before, after)
+    return settings, after
 
 
 def _changed(
@@ -291,7 +306,8 @@ class DoomedApp(Conditional, OneApp):
     """Which app to delete."""
 
 
-async def _before_creating(project: Project, request: NewApp) -> Question | None:  # noqa: ARG001
+async def _before_creating(project: Project, request: NewApp) -> Question | None:
+    project.policy.admit_new(request)
     if not request.reveals:
         return None
     urls = ", ".join(request.redirect_urls or []) or "none"
@@ -306,7 +322,7 @@ async def _before_creating(project: Project, request: NewApp) -> Question | None
 
 async def _before_updating(project: Project, request: ChangedSettings) -> Question | None:
     before = (await project.api.get(request.client_id)).connected_app
-    after = before.model_copy(update=request.settings(before))
+    _, after = _admitted(project, request, before)
     weaker = list(weakenings(before, after))
     if not weaker:
         return None
@@ -321,6 +337,7 @@ async def _before_updating(project: Project, request: ChangedSettings) -> Questi
 
 async def _before_deleting(project: Project, request: DoomedApp) -> Question:
     app = (await project.api.get(request.client_id)).connected_app
+    request.require_unchanged(app)
     return Question(
         "Delete this app for good?",
         about(app),

@@ -22,7 +22,7 @@ from .project import Project
 from .question import WHO_WILL_KNOW, Question, about
 from .secret_store import StoreError
 from .tool import Effect, Tool
-from .views import LOOSE, require_unchanged, rotating, version_of
+from .views import LOOSE, require_still_harmless, require_unchanged, rotating, version_of
 
 START = "To replace the secret, use start_secret_rotation."
 FINISH = (
@@ -113,6 +113,7 @@ async def complete_secret_rotation(project: Project, request: CompleteRotation) 
 async def _require_as_asked(project: Project, request: CompleteRotation) -> None:
     app = (await project.api.get(request.client_id)).connected_app
     require_unchanged(app, request.approved)
+    require_still_harmless(request, harmless=not rotating(app))
     if not request.force:
         await _require_kept(project, app)
 
@@ -216,6 +217,8 @@ async def _before_completing(project: Project, request: CompleteRotation) -> Que
     app = (await project.api.get(request.client_id)).connected_app
     if not rotating(app):
         return None  # the service has the better words for it
+    if not request.force:
+        await _require_kept(project, app)
     secrets = [
         ("Secret that dies", f"…{app.client_secret_last_four}"),
         ("Secret that stays", f"…{app.next_client_secret_last_four}"),

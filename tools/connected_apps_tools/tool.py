@@ -93,10 +93,15 @@ class Tool(Generic[Q, R]):
     async def ask(self, project: Project, request: Q) -> Question | None:
         """What a person has to be asked before. What is not there needs no question.
 
+        What the tool would refuse is refused here, so that nobody is asked in vain.
+
         Raises:
             ConnectedAppsError: it is refused anyway, or it cannot be told what to ask.
         """
-        if not self.question or request.tries:
+        if request.tries:
+            return None
+        await self._require_unprotected(project, request)
+        if not self.question:
             return None
         try:
             return await self.question(project, request)
@@ -109,15 +114,19 @@ class Tool(Generic[Q, R]):
         Raises:
             ConnectedAppsError: it could not be done.
         """
-        client_id = getattr(request, "client_id", None)
-        if client_id and self.effect is not Effect.READS:
-            await project.require_unprotected(client_id)
+        await self._require_unprotected(project, request)
         try:
             return await self.function(project, request)
         except NotFound as error:
             if error.error_type == "connected_app_not_found":
-                error.hint = await _meant(project, client_id or "") or error.hint
+                client_id = getattr(request, "client_id", "")
+                error.hint = await _meant(project, client_id) or error.hint
             raise
+
+    async def _require_unprotected(self, project: Project, request: Q) -> None:
+        client_id = getattr(request, "client_id", None)
+        if client_id and self.effect is not Effect.READS:
+            await project.require_unprotected(client_id)
 
 
 async def _meant(project: Project, wrong_id: str) -> str | None:

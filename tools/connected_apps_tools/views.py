@@ -12,7 +12,7 @@ from pydantic import WithJsonSchema
 from pydantic_core import to_json
 
 from .errors import AppHasChanged
-from .models import App, ConnectedApp, Model, Result
+from .models import App, ConnectedApp, Model, Request, Result
 from .text import printable, printable_url
 from .urls import host_of
 
@@ -144,6 +144,16 @@ def require_unchanged(app: ConnectedApp, *versions: str | None) -> None:
     """
     if not {None, version_of(app)}.issuperset(versions):
         raise AppHasChanged("Nothing was sent: the app has changed since that version.")
+
+
+def require_still_harmless(request: Request, *, harmless: bool) -> None:
+    """Refuse what nobody was asked about, where the app has changed so that somebody has to be.
+
+    Raises:
+        AppHasChanged: it has.
+    """
+    if request.harmless and not harmless:
+        raise AppHasChanged("Nothing was sent: the app has changed, and a person has to agree now.")
 
 
 def rotating(app: App) -> bool:

@@ -106,6 +106,7 @@ class Request(Model):
         return value
 
     _approved: str | None = PrivateAttr(default=None)
+    _harmless: bool = PrivateAttr(default=False)
 
     @property
     def reveals(self) -> bool:
@@ -127,6 +128,17 @@ class Request(Model):
         approved = self.model_copy()
         approved._approved = state
         return approved
+
+    @property
+    def harmless(self) -> bool:
+        """Whether nobody was asked because nobody had to be, which must hold still."""
+        return self._harmless
+
+    def as_harmless(self) -> Self:
+        """The same request, for as long as nobody has to be asked."""
+        harmless = self.model_copy()
+        harmless._harmless = True
+        return harmless
 
     def body(self) -> dict[str, Any]:
         """The JSON body of the call: what was given, and nothing else."""

@@ -1,0 +1,172 @@
+"""A sandbox with an app, behind a wire that sees every write, and a person before a client."""
+
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import httpx2
+from mcp import Client, types
+from support import project_on
+
+from connected_apps_mcp.app import build_server
+from connected_apps_mcp.sandbox import ProjectKind, create_sandbox
+from connected_apps_mcp.sandbox.seed import Seed
+from connected_apps_mcp.sandbox.seeding import seed
+from connected_apps_tools import Project
+from connected_apps_tools.policy import Policy
+
+APP = "connected-app-test-mine"
+A, B = "https://a.example/cb", "https://b.example/cb"
+SOFTWARE = types.Implementation(name="a client", version="1.2")
+YES = types.ElicitResult(action="accept", content={"confirm": True})
+NO = types.ElicitResult(action="decline")
+
+
+class Wire(httpx2.AsyncBaseTransport):
+    """A sandbox with an app, behind a wire that sees the writes.
+
+    Attributes:
+        writes: method and path of each.
+        request_ids: what the service called each that it carried out.
+        witness: is called when a write arrives, before the service gets it.
+        instead: what happens to a write instead, if anything.
+        meanwhile: what happens after the next read, if anything.
+    """
+
+    def __init__(self, kind: ProjectKind = "consumer") -> None:
+        self.app = create_sandbox(kind=kind)
+        grants = [{"client_id": APP, "scopes": ["openid", "email"]}]
+        app = {"client_id": APP, "client_type": "first_party", "client_name": "Mi\u202ene"}
+        settings = {"redirect_urls": [A], "access_token_expiry_minutes": 60}
+        holders: dict[str, Any] = (
+            {"users": [{"external_id": "bob", "grants": grants}]}
+            if kind == "consumer"
+            else {
+                "organizations": [
+                    {"slug": "acme", "members": [{"external_id": "ann", "grants": grants}]}
+                ]
+            }
+        )
+        seed(self.app, Seed.model_validate({"apps": [app | settings], **holders}))
+        self.sandbox = httpx2.ASGITransport(self.app)
+        self.writes: list[str] = []
+        self.request_ids: list[str] = []
+        self.witness: Callable[[str], object] = lambda _: None
+        self.instead: Callable[[], Awaitable[httpx2.Response]] | None = None
+        self.meanwhile: Callable[[], Awaitable[object]] | None = None
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        if request.method == "GET" or request.url.path.endswith("/search"):
+            response = await self.sandbox.handle_async_request(request)
+            if happens := self.meanwhile:
+                self.meanwhile = None
+                await happens()
+            return response
+        write = f"{request.method} {request.url.path}"
+        self.writes.append(write)
+        self.witness(write)
+        if self.instead:
+            return await self.instead()
+        response = await self.sandbox.handle_async_request(request)
+        self.request_ids.append(json.loads(await response.aread())["request_id"])
+        return response
+
+    def state(self) -> str:
+        """All that the sandbox holds."""
+        with self.app.state.project.database.transaction() as connection:
+            return "\n".join(connection.iterdump())
+
+
+class Person:
+    """Who answers questions, and remembers them."""
+
+    def __init__(self, *answers: Any) -> None:
+        self.answers = list(answers)
+        self.questions: list[str] = []
+
+    async def __call__(self, _context: Any, params: Any) -> Any:
+        self.questions.append(params.message)
+        given = self.answers.pop(0) if self.answers else YES
+        return await given() if callable(given) else given
+
+
+@asynccontextmanager
+async def asking(  # noqa: PLR0913 - each tells another thing
+    wire: Wire,
+    person: Person | None,
+    era: str = "auto",
+    *,
+    live: bool = False,
+    folder: Path | None = None,
+    policy: Policy | None = None,
+    **options: Any,
+) -> AsyncIterator[tuple[Client, Project]]:
+    """A client with this person before it, and the project that it works on."""
+    async with project_on(wire, folder=folder) as opened:
+        about = replace(opened.about, environment="live" if live else "sandbox")
+        project = replace(opened, about=about, policy=policy or Policy())
+        server = build_server(project, **options)
+        answers: Any = person
+        async with Client(
+            server, mode=era, elicitation_callback=answers, client_info=SOFTWARE
+        ) as client:
+            yield client, project
+
+
+async def rotating(project: Project) -> None:
+    await project.custody.start_rotation(APP, revealed=False)
+
+
+async def nothing(_project: Project) -> None:
+    """Nothing to prepare."""
+
+
+Preparation = Callable[[Project], Awaitable[None]]
+CONFIRMED: dict[str, tuple[str, dict[str, Any], Preparation]] = {
+    "delete": ("delete_app", {"client_id": APP}, nothing),
+    "complete": ("complete_secret_rotation", {"client_id": APP}, rotating),
+    "revoke": ("revoke_user_grant", {"user_id": "bob", "client_id": APP}, nothing),
+    "revoke of a member": (
+        "revoke_member_grant",
+        {"organization_id": "acme", "member_id": "ann", "client_id": APP},
+        nothing,
+    ),
+    "reveal at creation": (
+        "create_app",
+        {"client_type": "first_party", "client_name": "New", "reveal_secret": True},
+        nothing,
+    ),
+    "reveal at a rotation": (
+        "start_secret_rotation",
+        {"client_id": APP, "reveal_secret": True},
+        nothing,
+    ),
+    "new redirect host": ("update_app", {"client_id": APP, "add_redirect_urls": [B]}, nothing),
+    "no redirects": ("update_app", {"client_id": APP, "redirect_urls": []}, nothing),
+    "full access": ("update_app", {"client_id": APP, "full_access_allowed": True}, nothing),
+    "no consent": (
+        "update_app",
+        {"client_id": APP, "bypass_consent_for_offline_access": True},
+        nothing,
+    ),
+    "longer tokens": ("update_app", {"client_id": APP, "access_token_expiry_minutes": 61}, nothing),
+    "audience": (
+        "update_app",
+        {"client_id": APP, "access_token_custom_audience": "https://x.example"},
+        nothing,
+    ),
+    "claims": ("update_app", {"client_id": APP, "access_token_template_content": "{}"}, nothing),
+    "claims of ID tokens": (
+        "update_app",
+        {"client_id": APP, "id_token_template_content": "{}"},
+        nothing,
+    ),
+}
+"""What is asked about: the tool, its arguments, and what has to be so before."""
+
+
+def wire_for(case: str) -> Wire:
+    return Wire("b2b" if "member" in case else "consumer")
