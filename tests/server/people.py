@@ -50,7 +50,8 @@ class Wire(httpx2.AsyncBaseTransport):
                 ]
             }
         )
-        seed(self.app, Seed.model_validate({"apps": [app | settings], **holders}))
+        self.seed = Seed.model_validate({"apps": [app | settings], **holders})
+        self.restore()
         self.sandbox = httpx2.ASGITransport(self.app)
         self.writes: list[str] = []
         self.request_ids: list[str] = []
@@ -73,6 +74,10 @@ class Wire(httpx2.AsyncBaseTransport):
         response = await self.sandbox.handle_async_request(request)
         self.request_ids.append(json.loads(await response.aread())["request_id"])
         return response
+
+    def restore(self) -> None:
+        """Let there be the app and the grant again, where they are gone."""
+        seed(self.app, self.seed)
 
     def state(self) -> str:
         """All that the sandbox holds."""

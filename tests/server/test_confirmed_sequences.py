@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from mcp import Client, MCPError, types
 from server.audit.logs import lines_of
-from server.people import APP, NO, YES, A, B, Wire, asking
+from server.people import APP, CONFIRMED, NO, YES, A, B, Wire, asking
 from support import ERAS, offering, project_on
 
 from connected_apps_mcp.approvals import FOLDER, Approvals
@@ -96,10 +96,15 @@ ARGUMENTS: dict[str, st.SearchStrategy[dict[str, Any]]] = {
     "review_apps": st.just({}),
     "get_server_status": some_of({}, **UNKNOWN),
 }
-OFTEN = ["update_app"] * 4 + ["complete_secret_rotation"] * 2 + ["start_secret_rotation"] * 2
-CALLS = st.sampled_from([*ARGUMENTS, *OFTEN]).flatmap(
-    lambda tool: st.tuples(st.just(tool), ARGUMENTS[tool])
+ANY = st.sampled_from([*ARGUMENTS]).flatmap(lambda tool: st.tuples(st.just(tool), ARGUMENTS[tool]))
+SHARP = st.sampled_from(
+    [
+        ("update_app", AS_SEEDED),
+        ("complete_secret_rotation", FORCED_RIGHTLY),
+        *((tool, arguments) for tool, arguments, _ in CONFIRMED.values()),
+    ]
 )
+CALLS = SHARP | SHARP | ANY
 
 # People, and what happens elsewhere.
 
@@ -108,6 +113,8 @@ ANSWERS = st.sampled_from(
         YES,
         YES,
         YES,
+        YES,
+        NO,
         NO,
         types.ElicitResult(action="cancel"),
         types.ElicitResult(action="accept", content={"confirm": "yes"}),
@@ -267,6 +274,7 @@ class Session:
             asking(self.wire, person, plan["era"], folder=self.folder, **options) as (client, _),
         ):
             for step in plan["steps"]:
+                self.wire.restore()
                 for _ in range(step["times"]):
                     await self.take(step, client, other)
         assert self.judged == len(self.wire.writes)
