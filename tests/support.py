@@ -230,3 +230,50 @@ async def connected_to(handler: Any, **options: Any) -> AsyncIterator[Client]:
         Client(build_server(project), **options) as client,
     ):
         yield client
+
+
+def secrets_command(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
+    """`connected-apps-mcp secrets`, run to its end."""
+    return subprocess.run(
+        [*SERVER, "secrets", *arguments],
+        text=True,
+        check=False,
+        stderr=subprocess.PIPE,
+        **{"stdout": subprocess.PIPE, **options},
+    )
+
+
+CREATE: dict[str, Any] = {
+    "jsonrpc": "2.0",
+    "id": 2,
+    "method": "tools/call",
+    "params": {"name": "create_app", "arguments": {"client_type": "first_party"}},
+}
+
+
+def begin(process: subprocess.Popen[str], message: dict[str, Any]) -> None:
+    """Ask for something once the server is up, and do not wait for the answer."""
+    assert process.stdout
+    talk(process, lines(*HELLO))
+    process.stdout.readline()
+    talk(process, lines(message))
+
+
+def begin_a_create(process: subprocess.Popen[str]) -> None:
+    """Ask for an app, and do not wait for the answer."""
+    begin(process, CREATE)
+
+
+@contextmanager
+def on_service(service: ASGIApp, folder: Path, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+    """A server that works on a service."""
+    credentials = {
+        "STYTCH_PROJECT_ID": SANDBOX_CREDENTIALS.project_id,
+        "STYTCH_SECRET": SANDBOX_CREDENTIALS.secret,
+    }
+    store = ["--secret-store", "file", "--data-dir", str(folder / "data")]
+    with (
+        serving(service) as url,
+        running(*arguments, "--base-url", url, *store, **credentials) as process,
+    ):
+        yield process

@@ -5,16 +5,22 @@ from importlib.metadata import version
 from typing import Any
 
 from mcp import types
-from mcp.server import Server
+from mcp.server import CacheHint, Server
+from mcp.server.caching import CacheableMethod
 from mcp.server.request_state import RequestStateBoundary, RequestStateSecurity
 
 from connected_apps_tools import TOOLSETS, Effect, Project, Tool
 from connected_apps_tools.choosing import Choice, Offer, choose
+from connected_apps_tools.models import Touched
 
 from .audit import AuditLog, Ledger
-from .boundary import AnyContext, scrub_answers
+from .boundary import AnyContext, guard_traces
 from .calls import Calls
+from .completions import add_completions
 from .confirm import Confirmation, Mode
+from .prompts import add_prompts
+from .resources import add_resources
+from .subscriptions import Subscriptions, lifespan
 
 AnyServer = Server[Mapping[str, Any]]
 
@@ -38,6 +44,16 @@ HINTS: Mapping[Effect, types.ToolAnnotations] = {
     for effect in Effect
 }
 
+FIXED = CacheHint(ttl_ms=3_600_000, scope="public")
+"""Of what stays as it is while the server runs, and is the same for every caller."""
+
+CACHE_HINTS: Mapping[CacheableMethod, CacheHint] = {
+    "tools/list": FIXED,
+    "prompts/list": FIXED,
+    "resources/templates/list": FIXED,
+    "resources/list": CacheHint(ttl_ms=5_000),
+}
+"""How long clients may go by what they have heard."""
 
 EVERYTHING = choose(TOOLSETS, Choice(toolsets=[name for name in TOOLSETS if name]))
 
@@ -52,6 +68,8 @@ def build_server(
 ) -> AnyServer:
     """A server of the tools that are on. Every transport serves this same object.
 
+    What resources show, get_app and search_apps show; they are there where these tools are on.
+
     Args:
         project: what the tools work on.
         offer: which tools are on.
@@ -61,6 +79,7 @@ def build_server(
     """
     record = audit or AuditLog(Ledger(project.folder / "audit"))
     listing = types.ListToolsResult(tools=[_describe(tool) for tool in offer.on.values()])
+    subscriptions = Subscriptions()
     input_schemas = {tool.name: tool.input_schema for tool in listing.tools}
 
     async def list_tools(
@@ -68,16 +87,27 @@ def build_server(
     ) -> types.ListToolsResult:
         return listing
 
+    async def tell(touched: Touched) -> None:
+        project.directory.names.forget()
+        await subscriptions.publish(touched)
+
     server: AnyServer = Server(
         NAME,
         version=version(NAME),
         title="Stytch Connected Apps",
         instructions=" ".join([INSTRUCTIONS, *_announced(project), *project.about.losses]),
+        cache_hints=CACHE_HINTS,
+        lifespan=lifespan,
         get_tool_input_schema=input_schemas.get,
         on_list_tools=list_tools,
-        on_call_tool=Calls(project, offer, Confirmation.of(project, confirm), record),
+        on_call_tool=Calls(project, offer, Confirmation.of(project, confirm), record, tell),
     )
-    server.middleware.insert(0, scrub_answers)
+    if {"get_app", "search_apps"} <= offer.on.keys():
+        add_resources(server, project, offer.on["get_app"])
+        subscriptions.add_to(server)
+    add_prompts(server, offer)
+    add_completions(server, project, offer)
+    guard_traces(server)
     sealed = security or RequestStateSecurity.ephemeral()
     server.middleware.append(RequestStateBoundary(sealed, default_audience=NAME))
     return server

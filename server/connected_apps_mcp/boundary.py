@@ -2,16 +2,19 @@
 
 import json
 import logging
+import re
+import secrets
 import sys
 import traceback
 from collections.abc import Mapping
-from contextvars import ContextVar
+from dataclasses import replace
 from types import TracebackType
 from typing import Any
 
 from mcp import MCPError, types
+from mcp.server import Server
 from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from connected_apps_tools.scrubber import SCRUBBER
 
@@ -19,15 +22,52 @@ logger = logging.getLogger(__name__)
 
 AnyContext = ServerRequestContext[Mapping[str, Any], Any]
 
-revealed: ContextVar[str | None] = ContextVar("revealed", default=None)
-"""The secret that the answer under way was asked for; it alone may pass, in this answer only."""
+REVEALS = "connected-apps-mcp/reveals"
+_TICKET = re.compile(rf'"{REVEALS}": ?"([0-9a-f]{{32}})"')
+
+_asked_for: dict[str, str] = {}
 
 
-async def scrub_answers(ctx: AnyContext, call_next: CallNext) -> HandlerResult:
-    """Take every secret out of what a request is answered with, as the outermost middleware."""
-    _refuse_secret_name(ctx)
+def reveal(secret: str) -> dict[str, Any]:
+    """The `_meta` of the one answer in which this secret may leave, once."""
+    ticket = secrets.token_hex(16)
+    _asked_for[ticket] = secret
+    return {REVEALS: ticket}
+
+
+def clean(message: str) -> str:
+    """A message as it may leave: without any secret but the one that it was asked for.
+
+    Every transport passes everything that it sends through this, as the last thing before the wire:
+    answers, errors, notifications, and requests to the client.
+    """
+    if not SCRUBBER.finds(message):
+        return message
+    ticket = _TICKET.search(message)
+    return SCRUBBER.text(message, but=_asked_for.pop(ticket[1], None) if ticket else None)
+
+
+def guard_traces(server: Server[Any]) -> None:
+    """Take every secret out of the spans, which hold what identifies a request, and errors."""
+    server.middleware.insert(0, _clean_request)
+    server.middleware.append(_clean_error)
+
+
+async def _clean_request(ctx: AnyContext, call_next: CallNext) -> HandlerResult:
+    params = ctx.params or {}
+    traced = [ctx.method, ctx.request_id, params.get("name"), ctx.meta]
+    if not SCRUBBER.finds(json.dumps(traced, default=str)):
+        return await call_next(ctx)
+    method, request_id, name, meta = SCRUBBER.value(traced)
+    named = {"name": name} if "name" in params else {}
+    return await call_next(
+        replace(ctx, method=method, request_id=request_id, params={**params, **named}, meta=meta)
+    )
+
+
+async def _clean_error(ctx: AnyContext, call_next: CallNext) -> HandlerResult:
     try:
-        result = await call_next(ctx)
+        return await call_next(ctx)
     except MCPError as error:
         told = error.error
         raise MCPError(
@@ -40,18 +80,6 @@ async def scrub_answers(ctx: AnyContext, call_next: CallNext) -> HandlerResult:
     except Exception as error:  # noqa: BLE001 - in the handshake era the SDK would tell its text
         logger.error("%s failed with %s", ctx.method, type(error).__name__)
         raise MCPError(code=types.INTERNAL_ERROR, message="Internal server error") from None
-    if isinstance(result, BaseModel):
-        result = result.model_dump(by_alias=True, mode="json", exclude_none=True)
-    if result is None or not SCRUBBER.finds(json.dumps(result)):
-        return result
-    return SCRUBBER.value(result, but=revealed.get())  # type: ignore[no-any-return]
-
-
-def _refuse_secret_name(ctx: AnyContext) -> None:
-    """Keep a secret out of the name of a span: tracing takes it from the request."""
-    name = (ctx.params or {}).get("name")
-    if SCRUBBER.value(name) != name:
-        raise MCPError(code=types.INVALID_PARAMS, message="There is no such name.")
 
 
 def guard_logs() -> None:

@@ -3,29 +3,33 @@
 import json
 import logging
 import traceback
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
+import anyio
 from mcp import MCPError, types
 
 from connected_apps_tools import Effect, Project, Tool
 from connected_apps_tools.api import TRAIL
 from connected_apps_tools.choosing import Offer
-from connected_apps_tools.errors import ConnectedAppsError, ServiceError
-from connected_apps_tools.models import Result
-from connected_apps_tools.scrubber import SCRUBBER
+from connected_apps_tools.errors import ConnectedAppsError
+from connected_apps_tools.models import Result, Touched
 from connected_apps_tools.text import did_you_mean
 
 from .audit import Answer as Said
 from .audit import AuditLog, Call, Caller, Outcome, Software
-from .boundary import AnyContext, revealed
+from .boundary import AnyContext, reveal
 from .confirm import Confirmation, How
+from .failures import name_of, told_of
 
 logger = logging.getLogger(__name__)
 
 ANSWERS: Mapping[How, Said] = {"accepted": "accept", "approved": "approve"}
 """What the audit log calls the ways to agree."""
+
+Tell = Callable[[Touched], Awaitable[None]]
+"""Tells whoever goes by an app that it has changed."""
 
 Answered = types.CallToolResult | types.InputRequiredResult
 
@@ -34,12 +38,18 @@ class Calls:
     """Carries out calls of the tools that are on."""
 
     def __init__(
-        self, project: Project, offer: Offer, confirmation: Confirmation, audit: AuditLog
+        self,
+        project: Project,
+        offer: Offer,
+        confirmation: Confirmation,
+        audit: AuditLog,
+        tell: Tell,
     ) -> None:
         self._project = project
         self._offer = offer
         self._confirmation = confirmation
         self._audit = audit
+        self._tell = tell
         self._caller = Caller.of_process()
 
     async def __call__(self, context: AnyContext, params: types.CallToolRequestParams) -> Answered:
@@ -51,7 +61,7 @@ class Calls:
         tool = await self._tool(context, params)
 
         async def report(done: float, total: float | None, message: str) -> None:
-            await context.session.report_progress(done, total, SCRUBBER.text(message))
+            await context.session.report_progress(done, total, message)
 
         project = replace(self._project, report=report)
         try:
@@ -115,17 +125,39 @@ class Calls:
         # Until it is known better: whoever cancels the call does not learn how it ended.
         ended = Outcome("Cancelled", may_have_taken_effect=True)
         try:
-            result: Result = await tool(project, request)
+            result = await self._and_tell(tool, project, request)
             ended = Outcome(request_id=trail[-1] if trail else None, revealed=result.revealed)
         except ConnectedAppsError as error:
             request_id = getattr(error, "request_id", None) or (trail[-1] if trail else None)
-            ended = Outcome(_name(error), error.may_have_taken_effect, request_id)
+            ended = Outcome(name_of(error), error.may_have_taken_effect, request_id)
             raise
         except Exception as error:
             ended = Outcome(type(error).__name__, may_have_taken_effect=True)
             raise
         finally:
             await self._audit.outcome(entry, ended)
+        return result
+
+    async def _and_tell(
+        self,
+        tool: Tool[Any, Any],
+        project: Project,
+        request: Any,  # noqa: ANN401
+    ) -> Result:
+        """Do it, and tell what has changed, or may have."""
+        touched: Touched | None = None
+        if tool.effect is not Effect.READS:
+            touched = Touched(getattr(request, "client_id", None), relists=True)
+        try:
+            result: Result = await tool(project, request)
+            touched = result.touched
+        except ConnectedAppsError as error:
+            touched = touched if error.may_have_taken_effect else None
+            raise
+        finally:
+            if touched:
+                with anyio.CancelScope(shield=True):
+                    await self._tell(touched)
         return result
 
     def _call(
@@ -146,11 +178,14 @@ class Calls:
         )
 
     def _done(self, tool: Tool[Any, Any], result: Result) -> types.CallToolResult:
-        revealed.set(result.revealed)
         answer = result.model_dump(mode="json", exclude_none=True)
         if tool.effect is not Effect.READS and self._project.about.environment == "live":
             answer["live_project"] = self._project.api.project_id
-        return types.CallToolResult(content=[_text(answer)], structured_content=answer)
+        return types.CallToolResult(
+            content=[_text(answer)],
+            structured_content=answer,
+            meta=reveal(result.revealed) if result.revealed else None,
+        )
 
 
 def _unexpected(tool: Tool[Any, Any], error: Exception) -> ConnectedAppsError:
@@ -162,24 +197,8 @@ def _unexpected(tool: Tool[Any, Any], error: Exception) -> ConnectedAppsError:
     return failure
 
 
-def _name(error: ConnectedAppsError) -> str | None:
-    """The service's name for an error, else ours."""
-    return error.error_type if isinstance(error, ServiceError) else type(error).__name__
-
-
 def _failed(error: ConnectedAppsError) -> types.CallToolResult:
-    """The one form in which the model reads every error."""
-    fields = {
-        "error": _name(error),
-        "message": str(error),
-        "hint": error.hint,
-        "retry_may_help": error.transient,
-        "may_have_taken_effect": error.may_have_taken_effect or None,
-        "status": getattr(error, "status", None),
-        "request_id": getattr(error, "request_id", None),
-    }
-    shown = {name: value for name, value in fields.items() if value is not None}
-    return types.CallToolResult(content=[_text(shown)], is_error=True)
+    return types.CallToolResult(content=[_text(told_of(error))], is_error=True)
 
 
 def _text(value: dict[str, Any]) -> types.TextContent:

@@ -9,7 +9,7 @@ import click
 from . import settings as config
 from .approve_command import approve
 from .audit_commands import audit
-from .commands import log_to_stderr, report_losses, run, setting_flags
+from .commands import log_to_stderr, report_losses, run, setting_flags, tell
 from .policy_commands import policy
 from .sandbox_commands import sandbox
 from .secrets_commands import secrets
@@ -104,11 +104,11 @@ async def _serve(settings: config.Settings) -> None:
             with web.bind(settings.host, settings.port) as listener:
                 authority = web.authority_of(listener)
                 for transport in settings.transport:
-                    click.echo(f"Serving http://{authority}{web.PATHS[transport]}", err=True)
+                    tell(f"Serving http://{authority}{web.PATHS[transport]}")
                 calls = web.CallsInFlight()
                 server.middleware.append(calls)
                 app = web.build_app(server, settings.transport, authority)
-                await web.listen(app, listener, calls=calls, patience=settings.patience)
+                await web.listen(app, listener, endings, calls=calls, patience=settings.patience)
 
 
 @main.command()

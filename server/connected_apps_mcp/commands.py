@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -62,6 +64,27 @@ def _open_missing_streams() -> None:
             os.open(os.devnull, os.O_RDWR)
 
 
+def put_out(line: str) -> None:
+    """Print a line of what was asked for.
+
+    Raises:
+        click.ClickException: standard output does not take it.
+    """
+    try:
+        click.echo(line)
+    except OSError as error:
+        # What it still holds would fail once more, with a traceback, when the process ends.
+        with Path(os.devnull).open("wb") as nothing:
+            os.dup2(nothing.fileno(), sys.stdout.fileno())
+        raise click.ClickException(f"Standard output: {error.strerror}.") from None
+
+
+def tell(line: str) -> None:
+    """Say something on standard error. That nobody can hear it is no reason to fail."""
+    with suppress(OSError):
+        click.echo(line, err=True)
+
+
 def log_to_stderr(level: str) -> None:
     """Log what is ours from `level` on, and no secret.
 
@@ -108,6 +131,5 @@ async def report_losses(project: Project, client_id: str | None = None) -> list[
         problem = f"The journal cannot be read: {error}"
         reports = [Report(problem, problem)]
     for report in reports:
-        with suppress(OSError):  # nobody reads it
-            click.echo(f"Warning: {fit(report.for_people)}", err=True)
+        tell(f"Warning: {fit(report.for_people)}")
     return [fit(report.for_models) for report in reports if report.for_models]

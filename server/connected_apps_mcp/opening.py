@@ -1,9 +1,10 @@
 """Opens what the settings name: the project, with its secret store, and the audit log."""
 
 import os
+import stat
 import tempfile
 from collections.abc import AsyncIterator, Iterator
-from contextlib import ExitStack, asynccontextmanager, contextmanager
+from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -33,13 +34,16 @@ STORE_CREDENTIALS = (
 )
 """What the stores authenticate with, by variable."""
 
+ROOT = 0
+"""The user who can read and write everything anyway."""
+
 
 @asynccontextmanager
 async def open_project(settings: Settings) -> AsyncIterator[Project]:
     """The project, for as long as it is worked on. Leaving it waits for what is under way.
 
     Raises:
-        SettingsError: the secret store cannot be opened.
+        SettingsError: the secret store cannot be opened, or the data folder is open to others.
     """
     for name in STORE_CREDENTIALS:
         SCRUBBER.learn(os.environ.get(name))
@@ -82,23 +86,42 @@ def _audit_lines(settings: Settings) -> Iterator[Ledger | Stream]:
         yield Stream(key_file)
         return
     with ExitStack() as ending:
+        if settings.data_dir:
+            _distrust(settings.data_dir)
         folder = settings.audit_folder or ending.enter_context(_temporary_folder()) / "audit"
         yield Ledger(folder, max_bytes=settings.audit_max_bytes, key_file=key_file)
 
 
 @contextmanager
 def data_folder(settings: Settings) -> Iterator[Path]:
-    """Where what outlives a call is kept; for a sandbox in memory it goes with the process."""
-    if settings.data_dir:
-        yield settings.data_dir
-    elif settings.ephemeral:
-        # The apps are gone when the process ends, so their secrets need not outlive it.
-        with _temporary_folder() as folder:
-            yield folder
-    else:
-        from platformdirs import user_data_path
+    """Where what outlives a call is kept; for a sandbox in memory it goes with the process.
 
-        yield user_data_path("connected-apps-mcp", appauthor=False)
+    Raises:
+        SettingsError: others can write there.
+    """
+    if settings.ephemeral and not settings.data_dir:
+        # The apps are gone when the process ends, so their secrets need not outlive it.
+        with _temporary_folder() as temporary:
+            yield temporary
+        return
+    from platformdirs import user_data_path
+
+    folder = settings.data_dir or user_data_path("connected-apps-mcp", appauthor=False)
+    _distrust(folder)
+    yield folder
+
+
+def _distrust(folder: Path) -> None:
+    """Refuse a folder in which others can put another in the place of one of ours."""
+    with suppress(OSError):  # whoever needs it says why it cannot be used
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        found = folder.stat()
+        if found.st_uid not in {os.geteuid(), ROOT}:
+            raise SettingsError(f"--data-dir: {folder} belongs to another user.")
+        if stat.S_IMODE(found.st_mode) & (stat.S_IWGRP | stat.S_IWOTH):
+            raise SettingsError(
+                f"--data-dir: {folder} can be written by other users: run chmod go-w on it."
+            )
 
 
 @contextmanager

@@ -84,8 +84,8 @@ async def _listen(app: ASGIApp, listener: socket.socket) -> None:
     from . import web
     from .signals import Endings
 
-    async with Endings():
-        await web.listen(app, listener)
+    async with Endings() as endings:
+        await web.listen(app, listener, endings)
 
 
 @sandbox.command()

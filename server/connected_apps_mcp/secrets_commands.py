@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from . import settings as config
-from .commands import log_to_stderr, report_losses, run, setting_flags
+from .commands import log_to_stderr, put_out, report_losses, run, setting_flags
 
 if TYPE_CHECKING:
     from connected_apps_tools import Project
@@ -63,7 +63,7 @@ def list_secrets(**flags: object) -> None:
 
 def _print(entries: Iterable[Entry]) -> None:
     for entry in entries:
-        click.echo(
+        put_out(
             f"{entry.client_id}  {entry.which:7}  …{entry.last_four}"
             f"  {entry.stored_at:%Y-%m-%d %H:%M}Z"
         )
@@ -77,7 +77,7 @@ def show(client_id: str, upcoming: bool, **flags: object) -> None:  # noqa: FBT0
     """Print a secret, and nothing else."""
 
     async def act(project: Project) -> None:
-        click.echo((await _kept(project, client_id, upcoming=upcoming)).secret.get_secret_value())
+        put_out((await _kept(project, client_id, upcoming=upcoming)).secret.get_secret_value())
 
     _with_project(act, flags)
 

@@ -1,28 +1,25 @@
-"""What an operator can set: typed objects, filled from the environment and the command line.
+"""What an operator can set: one typed object, filled from the environment and the command line.
 
-A field `base_url` is the variable CONNECTED_APPS_MCP_BASE_URL and the flag --base-url. The
-credentials are variables only, under the names that the vendor's SDKs use: every process of a
-machine can read what stands on a command line.
+A field `base_url` is the variable CONNECTED_APPS_MCP_BASE_URL and the flag --base-url.
 """
 
 import os
-import re
 from copy import copy
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
+    AfterValidator,
     BeforeValidator,
     Field,
-    SecretStr,
     StringConstraints,
     ValidationError,
     model_validator,
 )
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails, PydanticCustomError
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import NoDecode
 
 from connected_apps_tools import DEFAULT_TOOLSETS, TOOLSETS
 from connected_apps_tools.api import CALL_DEADLINE
@@ -31,16 +28,27 @@ from connected_apps_tools.errors import InvalidRequest
 from connected_apps_tools.findings import Bounds
 from connected_apps_tools.policy import Policy
 from connected_apps_tools.secret_store import StoreKind
-from connected_apps_tools.service import Credentials, check_base_url, is_live, is_loopback
+from connected_apps_tools.service import check_base_url, is_live, is_loopback
 from connected_apps_tools.text import did_you_mean
 
-PREFIX = "CONNECTED_APPS_MCP_"
-PROJECT_ID = "STYTCH_PROJECT_ID"
-SECRET = "STYTCH_SECRET"  # noqa: S105 - a variable's name
+from .project_settings import PREFIX, PROJECT_ID, SECRET, ProjectSettings, SettingsError
+
+__all__ = [
+    "FLAGS",
+    "PROJECT_ID",
+    "SECRET",
+    "ProjectSettings",
+    "Settings",
+    "SettingsError",
+    "flag",
+    "load",
+    "read",
+    "refuse_unknown_variables",
+    "variable",
+]
+
 REPORT_SECONDS = 5.0
 """What a call gets beyond its deadline to say how it ended."""
-
-OFFER = "To try it out without credentials, use --sandbox."
 
 SandboxKind = Literal["consumer", "b2b"]
 PolicySetting = Literal["reveal", "confirm", "toolsets"]
@@ -48,10 +56,6 @@ POLICY_SETTINGS: tuple[PolicySetting, ...] = ("reveal", "confirm", "toolsets")
 """The settings that a policy may hold too: what is given must be as strict, or stricter."""
 
 LogLevel = Literal["debug", "info", "warning", "error"]
-
-
-class SettingsError(Exception):
-    """A setting is missing, malformed or unknown. The text names it and never holds its value."""
 
 
 def _comma_separated(value: object) -> object:
@@ -62,6 +66,16 @@ def _bound(name: str) -> Any:  # noqa: ANN401 - the field of a bound, whatever i
     """A setting that is a bound of a review."""
     return copy(Bounds.model_fields[name])
 
+
+def _expanded(path: Path) -> Path:
+    try:
+        return path.expanduser()
+    except RuntimeError:
+        raise PydanticCustomError("home", "there is no such home folder") from None
+
+
+HomePath = Annotated[Path, AfterValidator(_expanded)]
+"""A path that may begin with ~, which no shell expands in the configuration file of a host."""
 
 Names = Annotated[
     tuple[Annotated[str, StringConstraints(min_length=1)], ...],
@@ -74,45 +88,6 @@ Transports = Annotated[
 ]
 
 
-class ProjectSettings(BaseSettings):
-    """Which project the service knows us as."""
-
-    model_config = SettingsConfigDict(
-        env_prefix=PREFIX,
-        env_ignore_empty=True,
-        extra="forbid",
-        frozen=True,
-        hide_input_in_errors=True,
-    )
-
-    project_id: str | None = Field(None, validation_alias=PROJECT_ID)
-    secret: SecretStr | None = Field(None, validation_alias=SECRET)
-
-    def credentials(self) -> Credentials:
-        """The project's credentials.
-
-        Raises:
-            SettingsError: one of the two is missing, or cannot be what the dashboard shows.
-        """
-        given = {
-            PROJECT_ID: self.project_id,
-            SECRET: self.secret.get_secret_value() if self.secret else None,
-        }
-        for variable, value in given.items():
-            if not value:
-                raise SettingsError(f"{variable} is not set. {OFFER}")
-            if not re.fullmatch(r"[!-~]{1,512}", value) or "${" in value:
-                raise SettingsError(
-                    f"{variable} is malformed: it must be printable ASCII without spaces, "
-                    f"copied whole, and not an unexpanded placeholder. {OFFER}"
-                )
-        if not re.fullmatch(r"[\w-]+", given[PROJECT_ID] or ""):
-            raise SettingsError(
-                f"{PROJECT_ID} is malformed: it should look like project-test-…. {OFFER}"
-            )
-        return Credentials(given[PROJECT_ID] or "", SecretStr(given[SECRET] or ""))
-
-
 class Settings(ProjectSettings):
     """How the server runs."""
 
@@ -120,7 +95,7 @@ class Settings(ProjectSettings):
         default=False,
         description="Work on the embedded sandbox: no credentials, no network.",
     )
-    sandbox_db: Path | None = Field(
+    sandbox_db: HomePath | None = Field(
         None,
         description="SQLite file that keeps the sandbox's apps and that several processes may "
         "share. Without it they are gone when the server ends.",
@@ -140,7 +115,7 @@ class Settings(ProjectSettings):
         description="Where client secrets are kept: keyring, file, aws, vault or none; auto takes "
         "the OS keyring where there is one, else file. Default: auto.",
     )
-    data_dir: Path | None = Field(
+    data_dir: HomePath | None = Field(
         None,
         description="Folder for the file store, the journal of what is under way and the audit "
         "log. Default: the user's data folder.",
@@ -160,13 +135,13 @@ class Settings(ProjectSettings):
         default=False,
         description="Let tools change a live project. Without it they only read.",
     )
-    state_key_file: Path | None = Field(
+    state_key_file: HomePath | None = Field(
         None,
         description="File that only its owner can read, with secret keys of 32 characters or more, "
         "a line each: the first seals questions to a person, each opens them. For several "
         "processes that serve the same clients. Default: a key of the process's own.",
     )
-    policy: Path | None = Field(
+    policy: HomePath | None = Field(
         None,
         description="TOML file with what tools may do: redirect hosts, client types, protected "
         "apps and more. The file is checked at start. Default: no limits.",

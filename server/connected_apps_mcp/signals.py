@@ -15,19 +15,23 @@ LAST = 3
 class Endings:
     """Reacts to signals for as long as it is open, whatever else is going on.
 
-    A transport puts its reactions to the first and to the second signal into `reactions`.
+    It alone handles them: SIGINT, SIGTERM and, where it is not ignored as under nohup, SIGHUP.
     """
 
     def __init__(self) -> None:
-        self.reactions: list[Callable[[], object]] = []
+        self._reactions: tuple[Callable[[], object], ...] = ()
+        self._count = 0
         self._tasks = anyio.create_task_group()
-        self._receiver: Any = anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM)
+        self._receiver: Any = None
 
     async def __aenter__(self) -> Self:
         await self._tasks.__aenter__()
         if sys.platform != "win32":  # asyncio takes no signals there; hosts close the input
-            # Now, and not when the task runs: uvicorn puts its own handlers over these.
-            self._receiver.__enter__()
+            numbers = [signal.SIGINT, signal.SIGTERM]
+            if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+                numbers.append(signal.SIGHUP)
+            self._receiver = anyio.open_signal_receiver(*numbers)
+            self._receiver.__enter__()  # now, and not when the task runs
             self._tasks.start_soon(self._listen)
         return self
 
@@ -35,14 +39,19 @@ class Endings:
         self._tasks.cancel_scope.cancel()
         # What was raised inside is none of the group's, which would wrap it.
         await self._tasks.__aexit__(None, None, None)
-        if sys.platform != "win32":
+        if self._receiver:
             self._receiver.__exit__(None, None, None)
 
+    def react(self, *reactions: Callable[[], object]) -> None:
+        """Do this on the first and on the second signal. What has come already counts."""
+        self._reactions = reactions
+        for reaction in reactions[: self._count]:
+            reaction()
+
     async def _listen(self) -> None:
-        count = 0
         async for _ in self._receiver:
-            count += 1
-            if count == LAST:
+            self._count += 1
+            if self._count == LAST:
                 os._exit(1)
-            for react in self.reactions[count - 1 : count]:
-                react()
+            for reaction in self._reactions[self._count - 1 : self._count]:
+                reaction()

@@ -8,20 +8,23 @@ import logging
 import os
 import sys
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any, Self, cast
 
 import anyio
-from anyio import from_thread, to_thread
+from anyio import from_thread
 from anyio.lowlevel import EventLoopToken, current_token
 from anyio.streams.buffered import BufferedByteReceiveStream
 from mcp import types
 from mcp.server.stdio import stdio_server
 from mcp.shared.message import SessionMessage
+from pydantic import ValidationError
 
 from .app import AnyServer
+from .boundary import clean
 from .signals import Endings
 
 logger = logging.getLogger(__name__)
@@ -29,25 +32,29 @@ logger = logging.getLogger(__name__)
 MAX_MESSAGE_BYTES = 4 * 1024 * 1024
 """Length of the longest message that is read; the SDK bounds its HTTP transports alike."""
 
+LAST_WORDS_SECONDS = 2.0
+"""How long the client may take to read what is said when patience has ended."""
+
+ENDLESS = {"subscriptions/listen"}
+"""Requests whose answer is the end of a stream, which nothing waits for."""
+
 STDIN, STDOUT, STDERR = 0, 1, 2
 
 
 async def serve_stdio(server: AnyServer, *, patience: float, endings: Endings) -> None:
     """Serve until the client closes standard input, or a signal comes.
 
-    Calls in flight then have `patience` seconds to finish; the rest is answered with an error. A
-    second signal cuts that short.
+    Calls in flight then have `patience` seconds to finish; the rest is answered with an error, as
+    far as the client still reads. A second signal cuts that short.
     """
     calls = _Calls(patience)
-    with _Wire() as wire:
-        endings.reactions = [wire.end, calls.give_up]
+    with _Wire(calls.hurry) as wire, calls.serving:
+        endings.react(wire.end, calls.give_up)
         # The SDK asks for files, and uses them as an iterator of lines and as a writer.
         async with stdio_server(cast("Any", wire), cast("Any", wire)) as (incoming, outgoing):
-            await server.run(
-                _Incoming(incoming, calls),
-                _Outgoing(outgoing, calls),
-                server.create_initialization_options(),
-            )
+            told = _Outgoing(outgoing, calls)
+            heard = _Incoming(incoming, told, calls)
+            await server.run(heard, told, server.create_initialization_options())
 
 
 class _Wire:
@@ -55,11 +62,14 @@ class _Wire:
 
     While it is open, whatever else writes to standard output lands on standard error, and whatever
     else reads standard input finds it empty: nothing but protocol goes over the wire.
+
+    Its threads are daemons: a read or a write that blocks must not keep the process alive.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, on_end: Callable[[], object]) -> None:
+        self._on_end = on_end
         self._arrived, self._chunks = anyio.create_memory_object_stream[bytes](0)
-        self._broken = False
+        self._leaving: SimpleQueue[tuple[bytes, anyio.Event] | None] = SimpleQueue()
 
     def __enter__(self) -> Self:
         _flush()
@@ -67,25 +77,26 @@ class _Wire:
         with Path(os.devnull).open("rb") as nothing:
             os.dup2(nothing.fileno(), STDIN)
         os.dup2(STDERR, STDOUT)
+        threading.Thread(target=self._drain, args=(current_token(),), daemon=True).start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self.end()
         self._chunks.close()
         _flush()
-        os.dup2(self._in, STDIN)
+        os.dup2(self._in, STDIN)  # not closed, because it may have a reader still
         os.dup2(self._out, STDOUT)
-        os.close(self._out)  # the other duplicate may have a reader still
+        self._leaving.put(None)
 
     async def __aiter__(self) -> AsyncIterator[str]:
         """The messages, until the client closes its side or `end` is called."""
-        # A daemon, because its blocked read must not keep the process alive.
         threading.Thread(target=self._pump, args=(current_token(),), daemon=True).start()
         buffered = BufferedByteReceiveStream(self._chunks)
         try:
             while True:
                 line = await buffered.receive_until(b"\n", MAX_MESSAGE_BYTES)
-                yield line.decode(errors="replace")
+                if line.strip():
+                    yield line.decode(errors="replace")
         except anyio.IncompleteRead:
             if rest := buffered.buffer.strip():
                 yield rest.decode(errors="replace")
@@ -108,19 +119,27 @@ class _Wire:
     def end(self) -> None:
         """End the input: what has arrived is still read."""
         self._arrived.close()
+        self._on_end()
 
     async def write(self, line: str) -> None:
         """Send a message. A client that is gone misses it, which it cannot mind."""
-        if not self._broken:
-            try:
-                await to_thread.run_sync(self._write, line.encode())
-            except OSError as error:
-                self._broken = True
-                logger.warning("The client no longer reads: %s", error.strerror)
+        gone = anyio.Event()
+        self._leaving.put((clean(line).encode(), gone))
+        await gone.wait()
 
-    def _write(self, data: bytes) -> None:
-        while data:
-            data = data[os.write(self._out, data) :]
+    def _drain(self, loop: EventLoopToken) -> None:
+        broken = False
+        while message := self._leaving.get():
+            data, gone = message
+            try:
+                while data and not broken:
+                    data = data[os.write(self._out, data) :]
+            except OSError as error:
+                broken = True
+                logger.warning("The client no longer reads: %s", error.strerror)
+            with suppress(RuntimeError):
+                from_thread.run_sync(gone.set, token=loop)
+        os.close(self._out)
 
     async def flush(self) -> None:
         """Do nothing: `write` leaves nothing behind."""
@@ -132,48 +151,82 @@ def _flush() -> None:
 
 
 class _Calls:
-    """The requests that wait for an answer."""
+    """The requests of either side that wait for an answer, and how long they may."""
 
     def __init__(self, patience: float) -> None:
         self._patience = patience
-        self._limit = anyio.CancelScope()
         self._waiting: set[str] = set()
-        self._answered = anyio.Event()
+        self._asked: list[types.RequestId] = []
+        self._changed = anyio.Event()
+        self._waits = anyio.CancelScope()
+        self.serving = anyio.CancelScope()
+        """Ends whatever still blocks when the last words must be said."""
 
-    def note(self, item: SessionMessage | Exception) -> None:
-        """Follow a message of either direction."""
-        match item:
-            case SessionMessage(types.JSONRPCRequest(id=request)):
+    def heard(self, message: types.JSONRPCMessage) -> None:
+        """Follow what the client says."""
+        match message:
+            case types.JSONRPCRequest(id=request, method=method) if method not in ENDLESS:
                 self._waiting.add(str(request))
-            case SessionMessage(
-                types.JSONRPCResponse(id=answered) | types.JSONRPCError(id=answered)
-            ):
-                self._settle(answered)
-            case SessionMessage(
-                types.JSONRPCNotification(
-                    method="notifications/cancelled",
-                    params={"requestId": str() | int() as cancelled},
-                )
+            case types.JSONRPCNotification(
+                method="notifications/cancelled", params={"requestId": str() | int() as cancelled}
             ):
                 self._settle(cancelled)
-            case Exception():
-                logger.warning("A line that is no JSON-RPC message was passed over.")
+            case types.JSONRPCResponse(id=answered) | types.JSONRPCError(id=answered):
+                self._asked = [asked for asked in self._asked if str(asked) != str(answered)]
+
+    def said(self, message: types.JSONRPCMessage) -> None:
+        """Follow what the server says."""
+        match message:
+            case types.JSONRPCRequest(id=asked):
+                self._asked.append(asked)
+                self._changed.set()
+            case types.JSONRPCResponse(id=answered) | types.JSONRPCError(id=answered):
+                self._settle(answered)
 
     def _settle(self, request: types.RequestId | None) -> None:
         self._waiting.discard(str(request))
-        self._answered.set()
+        self._changed.set()
 
-    async def finished(self) -> None:
-        """Wait until all are answered, or patience ends."""
-        self._limit.deadline = anyio.current_time() + self._patience
-        with self._limit:
+    async def rest(self) -> SessionMessage | None:
+        """What is left to be heard after the end of the input, as long as calls wait.
+
+        That is no answer to what the server asked. None once all calls are answered, or patience
+        has ended.
+        """
+        self._waits = anyio.CancelScope(deadline=self._waits.deadline)
+        with self._waits:
             while self._waiting:
-                self._answered = anyio.Event()
-                await self._answered.wait()
+                if self._asked:
+                    return _error(self._asked.pop(), types.CONNECTION_CLOSED, "Connection closed")
+                self._changed = anyio.Event()
+                await self._changed.wait()
+        return None
+
+    def hurry(self) -> None:
+        """Let patience run."""
+        self._end_within(self._patience)
 
     def give_up(self) -> None:
         """End all patience."""
-        self._limit.cancel()
+        self._end_within(0)
+
+    def _end_within(self, seconds: float) -> None:
+        deadline = min(self._waits.deadline, anyio.current_time() + seconds)
+        self._waits.deadline = deadline
+        self.serving.deadline = deadline + LAST_WORDS_SECONDS
+
+
+def _error(request: types.RequestId | None, code: int, text: str) -> SessionMessage:
+    error = types.ErrorData(code=code, message=text)
+    return SessionMessage(types.JSONRPCError(jsonrpc="2.0", id=request, error=error))
+
+
+def _refusal(problem: Exception) -> SessionMessage:
+    """The answer to a line that is no message (JSON-RPC 2.0, section 5.1)."""
+    problems = problem.errors(include_input=False) if isinstance(problem, ValidationError) else []
+    if any(each["type"] == "json_invalid" for each in problems):
+        return _error(None, types.PARSE_ERROR, "The line is not JSON.")
+    return _error(None, types.INVALID_REQUEST, "The line is not one JSON-RPC message.")
 
 
 class _Stream:
@@ -193,27 +246,36 @@ class _Stream:
         await self.aclose()
 
 
-class _Incoming(_Stream):
-    """Messages of the client. Its end is held back until every call is answered."""
-
-    def __aiter__(self) -> Self:
-        return self
-
-    async def __anext__(self) -> SessionMessage | Exception:
-        try:
-            item: SessionMessage | Exception = await self._stream.__anext__()
-        except StopAsyncIteration:
-            await self._calls.finished()
-            raise
-        self._calls.note(item)
-        return item
-
-    receive = __anext__
-
-
 class _Outgoing(_Stream):
     """Messages to the client."""
 
     async def send(self, item: SessionMessage) -> None:
         await self._stream.send(item)
-        self._calls.note(item)
+        self._calls.said(item.message)
+
+
+class _Incoming(_Stream):
+    """Messages of the client. Their end is held back until every call is answered."""
+
+    def __init__(self, stream: Any, outgoing: _Outgoing, calls: _Calls) -> None:  # noqa: ANN401
+        super().__init__(stream, calls)
+        self._outgoing = outgoing
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> SessionMessage:
+        try:
+            while isinstance(item := await self._stream.__anext__(), Exception):
+                logger.warning("A line that is no JSON-RPC message was refused.")
+                await self._outgoing.send(_refusal(item))
+        except StopAsyncIteration:
+            rest = await self._calls.rest()
+            if rest is None:
+                raise
+            return rest
+        message: SessionMessage = item
+        self._calls.heard(message.message)
+        return message
+
+    receive = __anext__

@@ -1,12 +1,14 @@
 """Serves many clients over HTTP: Streamable HTTP at /mcp, the older SSE transport at /sse."""
 
+import json
 import logging
 import os
 import socket
+import sys
 import time
 from collections.abc import Collection
-from contextlib import AbstractAsyncContextManager, nullcontext
-from types import FrameType
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, nullcontext, suppress
+from http import HTTPStatus
 
 import uvicorn
 from mcp.server.context import CallNext, HandlerResult
@@ -14,15 +16,17 @@ from mcp.server.sse import SseServerTransport
 from mcp.server.streamable_http_manager import StreamableHTTPASGIApp, StreamableHTTPSessionManager
 from mcp.server.transport_security import TransportSecurityMiddleware, TransportSecuritySettings
 from starlette.applications import Starlette
+from starlette.datastructures import MutableHeaders
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from .app import AnyServer
-from .boundary import AnyContext
+from .boundary import AnyContext, clean
 from .settings import SettingsError
+from .signals import Endings
 
 MAX_BODY_BYTES = 1024 * 1024
 """Size of the largest request body that is read."""
@@ -48,7 +52,7 @@ def build_app(server: AnyServer, transports: Collection[str], authority: str) ->
         routes.append(Mount("/messages/", sse.handle_post_message))
     return Starlette(
         routes=routes,
-        middleware=[Middleware(_SameOriginOnly, authority)],
+        middleware=[Middleware(_Edge), Middleware(_SameOriginOnly, authority)],
         lifespan=lambda _: sessions,
     )
 
@@ -71,6 +75,61 @@ class _SseEndpoint:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async with self._sse.connect_sse(scope, receive, send) as (incoming, outgoing):
             await self._server.run(incoming, outgoing, self._server.create_initialization_options())
+
+
+class _Edge:
+    """Cleans whatever is answered."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._app(scope, receive, _Leaving(send))
+
+
+class _Leaving:
+    """One response. Each of its pieces is a whole message, or the whole body."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self._start: Message | None = None
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            headers = MutableHeaders(raw=[(k, _clean(v)) for k, v in message["headers"]])
+            message = {**message, "headers": headers.raw}
+            if "content-length" in headers:
+                self._start = message  # until the length is known
+                return
+        elif message.get("body"):
+            message = {**message, "body": self._body(message["body"])}
+        if self._start:
+            headers = MutableHeaders(raw=self._start["headers"])
+            headers["content-length"] = str(len(message.get("body", b"")))
+            start, self._start = self._start, None
+            await self._send(start)
+        await self._send(message)
+
+    def _body(self, body: bytes) -> bytes:
+        if self._start and self._start["status"] >= HTTPStatus.BAD_REQUEST:
+            body = _without_quotation(body)
+        return _clean(body)
+
+
+def _clean(piece: bytes) -> bytes:
+    return clean(piece.decode(errors="surrogateescape")).encode(errors="surrogateescape")
+
+
+def _without_quotation(body: bytes) -> bytes:
+    """An error without what the SDK quotes, in pieces, of a message that it cannot read.
+
+    That begins with the second line of its text.
+    """
+    with suppress(ValueError, LookupError, TypeError, AttributeError):
+        told = json.loads(body)
+        told["error"]["message"] = told["error"]["message"].partition("\n")[0]
+        return json.dumps(told, separators=(",", ":")).encode()
+    return body
 
 
 class _SameOriginOnly:
@@ -140,9 +199,9 @@ class CallsInFlight:
 
 
 class _PatientListener(uvicorn.Server):
-    """Takes the first signal as a wish to end once no call is in flight, the second as an order.
+    """Ends once no call is in flight; uvicorn alone would cut their event streams off.
 
-    uvicorn alone would cut the event streams off over which the answers go.
+    It leaves signals to `Endings`: uvicorn would handle them a second time, and raise them again.
     """
 
     def __init__(self, config: uvicorn.Config, calls: CallsInFlight, patience: float) -> None:
@@ -152,13 +211,18 @@ class _PatientListener(uvicorn.Server):
         self._ends_at: float | None = None
         self._idle_ticks = 0
 
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+    def capture_signals(self) -> AbstractContextManager[None]:  # type: ignore[override]
+        return super().capture_signals() if sys.platform == "win32" else nullcontext()
+
+    def end(self) -> None:
+        """End when no call is in flight, or patience ends."""
         # It reports each stream that ends with it as an error.
         logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
-        if self._ends_at is None:
-            self._ends_at = time.monotonic() + self._patience
-        else:
-            super().handle_exit(sig, frame)
+        self._ends_at = time.monotonic() + self._patience
+
+    def end_now(self) -> None:
+        """End whatever is in flight."""
+        self.should_exit = True
 
     async def on_tick(self, counter: int) -> bool:
         if self._ends_at is not None:
@@ -171,6 +235,7 @@ class _PatientListener(uvicorn.Server):
 async def listen(
     app: ASGIApp,
     listener: socket.socket,
+    endings: Endings,
     *,
     calls: CallsInFlight | None = None,
     patience: float = 0,
@@ -184,4 +249,6 @@ async def listen(
         ws="none",
         timeout_graceful_shutdown=1,
     )
-    await _PatientListener(config, calls or CallsInFlight(), patience).serve(sockets=[listener])
+    server = _PatientListener(config, calls or CallsInFlight(), patience)
+    endings.react(server.end, server.end_now)
+    await server.serve(sockets=[listener])

@@ -6,18 +6,21 @@ import logging
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
 from typing import Any
 from urllib.parse import quote
 
 import httpx2
 import pytest
-from mcp import Client, MCPError
+from mcp import Client, MCPError, types
+from mcp.client.streamable_http import streamable_http_client
 from mcp.server import Server
+from mcp.shared.message import SessionMessage
 from mcp.types import PaginatedRequestParams
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from support import SANDBOX, answer, exported_by_the_server, project_on
 
-from connected_apps_mcp import boundary
+from connected_apps_mcp import boundary, web
 from connected_apps_mcp.app import build_server
 from connected_apps_tools.scrubber import MASK, SCRUBBER, Scrubber
 
@@ -167,9 +170,32 @@ def test_the_traceback_of_a_crash_is_clean() -> None:
     assert "Zx81" not in crashed.stderr
 
 
+@asynccontextmanager
+async def http_client_of(server: Server[Any]) -> AsyncIterator[httpx2.AsyncClient]:
+    """What reaches a server over Streamable HTTP, without a network."""
+    authority = "127.0.0.1:8000"
+    app = web.build_app(server, ["http"], authority)
+    async with (
+        app.router.lifespan_context(app),
+        httpx2.AsyncClient(
+            transport=httpx2.ASGITransport(app), base_url=f"http://{authority}"
+        ) as http,
+    ):
+        yield http
+
+
+@asynccontextmanager
+async def client_of(server: Server[Any]) -> AsyncIterator[Client]:
+    """A client behind the edge."""
+    async with http_client_of(server) as http:
+        wire = streamable_http_client(f"{http.base_url}/mcp", http_client=http)
+        async with Client(wire) as client:
+            yield client
+
+
 @pytest.fixture
 async def client(server: Server[Any]) -> AsyncIterator[Client]:
-    async with Client(server, raise_exceptions=True) as connected:
+    async with client_of(server) as connected:
         yield connected
 
 
@@ -209,18 +235,121 @@ async def test_the_project_secret_is_taken_out_of_whatever_the_service_says(form
 
     async with (
         project_on(httpx2.MockTransport(echo)) as project,
-        Client(build_server(project)) as client,
+        client_of(build_server(project)) as client,
     ):
         told = str(await client.call_tool("get_app", {"client_id": "app"}))
     assert secret not in told
     assert FORMS[form](secret) not in told
 
 
-async def test_a_secret_cannot_become_the_name_of_a_span(client: Client) -> None:
+def test_a_ticket_lets_its_own_secret_pass_once() -> None:
     SCRUBBER.learn(CANARY)
-    with pytest.raises(MCPError, match="no such name") as caught:
-        await client.call_tool(CANARY, {})
-    assert "Zx81" not in str(caught.value)
+    SCRUBBER.learn("another-secret-1")
+    told = [CANARY, "another-secret-1"]
+    message = json.dumps({"_meta": boundary.reveal(CANARY), "text": json.dumps(told), "x": told})
+    shown = json.loads(boundary.clean(message))
+    assert shown["x"] == [CANARY, MASK]
+    assert json.loads(shown["text"]) == [CANARY, MASK]
+    assert json.loads(boundary.clean(message))["x"] == [MASK, MASK]
+
+
+def test_a_ticket_that_nobody_issued_lets_nothing_pass() -> None:
+    SCRUBBER.learn(CANARY)
+    forged = json.dumps({"_meta": {boundary.REVEALS: "0" * 32}, "x": CANARY})
+    assert json.loads(boundary.clean(forged))["x"] == MASK
+
+
+PING = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
+TRACED: dict[str, dict[str, Any]] = {
+    "the method": PING | {"method": CANARY},
+    "the method of a notification": {"jsonrpc": "2.0", "method": f"notifications/{CANARY}"},
+    "the id": PING | {"id": CANARY},
+    "the name of a tool": PING | {"method": "tools/call", "params": {"name": CANARY}},
+    "the name of a prompt": PING | {"method": "prompts/get", "params": {"name": CANARY}},
+    "the trace state": PING
+    | {
+        "params": {
+            "_meta": {"traceparent": f"00-{'a' * 32}-{'b' * 16}-01", "tracestate": "k=TOKEN"}
+        }
+    },
+}
+
+
+@pytest.mark.parametrize("part", TRACED)
+async def test_no_secret_that_a_client_sends_gets_into_a_span(
+    spans: InMemorySpanExporter, server: Server[Any], part: str
+) -> None:
+    SCRUBBER.learn(CANARY)
+    SCRUBBER.learn("token-Zx81kQ0pLm27")
+    message = json.loads(json.dumps(TRACED[part]).replace("TOKEN", "token-Zx81kQ0pLm27"))
+    async with Client(server, mode="legacy") as client:
+        written = client.session._dispatcher._write_stream  # type: ignore[attr-defined]
+        await written.send(SessionMessage(types.jsonrpc_message_adapter.validate_python(message)))
+        await client.list_tools()
+    assert "tools/list" in exported_by_the_server(spans)
+    assert "Zx81" not in exported_by_the_server(spans)
+
+
+async def test_no_secret_of_an_error_gets_into_a_span(
+    spans: InMemorySpanExporter, server: Server[Any]
+) -> None:
+    async def explode(_ctx: Any, _params: Any) -> Any:
+        raise RuntimeError(CANARY)
+
+    async def refuse(_ctx: Any, _params: Any) -> Any:
+        raise MCPError(code=1, message=CANARY)
+
+    SCRUBBER.learn(CANARY)
+    server.add_request_handler("prompts/list", PaginatedRequestParams, explode)
+    server.add_request_handler("resources/list", PaginatedRequestParams, refuse)
+    async with Client(server) as client:
+        with pytest.raises(MCPError):
+            await client.list_prompts()
+        with pytest.raises(MCPError):
+            await client.list_resources()
+    assert "resources/list" in exported_by_the_server(spans)
+    assert "Zx81" not in exported_by_the_server(spans)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"jsonrpc": "2.0", "id": 1, "method": 5, "params": CANARY * 3},
+        {"x": f"{'-' * 12}{CANARY}"},
+        CANARY,
+        [PING | {"method": CANARY}],
+    ],
+)
+async def test_a_message_that_cannot_be_read_is_not_quoted(
+    server: Server[Any], body: dict[str, Any]
+) -> None:
+    SCRUBBER.learn(CANARY)
+    async with http_client_of(server) as http:
+        refused = await http.post(
+            "/mcp", json=body, headers={"accept": "application/json, text/event-stream"}
+        )
+    assert refused.status_code == 400
+    assert "alidation error" in refused.json()["error"]["message"]
+    assert not any(CANARY[at : at + 8] in refused.text for at in range(len(CANARY) - 8))
+
+
+async def test_the_name_of_an_argument_is_cut_without_leaving_part_of_a_secret(
+    client: Client,
+) -> None:
+    SCRUBBER.learn("token-Zx81kQ0pLm27")
+    for length in range(40, 70):
+        name = "x" * length + "token-Zx81kQ0pLm27"
+        refused = str(await client.call_tool("get_app", {name: 1}))
+        assert "there is no such argument" in refused
+        assert "tok" not in refused
+
+
+async def test_no_secret_is_in_a_header(server: Server[Any]) -> None:
+    SCRUBBER.learn("token-Zx81kQ0pLm27")
+    async with http_client_of(server) as http:
+        moved = await http.get("/healthz/", params={"key": "token-Zx81kQ0pLm27"})
+    assert moved.status_code == 307
+    assert "Zx81" not in str(moved.headers)
 
 
 async def test_no_secret_is_in_a_trace(spans: InMemorySpanExporter, server: Server[Any]) -> None:

@@ -8,38 +8,18 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import anyio
 import httpx2
 import pytest
 from mcp import Client, StdioServerParameters
-from starlette.types import ASGIApp, Receive, Scope, Send
-from support import HELLO, SERVER, answer, lines, running, serving, talk
+from starlette.types import Receive, Scope, Send
+from support import CREATE, SERVER, answer, begin, begin_a_create, on_service, running
+from support import secrets_command as command
 
-from connected_apps_mcp.sandbox import SANDBOX_CREDENTIALS, create_sandbox
-
-
-@pytest.fixture
-def where(tmp_path: Path) -> list[str]:
-    """The flags of one sandbox with one store, for any number of processes."""
-    return [
-        "--sandbox",
-        "--sandbox-db",
-        str(tmp_path / "apps.sqlite3"),
-        "--secret-store",
-        "file",
-        "--data-dir",
-        str(tmp_path / "data"),
-    ]
-
-
-def command(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*SERVER, "secrets", *arguments], capture_output=True, text=True, check=False, **options
-    )
+from connected_apps_mcp.sandbox import create_sandbox
 
 
 def served(where: list[str]) -> StdioServerParameters:
@@ -103,6 +83,15 @@ async def test_list_shows_no_secret(where: list[str], app: str) -> None:
     assert secret not in listed.stdout + listed.stderr
 
 
+@pytest.mark.parametrize("what", ["show", "list"])
+async def test_an_output_that_is_full_is_an_error_without_a_traceback(
+    where: list[str], app: str, what: str, full: TextIO
+) -> None:
+    failed = command(what, *([app] if what == "show" else []), *where, stdout=full)
+    assert failed.returncode == 1
+    assert failed.stderr == "Error: Standard output: No space left on device.\n"
+
+
 async def test_forget_asks_first(where: list[str], app: str) -> None:
     assert command("forget", app, *where, input="n\n").returncode == 1
     assert command("show", app, *where).returncode == 0
@@ -121,10 +110,13 @@ async def test_run_hands_a_secret_to_a_command_and_prints_nothing(
     assert (done.stdout, done.stderr, done.returncode) == (f"{len(secret)}\n", "", 7)
 
 
-async def test_run_leaves_signals_to_the_command(where: list[str], app: str) -> None:
-    done = command("run", app, "--as", "X", *where, "--", "sh", "-c", "kill -PIPE $$; echo still")
-    assert done.stdout == ""
-    assert done.returncode == -signal.SIGPIPE
+@pytest.mark.parametrize("number", [signal.SIGPIPE, signal.SIGXFSZ])
+async def test_run_leaves_no_signal_ignored(
+    where: list[str], app: str, number: signal.Signals
+) -> None:
+    script = f"kill -{number} $$; echo survived"
+    done = command("run", app, "--as", "X", *where, "--", "sh", "-c", script)
+    assert (done.stdout, done.returncode) == ("", -number)
 
 
 async def test_run_needs_a_command_that_exists(where: list[str], app: str) -> None:
@@ -140,6 +132,52 @@ def test_a_folder_that_others_can_read_is_refused(where: list[str], tmp_path: Pa
     refused = command("list", *where)
     assert refused.returncode == 1
     assert "chmod 700" in refused.stderr
+
+
+@pytest.mark.parametrize("mode", [0o777, 0o1777, 0o770])
+def test_a_data_folder_that_others_can_write_is_refused(
+    where: list[str], tmp_path: Path, mode: int
+) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data").chmod(mode)
+    refused = command("list", *where)
+    assert refused.returncode == 2
+    assert "--data-dir" in refused.stderr
+    assert "chmod go-w" in refused.stderr
+    assert list((tmp_path / "data").iterdir()) == []
+
+
+def test_a_data_folder_that_others_can_read_is_taken(where: list[str], tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data").chmod(0o755)
+    assert command("list", *where).returncode == 0
+
+
+@pytest.mark.parametrize("command", [["secrets", "list"], ["serve"]])
+def test_a_data_folder_is_made_for_its_owner_alone(
+    where: list[str], tmp_path: Path, command: list[str]
+) -> None:
+    subprocess.run([*SERVER, *command, *where], input=b"", umask=0, check=True)
+    assert (tmp_path / "data").stat().st_mode & 0o777 == 0o700
+
+
+def test_a_data_folder_in_the_home_folder_is_found_there(tmp_path: Path) -> None:
+    environment = os.environ | {
+        "HOME": str(tmp_path),
+        "CONNECTED_APPS_MCP_DATA_DIR": "~/data",
+        "CONNECTED_APPS_MCP_SANDBOX_DB": "~/apps",
+    }
+    listed = command("list", "--sandbox", cwd=tmp_path, env=environment)
+    assert listed.returncode == 0
+    assert {"data", "apps"} <= {path.name for path in tmp_path.iterdir()}
+    assert "~" not in {path.name for path in tmp_path.iterdir()}
+
+
+def test_the_home_folder_of_nobody_is_refused() -> None:
+    refused = command("list", "--sandbox", "--data-dir", "~nobody-of-that-name/data")
+    assert refused.returncode == 2
+    assert "--data-dir" in refused.stderr
+    assert "no such home folder" in refused.stderr
 
 
 @pytest.mark.parametrize(
@@ -161,72 +199,6 @@ def test_a_setting_that_cannot_work_is_refused_at_the_start(setting: list[str], 
     )
     assert refused.returncode == 2
     assert rule in refused.stderr
-
-
-CREATE = {
-    "jsonrpc": "2.0",
-    "id": 2,
-    "method": "tools/call",
-    "params": {"name": "create_app", "arguments": {"client_type": "first_party"}},
-}
-
-
-def begin(process: subprocess.Popen[str], message: dict[str, Any]) -> None:
-    """Ask for something once the server is up, and do not wait for the answer."""
-    assert process.stdout
-    talk(process, lines(*HELLO))
-    process.stdout.readline()
-    talk(process, lines(message))
-
-
-def begin_a_create(process: subprocess.Popen[str]) -> None:
-    """Ask for an app, and do not wait for the answer."""
-    begin(process, CREATE)
-
-
-@contextmanager
-def on_service(service: ASGIApp, folder: Path) -> Iterator[subprocess.Popen[str]]:
-    """A server that works on a service."""
-    credentials = {
-        "STYTCH_PROJECT_ID": SANDBOX_CREDENTIALS.project_id,
-        "STYTCH_SECRET": SANDBOX_CREDENTIALS.secret,
-    }
-    store = ["--secret-store", "file", "--data-dir", str(folder / "data")]
-    with serving(service) as url, running("--base-url", url, *store, **credentials) as process:
-        yield process
-
-
-@contextmanager
-def slow_create(where: list[str], folder: Path) -> Iterator[subprocess.Popen[str]]:
-    """A server in the middle of a create that takes a while."""
-    sandbox = create_sandbox(database=where[2])
-
-    async def slowly(scope: Scope, receive: Receive, send: Send) -> None:
-        await anyio.sleep(0.5)
-        await sandbox(scope, receive, send)
-
-    with on_service(slowly, folder) as process:
-        begin_a_create(process)
-        time.sleep(0.25)
-        yield process
-
-
-@pytest.mark.parametrize("ending", ["a closed input", "one signal", "two signals"])
-def test_a_create_under_way_is_brought_to_its_end(
-    where: list[str], tmp_path: Path, ending: str
-) -> None:
-    with slow_create(where, tmp_path) as process:
-        if ending == "a closed input" and process.stdin:
-            process.stdin.close()
-        else:
-            process.terminate()
-        if ending == "two signals":
-            time.sleep(0.1)
-            process.terminate()
-        process.wait(timeout=20)
-    (kept,) = (tmp_path / "data" / "secrets").glob("*.json")
-    assert json.loads(kept.read_text())["client_id"] in command("list", *where).stdout
-    assert list((tmp_path / "data" / "journal").iterdir()) == []
 
 
 KILLS = 50
@@ -315,18 +287,3 @@ async def test_after_an_interrupted_completion_show_prints_what_the_service_take
     shown = command("show", app, *where).stdout.strip()
     assert shown == upcoming
     assert alive(app, shown)
-
-
-def test_a_cancelled_create_survives_the_usual_end_of_a_server(
-    where: list[str], tmp_path: Path
-) -> None:
-    cancel = {"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": 2}}
-    with slow_create(where, tmp_path) as process:
-        talk(process, lines(cancel))
-        assert process.stdin
-        process.stdin.close()
-        time.sleep(0.1)
-        process.terminate()
-        process.wait(timeout=20)
-    assert process.returncode == 0
-    assert len(list((tmp_path / "data" / "secrets").glob("*.json"))) == 1

@@ -14,6 +14,7 @@ from typing import Any
 import anyio
 import pytest
 from mcp import Client, StdioServerParameters
+from mcp.types import INVALID_REQUEST, PARSE_ERROR
 from support import (
     ERAS,
     HELLO,
@@ -89,13 +90,45 @@ def test_a_second_signal_ends_it_at_once_and_the_call_is_reported(service: str) 
     assert process.returncode == 0
 
 
-def test_a_third_signal_ends_it_though_the_client_does_not_read(service: str) -> None:
+def stop_reading(process: subprocess.Popen[str]) -> None:
+    """Ask for more than a pipe holds, and read nothing."""
     listing = [{"jsonrpc": "2.0", "id": n, "method": "tools/list", "params": {}} for n in range(50)]
+    talk(process, lines(*HELLO))
+    assert process.stdout
+    process.stdout.readline()
+    talk(process, lines(*listing))
+    time.sleep(1)
+
+
+def test_a_second_signal_ends_it_though_the_client_does_not_read(service: str) -> None:
     with start(service) as process:
-        talk(process, lines(*HELLO, *listing))
+        stop_reading(process)
+        for _ in range(2):
+            process.terminate()
+            time.sleep(0.3)
+        process.wait(timeout=10)
+    assert process.returncode == 0
+
+
+@pytest.mark.parametrize("ending", ["a signal", "the end of the input"])
+def test_patience_with_a_client_that_does_not_read_ends(ending: str) -> None:
+    # Patience is the deadline and five seconds.
+    with running("--sandbox", "--deadline", "0.1") as process:
+        stop_reading(process)
+        if ending == "a signal":
+            process.terminate()
+        elif process.stdin:
+            process.stdin.close()
+        process.wait(timeout=20)
+    assert process.returncode == 0
+
+
+def test_a_third_signal_ends_it_at_once_though_the_client_does_not_read(service: str) -> None:
+    with start(service) as process:
+        stop_reading(process)
         for _ in range(3):
-            time.sleep(1)
-            process.send_signal(signal.SIGTERM)
+            process.terminate()
+            time.sleep(0.3)
         process.wait(timeout=10)
     assert process.returncode == 1
 
@@ -198,13 +231,23 @@ def test_the_last_line_needs_no_newline(service: str) -> None:
     assert heard(output)["quick"]["result"]["isError"] is False
 
 
-def test_a_line_that_is_no_message_is_passed_over(service: str) -> None:
-    text = lines(*HELLO) + "not json\n\n{}\n" + "\xff\x00\n" + lines(get_app("quick"))
+def test_a_line_that_is_no_message_is_refused(service: str) -> None:
+    text = lines(*HELLO) + "not json\n{}\n[]\n" + "\xff\x00\n" + lines(get_app("quick"))
     with start(service) as process:
         output, errors = process.communicate(text, timeout=10)
+    told = [json.loads(line) for line in output.splitlines()]
+    refused = [message["error"]["code"] for message in told if message["id"] is None]
+    assert refused == [PARSE_ERROR, INVALID_REQUEST, INVALID_REQUEST, PARSE_ERROR]
     assert heard(output)["quick"]["result"]["isError"] is False
-    assert "no JSON-RPC message was passed over" in errors
+    assert errors.count("no JSON-RPC message was refused") == 4
     assert process.returncode == 0
+
+
+def test_empty_lines_are_passed_over(service: str) -> None:
+    with start(service) as process:
+        output, errors = process.communicate("\n\r\n \n" + lines(*HELLO) + "\n", timeout=10)
+    assert heard(output).keys() == {"hello"}
+    assert errors == ""
 
 
 def test_an_endless_line_ends_the_input_and_is_logged(service: str) -> None:
@@ -240,9 +283,11 @@ def test_nothing_but_protocol_is_on_standard_output_however_much_is_logged(servi
 def test_what_a_library_prints_lands_on_standard_error() -> None:
     script = (
         "from connected_apps_mcp.stdio import _Wire\n"
-        "import os, sys\n"
-        "with _Wire():\n"
+        "import anyio, os, sys\n"
+        "async def main():\n"
+        "  with _Wire(print):\n"
         "    print('a stray print'); os.write(1, b'a stray write'); print([sys.stdin.read()])\n"
+        "anyio.run(main)\n"
         "print('afterwards', sys.stdin.read())\n"
     )
     done = subprocess.run(

@@ -1,6 +1,15 @@
 import pytest
 
-from connected_apps_tools.text import MAX_MESSAGE, did_you_mean, nearest, printable, redact
+from connected_apps_tools.scrubber import SCRUBBER
+from connected_apps_tools.text import (
+    MAX_MESSAGE,
+    cut,
+    did_you_mean,
+    nearest,
+    printable,
+    printable_url,
+    redact,
+)
 
 UUID = "b05c992f-ebdc-489d-a754-c7e70ba13141"
 
@@ -37,6 +46,8 @@ def test_foreign_text_is_made_fit_to_be_shown(text: str, shown: str) -> None:
         "00000000000000000000",
         f"connected-app-test-{UUID}-and-more-0",
         f"project-test-{UUID}.SuperSecret",
+        "q83/Zm9v/YmFy+QUJD/ZGVm/0a1=",
+        "q83%2FZm9v%2FYmFy%2BQUJD%2FZGVm",
     ],
 )
 def test_what_could_be_a_secret_is_redacted(secret: str) -> None:
@@ -53,7 +64,32 @@ def test_what_could_be_a_secret_is_redacted(secret: str) -> None:
         "third_party_clients_require_consent_for_offline_access",
         "The Connected App requested could not be found.",
         "https://stytch.com/docs/api/errors/404",
+        "The URL https://app2.example/callback is not allowed.",
     ],
 )
 def test_ids_and_words_are_kept(text: str) -> None:
     assert redact(text) == text
+
+
+SECRET = "canary-Zx81kQ0pLm27vTn4Rb6wYs3c"
+
+
+@pytest.mark.parametrize("place", range(30, MAX_MESSAGE + 1, 47))
+def test_no_part_of_a_secret_is_left_where_text_is_cut(place: int) -> None:
+    SCRUBBER.learn(SECRET)
+    text = "x " * (place // 2) + SECRET + " x" * MAX_MESSAGE
+    for limit in range(place, place + len(SECRET) + 2, 3):
+        assert "can" not in cut(text, limit)
+        assert "can" not in printable(text, limit)
+        assert "can" not in printable_url(text, limit)
+
+
+@pytest.mark.parametrize("shown", range(1, len(SECRET)))
+def test_no_part_of_a_token_is_left_where_an_error_is_cut(shown: int) -> None:
+    text = "x " * ((MAX_MESSAGE - shown) // 2) + "unseen-Zx81kQ0pLm27vTn4Rb6wYs3c and so on"
+    assert "unseen" not in redact(text)
+
+
+def test_invisible_characters_do_not_hide_a_secret_from_the_cut() -> None:
+    SCRUBBER.learn(SECRET)
+    assert "can" not in printable("\u200b".join(SECRET), 20)

@@ -14,6 +14,7 @@ from .models import (
     OneApp,
     Request,
     Revealing,
+    Touched,
     UpdateApp,
 )
 from .operations import CREATE, DELETE, UPDATE, ApiRequest
@@ -36,6 +37,8 @@ from .views import (
 from .weakening import weakenings
 
 LISTS = ("redirect_urls", "post_logout_redirect_urls")
+TITLES = ("client_name", "client_description")
+"""What a list of apps tells of each."""
 
 
 class DryRun(Request):
@@ -156,6 +159,11 @@ class CreatedApp(AboutApps):
         """The new secret."""
         return self.client_secret.value if self.client_secret else None
 
+    @property
+    def touched(self) -> Touched | None:
+        """The new app."""
+        return Touched(self.app.client_id, relists=True) if self.app else None
+
 
 class ShownApp(AboutApps):
     """The answer of get_app."""
@@ -179,6 +187,13 @@ class ChangedApp(AboutApps):
     note: str | None = None
     would_send: WouldSend = None
 
+    @property
+    def touched(self) -> Touched | None:
+        """The app, where something was sent."""
+        if self.would_send or not self.changes:
+            return None
+        return Touched(self.client_id, relists=not self.changes.keys().isdisjoint(TITLES))
+
 
 class DeletedApp(AboutApps):
     """The answer of delete_app."""
@@ -188,6 +203,11 @@ class DeletedApp(AboutApps):
     former: Annotated[AppView, LOOSE]
     note: str | None = None
     would_send: WouldSend = None
+
+    @property
+    def touched(self) -> Touched | None:
+        """The app that is gone."""
+        return Touched(self.client_id, relists=True) if self.deleted else None
 
 
 async def create_app(project: Project, request: NewApp) -> CreatedApp:

@@ -16,6 +16,7 @@ from .models import (
     OneAppRevealing,
     Result,
     RevealClientSecret,
+    Touched,
 )
 from .project import Project
 from .question import WHO_WILL_KNOW, Question, about
@@ -50,6 +51,11 @@ class Rotation(Result):
     def revealed(self) -> str | None:
         """The next secret."""
         return self.next_client_secret.value if self.next_client_secret else None
+
+    @property
+    def touched(self) -> Touched:
+        """The app whose secrets these are."""
+        return Touched(self.client_id)
 
 
 def _stands(

@@ -56,7 +56,7 @@ class Scrubber:
         """
         if not self.finds(text):
             return text
-        spared = {but} | _in_json(but) if but else ()
+        spared = _as_json(but) if but else ()
         clean, done = [], 0
         for start, form in self._found(text):
             mask = self._forms[form] if last_four else MASK
@@ -90,11 +90,15 @@ class Scrubber:
 
 
 def _forms(secret: str) -> set[str]:
-    forms = {secret} | _in_json(secret)
+    return _as_json(secret) | _in_url(secret) | _in_base64(secret)
+
+
+def _as_json(text: str) -> set[str]:
+    """The text as it is, in JSON, and in JSON that is text in JSON, as the MCP has it."""
+    forms = {text} | _in_json(text)
     for nested in list(forms):
         forms |= _in_json(nested)
-    slashed = {form.replace("/", "\\/") for form in forms}
-    return forms | slashed | _in_url(secret) | _in_base64(secret)
+    return forms | {form.replace("/", "\\/") for form in forms}
 
 
 def _in_url(text: str) -> set[str]:

@@ -6,10 +6,21 @@ import unicodedata
 from collections.abc import Iterable
 from urllib.parse import quote
 
+from .scrubber import SCRUBBER
+
 _KNOWN_ID = (
     r"(?:connected-app|request-id|project)-(?:test|live)-[0-9a-f-]{36}(?![\w+=~-]|\.[\w+=~-])"
 )
-_OPAQUE = re.compile(rf"(?<![\w+=.~-])(?!{_KNOWN_ID})(?=[\w+=.~-]*[0-9A-Z])[\w+=.~-]{{20,}}")
+
+
+def _opaque(characters: str) -> re.Pattern[str]:
+    one = rf"[{characters}-]"
+    return re.compile(rf"(?<!{one})(?!{_KNOWN_ID})(?={one}*[0-9A-Z]){one}{{20,}}")
+
+
+_OPAQUE = _opaque(r"\w+=.~%/")
+_OPAQUE_IN_URL = _opaque(r"\w+=.~%")
+_URL = re.compile(r"(https?://[^\s\"'<>]+)")
 
 _BREAKS = {"Cc", "Zl", "Zp"}
 _BLANK = re.compile(
@@ -47,8 +58,11 @@ def printable_url(url: str, limit: int) -> str:
 
 
 def cut(text: str, limit: int) -> str:
-    """The first `limit` characters, and an ellipsis where that is not all."""
-    return text if len(text) <= limit else text[:limit] + "…"
+    """The first `limit` characters, and an ellipsis where that is not all.
+
+    No part of a secret is left, which nothing would find later.
+    """
+    return text if len(text) <= limit else SCRUBBER.text(text)[:limit] + "…"
 
 
 def _deceives(text: str) -> bool:
@@ -74,6 +88,10 @@ def redact(text: str) -> str:
     """`text` without anything that could be a secret.
 
     That is every token of 20 or more characters with a digit or a capital in it, except the API's
-    own ids.
+    own ids. The segments of a URL are tokens of their own.
     """
-    return _OPAQUE.sub("[redacted]", printable(text))
+    parts = _URL.split(printable(text, len(text)))
+    for at, part in enumerate(parts):
+        pattern = _OPAQUE_IN_URL if at % 2 else _OPAQUE
+        parts[at] = pattern.sub("[redacted]", part)
+    return cut("".join(parts), MAX_MESSAGE)

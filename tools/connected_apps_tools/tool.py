@@ -88,7 +88,7 @@ class Tool(Generic[Q, R]):
         try:
             return self.request.model_validate(arguments)
         except ValidationError as error:
-            raise _refusal(self.request, error) from None
+            raise refusal_of(self.request, error) from None
 
     async def ask(self, project: Project, request: Q) -> Question | None:
         """What a person has to be asked before. What is not there needs no question.
@@ -136,7 +136,7 @@ async def _meant(project: Project, wrong_id: str) -> str | None:
     return None
 
 
-def _refusal(request: type[Request], error: ValidationError) -> InvalidRequest:
+def refusal_of(request: type[Request], error: ValidationError) -> InvalidRequest:
     """What is wrong with the arguments: each field and its rule, never a value that was given."""
     problems = error.errors(include_url=False, include_input=False)
     refusal = InvalidRequest(" ".join(_rule(request, problem) for problem in problems[:MAX_RULES]))

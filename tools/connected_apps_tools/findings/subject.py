@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
-from connected_apps_tools.models import ConnectedApp
+from connected_apps_tools.models import ConnectedApp, is_confidential
 from connected_apps_tools.text import printable, printable_url
 from connected_apps_tools.urls import Url, parse
 
@@ -71,7 +71,7 @@ class Subject:
     @property
     def confidential(self) -> bool:
         """Whether the app has a secret."""
-        return not self.app.client_type.endswith("_public")
+        return is_confidential(self.app.client_type)
 
     @cached_property
     def by_stranger(self) -> bool:

@@ -31,6 +31,7 @@ from .apps import (
     SecretAnswer,
     StartRotationAnswer,
     UpdateApp,
+    is_confidential,
 )
 from .base import (
     INT32_MAX,
@@ -41,6 +42,7 @@ from .base import (
     Request,
     Result,
     Revealing,
+    Touched,
 )
 from .grants import (
     ActiveMember,
@@ -105,7 +107,9 @@ __all__ = [
     "SearchAnswer",
     "SecretAnswer",
     "StartRotationAnswer",
+    "Touched",
     "UpdateApp",
     "UserGrant",
     "UserId",
+    "is_confidential",
 ]

@@ -16,6 +16,12 @@ from .base import INT32_MAX, WHOLE, Answer, Model, Request, Revealing
 
 ClientType = Literal["first_party", "first_party_public", "third_party", "third_party_public"]
 
+
+def is_confidential(client_type: str) -> bool:
+    """Whether apps of a type have a client secret (KNOWN of the four types)."""
+    return not client_type.endswith("_public")
+
+
 ClientId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", max_length=128)]
 """An app's id. The service's own are `connected-app-test-<uuid>` and `connected-app-live-<uuid>`;
 the pattern admits what is safe as one segment of a path.
@@ -72,7 +78,7 @@ class CreateApp(AppSettings):
     @property
     def confidential(self) -> bool:
         """Whether the service gives this type a client secret."""
-        return not self.client_type.endswith("_public")
+        return is_confidential(self.client_type)
 
 
 class CreateAppRevealing(Revealing, CreateApp):

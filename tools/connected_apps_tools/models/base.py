@@ -1,5 +1,6 @@
 """What requests, answers and results have in common."""
 
+from dataclasses import dataclass
 from typing import Any, Self
 
 from pydantic import (
@@ -61,8 +62,26 @@ class Model(BaseModel):
         return cls.model_json_schema(schema_generator=_LeanJsonSchema, mode=mode)
 
 
+@dataclass(frozen=True)
+class Touched:
+    """What a call has changed.
+
+    Attributes:
+        client_id: the app; None where it is not known.
+        relists: whether a list of the apps, with their names and descriptions, reads otherwise now.
+    """
+
+    client_id: str | None
+    relists: bool = False
+
+
 class Result(Model):
     """What a tool answers."""
+
+    @property
+    def touched(self) -> Touched | None:
+        """The app that the call has changed."""
+        return None
 
     @property
     def revealed(self) -> str | None:
