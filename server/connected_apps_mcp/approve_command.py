@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from .approvals import Waiting
 
 
+NO_TERMINAL = "To approve takes a terminal: run connected-apps-mcp approve in one."
+
+
 class _Unapproved(click.ClickException):
     """Nothing was approved."""
 
@@ -47,23 +50,26 @@ def approve(**flags: object) -> None:
                 click.echo("No call waits for approval.")
             for each in waiting:
                 _show(each)
-                _require_terminal()
+                if not _at_terminal():
+                    continue
                 if click.confirm("Allow this call once?", default=False):
                     approvals.approve(each)
                     click.echo("It may be made once, within 10 minutes.")
                 elif click.confirm("Forget it?", default=True):
                     approvals.withdraw(each)
+            if waiting and not _at_terminal():
+                raise _Unapproved(NO_TERMINAL)
         except StoreError as error:
             raise _Unapproved(str(error)) from None
 
 
 def _show(waiting: Waiting) -> None:
     click.echo(f"\n{waiting.tool}, refused at {waiting.since:%Y-%m-%d %H:%M:%S} UTC")
-    click.echo(waiting.question)
-    # In ASCII, so that no text of a stranger can play with the terminal.
+    # In ASCII, so that no text of a stranger can play with the terminal; and first, so that long
+    # ones do not push away what the person has to read.
     click.echo(f"Arguments: {json.dumps(waiting.arguments)}")
+    click.echo(waiting.question)
 
 
-def _require_terminal() -> None:
-    if not (sys.stdin.isatty() and sys.stdout.isatty()):
-        raise _Unapproved("To approve takes a terminal: run connected-apps-mcp approve in one.")
+def _at_terminal() -> bool:
+    return sys.stdin.isatty() and sys.stdout.isatty()

@@ -50,11 +50,12 @@ class Wire(httpx2.AsyncBaseTransport):
                 ]
             }
         )
-        seed(self.app, Seed.model_validate({"apps": [app | settings], **holders}))
+        self.seed = Seed.model_validate({"apps": [app | settings], **holders})
+        self.restore()
         self.sandbox = httpx2.ASGITransport(self.app)
         self.writes: list[str] = []
         self.request_ids: list[str] = []
-        self.witness: Callable[[str], object] = lambda _: None
+        self.witness: Callable[[httpx2.Request], object] = lambda _: None
         self.instead: Callable[[], Awaitable[httpx2.Response]] | None = None
         self.meanwhile: Callable[[], Awaitable[object]] | None = None
 
@@ -67,17 +68,35 @@ class Wire(httpx2.AsyncBaseTransport):
             return response
         write = f"{request.method} {request.url.path}"
         self.writes.append(write)
-        self.witness(write)
+        self.witness(request)
         if self.instead:
             return await self.instead()
         response = await self.sandbox.handle_async_request(request)
         self.request_ids.append(json.loads(await response.aread())["request_id"])
         return response
 
+    def restore(self) -> None:
+        """Let there be the app and the grant again, where they are gone."""
+        seed(self.app, self.seed)
+
     def state(self) -> str:
         """All that the sandbox holds."""
         with self.app.state.project.database.transaction() as connection:
             return "\n".join(connection.iterdump())
+
+    def app_as_it_is(self, client_id: str) -> dict[str, Any]:
+        """An app as the sandbox holds it; nothing where there is none."""
+        with self.app.state.project.database.transaction() as connection:
+            found = connection.execute(
+                "SELECT document FROM app WHERE client_id = ?", (client_id,)
+            ).fetchone()
+        app: dict[str, Any] = json.loads(found[0]) if found else {}
+        return app
+
+    def grants(self) -> list[str]:
+        """The client ids that somebody has granted something."""
+        with self.app.state.project.database.transaction() as connection:
+            return [row[0] for row in connection.execute("SELECT client_id FROM app_grant")]
 
 
 class Person:
