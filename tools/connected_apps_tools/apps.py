@@ -6,7 +6,7 @@ from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from .client_secret import ClientSecret, told
-from .errors import InvalidRequest, NotFound
+from .errors import InvalidRequest
 from .models import (
     ConnectedApp,
     CreateApp,
@@ -28,6 +28,7 @@ from .views import (
     STRANGERS,
     AboutApps,
     AppView,
+    require_as_approved,
     require_still_harmless,
     require_unchanged,
     shown_of,
@@ -71,7 +72,8 @@ class Conditional(DryRun):
         Raises:
             AppHasChanged: it is not.
         """
-        require_unchanged(app, self.if_unchanged, self.approved)
+        require_unchanged(app, self.if_unchanged)
+        require_as_approved(app, self)
 
 
 class NewApp(DryRun, CreateApp):
@@ -308,7 +310,7 @@ class DoomedApp(Conditional, OneApp):
 
 async def _before_creating(project: Project, request: NewApp) -> Question | None:
     project.policy.admit_new(request)
-    if not request.reveals:
+    if not (request.reveals and request.confidential):
         return None
     urls = ", ".join(request.redirect_urls or []) or "none"
     facts = [("App", f"{request.client_name} ({request.client_type})"), ("Redirect URLs", urls)]
@@ -355,12 +357,7 @@ async def delete_app(project: Project, request: DoomedApp) -> DeletedApp:
     its former settings, from which create_app can make another one like it.
     """
     async with project.turns.of(request.client_id):
-        try:
-            former = (await project.api.get(request.client_id)).connected_app
-        except NotFound:
-            if not request.dry_run:
-                await project.custody.forget_all(request.client_id)
-            raise
+        former = (await project.api.get(request.client_id)).connected_app
         request.require_unchanged(former)
         view = AppView.of(former)
         answer = DeletedApp(

@@ -3,6 +3,7 @@
 ConnectedAppsError
 ├── InvalidRequest        refused here, before anything was sent
 │   ├── AppHasChanged     the app is not the one that the caller looked at
+│   │   └── AgreementOutdated  nor the one that a person agreed to change
 │   └── PolicyRefusal     the operator's policy forbids it
 ├── NotConfirmed          a person has to agree, and has not
 ├── NotSent               the request certainly did not reach the service
@@ -56,6 +57,12 @@ class PolicyRefusal(InvalidRequest):
         "Nothing was sent. Keep to what the operator's policy allows; another call with the same "
         "arguments will not help."
     )
+
+
+class AgreementOutdated(AppHasChanged):
+    """The app has changed between a person's yes and the act, so the yes holds no more."""
+
+    hint = "The person has to be asked again: call again with the same arguments."
 
 
 class NotConfirmed(ConnectedAppsError):

@@ -11,7 +11,7 @@ from typing import Self
 from pydantic import WithJsonSchema
 from pydantic_core import to_json
 
-from .errors import AppHasChanged
+from .errors import AgreementOutdated, AppHasChanged
 from .models import App, ConnectedApp, Model, Request, Result
 from .text import printable, printable_url
 from .urls import host_of
@@ -136,24 +136,36 @@ def version_of(app: ConnectedApp) -> str:
     return sha256(state).hexdigest()[:16]
 
 
-def require_unchanged(app: ConnectedApp, *versions: str | None) -> None:
+def require_unchanged(app: ConnectedApp, version: str | None) -> None:
     """Refuse where an app is not the one that was looked at; None stands for any.
 
     Raises:
         AppHasChanged: it is not.
     """
-    if not {None, version_of(app)}.issuperset(versions):
+    if version not in {None, version_of(app)}:
         raise AppHasChanged("Nothing was sent: the app has changed since that version.")
+
+
+def require_as_approved(app: ConnectedApp, request: Request) -> None:
+    """Refuse where an app is not the one that a person agreed to change.
+
+    Raises:
+        AgreementOutdated: it is not.
+    """
+    if request.approved not in {None, version_of(app)}:
+        raise AgreementOutdated("Nothing was sent: the app has changed since the person agreed.")
 
 
 def require_still_harmless(request: Request, *, harmless: bool) -> None:
     """Refuse what nobody was asked about, where the app has changed so that somebody has to be.
 
     Raises:
-        AppHasChanged: it has.
+        AgreementOutdated: it has.
     """
     if request.harmless and not harmless:
-        raise AppHasChanged("Nothing was sent: the app has changed, and a person has to agree now.")
+        raise AgreementOutdated(
+            "Nothing was sent: the app has changed, and a person has to agree now."
+        )
 
 
 def rotating(app: App) -> bool:
