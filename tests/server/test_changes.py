@@ -318,3 +318,33 @@ async def test_strangers_text_is_cleaned_cut_and_marked() -> None:
     assert app["redirect_urls"][0].startswith("https://a.example/%E2%80%AEzzz")
     assert app["cut"] == ["client_name", "client_description", "redirect_urls"]
     assert told["untrusted"] == ["client_name", "client_description", "redirect_urls"]
+
+
+async def test_of_a_long_list_the_difference_is_told() -> None:
+    urls = [f"https://a.example/{n}" for n in range(150)]
+
+    def serve(request: httpx2.Request) -> httpx2.Response:
+        sent = json.loads(request.content) if request.method == "PUT" else {}
+        return one_app(**{"redirect_urls": urls, **sent})
+
+    async with connected_to(serve) as client:
+        arguments = {"add_redirect_urls": [B], "remove_redirect_urls": [urls[149]]}
+        told = answer(await update(client, {"client_id": "app"}, **arguments))
+    assert told["changes"] == {"redirect_urls": {"cut": True, "added": [B], "removed": [urls[149]]}}
+
+
+async def test_the_former_settings_of_a_deleted_app_are_whole() -> None:
+    urls = [f"https://a.example/{n}" for n in range(150)]
+
+    def serve(request: httpx2.Request) -> httpx2.Response:
+        if request.method == "DELETE":
+            body = {"status_code": 200, "request_id": "r", "client_id": "app"}
+            return httpx2.Response(200, json=body)
+        return one_app(redirect_urls=urls, client_name="x" * 300, client_description="y" * 3000)
+
+    async with connected_to(serve) as client:
+        former = answer(await client.call_tool("delete_app", {"client_id": "app"}))["former"]
+    assert former["redirect_urls"] == urls
+    assert former["client_name"] == "x" * 300
+    assert former["client_description"] == "y" * 3000
+    assert "cut" not in former

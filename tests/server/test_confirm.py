@@ -510,3 +510,14 @@ async def test_nobody_is_asked_about_a_secret_that_will_not_be_shown(
     async with asking(Wire(), person) as (client, _):
         await client.call_tool(tool, arguments)
     assert person.questions == []
+
+
+async def test_the_question_shows_where_a_long_template_differs() -> None:
+    template = '{"a": "' + "x" * 400 + '"}'
+    widened = template[:-1] + ', "role": "admin"}'
+    person = Person(YES, NO_YES["decline"])
+    async with asking(Wire(), person) as (client, _):
+        for content in (template, widened):
+            arguments = {"client_id": APP, "access_token_template_content": content}
+            await client.call_tool("update_app", arguments)
+    assert '"role": "admin"' in person.questions[1]

@@ -59,7 +59,15 @@ ANYTHING = {
     "status_code": 200,
     "request_id": "request-id-test",
     "connected_app": SHOWN,
-    "connected_apps": [],
+    "connected_apps": [
+        SHOWN
+        | {
+            "connected_app_id": SHOWN["client_id"],
+            "name": "Mine",
+            "description": "",
+            "scopes_granted": "openid",
+        }
+    ],
     "results_metadata": {"total": 0},
     "client_id": SHOWN["client_id"],
     "connected_app_id": SHOWN["client_id"],

@@ -191,15 +191,29 @@ class Change(Model):
     after: Any = None
     cut: Literal[True] | None = None
     """Whether more of it exists than is shown."""
+    added: list[str] | None = None
+    removed: list[str] | None = None
+    """Where a list is too long to be shown whole, what is different in it."""
 
     @classmethod
     def of(cls, field: str, was: object, now: object) -> Self:
         """A change of a field, as it is shown."""
+        cut = more_of(field, was) or more_of(field, now) or None
+        if cut and isinstance(was, list) and isinstance(now, list):
+            added = [each for each in now if each not in was]
+            removed = [each for each in was if each not in now]
+            return cls.model_validate(
+                {
+                    "cut": cut,
+                    "added": shown_of(field, added),
+                    "removed": shown_of(field, removed),
+                }
+            )
         before, after = shown_of(field, was), shown_of(field, now)
         return cls(
             before=None if before == "" else before,
             after=None if after == "" else after,
-            cut=more_of(field, was) or more_of(field, now) or None,
+            cut=cut,
         )
 
 
@@ -378,7 +392,7 @@ async def delete_app(project: Project, request: DoomedApp) -> DeletedApp:
     async with project.turns.of(request.client_id):
         former = (await project.api.get(request.client_id)).connected_app
         request.require_unchanged(former)
-        view = AppView.of(former)
+        view = AppView.of(former, uncut=True)
         answer = DeletedApp(
             client_id=request.client_id,
             deleted=not request.dry_run,
