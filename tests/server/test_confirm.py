@@ -246,7 +246,8 @@ async def test_a_question_shows_what_a_person_needs() -> None:
     assert question.splitlines() == [
         "Delete this app for good?",
         f"Project: {project_id} (sandbox)",
-        "App: Mine (first_party)",
+        'App: "Mine"',
+        "Type: first_party",
         f"Client id: {APP}",
         "Redirect hosts: a.example",
         (
@@ -265,6 +266,16 @@ async def test_the_question_of_an_update_shows_before_and_after() -> None:
     assert "Redirect host added: b.example" in asked
     assert f"Redirect URL removed: {A}" in asked
     assert "Access tokens live longer: 60 → 600 minutes" in asked
+
+
+async def test_a_question_of_too_many_facts_says_how_many_more_there_are() -> None:
+    person = Person(NO_YES["decline"])
+    urls = [f"https://{number}.example/" for number in range(100)]
+    async with asking(Wire(), person) as (client, _):
+        await client.call_tool("update_app", {"client_id": APP, "redirect_urls": urls})
+    asked = person.questions[0].splitlines()
+    assert len(asked) == 53
+    assert asked[-2] == "And 56 more, which are too many to be shown."
 
 
 async def test_the_question_of_a_rotation_names_the_secret_that_dies() -> None:

@@ -35,8 +35,11 @@ class ConnectedAppsError(Exception):
     may_have_taken_effect: bool = False
     """Whether the service may have carried out the request all the same."""
 
+    quotes: bool = False
+    """Whether the text has words of the service or of strangers in it, cleaned."""
+
     hint: str | None = None
-    """What to do next, in a sentence or two."""
+    """What to do next, in a sentence or two, all of them ours."""
 
 
 class InvalidRequest(ConnectedAppsError):
@@ -52,6 +55,7 @@ class AppHasChanged(InvalidRequest):
 class PolicyRefusal(InvalidRequest):
     """The operator's policy forbids it. The text names each rule that would be broken."""
 
+    quotes = True
     hint = (
         "Nothing was sent. Keep to what the operator's policy allows; another call with the same "
         "arguments will not help."
@@ -120,6 +124,8 @@ class ServiceError(ConnectedAppsError):
         request_id: what the service's support asks for.
         retry_after: seconds to wait before the next attempt, where the service said so.
     """
+
+    quotes = True
 
     def __init__(
         self,

@@ -15,12 +15,13 @@ from .models import (
     UserGrant,
 )
 from .project import Project
-from .question import Question, digest
+from .question import Question, described, digest
 from .text import printable, printable_url
 from .tool import Effect, Tool
 from .views import LOOSE, MAX_TEXT, MAX_URL, OBJECTS
 
-STRANGERS = ["client_name", "client_description", "logo_url"]
+STRANGERS = ["client_name", "client_description", "logo_url", "scopes"]
+"""What an app says of itself; scopes are named by the app that asks for them."""
 
 
 class AuthorisedAppView(Model):
@@ -120,7 +121,7 @@ def _before_revoking(
         if grant.connected_app_id == client_id:
             facts = [
                 holder,
-                ("App", f"{grant.name} ({grant.client_type})"),
+                *described(grant.name, grant.client_type),
                 ("Client id", client_id),
                 ("Scopes", grant.scopes_granted or "none"),
             ]

@@ -21,8 +21,9 @@ from .models import (
 from .project import Project
 from .question import WHO_WILL_KNOW, Question, about
 from .secret_store import StoreError
+from .text import printable
 from .tool import Effect, Tool
-from .views import LOOSE, require_unchanged, rotating, version_of
+from .views import LOOSE, MAX_TEXT, require_unchanged, rotating, version_of
 
 START = "To replace the secret, use start_secret_rotation."
 FINISH = (
@@ -62,12 +63,12 @@ def _stands(
     app: App, *, said: str = "", step: str = FINISH, secret: ClientSecret | None = None
 ) -> Rotation:
     rotating = app.next_client_secret_last_four is not None or secret is not None
+    upcoming = app.next_client_secret_last_four or (secret.last_four if secret else None)
     return Rotation(
-        client_id=app.client_id,
+        client_id=printable(app.client_id, MAX_TEXT),
         state="rotating" if rotating else "not_rotating",
-        client_secret_last_four=app.client_secret_last_four,
-        next_client_secret_last_four=app.next_client_secret_last_four
-        or (secret.last_four if secret else None),
+        client_secret_last_four=printable(app.client_secret_last_four or "", MAX_TEXT) or None,
+        next_client_secret_last_four=printable(upcoming or "", MAX_TEXT) or None,
         next_client_secret=secret,
         next_step=said + (step if rotating else START),
     )

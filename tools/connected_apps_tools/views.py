@@ -5,6 +5,7 @@ Names, descriptions and URLs may have been written by strangers, who can registe
 taken out of their text and percent-encoded in their URLs, and answers name these fields.
 """
 
+import sys
 from hashlib import sha256
 from typing import Self
 
@@ -14,7 +15,7 @@ from pydantic_core import to_json
 from .errors import AppHasChanged
 from .models import App, ConnectedApp, Model, Result
 from .text import printable, printable_url
-from .urls import host_of
+from .urls import targets_of
 
 MAX_TEXT = 200
 MAX_URL = 2000
@@ -24,6 +25,9 @@ LONGER = {
     "id_token_template_content": 8000,
 }
 """Characters that are shown of a field, of a URL and of some longer fields."""
+
+URLS = ("_url", "_urls")
+"""How the names of fields end that hold URLs."""
 
 MAX_URLS = 100
 """URLs that are shown of a list."""
@@ -69,14 +73,14 @@ class AppSummary(View):
     @classmethod
     def of(cls, app: ConnectedApp) -> Self:
         """The summary of an app."""
-        hosts = dict.fromkeys(host_of(url) or url for url in app.redirect_urls)
+        hosts = targets_of(app.redirect_urls)[:HOSTS_SHOWN]
         return cls(
             client_id=printable(app.client_id, MAX_TEXT),
             client_name=printable(app.client_name, MAX_TEXT) or None,
             client_type=printable(app.client_type, MAX_TEXT),
             status=printable(app.status, MAX_TEXT),
             version=version_of(app),
-            redirect_hosts=[printable_url(host, MAX_TEXT) for host in list(hosts)[:HOSTS_SHOWN]],
+            redirect_hosts=[printable_url(host, MAX_TEXT) for host in hosts],
             redirect_urls_count=len(app.redirect_urls),
             rotating=rotating(app),
         )
@@ -112,7 +116,7 @@ class AppView(View):
             | {
                 "redirect_urls": shown["redirect_urls"],
                 "version": version_of(app) if isinstance(app, ConnectedApp) else None,
-                "cut": [name for name, value in whole.items() if _is_cut(name, value)] or None,
+                "cut": [name for name, value in whole.items() if more_of(name, value)] or None,
             }
         )
 
@@ -152,26 +156,33 @@ def rotating(app: App) -> bool:
 
 
 def shown_of(field: str, value: object) -> object:
-    """What is shown of a field's value; None for empty text."""
+    """What is shown of a field's value."""
     match value:
-        case str() if field.endswith("_url"):
-            return printable_url(value, MAX_URL) or None
         case str():
-            return printable(value, LONGER.get(field, MAX_TEXT)) or None
+            return _cleaned(field, value, _bound(field))
         case list():
-            return [printable_url(str(each), MAX_URL) for each in value[:MAX_URLS]]
+            return [_cleaned(field, str(each), _bound(field)) for each in value[:MAX_URLS]]
         case _:
             return value
 
 
-def _is_cut(field: str, value: object) -> bool:
+def more_of(field: str, value: object) -> bool:
+    """Whether more of it exists than is shown."""
     match value:
         case str():
-            return len(value) > (MAX_URL if field.endswith("_url") else LONGER.get(field, MAX_TEXT))
+            return len(_cleaned(field, value, sys.maxsize)) > _bound(field)
         case list():
-            return len(value) > MAX_URLS or any(len(str(each)) > MAX_URL for each in value)
+            return len(value) > MAX_URLS or any(more_of(field, str(each)) for each in value)
         case _:
             return False
+
+
+def _bound(field: str) -> int:
+    return MAX_URL if field.endswith(URLS) else LONGER.get(field, MAX_TEXT)
+
+
+def _cleaned(field: str, text: str, limit: int) -> str:
+    return (printable_url if field.endswith(URLS) else printable)(text, limit)
 
 
 def size_of(shown: Model, exclude: set[str] | None = None) -> int:
