@@ -59,9 +59,10 @@ def approve(**flags: object) -> None:
 
 def _show(waiting: Waiting) -> None:
     click.echo(f"\n{waiting.tool}, refused at {waiting.since:%Y-%m-%d %H:%M:%S} UTC")
-    click.echo(waiting.question)
-    # In ASCII, so that no text of a stranger can play with the terminal.
+    # In ASCII, so that no text of a stranger can play with the terminal; and first, so that however
+    # long they are, what is to be decided stands before the prompt.
     click.echo(f"Arguments: {json.dumps(waiting.arguments)}")
+    click.echo(waiting.question)
 
 
 def _require_terminal() -> None:
