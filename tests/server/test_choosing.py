@@ -107,7 +107,10 @@ async def test_the_status_tells_the_project_the_store_and_what_is_off() -> None:
     assert status["project_id"].startswith("project-test-")
     assert status["service"] == "answers"
     assert status["secret_store"] == "file"
-    assert status["tools_off"]["review_apps"] == "The toolset review is off (--toolsets or the policy)."
+    assert (
+        status["tools_off"]["review_apps"]
+        == "The toolset review is off (--toolsets or the policy)."
+    )
     assert "create_app" not in status["tools_off"]
 
 
