@@ -348,3 +348,20 @@ async def test_the_former_settings_of_a_deleted_app_are_whole() -> None:
     assert former["client_name"] == "x" * 300
     assert former["client_description"] == "y" * 3000
     assert "cut" not in former
+
+
+async def test_what_an_update_would_send_is_cleaned_and_cut_and_that_is_said() -> None:
+    def serve(_request: httpx2.Request) -> httpx2.Response:
+        return one_app(
+            redirect_urls=["https://a.example/\u202e", "https://a.example/" + "z" * 3000]
+        )
+
+    arguments = {"client_id": "app", "add_redirect_urls": ["https://a.example/"], "dry_run": True}
+    async with connected_to(serve) as client:
+        told = answer(await client.call_tool("update_app", arguments))
+    sent = told["would_send"]
+    assert sent["body"]["redirect_urls"][0] == "https://a.example/%E2%80%AE"
+    assert len(sent["body"]["redirect_urls"][1]) == 2001
+    assert sent["cut"] == ["redirect_urls"]
+    assert told["changes"]["redirect_urls"]["cut"] is True
+    assert told["untrusted"] == ["redirect_urls"]
