@@ -251,6 +251,8 @@ def open_security(path: Path | None) -> RequestStateSecurity:
         raise SettingsError(
             f"--state-key-file: give one key or more, each of {MIN_KEY_LENGTH} characters or more."
         )
+    if len(set(keys)) < len(keys):
+        raise SettingsError(f"--state-key-file: {path} holds a key twice.")
     for key in keys:
         SCRUBBER.learn(key)
     return RequestStateSecurity(keys=keys)

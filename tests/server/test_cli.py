@@ -119,6 +119,16 @@ REFUSED: dict[str, tuple[list[str], dict[str, str], str]] = {
         {},
         "--transport names one twice",
     ),
+    "a way to confirm that is none": (
+        ["--sandbox", "--confirm", "sometimes"],
+        {},
+        "--confirm or CONNECTED_APPS_MCP_CONFIRM: Input should be 'auto', 'always' or 'never'",
+    ),
+    "a guard that is no switch": (
+        ["--sandbox"],
+        {"CONNECTED_APPS_MCP_ALLOW_LIVE_WRITES": CANARY},
+        "--allow-live-writes or CONNECTED_APPS_MCP_ALLOW_LIVE_WRITES: Input should be a valid bool",
+    ),
     "a port that is none": (
         ["--sandbox"],
         {"CONNECTED_APPS_MCP_PORT": CANARY},

@@ -1,7 +1,6 @@
 """Random sessions: no write off the record, and none unasked where a person has to agree."""
 
 import json
-import re
 import tempfile
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -10,12 +9,13 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import httpx2
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from mcp import Client, MCPError, types
 from server.audit.logs import lines_of
-from server.people import APP, CONFIRMED, NO, YES, A, B, Wire, asking
-from support import ERAS, offering, project_on
+from server.people import APP, CONFIRMED, NO, YES, A, B, Wire, asking, rotating
+from support import offering, project_on, said
 
 from connected_apps_mcp.approvals import FOLDER, Approvals
 from connected_apps_mcp.audit.verify import verify
@@ -72,6 +72,7 @@ BOB = {"user_id": st.sampled_from(["bob", "nobody"])}
 ANN = {"organization_id": st.just("acme"), "member_id": st.sampled_from(["ann", "nobody"])}
 REVEAL = {"reveal_secret": BOOLEANS}
 FORCED = {"force": BOOLEANS, "reason": st.just("It is known elsewhere.")}
+ONE_APP = {"client_id": APP}
 FORCED_RIGHTLY = {"client_id": APP, "force": True, "reason": "It is known elsewhere."}
 AS_SEEDED = {"client_id": APP, "redirect_urls": [A], "access_token_expiry_minutes": 60}
 """An update that changes nothing, unless the app has been changed meanwhile."""
@@ -101,6 +102,8 @@ SHARP = st.sampled_from(
     [
         ("update_app", AS_SEEDED),
         ("complete_secret_rotation", FORCED_RIGHTLY),
+        ("start_secret_rotation", ONE_APP),
+        ("reveal_client_secret", ONE_APP | {"which": "next"}),
         *((tool, arguments) for tool, arguments, _ in CONFIRMED.values()),
     ]
 )
@@ -147,18 +150,17 @@ STEPS = st.fixed_dictionaries(
         "after_the_first_read": ELSEWHERE,
         "with_the_question": ELSEWHERE,
         "approves": BOOLEANS,
-        "times": st.sampled_from([1, 1, 2]),
+        "instead": SHARP,
     }
 )
 SESSIONS = st.fixed_dictionaries(
     {
         "kind": st.sampled_from(["consumer", "consumer", "b2b"]),
-        "era": st.sampled_from(ERAS),
+        "rotating": BOOLEANS,
         "confirm": st.sampled_from(["auto", "auto", "auto", "always", "always", "never"]),
         "live": BOOLEANS,
-        "asks": st.sampled_from([True, True, False]),
         "guard": st.sampled_from(["none"] * 5 + [*GUARDS]),
-        "steps": st.lists(STEPS, min_size=1, max_size=8),
+        "steps": st.lists(STEPS, min_size=4, max_size=8),
     }
 )
 
@@ -198,39 +200,56 @@ def hosts_of(app: dict[str, Any]) -> set[str | None]:
     return {urlsplit(url).hostname for url in app.get("redirect_urls", [])}
 
 
+UNBOUND = {"create_app", "revoke_user_grant", "revoke_member_grant"}
+"""The tools of which an agreement holds whatever the settings of the app are by then."""
+
+
 class Session:
     """A session that is played, and what in it should not have been."""
 
-    def __init__(self, plan: dict[str, Any], folder: Path) -> None:
+    def __init__(self, plan: dict[str, Any], folder: Path, era: str, *, asks: bool) -> None:
         self.plan = plan
+        self.era = era
+        self.asks = asks
         self.folder = folder
         self.wire = Wire(plan["kind"])
-        self.wire.witness = self.judge
         self.faults: list[str] = []
         self.judged = 0
         self.tool = ""
         self.arguments: dict[str, Any] = {}
         self.answers: list[Any] = []
         self.questions: list[str] = []
-        self.shown: dict[str, Any] = {}
-        self.agreed = False
+        self.accepted = False
+        self.agreements: list[str] = []
         self.with_the_question: Callable[[], Awaitable[object]] | None = None
 
     @property
-    def asked(self) -> bool:
-        """Whether this server lets nothing that a person has to agree to pass otherwise."""
+    def strict(self) -> bool:
+        """Whether this server lets nothing pass to which nobody has agreed."""
         confirm = self.plan["confirm"]
-        where = self.plan["asks"] or self.plan["live"] or confirm == "always"
-        return bool(confirm != "never" and where)
+        return bool(confirm != "never" and (self.asks or self.plan["live"] or confirm == "always"))
+
+    def the_call(self) -> str:
+        """The call under way, on the app as it is: what an agreement holds for."""
+        app = None if self.tool in UNBOUND else self.wire.app_as_it_is(APP)
+        return json.dumps([self.tool, self.arguments, app], sort_keys=True)
+
+    def agreed(self) -> bool:
+        """Whether a person has agreed to the call under way, which counts once."""
+        if (call := self.the_call()) not in self.agreements:
+            return False
+        self.agreements.remove(call)
+        return True
 
     async def person(self, _context: Any, params: Any) -> Any:
         self.questions.append(params.message)
-        self.shown = self.wire.app_as_it_is(APP)
+        shown = self.the_call()
         if happens := self.with_the_question:
             self.with_the_question = None
             await happens()
         given = self.answers.pop(0) if self.answers else NO
-        self.agreed = given is YES
+        self.accepted = given is YES
+        self.agreements = [shown] if self.accepted else []
         return given
 
     def judge(self, request: httpx2.Request) -> None:
@@ -241,15 +260,12 @@ class Session:
             self.faults.append(f"{told} without an intent")
         if self.arguments.get("dry_run"):
             self.faults.append(f"{told} in a dry run")
-        needed = needs_agreement(self.wire, self.arguments, request)
-        if needed and self.asked and not self.agreed:
-            self.faults.append(f"{told} unasked")
         body = json.loads(request.content or b"{}")
-        if needed and self.asked and self.agreed and self.plan["asks"]:
-            if any(str(host) not in self.questions[-1] for host in hosts_of(body)):
+        if self.strict and needs_agreement(self.wire, self.arguments, request):
+            if not self.agreed():
+                self.faults.append(f"{told} to which nobody has agreed, as the app is")
+            elif self.asks and any(str(host) not in self.questions[-1] for host in hosts_of(body)):
                 self.faults.append(f"{told} with a host that nobody saw")
-            if f"/clients/{APP}" in request.url.path and self.wire.app_as_it_is(APP) != self.shown:
-                self.faults.append(f"{told} although the app has changed since")
         self.judge_guard(told, body, request.url.path)
         self.judged += 1
 
@@ -267,58 +283,66 @@ class Session:
     async def play(self) -> None:
         """Play it from its beginning to its end."""
         plan, elsewhere = self.plan, httpx2.ASGITransport(self.wire.app)
-        person: Any = self.person if plan["asks"] else None
+        person: Any = self.person if self.asks else None
         options = GUARDS[plan["guard"]] | {"confirm": plan["confirm"], "live": plan["live"]}
         async with (
             project_on(elsewhere) as other,
-            asking(self.wire, person, plan["era"], folder=self.folder, **options) as (client, _),
+            asking(self.wire, person, self.era, folder=self.folder, **options) as (client, mine),
         ):
+            if plan["rotating"]:
+                await rotating(mine)
+            self.wire.witness, before = self.judge, len(self.wire.writes)
             for step in plan["steps"]:
                 self.wire.restore()
-                for _ in range(step["times"]):
-                    await self.take(step, client, other)
-        assert self.judged == len(self.wire.writes)
+                self.wire.meanwhile = happening(step["after_the_first_read"], other)
+                self.with_the_question = happening(step["with_the_question"], other)
+                await self.take(step, client)
+            assert self.judged == len(self.wire.writes) - before
         if (self.folder / "audit").exists():
             report = verify(self.folder / "audit")
             self.faults += report.problems + [f"{tool}: no outcome" for tool in report.pending]
 
-    async def take(self, step: dict[str, Any], client: Client, other: Project) -> None:
-        """Make a call; where it waits for somebody at a terminal, perhaps once more."""
-        self.wire.meanwhile = happening(step["after_the_first_read"], other)
-        self.with_the_question = happening(step["with_the_question"], other)
-        self.agreed = False
-        told = await self.call(step, client)
-        if step["approves"] and told is not None and "connected-apps-mcp approve" in told:
-            approvals = Approvals(self.folder / FOLDER)
-            for waiting in approvals:
-                approvals.approve(waiting)
-            self.agreed = True
-            await self.call(step, client)
-            self.agreed = False
-            await self.call(step, client)
+    async def take(self, step: dict[str, Any], client: Client) -> None:
+        """Make a call; where it waits for a person at a terminal, perhaps twice more."""
+        self.tool, self.arguments = step["call"]
+        waits = self.the_call()
+        told = await self.call(step["call"], step["answers"], client)
+        if not step["approves"] or "connected-apps-mcp approve" not in told:
+            return
+        approvals = Approvals(self.folder / FOLDER)
+        approvals.approve(max(approvals, key=lambda waiting: waiting.since))
+        self.agreements.append(waits)
+        if happens := self.with_the_question:
+            await happens()
+        for call in (step["instead"], step["call"], step["call"]):
+            await self.call(call, step["answers"], client)
 
-    async def call(self, step: dict[str, Any], client: Client) -> str | None:
-        (self.tool, self.arguments), self.answers = step["call"], list(step["answers"])
+    async def call(
+        self, call: tuple[str, dict[str, Any]], answers: list[Any], client: Client
+    ) -> str:
+        """Make a call, and look at what has become of it."""
+        (self.tool, self.arguments), self.answers = call, list(answers)
         self.questions.clear()
         quiet = not (self.wire.meanwhile or self.with_the_question)
-        before, written, recorded = self.wire.state(), len(self.wire.writes), self.entries()
-        result = None
+        before, written, recorded = self.wire.state(), len(self.wire.writes), len(self.events())
+        told: dict[str, Any] = {}
         with suppress(MCPError):  # a tool that is off, or a client that breaks off
-            result = await client.call_tool(self.tool, self.arguments)
-        wrote = len(self.wire.writes) > written
-        if self.questions and not self.agreed and wrote:
+            told = said(await client.call_tool(self.tool, self.arguments))
+        wrote, events = len(self.wire.writes) > written, self.events()[recorded:]
+        if self.questions and not self.accepted and wrote:
             self.faults.append(f"{self.tool}: done against the answer")
         if quiet and not wrote and self.wire.state() != before:
             self.faults.append(f"{self.tool}: changed although nothing was written")
-        new = self.entries()[len(recorded) :]
-        if wrote and new != ["intent", "outcome"]:
-            self.faults.append(f"{self.tool}: on record as {new}")
-        told = json.dumps(result.content[0].model_dump()) if result else None
-        if self.asked and not self.agreed and re.search(r'value\\?":', told or ""):
-            self.faults.append(f"{self.tool}: a secret was shown unasked")
-        return told
+        if wrote and events != ["intent", "outcome"]:
+            self.faults.append(f"{self.tool}: on record as {events}")
+        if "value" in told:
+            if events != ["intent", "outcome"]:
+                self.faults.append(f"{self.tool}: shown, and on record as {events}")
+            if self.strict and not self.agreed():
+                self.faults.append(f"{self.tool}: a secret was shown unasked")
+        return str(told)
 
-    def entries(self) -> list[str]:
+    def events(self) -> list[str]:
         """What kind of line each of the log is, but for the start of a file."""
         told = lines_of(self.folder / "audit")
         return [line["event"] for line in told if line["event"] != "opened"]
@@ -338,10 +362,13 @@ def test_every_tool_is_called() -> None:
     assert set(ARGUMENTS) == {tool.name for tool in CATALOGUE}
 
 
-@settings(max_examples=200, deadline=None)
+@pytest.mark.parametrize(("era", "asks"), [("legacy", True), ("auto", True), ("auto", False)])
+@settings(max_examples=70, deadline=None)
 @given(plan=SESSIONS)
-async def test_nothing_happens_off_the_record_or_unasked(plan: dict[str, Any]) -> None:
+async def test_nothing_happens_off_the_record_or_unasked(
+    plan: dict[str, Any], era: str, *, asks: bool
+) -> None:
     with tempfile.TemporaryDirectory() as name:
-        session = Session(plan, Path(name))
+        session = Session(plan, Path(name), era, asks=asks)
         await session.play()
     assert session.faults == []

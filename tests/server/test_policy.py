@@ -208,6 +208,8 @@ def test_an_unknown_toolset_in_the_policy_is_refused_by_its_name(file: Path) -> 
     [
         ("reveal = 'never'", ["--reveal", "allow"]),
         ("toolsets = ['apps']", ["--toolsets", "apps,rotation"]),
+        ("confirm = 'always'", ["--confirm", "auto"]),
+        ("confirm = 'auto'", ["--confirm", "never"]),
     ],
 )
 def test_a_flag_that_asks_for_more_than_the_policy_is_refused(
@@ -232,6 +234,24 @@ def test_the_stricter_of_a_setting_and_the_policy_is_in_force(
     file.write_text(text)
     choice = config.load(sandbox=True, policy=str(file), **given).choice
     assert (tuple(choice.toolsets), choice.reveals) == (toolsets, reveals)
+
+
+@pytest.mark.parametrize(
+    ("text", "given", "in_force"),
+    [
+        ("", {}, "auto"),
+        ("", {"confirm": "never"}, "never"),
+        ("confirm = 'never'", {}, "never"),
+        ("confirm = 'always'", {}, "always"),
+        ("confirm = 'never'", {"confirm": "always"}, "always"),
+        ("confirm = 'auto'", {"confirm": "always"}, "always"),
+    ],
+)
+def test_where_a_policy_and_a_flag_say_who_is_asked_the_stricter_is_in_force(
+    file: Path, text: str, given: dict[str, str], in_force: str
+) -> None:
+    file.write_text(text)
+    assert config.load(sandbox=True, policy=str(file), **given).in_force("confirm") == in_force
 
 
 @pytest.fixture
