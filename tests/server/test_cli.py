@@ -73,6 +73,16 @@ REFUSED: dict[str, tuple[list[str], dict[str, str], str]] = {
         REAL | {"STYTCH_PROJECT_ID": f"{CANARY}:x"},
         "STYTCH_PROJECT_ID is malformed",
     ),
+    "the id of a live project in other letters": (
+        ["--base-url", "http://localhost:1"],
+        REAL | {"STYTCH_PROJECT_ID": "PROJECT-LIVE-1"},
+        "STYTCH_PROJECT_ID is malformed: it must look like.*in small letters",
+    ),
+    "a project of which nobody knows whether it is live": (
+        [],
+        REAL | {"STYTCH_PROJECT_ID": "project-production-1"},
+        "STYTCH_PROJECT_ID is malformed: it must look like project-test-… or project-live-…",
+    ),
     "an unknown variable": (
         ["--sandbox"],
         {"CONNECTED_APPS_MCP_TRANSPROT": CANARY},
