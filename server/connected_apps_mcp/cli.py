@@ -53,9 +53,9 @@ def main() -> None:
 @setting_flags()
 def serve(**flags: object) -> None:
     """Serve MCP clients. This is the default."""
+    gc.disable()  # imports leave no garbage, and looking for it costs a tenth of the start-up
     settings = config.load(**flags)
     log_to_stderr(settings.log_level)
-    gc.disable()  # imports leave no garbage, and looking for it costs a tenth of the start-up
     run(_serve, settings)
 
 

@@ -56,7 +56,7 @@ BOUNDS = {
 MOST = 700
 """Characters that are shown of a text, by the name of its field, and else."""
 
-HANDED_BACK = {"nextCursor", "next_cursor", "uri"}
+HANDED_BACK = {"former", "nextCursor", "next_cursor", "uri"}
 """What is not read but handed back, and so is whole."""
 
 
