@@ -120,7 +120,7 @@ class Service:
         return {
             "client_id": self.client_id,
             "client_name": text,
-            "client_description": text,
+            "client_description": text[:LONG],
             "client_type": self.own,
             "status": own,
             "creation_method": own,

@@ -90,7 +90,7 @@ async def _serve(settings: config.Settings) -> None:
             offer,
             confirm=settings.in_force("confirm"),
             audit=audit,
-            security=open_security(settings.state_key_file),
+            security=open_security(settings.state_key_file, project.folder),
         )
         gc.freeze()
         gc.enable()

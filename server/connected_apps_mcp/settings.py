@@ -140,7 +140,7 @@ class Settings(ProjectSettings):
         None,
         description="File that only its owner can read, with secret keys of 32 characters or more, "
         "a line each: the first seals questions to a person, each opens them. For several "
-        "processes that serve the same clients. Default: a key of the process's own.",
+        "processes that serve the same clients and share --data-dir. Default: a key of its own.",
     )
     policy: HomePath | None = Field(
         None,

@@ -5,7 +5,7 @@ from connected_apps_tools.weakening import SHOWN, weakenings
 
 
 def leading_to(*urls: str) -> ConnectedApp:
-    return ConnectedApp.model_validate({**SHOWN_APP, "redirect_urls": urls})
+    return ConnectedApp.model_validate({**SHOWN_APP, "redirect_urls": list(urls)})
 
 
 def test_a_target_that_begins_like_a_known_one_is_told_as_added() -> None:
