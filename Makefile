@@ -14,7 +14,7 @@ demo: install ## Show the main job on the embedded sandbox
 	@$(BIN)/connected-apps-mcp demo
 
 test: $(VENV)/.installed-dev ## Run the tests and measure their coverage
-	$(BIN)/pytest --cov --cov-report=term
+	$(BIN)/pytest --numprocesses=auto --dist=worksteal --cov --cov-report=term
 
 lint: $(VENV)/.installed-dev ## Check style, types and layering
 	$(BIN)/ruff check

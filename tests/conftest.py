@@ -21,6 +21,7 @@ from connected_apps_mcp.app import build_server
 from connected_apps_mcp.sandbox import create_sandbox
 from connected_apps_tools import Project
 from connected_apps_tools.api import ConnectedAppsClient
+from connected_apps_tools.scrubber import SCRUBBER, Scrubber
 
 
 @pytest.fixture(scope="session")
@@ -36,6 +37,11 @@ def _no_settings_from_outside(
     for name in list(os.environ):
         if name.startswith(("STYTCH_", "CONNECTED_APPS_MCP_")):
             monkeypatch.delenv(name)
+
+
+@pytest.fixture(autouse=True)
+def _no_secrets_of_other_tests() -> None:
+    vars(SCRUBBER).update(vars(Scrubber()))
 
 
 @pytest.fixture(autouse=True)

@@ -150,32 +150,40 @@ def _details(told: dict[str, Any]) -> str:
         return f"file {told['file']}"
     if event == "torn":
         return f"{told['bytes']} bytes that a crash left"
-    parts = [told["tool"], _ended(told) if event == "outcome" else _asked(told), told["entry"]]
+    parts = [told["entry"], told["tool"], _ended(told) if event == "outcome" else _asked(told)]
     return "  ".join(map(str, filter(None, parts)))
 
 
 def _asked(told: dict[str, Any]) -> str:
     caller, software = told["caller"], told.get("software", {})
-    by = caller.get("user") or f"{caller.get('subject')} through {caller.get('client_id')}"
+    through = f"{_word(caller.get('subject'))} through {_word(caller.get('client_id'))}"
+    by = _word(caller["user"]) if "user" in caller else through
     parts = [
-        *(f"{name}={_json(value)}" for name, value in told["arguments"].items()),
         f"on {told['project_id']} by {by}",
-        f"with {software.get('name')} {software.get('version', '')}" if software else "",
+        f"with {_word(software.get('name'))} {_word(software.get('version', ''))}"
+        if software
+        else "",
         f"human: {told['answer']}" if "answer" in told else "",
-        f"refused: {told['reason']}" if "reason" in told else "",
+        f"refused: {_json(told['reason'])}" if "reason" in told else "",
+        *(f"{_word(name)}={_json(value)}" for name, value in told["arguments"].items()),
     ]
     return "  ".join(filter(None, parts))
 
 
 def _ended(told: dict[str, Any]) -> str:
     parts = [
-        "ok" if told["ok"] else f"failed: {told['error']}",
+        "ok" if told["ok"] else f"failed: {_word(told['error'])}",
         "may have taken effect" if told.get("may_have_taken_effect") else "",
         f"showed {told['revealed']}" if "revealed" in told else "",
-        told.get("request_id", ""),
+        _word(told.get("request_id", "")),
         f"{told['duration_ms']} ms",
     ]
     return "  ".join(filter(None, parts))
+
+
+def _word(value: object) -> str:
+    """A value that need not be a single word, and then stands between quotes: it is not ours."""
+    return value if isinstance(value, str) and re.fullmatch(r"[\w.@/+-]*", value) else _json(value)
 
 
 def _json(value: object) -> str:

@@ -13,14 +13,14 @@ from mcp import MCPError, types
 from connected_apps_tools import Effect, Project, Tool
 from connected_apps_tools.api import TRAIL
 from connected_apps_tools.choosing import Offer
-from connected_apps_tools.errors import ConnectedAppsError
+from connected_apps_tools.errors import AgreementOutdated, ConnectedAppsError
 from connected_apps_tools.models import Result, Touched
 from connected_apps_tools.text import did_you_mean
 
 from .audit import Answer as Said
 from .audit import AuditLog, Call, Caller, Outcome, Software
 from .boundary import AnyContext, reveal
-from .confirm import Confirmation, How
+from .confirm import MAX_ROUNDS, Confirmation, How
 from .failures import name_of, told_of
 
 logger = logging.getLogger(__name__)
@@ -83,6 +83,21 @@ class Calls:
         raise MCPError(code=types.INVALID_PARAMS, message=f"There is no such tool.{more}")
 
     async def _answer(
+        self,
+        tool: Tool[Any, Any],
+        project: Project,
+        context: AnyContext,
+        params: types.CallToolRequestParams,
+    ) -> Answered:
+        """Do what is asked, and ask anew where the app has changed since a person agreed."""
+        for _ in range(MAX_ROUNDS - 1):
+            try:
+                return await self._attempt(tool, project, context, params)
+            except AgreementOutdated:
+                continue
+        return await self._attempt(tool, project, context, params)
+
+    async def _attempt(
         self,
         tool: Tool[Any, Any],
         project: Project,

@@ -27,6 +27,7 @@ def told_of(error: ConnectedAppsError) -> dict[str, Any]:
         "may_have_taken_effect": error.may_have_taken_effect or None,
         "status": getattr(error, "status", None),
         "request_id": getattr(error, "request_id", None),
+        "untrusted": ["message"] if error.quotes else None,
     }
     return {name: value for name, value in fields.items() if value is not None}
 

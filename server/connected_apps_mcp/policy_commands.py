@@ -65,8 +65,11 @@ def _described(policy: Policy) -> list[str]:
 
 
 def _written(value: object) -> str:
-    """A value as TOML has it."""
-    return json.dumps(value, ensure_ascii=False)
+    """A value as TOML has it, without what cannot be seen."""
+    from connected_apps_tools.text import printable
+
+    text = json.dumps(value, ensure_ascii=False)
+    return printable(text, len(text))
 
 
 async def _check_apps(settings: config.Settings) -> int:

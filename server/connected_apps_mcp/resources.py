@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from mcp import MCPError, types
 from mcp.server import Server
@@ -96,14 +96,15 @@ def add_resources(server: Server[Any], project: Project, get_app: Tool[Any, Show
         _context: AnyContext, params: types.PaginatedRequestParams
     ) -> types.ListResourcesResult:
         try:
-            page = await anext(pages(project.api, cursor=params.cursor, limit=PAGE))
+            cursor = unquote(params.cursor) if params.cursor else None
+            page = await anext(pages(project.api, cursor=cursor, limit=PAGE))
         except ConnectedAppsError as error:
             if params.cursor and getattr(error, "status", None) == BAD_REQUEST:
                 raise MCPError(code=types.INVALID_PARAMS, message=NO_CURSOR) from None
             raise protocol_error(error) from None
         return types.ListResourcesResult(
             resources=[_entry(app) for app in page.apps],
-            next_cursor=page.next_cursor,
+            next_cursor=quote(page.next_cursor, safe="") if page.next_cursor else None,
             meta={UNTRUSTED: ["title", "description"]},
         )
 

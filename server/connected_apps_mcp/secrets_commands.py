@@ -23,6 +23,10 @@ _which = click.option("--next", "upcoming", is_flag=True, help="The next secret 
 _app = click.argument("client_id")
 
 
+MAX_TOLD = 2_000
+"""Characters of what went wrong that are shown."""
+
+
 class _VariableName(click.ParamType[str]):
     """The name of an environment variable."""
 
@@ -62,11 +66,11 @@ def list_secrets(**flags: object) -> None:
 
 
 def _print(entries: Iterable[Entry]) -> None:
+    from connected_apps_tools.text import printable
+
     for entry in entries:
-        put_out(
-            f"{entry.client_id}  {entry.which:7}  …{entry.last_four}"
-            f"  {entry.stored_at:%Y-%m-%d %H:%M}Z"
-        )
+        line = f"{entry.client_id}  {entry.which:7}  …{entry.last_four}"
+        put_out(f"{printable(line)}  {entry.stored_at:%Y-%m-%d %H:%M}Z")
 
 
 @secrets.command()
@@ -147,6 +151,7 @@ def _named(*, upcoming: bool) -> Which:
 
 def _with_project(act: Any, flags: dict[str, object]) -> Any:  # noqa: ANN401 - what it returns
     from connected_apps_tools.secret_store import StoreError
+    from connected_apps_tools.text import printable
 
     from .opening import open_project
 
@@ -159,4 +164,4 @@ def _with_project(act: Any, flags: dict[str, object]) -> Any:  # noqa: ANN401 - 
     try:
         return run(run_act)
     except StoreError as error:
-        raise click.ClickException(str(error)) from None
+        raise click.ClickException(printable(str(error), MAX_TOLD)) from None

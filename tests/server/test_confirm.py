@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import httpx2
 import pytest
 from mcp import Client, MCPError, types
 from mcp.server.request_state import RequestStateSecurity
@@ -117,7 +118,8 @@ async def test_a_question_shows_what_a_person_needs() -> None:
     assert question.splitlines() == [
         "Delete this app for good?",
         f"Project: {project_id} (sandbox)",
-        "App: Mine (first_party)",
+        'App: "Mine"',
+        "Type: first_party",
         f"Client id: {APP}",
         "Redirect hosts: a.example",
         (
@@ -168,25 +170,28 @@ async def test_an_app_that_changed_meanwhile_is_asked_about_again(era: str) -> N
 
 
 @pytest.mark.parametrize("era", ERAS)
-async def test_an_update_that_was_harmless_is_not_made_where_it_weakens_by_now(era: str) -> None:
-    wire = Wire()
-    async with asking(wire, None) as (_, elsewhere), asking(wire, Person(), era) as (client, _):
+async def test_an_update_that_was_harmless_is_asked_about_where_it_weakens_by_now(
+    era: str,
+) -> None:
+    wire, person = Wire(), Person(NO_YES["decline"])
+    async with asking(wire, None) as (_, elsewhere), asking(wire, person, era) as (client, _):
         wire.meanwhile = lambda: elsewhere.api.update(UpdateApp(client_id=APP, redirect_urls=[B]))
         arguments = {"client_id": APP, "redirect_urls": [A], "client_name": "Other"}
         told = refusal(await client.call_tool("update_app", arguments))
-    assert told["error"] == "AppHasChanged"
-    assert "a person has to agree now" in told["message"]
+    assert told["error"] == "NotConfirmed"
+    assert len(person.questions) == 1
     assert len(wire.writes) == 1
 
 
 @pytest.mark.parametrize("era", ERAS)
 async def test_a_rotation_that_began_meanwhile_is_not_completed_unasked(era: str) -> None:
-    wire = Wire()
-    async with asking(wire, None) as (_, elsewhere), asking(wire, Person(), era) as (client, _):
+    wire, person = Wire(), Person(NO_YES["decline"])
+    async with asking(wire, None) as (_, elsewhere), asking(wire, person, era) as (client, _):
         wire.meanwhile = lambda: rotating(elsewhere)
         arguments = {"client_id": APP, "force": True, "reason": "It is known elsewhere."}
         told = refusal(await client.call_tool("complete_secret_rotation", arguments))
-    assert told["error"] == "AppHasChanged"
+    assert told["error"] == "NotConfirmed"
+    assert len(person.questions) == 1
     assert len(wire.writes) == 1
 
 
@@ -418,3 +423,90 @@ async def test_where_approvals_cannot_be_kept_nothing_happens(tmp_path: Path) ->
         told = refusal(await client.call_tool("delete_app", {"client_id": APP}))
     assert "cannot be asked" in told["message"]
     assert wire.writes == []
+
+
+MISSING = [
+    ("delete_app", {"client_id": APP}),
+    ("reveal_client_secret", {"client_id": APP}),
+    ("complete_secret_rotation", {"client_id": APP}),
+]
+
+
+@pytest.mark.parametrize(("tool", "arguments"), MISSING)
+async def test_what_the_question_does_not_find_is_not_done_unasked(
+    tool: str, arguments: dict[str, Any]
+) -> None:
+    """The first read is answered by a copy of the service that lags behind."""
+    wire = Wire()
+    asked: list[httpx2.Request] = []
+
+    async def lagging(request: httpx2.Request) -> httpx2.Response:
+        if request.method == "GET" and not asked:
+            asked.append(request)
+            body = {"error_type": "connected_app_not_found", "error_message": "Not found."}
+            return httpx2.Response(404, json=body)
+        return await wire.handle_async_request(request)
+
+    transport: Any = httpx2.MockTransport(lagging)
+    async with asking(transport, Person()) as (client, _):
+        told = refusal(await client.call_tool(tool, arguments))
+    assert told["error"] == "connected_app_not_found"
+    assert wire.writes == []
+
+
+async def test_a_grant_that_the_list_does_not_show_is_not_revoked_unasked() -> None:
+    wire = Wire()
+
+    async def lagging(request: httpx2.Request) -> httpx2.Response:
+        if request.url.path.endswith("/connected_apps"):
+            body = {"status_code": 200, "request_id": "r", "connected_apps": []}
+            return httpx2.Response(200, json=body)
+        return await wire.handle_async_request(request)
+
+    transport: Any = httpx2.MockTransport(lagging)
+    async with asking(transport, Person()) as (client, _):
+        arguments = {"user_id": "bob", "client_id": APP}
+        told = refusal(await client.call_tool("revoke_user_grant", arguments))
+    assert "no such authorisation" in told["message"]
+    assert wire.writes == []
+
+
+async def test_a_yes_to_one_rotation_completes_no_other() -> None:
+    wire = Wire()
+    async with asking(wire, None) as (_, elsewhere):
+
+        async def another_one() -> None:
+            await elsewhere.custody.cancel_rotation(APP)
+            await elsewhere.custody.start_rotation(APP, revealed=False)
+
+        async def yes_and_then_another() -> types.ElicitResult:
+            wire.meanwhile = another_one
+            return YES
+
+        person = Person(yes_and_then_another, NO_YES["decline"])
+        async with asking(wire, person, "legacy") as (client, _):
+            await rotating(elsewhere)
+            told = refusal(
+                await client.call_tool(
+                    "complete_secret_rotation",
+                    {"client_id": APP, "force": True, "reason": "It is known elsewhere."},
+                )
+            )
+    assert told["error"] == "NotConfirmed"
+    assert not [write for write in wire.writes if write.endswith("/rotate")]
+
+
+@pytest.mark.parametrize(
+    ("tool", "arguments"),
+    [
+        ("create_app", {"client_type": "first_party_public", "reveal_secret": True}),
+        ("reveal_client_secret", {"client_id": APP, "which": "next"}),
+    ],
+)
+async def test_nobody_is_asked_about_a_secret_that_will_not_be_shown(
+    tool: str, arguments: dict[str, Any]
+) -> None:
+    person = Person()
+    async with asking(Wire(), person) as (client, _):
+        await client.call_tool(tool, arguments)
+    assert person.questions == []

@@ -69,7 +69,7 @@ async def test_grants_are_listed_with_their_scopes_as_a_list(
             "scopes": ["openid", "offline_access"],
         }
     ]
-    assert told["untrusted"] == ["client_name", "client_description", "logo_url"]
+    assert told["untrusted"] == ["client_name", "client_description", "logo_url", "scopes"]
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Reads what the service answered: the promised model, or the error that it amounts to."""
 
 import email.utils
+import re
 import time
 from typing import NamedTuple, TypeVar
 
@@ -20,6 +21,9 @@ from .scrubber import SCRUBBER
 from .text import redact
 
 A = TypeVar("A", bound=Model)
+
+_NAME = re.compile(r"[A-Za-z0-9._-]{1,100}")
+"""What an error's type or a request's id looks like. Words are not put in their place."""
 
 
 class Reply(NamedTuple):
@@ -93,8 +97,8 @@ def _error(reply: Reply) -> ServiceError | UnexpectedAnswer:
     return _kind(status, error_type)(
         _clean(message) if message else f"The service answered with status {status} and no reason.",
         status=status,
-        error_type=_cleaned_type(error_type),
-        request_id=_clean(said.request_id or "") or None,
+        error_type=_name(error_type),
+        request_id=_name(said.request_id),
         retry_after=_retry_after(reply.retry_after),
     )
 
@@ -108,8 +112,11 @@ def _kind(status: int, error_type: str | None) -> type[ServiceError]:
     return ServiceFailure if status >= 500 or status == 408 else ServiceError  # noqa: PLR2004
 
 
-def _cleaned_type(error_type: str | None) -> str | None:
-    return error_type if error_type in HINTS else _clean(error_type or "") or None
+def _name(text: str | None) -> str | None:
+    """A name by which others know something too, where it can be one."""
+    if not text or not _NAME.fullmatch(text):
+        return None
+    return text if text in HINTS else _clean(text)
 
 
 def _clean(text: str) -> str:

@@ -1,12 +1,12 @@
 """The tools that manage single apps. Each docstring is what the model reads."""
 
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from .client_secret import ClientSecret, told
-from .errors import InvalidRequest, NotFound
+from .errors import InvalidRequest
 from .models import (
     ConnectedApp,
     CreateApp,
@@ -19,15 +19,18 @@ from .models import (
 )
 from .operations import CREATE, DELETE, UPDATE, ApiRequest
 from .project import Project
-from .question import WHO_WILL_KNOW, Question, about, digest
-from .text import did_you_mean, printable_url
+from .question import WHO_WILL_KNOW, Question, about, described, digest, led_to
+from .text import did_you_mean, printable, printable_url
 from .tool import Effect, Tool
 from .views import (
     LOOSE,
+    MAX_TEXT,
     MAX_URL,
     STRANGERS,
     AboutApps,
     AppView,
+    more_of,
+    require_as_approved,
     require_still_harmless,
     require_unchanged,
     shown_of,
@@ -71,7 +74,8 @@ class Conditional(DryRun):
         Raises:
             AppHasChanged: it is not.
         """
-        require_unchanged(app, self.if_unchanged, self.approved)
+        require_unchanged(app, self.if_unchanged)
+        require_as_approved(app, self)
 
 
 class NewApp(DryRun, CreateApp):
@@ -126,6 +130,7 @@ def _edited(name: str, urls: list[str], add: list[str], remove: list[str]) -> li
     for url in doomed.difference(urls):
         near = did_you_mean(url, by_looks)
         refusal = InvalidRequest(f"remove_{name}: not all of them are among the app's.{near}")
+        refusal.quotes = True
         refusal.hint = "Nothing was sent. Read the app with get_app first."
         raise refusal
     return list(dict.fromkeys(url for url in [*urls, *add] if url not in doomed))
@@ -137,11 +142,19 @@ class PlannedRequest(Model):
     method: str
     path: str
     body: dict[str, Any] | None = None
+    cut: list[str] | None = None
+    """The fields of the body of which more would be sent than is shown."""
 
     @classmethod
     def of(cls, request: ApiRequest[Any]) -> Self:
-        """A request as it is shown."""
-        return cls(method=request.operation.method, path=request.path, body=request.body)
+        """A request as it is shown: what an app had already may be strangers' text."""
+        body = request.body or {}
+        return cls(
+            method=request.operation.method,
+            path=request.path,
+            body={name: shown_of(name, value) for name, value in body.items()} or None,
+            cut=[name for name, value in body.items() if more_of(name, value)] or None,
+        )
 
 
 WouldSend = Annotated[PlannedRequest | None, LOOSE]
@@ -176,6 +189,18 @@ class Change(Model):
 
     before: Any = None
     after: Any = None
+    cut: Literal[True] | None = None
+    """Whether more of it exists than is shown."""
+
+    @classmethod
+    def of(cls, field: str, was: object, now: object) -> Self:
+        """A change of a field, as it is shown."""
+        before, after = shown_of(field, was), shown_of(field, now)
+        return cls(
+            before=None if before == "" else before,
+            after=None if after == "" else after,
+            cut=more_of(field, was) or more_of(field, now) or None,
+        )
 
 
 class ChangedApp(AboutApps):
@@ -288,12 +313,10 @@ def _changed(
 ) -> ChangedApp:
     was, now = before.model_dump(), after.model_dump()
     changes = {
-        name: Change(before=shown_of(name, was[name]), after=shown_of(name, now[name]))
-        for name in was
-        if was[name] != now[name]
+        name: Change.of(name, was[name], now[name]) for name in was if was[name] != now[name]
     }
     return ChangedApp(
-        client_id=before.client_id,
+        client_id=printable(before.client_id, MAX_TEXT),
         changes=changes,
         version=None if would_send else version_of(after),
         note=note,
@@ -308,13 +331,11 @@ class DoomedApp(Conditional, OneApp):
 
 async def _before_creating(project: Project, request: NewApp) -> Question | None:
     project.policy.admit_new(request)
-    if not request.reveals:
+    if not (request.reveals and request.confidential):
         return None
-    urls = ", ".join(request.redirect_urls or []) or "none"
-    facts = [("App", f"{request.client_name} ({request.client_type})"), ("Redirect URLs", urls)]
     return Question(
         "Create this app and show its client secret in the conversation?",
-        facts,
+        [*described(request.client_name, request.client_type), led_to(request.redirect_urls or [])],
         WHO_WILL_KNOW,
         digest(request.body()),
     )
@@ -355,12 +376,7 @@ async def delete_app(project: Project, request: DoomedApp) -> DeletedApp:
     its former settings, from which create_app can make another one like it.
     """
     async with project.turns.of(request.client_id):
-        try:
-            former = (await project.api.get(request.client_id)).connected_app
-        except NotFound:
-            if not request.dry_run:
-                await project.custody.forget_all(request.client_id)
-            raise
+        former = (await project.api.get(request.client_id)).connected_app
         request.require_unchanged(former)
         view = AppView.of(former)
         answer = DeletedApp(

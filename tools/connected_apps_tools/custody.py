@@ -117,11 +117,16 @@ class Custody:
         )
 
     async def complete_rotation(
-        self, client_id: str, *, forced: bool = False
+        self,
+        client_id: str,
+        *,
+        forced: bool = False,
+        admit: Callable[[], Awaitable[None]] | None = None,
     ) -> tuple[ConnectedApp, bool]:
         """Complete a rotation, and make the next secret that is kept the current one.
 
-        Where it is forced although the next secret is not kept, the dead one is forgotten.
+        When its turn has come, `admit` may refuse it still. Where it is forced although the next
+        secret is not kept, the dead one is forgotten.
 
         Returns:
             The app, and whether its current secret is kept now.
@@ -129,6 +134,8 @@ class Custody:
         intent = self._intent("complete_secret_rotation", client_id, forced=forced)
 
         async def work() -> tuple[ConnectedApp, bool]:
+            if admit:
+                await admit()
             async with self.receiver.intending(intent):
                 try:
                     app = (await self.api.complete_rotation(client_id)).connected_app

@@ -12,6 +12,8 @@ SECONDS = 10.0
 """How long it is trusted."""
 
 MAX_NAME = 64
+MAX_ID = 128
+"""Characters that are known of each."""
 
 LOOKS_LIKE_AN_ID = 0.9
 """How alike two ids must be: any two share their prefix and some digits."""
@@ -19,7 +21,7 @@ LOOKS_LIKE_AN_ID = 0.9
 
 @dataclass(frozen=True)
 class Names:
-    """The names of apps by id, cleaned; they are strangers' text.
+    """The names of apps by id, both cleaned; the names are strangers' text.
 
     `complete` says whether these are all apps.
     """
@@ -34,7 +36,10 @@ class Directory:
     def __init__(self, api: ConnectedAppsClient) -> None:
         async def read() -> Names:
             first = await anext(pages(api))
-            by_id = {app.client_id: printable(app.client_name, MAX_NAME) for app in first.apps}
+            by_id = {
+                printable(app.client_id, MAX_ID): printable(app.client_name, MAX_NAME)
+                for app in first.apps
+            }
             return Names(by_id, complete=first.next_cursor is None)
 
         self.names = Remembered(read, SECONDS)

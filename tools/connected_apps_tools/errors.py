@@ -3,6 +3,7 @@
 ConnectedAppsError
 ├── InvalidRequest        refused here, before anything was sent
 │   ├── AppHasChanged     the app is not the one that the caller looked at
+│   │   └── AgreementOutdated  nor the one that a person agreed to change
 │   └── PolicyRefusal     the operator's policy forbids it
 ├── NotConfirmed          a person has to agree, and has not
 ├── NotSent               the request certainly did not reach the service
@@ -35,8 +36,11 @@ class ConnectedAppsError(Exception):
     may_have_taken_effect: bool = False
     """Whether the service may have carried out the request all the same."""
 
+    quotes: bool = False
+    """Whether the text has words of the service or of strangers in it, cleaned."""
+
     hint: str | None = None
-    """What to do next, in a sentence or two."""
+    """What to do next, in a sentence or two, all of them ours."""
 
 
 class InvalidRequest(ConnectedAppsError):
@@ -52,10 +56,17 @@ class AppHasChanged(InvalidRequest):
 class PolicyRefusal(InvalidRequest):
     """The operator's policy forbids it. The text names each rule that would be broken."""
 
+    quotes = True
     hint = (
         "Nothing was sent. Keep to what the operator's policy allows; another call with the same "
         "arguments will not help."
     )
+
+
+class AgreementOutdated(AppHasChanged):
+    """The app has changed between a person's yes and the act, so the yes holds no more."""
+
+    hint = "The person has to be asked again: call again with the same arguments."
 
 
 class NotConfirmed(ConnectedAppsError):
@@ -120,6 +131,8 @@ class ServiceError(ConnectedAppsError):
         request_id: what the service's support asks for.
         retry_after: seconds to wait before the next attempt, where the service said so.
     """
+
+    quotes = True
 
     def __init__(
         self,

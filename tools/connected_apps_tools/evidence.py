@@ -17,6 +17,9 @@ from .text import printable
 NAMED = 20
 """Apps that a report names at the most."""
 
+MAX_ID = 200
+"""Characters of an id that are shown."""
+
 MAX_PAGES = 10
 """Pages of 1,000 apps that are searched."""
 
@@ -91,7 +94,10 @@ def some(apps: Sequence[ConnectedApp], *, names: bool = False) -> str:
 
     Names may have been written by strangers: only people should read them here.
     """
-    named = [f"{app.client_id}{in_brackets(app.client_name) if names else ''}" for app in apps]
+    named = [
+        f"{printable(app.client_id, MAX_ID)}{in_brackets(app.client_name) if names else ''}"
+        for app in apps
+    ]
     named, more = named[:NAMED], len(apps[NAMED:])
     return ", ".join(named) + (f" or one of {more} more" if more else "")
 

@@ -2,6 +2,7 @@
 
 from typing import Annotated, Any, Literal, Self
 
+from .errors import InvalidRequest
 from .models import (
     AuthorisedApp,
     Grant,
@@ -15,12 +16,13 @@ from .models import (
     UserGrant,
 )
 from .project import Project
-from .question import Question, digest
+from .question import Question, described, digest
 from .text import printable, printable_url
 from .tool import Effect, Tool
 from .views import LOOSE, MAX_TEXT, MAX_URL, OBJECTS
 
-STRANGERS = ["client_name", "client_description", "logo_url"]
+STRANGERS = ["client_name", "client_description", "logo_url", "scopes"]
+"""What an app says of itself; scopes are named by the app that asks for them."""
 
 
 class AuthorisedAppView(Model):
@@ -102,25 +104,23 @@ async def revoke_user_grant(project: Project, request: UserGrant) -> Revoked:
     return Revoked(client_id=request.client_id)
 
 
-async def _before_revoking_users(project: Project, request: UserGrant) -> Question | None:
+async def _before_revoking_users(project: Project, request: UserGrant) -> Question:
     granted = (await project.api.user_grants(request.user_id)).connected_apps
     return _before_revoking(request.client_id, granted, ("User", request.user_id))
 
 
-async def _before_revoking_members(project: Project, request: MemberGrant) -> Question | None:
+async def _before_revoking_members(project: Project, request: MemberGrant) -> Question:
     answer = await project.api.member_grants(request.organization_id, request.member_id)
     holder = ("Member", f"{request.member_id} of {request.organization_id}")
     return _before_revoking(request.client_id, answer.connected_apps, holder)
 
 
-def _before_revoking(
-    client_id: str, granted: list[Grant], holder: tuple[str, str]
-) -> Question | None:
+def _before_revoking(client_id: str, granted: list[Grant], holder: tuple[str, str]) -> Question:
     for grant in granted:
         if grant.connected_app_id == client_id:
             facts = [
                 holder,
-                ("App", f"{grant.name} ({grant.client_type})"),
+                *described(grant.name, grant.client_type),
                 ("Client id", client_id),
                 ("Scopes", grant.scopes_granted or "none"),
             ]
@@ -130,7 +130,9 @@ def _before_revoking(
                 "The app's tokens for this person are revoked, and nobody else can grant it anew.",
                 digest(*facts),
             )
-    return None
+    refusal = InvalidRequest("Nothing was sent: there is no such authorisation.")
+    refusal.hint = "list_user_grants or list_member_grants tells what there is."
+    raise refusal
 
 
 async def list_organization_apps(project: Project, request: OneOrganization) -> AuthorisedApps:

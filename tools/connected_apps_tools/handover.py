@@ -21,6 +21,7 @@ from .models import App
 from .safe import Safe, in_thread
 from .scrubber import MIN_LENGTH
 from .secret_store import StoreError, Which
+from .text import printable
 
 logger = logging.getLogger(__name__)
 
@@ -173,7 +174,7 @@ class Receiver:
             )
             if taken.secret and not taken.place:
                 return await self._hand_over(handover, client_id, taken)
-            error.hint = f"It was carried out for app {client_id}, {_became(taken)}"
+            error.hint = f"It was carried out for app {printable(client_id)}, {_became(taken)}"
         elif error.may_have_taken_effect:
             error.hint = await what_can_be_seen(self._api, self._safe, handover.intent)
         else:
@@ -195,7 +196,9 @@ class Receiver:
         try:
             await handover.undo(client_id)
         except ConnectedAppsError:
-            lost = SecretNotKept(f"{failed} App {client_id} has a secret that nobody knows.")
+            lost = SecretNotKept(
+                f"{failed} App {printable(client_id)} has a secret that nobody knows."
+            )
             lost.may_have_taken_effect, lost.hint = True, MENDED
             return lost
         await self.strike_out(handover.intent)

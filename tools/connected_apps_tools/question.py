@@ -1,16 +1,21 @@
 """What a person is asked before something that cannot be undone."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 
 from .models import App
 from .text import printable, printable_url
-from .urls import host_of
+from .urls import targets_of
 
 WHO_WILL_KNOW = "The model will know it, and so will whoever can read this conversation."
 
+MAX_FACTS = 50
+"""Facts that are put to a person, who reads no more; that there are more is said."""
+
 MAX_VALUE = 2_000
+MAX_NAME = 200
 MAX_HOSTS = 10
 MAX_HOST = 150
 
@@ -35,20 +40,38 @@ class Question:
     def text(self, project: str) -> str:
         """The question, a fact a line; no fact can pass for another one or for the question."""
         facts = [("Project", project), *self.facts]
-        lines = [f"{label}: {printable(fact, MAX_VALUE)}" for label, fact in facts]
+        lines = [f"{label}: {_on_a_line(fact)}" for label, fact in facts[:MAX_FACTS]]
+        if more := len(facts) - len(lines):
+            lines.append(f"And {more} more, which are too many to be shown.")
         return "\n".join([self.act, *lines, self.consequence])
+
+
+def _on_a_line(fact: str) -> str:
+    """A fact that does not begin to look like another one where a line is too long for a window."""
+    return " ".join(printable(fact, MAX_VALUE).split())
 
 
 def about(app: App) -> list[tuple[str, str]]:
     """What tells a person which app it is."""
-    hosts = list(dict.fromkeys(host_of(url) or url for url in app.redirect_urls))
+    return [
+        *described(app.client_name, app.client_type),
+        ("Client id", app.client_id),
+        led_to(app.redirect_urls),
+    ]
+
+
+def described(name: str | None, client_type: str) -> list[tuple[str, str]]:
+    """An app's name, between quotes so that it is seen where it ends, and its type."""
+    shown = json.dumps(printable(name or "", MAX_NAME), ensure_ascii=False)
+    return [("App", shown), ("Type", client_type)]
+
+
+def led_to(urls: Sequence[str]) -> tuple[str, str]:
+    """Where an app's redirect URLs lead."""
+    hosts = targets_of(urls)
     named = ", ".join(printable_url(host, MAX_HOST) for host in hosts[:MAX_HOSTS])
     more = f" and {len(hosts) - MAX_HOSTS} more" if len(hosts) > MAX_HOSTS else ""
-    return [
-        ("App", f"{app.client_name} ({app.client_type})"),
-        ("Client id", app.client_id),
-        ("Redirect hosts", (named or "none") + more),
-    ]
+    return "Redirect hosts", (named or "none") + more
 
 
 def digest(*parts: object) -> str:

@@ -17,6 +17,7 @@ from .secret_store import StoreError
 AT_ONCE = 5
 """Intents that are looked into at once."""
 
+UNLOOKED = ", and could not be looked into."
 LATE = "could not be looked into in time."
 LOST = f". App {{apps}} may have a secret that nobody has. {MENDED}"
 CURRENT_LOST = f". The app may have a secret that nobody has. {MENDED}"
@@ -94,7 +95,8 @@ async def _look(custody: Custody, intent: Intent) -> Report | None:
             return await _look_at_completion(custody, intent)
         return await _look_for_signs(custody, intent)
     except (ConnectedAppsError, StoreError) as error:
-        return _report(intent, f", and could not be looked into: {error}")
+        told = _report(intent, f", and could not be looked into: {error}")
+        return replace(told, for_models=_report(intent, UNLOOKED).for_models)
 
 
 async def _look_at_completion(custody: Custody, intent: Intent) -> Report | None:

@@ -4,6 +4,7 @@ An app is rotating or it is not; the two last fours tell. Starting adds a next s
 makes it the only one, cancelling drops it.
 """
 
+from functools import partial
 from typing import Annotated, Any, Literal
 
 from .client_secret import ClientSecret, told
@@ -17,12 +18,21 @@ from .models import (
     Result,
     RevealClientSecret,
     Touched,
+    is_confidential,
 )
 from .project import Project
 from .question import WHO_WILL_KNOW, Question, about
-from .secret_store import StoreError
+from .secret_store import StoredSecret, StoreError
+from .text import printable
 from .tool import Effect, Tool
-from .views import LOOSE, require_still_harmless, require_unchanged, rotating, version_of
+from .views import (
+    LOOSE,
+    MAX_TEXT,
+    require_as_approved,
+    require_still_harmless,
+    rotating,
+    version_of,
+)
 
 START = "To replace the secret, use start_secret_rotation."
 FINISH = (
@@ -62,12 +72,12 @@ def _stands(
     app: App, *, said: str = "", step: str = FINISH, secret: ClientSecret | None = None
 ) -> Rotation:
     rotating = app.next_client_secret_last_four is not None or secret is not None
+    upcoming = app.next_client_secret_last_four or (secret.last_four if secret else None)
     return Rotation(
-        client_id=app.client_id,
+        client_id=printable(app.client_id, MAX_TEXT),
         state="rotating" if rotating else "not_rotating",
-        client_secret_last_four=app.client_secret_last_four,
-        next_client_secret_last_four=app.next_client_secret_last_four
-        or (secret.last_four if secret else None),
+        client_secret_last_four=printable(app.client_secret_last_four or "", MAX_TEXT) or None,
+        next_client_secret_last_four=printable(upcoming or "", MAX_TEXT) or None,
         next_client_secret=secret,
         next_step=said + (step if rotating else START),
     )
@@ -80,13 +90,14 @@ async def start_secret_rotation(project: Project, request: OneApp) -> Rotation:
     drops it. The next secret is kept where the answer says, and is not in the answer. Where a
     rotation is under way already, nothing changes and the answer says how it stands.
     """
+    reveals = request.reveals and not request.harmless
     try:
-        kept = await project.custody.start_rotation(request.client_id, revealed=request.reveals)
+        kept = await project.custody.start_rotation(request.client_id, revealed=reveals)
     except ServiceError as error:
         if error.error_type != "connected_app_already_rotating_secret":
             raise
         return await _under_way(project, request.client_id)
-    return _stands(kept.app, secret=told(kept, reveal=request.reveals, which="next"))
+    return _stands(kept.app, secret=told(kept, reveal=reveals, which="next"))
 
 
 async def _under_way(project: Project, client_id: str) -> Rotation:
@@ -105,14 +116,17 @@ async def complete_secret_rotation(project: Project, request: CompleteRotation) 
     Do it when the next secret is in use wherever the app runs. It is refused where the next secret
     is not kept here, since that would kill the only known one.
     """
-    await _require_as_asked(project, request)
-    app, kept = await project.custody.complete_rotation(request.client_id, forced=request.force)
+    app, kept = await project.custody.complete_rotation(
+        request.client_id,
+        forced=request.force,
+        admit=partial(_require_as_asked, project, request),
+    )
     return _stands(app, said="" if kept else NOT_KEPT)
 
 
 async def _require_as_asked(project: Project, request: CompleteRotation) -> None:
     app = (await project.api.get(request.client_id)).connected_app
-    require_unchanged(app, request.approved)
+    require_as_approved(app, request)
     require_still_harmless(request, harmless=not rotating(app))
     if not request.force:
         await _require_kept(project, app)
@@ -174,14 +188,7 @@ async def reveal_client_secret(project: Project, request: RevealClientSecret) ->
     that: connected-apps-mcp secrets show, or secrets run to hand it to a program.
     """
     app = (await project.api.get(request.client_id)).connected_app
-    try:
-        kept = await project.custody.safe.get(request.client_id, request.which)
-    except StoreError as error:
-        raise InvalidRequest(f"The secret store cannot be read: {error}.") from None
-    if kept is None:
-        missing = InvalidRequest(f"No {request.which} secret of this app is kept here.")
-        missing.hint = START
-        raise missing
+    kept = await _kept(project, request)
     at_the_service = {
         "current": app.client_secret_last_four,
         "next": app.next_client_secret_last_four,
@@ -195,16 +202,34 @@ async def reveal_client_secret(project: Project, request: RevealClientSecret) ->
     )
 
 
+async def _kept(project: Project, request: RevealClientSecret) -> StoredSecret:
+    try:
+        kept = await project.custody.safe.get(request.client_id, request.which)
+    except StoreError as error:
+        raise InvalidRequest(f"The secret store cannot be read: {error}.") from None
+    if kept is None:
+        missing = InvalidRequest(f"No {request.which} secret of this app is kept here.")
+        missing.hint = START
+        raise missing
+    return kept
+
+
 async def _before_starting(project: Project, request: OneApp) -> Question | None:
-    return await _before_showing(project, request.client_id, "next") if request.reveals else None
+    if not request.reveals:
+        return None
+    app = (await project.api.get(request.client_id)).connected_app
+    if rotating(app) or not is_confidential(app.client_type):
+        return None  # no secret will be shown
+    return _before_showing(app, "next")
 
 
 async def _before_revealing(project: Project, request: RevealClientSecret) -> Question:
-    return await _before_showing(project, request.client_id, request.which)
+    app = (await project.api.get(request.client_id)).connected_app
+    await _kept(project, request)
+    return _before_showing(app, request.which)
 
 
-async def _before_showing(project: Project, client_id: str, which: str) -> Question:
-    app = (await project.api.get(client_id)).connected_app
+def _before_showing(app: ConnectedApp, which: str) -> Question:
     return Question(
         f"Show the {which} client secret of this app in the conversation?",
         about(app),

@@ -24,6 +24,7 @@ class ServerStatus(Result):
     version: str
     tools_off: dict[str, str] = Field(description="Why, by name.")
     losses: list[str] | None = Field(None, description="Secrets that may be lost.")
+    untrusted: list[str] | None = None
 
 
 async def get_server_status(project: Project, request: NoArguments) -> ServerStatus:  # noqa: ARG001
@@ -31,10 +32,12 @@ async def get_server_status(project: Project, request: NoArguments) -> ServerSta
 
     Use it when a tool is missing or when calls fail.
     """
+    untrusted = None
     try:
         service = await project.pulse()
     except ConnectedAppsError as error:
         service = f"fails: {error}"
+        untrusted = ["service"] if error.quotes else None
     return ServerStatus(
         project_id=project.api.project_id,
         environment=project.about.environment,
@@ -43,6 +46,7 @@ async def get_server_status(project: Project, request: NoArguments) -> ServerSta
         version=project.about.version,
         tools_off=dict(project.about.tools_off),
         losses=list(project.about.losses) or None,
+        untrusted=untrusted,
     )
 
 

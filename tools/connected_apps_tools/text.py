@@ -4,6 +4,7 @@ import difflib
 import re
 import unicodedata
 from collections.abc import Iterable
+from functools import lru_cache
 from urllib.parse import quote
 
 from .scrubber import SCRUBBER
@@ -29,6 +30,9 @@ _BLANK = re.compile(
 )
 """Visible by their category and yet blank: fillers, joiners, variation selectors (Unicode 16)."""
 
+KNOWN = 4_096
+"""Characters of which it is remembered what is shown of them: long texts are made of few."""
+
 MAX_MESSAGE = 500
 """Characters of a foreign message that are shown."""
 
@@ -53,8 +57,11 @@ def printable(text: str, limit: int = MAX_MESSAGE) -> str:
 
 
 def printable_url(url: str, limit: int) -> str:
-    """The same for a URL: what cannot be seen is percent-encoded, so that it stays what it is."""
-    return cut("".join(map(_encoded, url)) if _deceives(url) else url, limit)
+    """The same for a URL: what cannot be seen is percent-encoded, so that it stays what it is.
+
+    So are blanks, which no URL holds: in a list of URLs none can pass for two.
+    """
+    return cut("".join(map(_encoded, url)) if _deceives(url) or " " in url else url, limit)
 
 
 def cut(text: str, limit: int) -> str:
@@ -69,14 +76,16 @@ def _deceives(text: str) -> bool:
     return not (text.isascii() and text.isprintable())
 
 
+@lru_cache(KNOWN)
 def _on_one_line(char: str) -> str:
     if unicodedata.category(char) in _BREAKS:
         return " "
     return "" if _invisible(char) else char
 
 
+@lru_cache(KNOWN)
 def _encoded(char: str) -> str:
-    hidden = unicodedata.category(char) in _BREAKS or _invisible(char)
+    hidden = unicodedata.category(char) in {*_BREAKS, "Zs"} or _invisible(char)
     return quote(char, safe="", errors="replace") if hidden else char
 
 

@@ -1,7 +1,7 @@
 """What a tool is: data."""
 
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any, Generic, Self, TypeVar
@@ -91,7 +91,7 @@ class Tool(Generic[Q, R]):
             raise refusal_of(self.request, error) from None
 
     async def ask(self, project: Project, request: Q) -> Question | None:
-        """What a person has to be asked before. What is not there needs no question.
+        """What a person has to be asked before; None where nobody has to be.
 
         What the tool would refuse is refused here, so that nobody is asked in vain.
 
@@ -103,10 +103,8 @@ class Tool(Generic[Q, R]):
         await self._require_unprotected(project, request)
         if not self.question:
             return None
-        try:
+        async with _with_near_misses(project, request):
             return await self.question(project, request)
-        except NotFound:
-            return None
 
     async def __call__(self, project: Project, request: Q) -> R:
         """Do it.
@@ -115,18 +113,23 @@ class Tool(Generic[Q, R]):
             ConnectedAppsError: it could not be done.
         """
         await self._require_unprotected(project, request)
-        try:
+        async with _with_near_misses(project, request):
             return await self.function(project, request)
-        except NotFound as error:
-            if error.error_type == "connected_app_not_found":
-                client_id = getattr(request, "client_id", "")
-                error.hint = await _meant(project, client_id) or error.hint
-            raise
 
     async def _require_unprotected(self, project: Project, request: Q) -> None:
         client_id = getattr(request, "client_id", None)
         if client_id and self.effect is not Effect.READS:
             await project.require_unprotected(client_id)
+
+
+@asynccontextmanager
+async def _with_near_misses(project: Project, request: Request) -> AsyncIterator[None]:
+    """Say which app was most likely meant where there is none of the id given."""
+    try:
+        yield
+    except NotFound as error:
+        error.hint = await _meant(project, getattr(request, "client_id", "")) or error.hint
+        raise
 
 
 async def _meant(project: Project, wrong_id: str) -> str | None:

@@ -3,6 +3,7 @@
 import ipaddress
 import re
 import unicodedata
+from collections.abc import Iterable
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -102,6 +103,11 @@ def host_of(url: str) -> str | None:
     None where it has none, or where not everybody reads the URL alike.
     """
     return parse(url).host or None
+
+
+def targets_of(urls: Iterable[str]) -> list[str]:
+    """Where URLs lead, each once: hosts, and where there is none to be told, the whole URL."""
+    return list(dict.fromkeys(host_of(url) or url for url in urls))
 
 
 def canonical_host(name: str) -> str | None:

@@ -5,16 +5,17 @@ Names, descriptions and URLs may have been written by strangers, who can registe
 taken out of their text and percent-encoded in their URLs, and answers name these fields.
 """
 
+import sys
 from hashlib import sha256
 from typing import Self
 
 from pydantic import WithJsonSchema
 from pydantic_core import to_json
 
-from .errors import AppHasChanged
+from .errors import AgreementOutdated, AppHasChanged
 from .models import App, ConnectedApp, Model, Request, Result
 from .text import printable, printable_url
-from .urls import host_of
+from .urls import targets_of
 
 MAX_TEXT = 200
 MAX_URL = 2000
@@ -24,6 +25,9 @@ LONGER = {
     "id_token_template_content": 8000,
 }
 """Characters that are shown of a field, of a URL and of some longer fields."""
+
+URLS = ("_url", "_urls")
+"""How the names of fields end that hold URLs."""
 
 MAX_URLS = 100
 """URLs that are shown of a list."""
@@ -69,14 +73,14 @@ class AppSummary(View):
     @classmethod
     def of(cls, app: ConnectedApp) -> Self:
         """The summary of an app."""
-        hosts = dict.fromkeys(host_of(url) or url for url in app.redirect_urls)
+        hosts = targets_of(app.redirect_urls)[:HOSTS_SHOWN]
         return cls(
             client_id=printable(app.client_id, MAX_TEXT),
             client_name=printable(app.client_name, MAX_TEXT) or None,
             client_type=printable(app.client_type, MAX_TEXT),
             status=printable(app.status, MAX_TEXT),
             version=version_of(app),
-            redirect_hosts=[printable_url(host, MAX_TEXT) for host in list(hosts)[:HOSTS_SHOWN]],
+            redirect_hosts=[printable_url(host, MAX_TEXT) for host in hosts],
             redirect_urls_count=len(app.redirect_urls),
             rotating=rotating(app),
         )
@@ -112,7 +116,7 @@ class AppView(View):
             | {
                 "redirect_urls": shown["redirect_urls"],
                 "version": version_of(app) if isinstance(app, ConnectedApp) else None,
-                "cut": [name for name, value in whole.items() if _is_cut(name, value)] or None,
+                "cut": [name for name, value in whole.items() if more_of(name, value)] or None,
             }
         )
 
@@ -136,24 +140,36 @@ def version_of(app: ConnectedApp) -> str:
     return sha256(state).hexdigest()[:16]
 
 
-def require_unchanged(app: ConnectedApp, *versions: str | None) -> None:
+def require_unchanged(app: ConnectedApp, version: str | None) -> None:
     """Refuse where an app is not the one that was looked at; None stands for any.
 
     Raises:
         AppHasChanged: it is not.
     """
-    if not {None, version_of(app)}.issuperset(versions):
+    if version not in {None, version_of(app)}:
         raise AppHasChanged("Nothing was sent: the app has changed since that version.")
+
+
+def require_as_approved(app: ConnectedApp, request: Request) -> None:
+    """Refuse where an app is not the one that a person agreed to change.
+
+    Raises:
+        AgreementOutdated: it is not.
+    """
+    if request.approved not in {None, version_of(app)}:
+        raise AgreementOutdated("Nothing was sent: the app has changed since the person agreed.")
 
 
 def require_still_harmless(request: Request, *, harmless: bool) -> None:
     """Refuse what nobody was asked about, where the app has changed so that somebody has to be.
 
     Raises:
-        AppHasChanged: it has.
+        AgreementOutdated: it has.
     """
     if request.harmless and not harmless:
-        raise AppHasChanged("Nothing was sent: the app has changed, and a person has to agree now.")
+        raise AgreementOutdated(
+            "Nothing was sent: the app has changed, and a person has to agree now."
+        )
 
 
 def rotating(app: App) -> bool:
@@ -162,26 +178,33 @@ def rotating(app: App) -> bool:
 
 
 def shown_of(field: str, value: object) -> object:
-    """What is shown of a field's value; None for empty text."""
+    """What is shown of a field's value."""
     match value:
-        case str() if field.endswith("_url"):
-            return printable_url(value, MAX_URL) or None
         case str():
-            return printable(value, LONGER.get(field, MAX_TEXT)) or None
+            return _cleaned(field, value, _bound(field))
         case list():
-            return [printable_url(str(each), MAX_URL) for each in value[:MAX_URLS]]
+            return [_cleaned(field, str(each), _bound(field)) for each in value[:MAX_URLS]]
         case _:
             return value
 
 
-def _is_cut(field: str, value: object) -> bool:
+def more_of(field: str, value: object) -> bool:
+    """Whether more of it exists than is shown."""
     match value:
         case str():
-            return len(value) > (MAX_URL if field.endswith("_url") else LONGER.get(field, MAX_TEXT))
+            return len(_cleaned(field, value, sys.maxsize)) > _bound(field)
         case list():
-            return len(value) > MAX_URLS or any(len(str(each)) > MAX_URL for each in value)
+            return len(value) > MAX_URLS or any(more_of(field, str(each)) for each in value)
         case _:
             return False
+
+
+def _bound(field: str) -> int:
+    return MAX_URL if field.endswith(URLS) else LONGER.get(field, MAX_TEXT)
+
+
+def _cleaned(field: str, text: str, limit: int) -> str:
+    return (printable_url if field.endswith(URLS) else printable)(text, limit)
 
 
 def size_of(shown: Model, exclude: set[str] | None = None) -> int:

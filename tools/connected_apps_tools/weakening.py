@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from .models import ConnectedApp
 from .text import printable, printable_url
-from .urls import host_of
+from .urls import targets_of
 
 SHOWN = 300
 """Characters that are shown of a value."""
@@ -22,8 +22,10 @@ CLAIMS = {
 
 def weakenings(before: ConnectedApp, after: ConnectedApp) -> Iterator[tuple[str, str]]:
     """What a person should agree to, as label and fact; nothing where the change is harmless."""
-    for target in sorted(_targets(after) - _targets(before)):
-        yield "Redirect host added", target
+    known = set(targets_of(before.redirect_urls))
+    for target in targets_of(after.redirect_urls):
+        if target not in known:
+            yield "Redirect host added", printable_url(target, SHOWN)
     kept = set(after.redirect_urls)
     for url in before.redirect_urls:
         if url not in kept:
@@ -37,9 +39,5 @@ def weakenings(before: ConnectedApp, after: ConnectedApp) -> Iterator[tuple[str,
     for field, label in CLAIMS.items():
         old, new = getattr(before, field) or "", getattr(after, field) or ""
         if old != new:
-            yield label, f"{printable(old, SHOWN) or 'none'} → {printable(new, SHOWN) or 'none'}"
-
-
-def _targets(app: ConnectedApp) -> set[str]:
-    """Where sign-ins of an app may end: hosts, or whole URLs where there is none to be told."""
-    return {host_of(url) or printable_url(url, SHOWN) for url in app.redirect_urls}
+            yield f"{label} before", printable(old, SHOWN) or "none"
+            yield f"{label} after", printable(new, SHOWN) or "none"
