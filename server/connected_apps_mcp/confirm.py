@@ -101,6 +101,9 @@ class Confirmation:
             NotConfirmed: nobody agreed.
             ConnectedAppsError: it is refused anyway, or it cannot be told what to ask.
         """
+        sealed = _unsealed(params.request_state)
+        if sealed:  # who declined has declined, whatever has become of the app since
+            _require_yes((params.input_responses or {}).get(KEY))
         question = await ask()
         if question is None:
             return Agreement("not required")
@@ -109,20 +112,18 @@ class Confirmation:
         if not _can_ask(context):
             return await self._without_client(params, question)
         if context.protocol_version in MODERN_PROTOCOL_VERSIONS:
-            return await self._over_rounds(params, question)
+            return await self._over_rounds(sealed, question)
         return await self._over_back_channel(context, params, question, ask)
 
     async def _over_rounds(
-        self, params: types.CallToolRequestParams, question: Question
+        self, sealed: _Sealed | None, question: Question
     ) -> Agreement | types.InputRequiredResult:
-        """Ask by the result of the call, which the client makes again with the answer."""
-        sealed = _unsealed(params.request_state)
+        """Ask by the result of the call, which the client makes again with a yes."""
         if sealed is None:
             return self._round(question)
         if sealed.question != self._digest(question):
             return self._round(question, said=CHANGED)
         await self._spend(sealed.answer_id)
-        _require_yes((params.input_responses or {}).get(KEY))
         return Agreement("accepted", question.state)
 
     def _round(self, question: Question, *, said: str = "") -> types.InputRequiredResult:

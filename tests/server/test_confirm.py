@@ -11,7 +11,7 @@ import httpx2
 import pytest
 from mcp import Client, MCPError, types
 from mcp.server.request_state import RequestStateSecurity
-from server.people import APP, CONFIRMED, YES, A, B, Person, Wire, asking, rotating, wire_for
+from server.people import APP, CONFIRMED, NO, YES, A, B, Person, Wire, asking, rotating, wire_for
 from support import ERAS, answer, refusal
 
 from connected_apps_mcp import approvals as module
@@ -236,6 +236,22 @@ async def test_nobody_is_asked_to_show_the_secret_of_a_forbidden_app() -> None:
         tool, arguments, _ = CONFIRMED["reveal at creation"]
         refusal(await client.call_tool(tool, arguments))
     assert person.questions == []
+
+
+@pytest.mark.parametrize("era", ERAS)
+async def test_what_was_declined_is_not_done_where_nobody_has_to_agree_by_now(era: str) -> None:
+    wire = Wire()
+    async with asking(wire, None) as (_, elsewhere):
+
+        async def change_and_decline() -> types.ElicitResult:
+            await elsewhere.api.update(UpdateApp(client_id=APP, redirect_urls=[A, B]))
+            return NO
+
+        arguments = {"client_id": APP, "redirect_urls": [A, B], "client_name": "Other"}
+        async with asking(wire, Person(change_and_decline), era) as (client, _):
+            told = refusal(await client.call_tool("update_app", arguments))
+    assert told["error"] == "NotConfirmed"
+    assert len(wire.writes) == 1
 
 
 async def first_round(

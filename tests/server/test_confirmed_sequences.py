@@ -159,15 +159,15 @@ SESSIONS = st.fixed_dictionaries(
         "rotating": BOOLEANS,
         "confirm": st.sampled_from(["auto", "auto", "auto", "always", "always", "never"]),
         "live": BOOLEANS,
-        "guard": st.sampled_from(["none"] * 5 + [*GUARDS]),
+        "guard": st.sampled_from(["none"] * 5 + ["hosts"] * 2 + [*GUARDS]),
         "steps": st.lists(STEPS, min_size=4, max_size=8),
     }
 )
 
 
-def needs_agreement(wire: Wire, arguments: dict[str, Any], request: httpx2.Request) -> bool:
+def needs_agreement(wire: Wire, request: httpx2.Request) -> bool:
     """Whether a person has to agree to a write: what it is, against what the service holds."""
-    if request.method == "DELETE" or arguments.get("reveal_secret"):
+    if request.method == "DELETE":
         return True
     path, body = request.url.path, json.loads(request.content or b"{}")
     if path.endswith("/revoke"):
@@ -220,6 +220,7 @@ class Session:
         self.answers: list[Any] = []
         self.questions: list[str] = []
         self.accepted = False
+        self.written = ""
         self.agreements: list[str] = []
         self.with_the_question: Callable[[], Awaitable[object]] | None = None
 
@@ -234,9 +235,9 @@ class Session:
         app = None if self.tool in UNBOUND else self.wire.app_as_it_is(APP)
         return json.dumps([self.tool, self.arguments, app], sort_keys=True)
 
-    def agreed(self) -> bool:
-        """Whether a person has agreed to the call under way, which counts once."""
-        if (call := self.the_call()) not in self.agreements:
+    def agreed(self, call: str) -> bool:
+        """Whether a person has agreed to a call, which counts once."""
+        if call not in self.agreements:
             return False
         self.agreements.remove(call)
         return True
@@ -260,9 +261,10 @@ class Session:
             self.faults.append(f"{told} without an intent")
         if self.arguments.get("dry_run"):
             self.faults.append(f"{told} in a dry run")
+        self.written = self.the_call()
         body = json.loads(request.content or b"{}")
-        if self.strict and needs_agreement(self.wire, self.arguments, request):
-            if not self.agreed():
+        if self.strict and needs_agreement(self.wire, request):
+            if not self.agreed(self.written):
                 self.faults.append(f"{told} to which nobody has agreed, as the app is")
             elif self.asks and any(str(host) not in self.questions[-1] for host in hosts_of(body)):
                 self.faults.append(f"{told} with a host that nobody saw")
@@ -323,6 +325,7 @@ class Session:
         """Make a call, and look at what has become of it."""
         (self.tool, self.arguments), self.answers = call, list(answers)
         self.questions.clear()
+        self.written = ""
         quiet = not (self.wire.meanwhile or self.with_the_question)
         before, written, recorded = self.wire.state(), len(self.wire.writes), len(self.events())
         told: dict[str, Any] = {}
@@ -333,13 +336,11 @@ class Session:
             self.faults.append(f"{self.tool}: done against the answer")
         if quiet and not wrote and self.wire.state() != before:
             self.faults.append(f"{self.tool}: changed although nothing was written")
-        if wrote and events != ["intent", "outcome"]:
+        shows = any("value" in part for part in (told, *told.values()) if isinstance(part, dict))
+        if (wrote or shows) and events[-2:] != ["intent", "outcome"]:
             self.faults.append(f"{self.tool}: on record as {events}")
-        if "value" in told:
-            if events != ["intent", "outcome"]:
-                self.faults.append(f"{self.tool}: shown, and on record as {events}")
-            if self.strict and not self.agreed():
-                self.faults.append(f"{self.tool}: a secret was shown unasked")
+        if shows and self.strict and not self.agreed(self.written or self.the_call()):
+            self.faults.append(f"{self.tool}: a secret was shown unasked")
         return str(told)
 
     def events(self) -> list[str]:
