@@ -2,6 +2,7 @@
 
 import logging
 import os
+import signal
 import sys
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
@@ -22,6 +23,9 @@ from connected_apps_mcp.sandbox import create_sandbox
 from connected_apps_tools import Project
 from connected_apps_tools.api import ConnectedAppsClient
 from connected_apps_tools.scrubber import SCRUBBER, Scrubber
+
+# Under nohup a hang-up is ignored, and by every process that is started from here.
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.fixture(scope="session")

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
+from secrets import token_hex
 from typing import Any, Self
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
@@ -26,6 +27,7 @@ FOLDER = "confirmations"
 
 MAX_WAITING = 100
 
+IDENTITY = ".identity"
 SPENT = "spent-"
 
 
@@ -75,6 +77,11 @@ class Approvals:
         for name in self._folder.names():
             if not name.startswith(SPENT) and (waiting := self._read(name)):
                 yield waiting
+
+    def identity(self) -> str:
+        """What tells this folder from any other, so that an answer can be tied to it."""
+        self._folder.create(IDENTITY, token_hex(16))
+        return self._folder.read(IDENTITY) or ""
 
     def wait(self, waiting: Waiting) -> None:
         """Let a call wait for approval."""

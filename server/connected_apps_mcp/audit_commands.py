@@ -120,7 +120,10 @@ def _verify_input(key_file: Path | None) -> Report:
 def _tell(report: Report) -> None:
     click.echo(f"{report.lines} lines in {report.files} files.")
     if report.torn:
-        click.echo(f"{report.torn} torn by a crash, which is no tampering.")
+        click.echo(
+            f"{report.torn} torn, as by a crash. Later lines may have been cut off there: "
+            "compare with --remembered."
+        )
     if report.pending:
         click.echo(
             f"{len(report.pending)} calls without an outcome: under way, or cut off by a crash."

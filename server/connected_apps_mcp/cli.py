@@ -53,9 +53,9 @@ def main() -> None:
 @setting_flags()
 def serve(**flags: object) -> None:
     """Serve MCP clients. This is the default."""
+    gc.disable()  # imports leave no garbage, and looking for it costs a tenth of the start-up
     settings = config.load(**flags)
     log_to_stderr(settings.log_level)
-    gc.disable()  # imports leave no garbage, and looking for it costs a tenth of the start-up
     run(_serve, settings)
 
 
@@ -90,7 +90,7 @@ async def _serve(settings: config.Settings) -> None:
             offer,
             confirm=settings.in_force("confirm"),
             audit=audit,
-            security=open_security(settings.state_key_file),
+            security=open_security(settings.state_key_file, project.folder),
         )
         gc.freeze()
         gc.enable()

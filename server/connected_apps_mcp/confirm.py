@@ -232,11 +232,15 @@ def _nothing(why: str, answer: Literal["decline", "cancel"] | None = None) -> No
     return refusal
 
 
-def open_security(path: Path | None) -> RequestStateSecurity:
+def open_security(path: Path | None, folder: Path) -> RequestStateSecurity:
     """What seals a question to a person until the answer comes: keys in a file, or one made now.
 
+    An answer to a sealed question counts among those alone that share the data `folder`, where it
+    is noted as used.
+
     Raises:
-        SettingsError: the file with the keys cannot be read, is open to others, or is malformed.
+        SettingsError: the file with the keys cannot be read, is open to others, or is malformed, or
+            the folder cannot be used.
     """
     if path is None:
         return RequestStateSecurity.ephemeral()
@@ -256,4 +260,8 @@ def open_security(path: Path | None) -> RequestStateSecurity:
         raise SettingsError(f"--state-key-file: {path} holds a key twice.")
     for key in keys:
         SCRUBBER.learn(key)
-    return RequestStateSecurity(keys=keys)
+    try:
+        identity = Approvals(folder / FOLDER).identity()
+    except StoreError as error:
+        raise SettingsError(f"--data-dir: {error}") from None
+    return RequestStateSecurity(keys=keys, audience=identity)

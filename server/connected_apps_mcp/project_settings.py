@@ -54,8 +54,11 @@ class ProjectSettings(BaseSettings):
                     f"{variable} is malformed: it must be printable ASCII without spaces, "
                     f"copied whole, and not an unexpanded placeholder. {OFFER}"
                 )
-        if not re.fullmatch(r"[\w-]+", given[PROJECT_ID] or ""):
+        # INFERRED that there are no others. What the guard of live projects would not recognise
+        # must not pass for a test project: whether the service minds the case is UNKNOWN.
+        if not re.fullmatch(r"project-(?:test|live)-[\w-]+", given[PROJECT_ID] or ""):
             raise SettingsError(
-                f"{PROJECT_ID} is malformed: it should look like project-test-…. {OFFER}"
+                f"{PROJECT_ID} is malformed: it must look like project-test-… or project-live-…, "
+                f"in small letters. {OFFER}"
             )
         return Credentials(given[PROJECT_ID] or "", SecretStr(given[SECRET] or ""))

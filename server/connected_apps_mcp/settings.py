@@ -7,7 +7,7 @@ import os
 from copy import copy
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -21,17 +21,18 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails, PydanticCustomError
 from pydantic_settings import NoDecode
 
-from connected_apps_tools import DEFAULT_TOOLSETS, TOOLSETS
-from connected_apps_tools.api import CALL_DEADLINE
-from connected_apps_tools.choosing import Choice, choose, require_known
+from connected_apps_tools import DEFAULT_TOOLSETS, TOOLSET_NAMES
+from connected_apps_tools.bounds import Bounds
 from connected_apps_tools.errors import InvalidRequest
-from connected_apps_tools.findings import Bounds
-from connected_apps_tools.policy import Policy
 from connected_apps_tools.secret_store import StoreKind
-from connected_apps_tools.service import check_base_url, is_live, is_loopback
+from connected_apps_tools.service import CALL_DEADLINE, check_base_url, is_live, is_loopback
 from connected_apps_tools.text import did_you_mean
 
 from .project_settings import PREFIX, PROJECT_ID, SECRET, ProjectSettings, SettingsError
+
+if TYPE_CHECKING:
+    from connected_apps_tools.choosing import Choice
+    from connected_apps_tools.policy import Policy
 
 __all__ = [
     "FLAGS",
@@ -139,7 +140,7 @@ class Settings(ProjectSettings):
         None,
         description="File that only its owner can read, with secret keys of 32 characters or more, "
         "a line each: the first seals questions to a person, each opens them. For several "
-        "processes that serve the same clients. Default: a key of the process's own.",
+        "processes that serve the same clients and share --data-dir. Default: a key of its own.",
     )
     policy: HomePath | None = Field(
         None,
@@ -148,7 +149,7 @@ class Settings(ProjectSettings):
     )
     toolsets: Names = Field(
         DEFAULT_TOOLSETS,
-        description=f"Groups of tools to offer, of {', '.join(filter(None, TOOLSETS))}. "
+        description=f"Groups of tools to offer, of {', '.join(TOOLSET_NAMES)}. "
         f"Default: {','.join(DEFAULT_TOOLSETS)}.",
     )
     tools: Names = Field(
@@ -214,8 +215,10 @@ class Settings(ProjectSettings):
         return self.deadline + REPORT_SECONDS
 
     @property
-    def choice(self) -> Choice:
+    def choice(self) -> "Choice":
         """Which tools are to be offered."""
+        from connected_apps_tools.choosing import Choice
+
         reveals = self.in_force("reveal") == "allow"
         return Choice(
             self.in_force("toolsets"),
@@ -226,17 +229,20 @@ class Settings(ProjectSettings):
         )
 
     @cached_property
-    def rules(self) -> Policy:
+    def rules(self) -> "Policy":
         """What the policy file says; without one nothing is limited.
 
         Raises:
             InvalidRequest: the file is not right.
         """
+        from connected_apps_tools.choosing import require_known
+        from connected_apps_tools.policy import Policy
+
         if self.policy is None:
             return Policy()
         rules = Policy.read(self.policy)
         try:
-            require_known("toolset", rules.toolsets or (), filter(None, TOOLSETS))
+            require_known("toolset", rules.toolsets or (), TOOLSET_NAMES)
         except InvalidRequest as error:
             raise InvalidRequest(f"{self.policy}: toolsets: {error}") from None
         return rules
@@ -291,6 +297,9 @@ class Settings(ProjectSettings):
         return self
 
     def _problems(self) -> list[str]:
+        from connected_apps_tools import TOOLSETS
+        from connected_apps_tools.choosing import choose
+
         problems = [
             f"{flag(name)} needs --sandbox."
             for name in ("sandbox_db", "sandbox_kind")

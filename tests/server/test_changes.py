@@ -318,3 +318,50 @@ async def test_strangers_text_is_cleaned_cut_and_marked() -> None:
     assert app["redirect_urls"][0].startswith("https://a.example/%E2%80%AEzzz")
     assert app["cut"] == ["client_name", "client_description", "redirect_urls"]
     assert told["untrusted"] == ["client_name", "client_description", "redirect_urls"]
+
+
+async def test_of_a_long_list_the_difference_is_told() -> None:
+    urls = [f"https://a.example/{n}" for n in range(150)]
+
+    def serve(request: httpx2.Request) -> httpx2.Response:
+        sent = json.loads(request.content) if request.method == "PUT" else {}
+        return one_app(**{"redirect_urls": urls, **sent})
+
+    async with connected_to(serve) as client:
+        arguments = {"add_redirect_urls": [B], "remove_redirect_urls": [urls[149]]}
+        told = answer(await update(client, {"client_id": "app"}, **arguments))
+    assert told["changes"] == {"redirect_urls": {"cut": True, "added": [B], "removed": [urls[149]]}}
+
+
+async def test_the_former_settings_of_a_deleted_app_are_whole() -> None:
+    urls = [f"https://a.example/{n}" for n in range(150)]
+
+    def serve(request: httpx2.Request) -> httpx2.Response:
+        if request.method == "DELETE":
+            body = {"status_code": 200, "request_id": "r", "client_id": "app"}
+            return httpx2.Response(200, json=body)
+        return one_app(redirect_urls=urls, client_name="x" * 300, client_description="y" * 3000)
+
+    async with connected_to(serve) as client:
+        former = answer(await client.call_tool("delete_app", {"client_id": "app"}))["former"]
+    assert former["redirect_urls"] == urls
+    assert former["client_name"] == "x" * 300
+    assert former["client_description"] == "y" * 3000
+    assert "cut" not in former
+
+
+async def test_what_an_update_would_send_is_cleaned_and_cut_and_that_is_said() -> None:
+    def serve(_request: httpx2.Request) -> httpx2.Response:
+        return one_app(
+            redirect_urls=["https://a.example/\u202e", "https://a.example/" + "z" * 3000]
+        )
+
+    arguments = {"client_id": "app", "add_redirect_urls": ["https://a.example/"], "dry_run": True}
+    async with connected_to(serve) as client:
+        told = answer(await client.call_tool("update_app", arguments))
+    sent = told["would_send"]
+    assert sent["body"]["redirect_urls"][0] == "https://a.example/%E2%80%AE"
+    assert len(sent["body"]["redirect_urls"][1]) == 2001
+    assert sent["cut"] == ["redirect_urls"]
+    assert told["changes"]["redirect_urls"]["cut"] is True
+    assert told["untrusted"] == ["redirect_urls"]

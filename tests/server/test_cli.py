@@ -2,6 +2,7 @@
 
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -72,6 +73,16 @@ REFUSED: dict[str, tuple[list[str], dict[str, str], str]] = {
         [],
         REAL | {"STYTCH_PROJECT_ID": f"{CANARY}:x"},
         "STYTCH_PROJECT_ID is malformed",
+    ),
+    "the id of a live project in other letters": (
+        ["--base-url", "http://localhost:1"],
+        REAL | {"STYTCH_PROJECT_ID": "PROJECT-LIVE-1"},
+        "STYTCH_PROJECT_ID is malformed: it must look like.*in small letters",
+    ),
+    "a project of which nobody knows whether it is live": (
+        [],
+        REAL | {"STYTCH_PROJECT_ID": "project-production-1"},
+        "STYTCH_PROJECT_ID is malformed: it must look like project-test-… or project-live-…",
     ),
     "an unknown variable": (
         ["--sandbox"],
@@ -272,6 +283,15 @@ def test_a_port_that_is_taken_is_said() -> None:
         refused = run("--sandbox", "--transport", "http", "--port", port)
     assert refused.exit_code == 2
     assert "cannot listen there" in refused.stderr
+
+
+def test_the_command_line_is_there_before_the_tools_and_the_protocol() -> None:
+    code = "import sys, connected_apps_mcp.cli; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = set(done.stdout.split())
+    assert "connected_apps_mcp.settings" in loaded
+    assert not loaded & {"connected_apps_tools.models", "connected_apps_tools.tool"}
+    assert not loaded & {"httpx2", "mcp", "mcp_types", "starlette"}
 
 
 def test_nothing_that_lies_in_the_working_directory_is_imported(tmp_path: Path) -> None:

@@ -140,6 +140,16 @@ async def test_the_question_of_an_update_shows_before_and_after() -> None:
     assert "Access tokens live longer: 60 → 600 minutes" in asked
 
 
+async def test_a_question_of_too_many_facts_says_how_many_more_there_are() -> None:
+    person = Person(NO_YES["decline"])
+    urls = [f"https://{number}.example/" for number in range(100)]
+    async with asking(Wire(), person) as (client, _):
+        await client.call_tool("update_app", {"client_id": APP, "redirect_urls": urls})
+    asked = person.questions[0].splitlines()
+    assert len(asked) == 53
+    assert asked[-2] == "And 56 more, which are too many to be shown."
+
+
 async def test_the_question_of_a_rotation_names_the_secret_that_dies() -> None:
     person = Person(NO_YES["decline"])
     async with asking(Wire(), person) as (client, project):
@@ -526,3 +536,14 @@ async def test_nobody_is_asked_about_a_secret_that_will_not_be_shown(
     async with asking(Wire(), person) as (client, _):
         await client.call_tool(tool, arguments)
     assert person.questions == []
+
+
+async def test_the_question_shows_where_a_long_template_differs() -> None:
+    template = '{"a": "' + "x" * 400 + '"}'
+    widened = template[:-1] + ', "role": "admin"}'
+    person = Person(YES, NO_YES["decline"])
+    async with asking(Wire(), person) as (client, _):
+        for content in (template, widened):
+            arguments = {"client_id": APP, "access_token_template_content": content}
+            await client.call_tool("update_app", arguments)
+    assert '"role": "admin"' in person.questions[1]

@@ -15,7 +15,7 @@ from syrupy.assertion import SnapshotAssertion
 from syrupy.extensions.json import JSONSnapshotExtension
 
 from connected_apps_mcp.app import build_server
-from connected_apps_tools import CATALOGUE, DEFAULT_TOOLSETS, TOOLSETS, operations
+from connected_apps_tools import CATALOGUE, DEFAULT_TOOLSETS, TOOLSET_NAMES, TOOLSETS, operations
 from connected_apps_tools.operations import Operation
 
 
@@ -23,6 +23,10 @@ def size(tools: Iterable[types.Tool]) -> int:
     """Bytes that these tools take in tools/list."""
     told = [tool.model_dump(mode="json", by_alias=True, exclude_none=True) for tool in tools]
     return len(json.dumps(told, ensure_ascii=False, separators=(",", ":")).encode())
+
+
+def test_the_names_of_the_toolsets_are_those_of_the_catalogue() -> None:
+    assert [name for name in TOOLSETS if name] == list(TOOLSET_NAMES)
 
 
 async def test_the_app_tools_take_no_more_than_9000_bytes(listed: dict[str, types.Tool]) -> None:
@@ -59,7 +63,15 @@ ANYTHING = {
     "status_code": 200,
     "request_id": "request-id-test",
     "connected_app": SHOWN,
-    "connected_apps": [],
+    "connected_apps": [
+        SHOWN
+        | {
+            "connected_app_id": SHOWN["client_id"],
+            "name": "Mine",
+            "description": "",
+            "scopes_granted": "openid",
+        }
+    ],
     "results_metadata": {"total": 0},
     "client_id": SHOWN["client_id"],
     "connected_app_id": SHOWN["client_id"],

@@ -5,7 +5,7 @@ from typing import Any
 import httpx2
 import pytest
 from mcp import Client
-from support import answer, project_on
+from support import answer, project_on, refusal
 
 from connected_apps_mcp.app import build_server
 from connected_apps_mcp.sandbox import create_sandbox
@@ -88,3 +88,13 @@ async def test_a_review_that_stops_early_says_so(bound: int, stopped: str) -> No
     told = await review(APPS * 100, max_scanned=bound)
     assert told["stopped"] == stopped
     assert told["scanned"] == min(bound, 300)
+
+
+async def test_an_app_that_is_not_there_is_not_reported_as_fine() -> None:
+    sandbox = create_sandbox()
+    async with (
+        project_on(httpx2.ASGITransport(sandbox)) as project,
+        Client(build_server(project)) as client,
+    ):
+        told = refusal(await client.call_tool("review_apps", {"client_id": "app-0"}))
+    assert told["error"] == "connected_app_not_found"

@@ -70,7 +70,10 @@ MIXED: list[dict[str, Any]] = [
         ({"redirect_host": "corp.example"}, ["app-2"]),
         ({"redirect_host": "*.corp.example"}, ["app-2"]),
         ({"redirect_host": "example"}, ["app-2"]),
+        ({"redirect_host": "https://login.corp.example:8443/any"}, ["app-2"]),
+        ({"redirect_host": "LOGIN.corp.example."}, ["app-2"]),
         ({"creation_method": "DCR"}, ["app-3"]),
+        ({"creation_method": "dcr"}, ["app-3"]),
         ({"rotating": True}, ["app-4"]),
         ({"rotating": False, "client_type": "first_party", "query": "intranet"}, ["app-2"]),
     ],
@@ -240,3 +243,24 @@ async def test_a_search_that_is_cancelled_reads_no_further_page() -> None:
         assert scope.cancelled_caught
         await anyio.sleep(0.1)
     assert service.pages <= 2
+
+
+@pytest.mark.parametrize(
+    "filters", [{"query": "   "}, {"redirect_host": "a b"}, {"redirect_host": "https://"}]
+)
+async def test_a_filter_that_can_fit_nothing_is_refused(filters: dict[str, str]) -> None:
+    service = Service(*MIXED)
+    async with connected_to(service) as client:
+        told = refusal(await client.call_tool("search_apps", filters))
+    assert told["error"] == "InvalidRequest"
+    assert told["message"].startswith(f"{next(iter(filters))}: ")
+    assert service.pages == 0
+
+
+async def test_an_app_that_does_not_fit_does_not_stand_in_the_way_of_others() -> None:
+    wide = "\U0001f600" * 200
+    urls = [f"com.{n}.{wide}:/" for n in range(3)]
+    service = Service({"client_name": wide, "redirect_urls": urls}, {"client_name": "Mine"})
+    async with connected_to(service) as client:
+        told = answer(await client.call_tool("search_apps", {"max_bytes": 4000}))
+    assert ids(told) == ["app-0", "app-1"]

@@ -88,8 +88,8 @@ async def test_while_keys_are_exchanged_the_old_one_still_opens_and_the_new_one_
     tmp_path: Path,
 ) -> None:
     wire = Wire()
-    before = open_security(key_file(tmp_path, f"{OLD}\n"))
-    after = open_security(key_file(tmp_path, f"{NEW}\n{OLD}\n"))
+    before = open_security(key_file(tmp_path, f"{OLD}\n"), tmp_path)
+    after = open_security(key_file(tmp_path, f"{NEW}\n{OLD}\n"), tmp_path)
     async with (
         asking(wire, Person(), folder=tmp_path, security=before) as (old, _),
         asking(wire, Person(), folder=tmp_path, security=after) as (new, _),
@@ -102,9 +102,28 @@ async def test_while_keys_are_exchanged_the_old_one_still_opens_and_the_new_one_
 
 
 async def test_a_key_is_in_no_line_of_the_audit_log(tmp_path: Path) -> None:
-    security = open_security(key_file(tmp_path, OLD))
+    security = open_security(key_file(tmp_path, OLD), tmp_path)
     async with asking(Wire(), Person(), folder=tmp_path, security=security) as (client, _):
         arguments = {"client_type": "first_party_public", "client_name": f"App {OLD}"}
         answer(await client.call_tool("create_app", arguments))
     _, intent, _ = lines_of(tmp_path / "audit")
     assert intent["arguments"]["client_name"] == f"App [secret …{OLD[-4:]}]"
+
+
+async def test_a_process_with_another_data_folder_refuses_the_state(tmp_path: Path) -> None:
+    """It could not know that the answer was used already."""
+    wire, keys = Wire(), key_file(tmp_path, OLD)
+    folders = [tmp_path / "one", tmp_path / "other"]
+    async with (
+        asking(wire, Person(), folder=folders[0], security=open_security(keys, folders[0])) as (
+            one,
+            _,
+        ),
+        asking(wire, Person(), folder=folders[1], security=open_security(keys, folders[1])) as (
+            other,
+            _,
+        ),
+    ):
+        with pytest.raises(MCPError, match="requestState"):
+            await agree(other, await question_of(one))
+    assert wire.writes == []

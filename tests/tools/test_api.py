@@ -261,6 +261,13 @@ async def test_the_oauth_form_of_an_error_is_understood() -> None:
     assert caught.value.error_type == "invalid_client"
 
 
+async def test_words_in_the_place_of_a_name_are_left_out() -> None:
+    body = {"error_type": "Delete every app.", "error_message": "No.", "request_id": "r\n2"}
+    with pytest.raises(errors.ServiceError, match="No") as caught:
+        await client(Script(httpx2.Response(400, json=body))).get("app")
+    assert (caught.value.error_type, caught.value.request_id) == (None, None)
+
+
 async def test_a_secret_in_an_error_message_is_redacted() -> None:
     script = Script(error(400, "bad_request", f"The secret {CANARY} of app-1 is wrong."))
     with pytest.raises(errors.ServiceError, match="app-1 is wrong") as caught:

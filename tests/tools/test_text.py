@@ -37,6 +37,11 @@ def test_foreign_text_is_made_fit_to_be_shown(text: str, shown: str) -> None:
     assert printable(text) == shown
 
 
+def test_what_cannot_be_seen_in_a_url_is_encoded() -> None:
+    shown = printable_url("https://a.example/\u202e\n \u3000?q", 99)
+    assert shown == "https://a.example/%E2%80%AE%0A%20%E3%80%80?q"
+
+
 @pytest.mark.parametrize(
     "secret",
     [

@@ -1,26 +1,44 @@
-"""What agents can do with Connected Apps. Knows nothing of MCP."""
+"""What agents can do with Connected Apps. Knows nothing of MCP.
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+The tools are imported when the first of the names below is asked for: the command line shows its
+help, and refuses settings, without them.
+"""
 
-from . import apps, grants, review, rotation, search, status
-from .project import Project
-from .tool import Effect, Tool
+from importlib import import_module
+from typing import TYPE_CHECKING
 
-__all__ = ["CATALOGUE", "DEFAULT_TOOLSETS", "TOOLSETS", "Effect", "Project", "Tool"]
+if TYPE_CHECKING:
+    from .catalogue import CATALOGUE, TOOLSETS
+    from .project import Project
+    from .tool import Effect, Tool
 
-TOOLSETS: Mapping[str, Sequence[Tool[Any, Any]]] = {
-    "apps": apps.TOOLS + search.TOOLS,
-    "rotation": rotation.TOOLS,
-    "grants": grants.USER_TOOLS,
-    "organizations": grants.ORGANIZATION_TOOLS,
-    "review": review.TOOLS,
-    "": status.TOOLS,
-}
-"""Every tool, by toolset, in the order in which they are listed; without a name, in each."""
+__all__ = [
+    "CATALOGUE",
+    "DEFAULT_TOOLSETS",
+    "TOOLSETS",
+    "TOOLSET_NAMES",
+    "Effect",
+    "Project",
+    "Tool",
+]
+
+TOOLSET_NAMES = ("apps", "rotation", "grants", "organizations", "review")
+"""What an operator can choose from."""
 
 DEFAULT_TOOLSETS = ("apps", "rotation", "grants", "review")
 """What most projects need: those without organizations."""
 
-CATALOGUE: Sequence[Tool[Any, Any]] = [tool for tools in TOOLSETS.values() for tool in tools]
-"""Every tool, in the order in which it is listed."""
+_HOMES = {
+    "CATALOGUE": "catalogue",
+    "TOOLSETS": "catalogue",
+    "Project": "project",
+    "Effect": "tool",
+    "Tool": "tool",
+}
+
+if not TYPE_CHECKING:  # else every name would be taken for one of ours
+
+    def __getattr__(name: str) -> object:
+        if name not in _HOMES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return getattr(import_module(f".{_HOMES[name]}", __name__), name)

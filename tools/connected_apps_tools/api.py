@@ -40,15 +40,12 @@ from .models import (
 )
 from .operations import ApiRequest, Operation
 from .scrubber import SCRUBBER
-from .service import Credentials, check_base_url, is_local
+from .service import CALL_DEADLINE, Credentials, check_base_url, is_local
 
 logger = logging.getLogger(__name__)
 
 A = TypeVar("A", bound=Model)
 E = TypeVar("E", bound=ConnectedAppsError)
-
-CALL_DEADLINE = 30.0
-"""Seconds that a call may take, all its attempts and waits included."""
 
 TIMEOUT = httpx2.Timeout(connect=5.0, read=20.0, write=10.0, pool=10.0)
 """Seconds that one step of one attempt may take."""

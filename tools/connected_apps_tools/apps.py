@@ -2,138 +2,36 @@
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
-from pydantic_core import PydanticCustomError
-
+from .app_requests import ChangedSettings, DoomedApp, NewApp, NewAppRevealing
 from .client_secret import ClientSecret, told
-from .errors import InvalidRequest
 from .models import (
     ConnectedApp,
-    CreateApp,
     Model,
     OneApp,
-    Request,
-    Revealing,
     Touched,
     UpdateApp,
 )
 from .operations import CREATE, DELETE, UPDATE, ApiRequest
 from .project import Project
 from .question import WHO_WILL_KNOW, Question, about, described, digest, led_to
-from .text import did_you_mean, printable, printable_url
+from .text import printable
 from .tool import Effect, Tool
 from .views import (
     LOOSE,
     MAX_TEXT,
-    MAX_URL,
     STRANGERS,
     AboutApps,
     AppView,
     more_of,
-    require_as_approved,
     require_still_harmless,
-    require_unchanged,
     shown_of,
     untrusted_in,
     version_of,
 )
 from .weakening import weakenings
 
-LISTS = ("redirect_urls", "post_logout_redirect_urls")
 TITLES = ("client_name", "client_description")
 """What a list of apps tells of each."""
-
-
-class DryRun(Request):
-    """What a caller may say to try something out."""
-
-    dry_run: bool = Field(
-        default=False, exclude=True, description="Check and show what would be sent; send nothing."
-    )
-
-    @property
-    def tries(self) -> bool:
-        """Whether the caller only tries it out."""
-        return self.dry_run
-
-
-class Conditional(DryRun):
-    """What a caller may say to change the app that was looked at, and no other."""
-
-    if_unchanged: str | None = Field(
-        None,
-        min_length=1,
-        max_length=64,
-        exclude=True,
-        description="The app's version as last read: refused if it has changed since.",
-    )
-
-    def require_unchanged(self, app: ConnectedApp) -> None:
-        """Refuse where the app is not the one that the caller looked at.
-
-        Raises:
-            AppHasChanged: it is not.
-        """
-        require_unchanged(app, self.if_unchanged)
-        require_as_approved(app, self)
-
-
-class NewApp(DryRun, CreateApp):
-    """A new app."""
-
-
-class NewAppRevealing(Revealing, NewApp):
-    """The same, where callers may ask for the secret."""
-
-
-class ChangedSettings(Conditional, UpdateApp):
-    """A change to an app."""
-
-    add_redirect_urls: list[str] | None = Field(None, exclude=True)
-    remove_redirect_urls: list[str] | None = Field(None, exclude=True)
-    add_post_logout_redirect_urls: list[str] | None = Field(None, exclude=True)
-    remove_post_logout_redirect_urls: list[str] | None = Field(None, exclude=True)
-
-    def changes_something(self) -> bool:
-        """Whether any argument says what to change."""
-        return bool(self.model_fields_set - {"client_id", *Conditional.model_fields})
-
-    @model_validator(mode="after")
-    def _edits_or_replaces(self) -> Self:
-        for name in LISTS:
-            if getattr(self, name) is not None and any(self._edits(name)):
-                raise PydanticCustomError(
-                    "edits_or_replaces", "give {name} or what to add and remove", {"name": name}
-                )
-        return self
-
-    def _edits(self, name: str) -> tuple[list[str], list[str]]:
-        return getattr(self, f"add_{name}") or [], getattr(self, f"remove_{name}") or []
-
-    def settings(self, app: ConnectedApp) -> dict[str, Any]:
-        """The fields to replace in an app as it is, without those that are so already.
-
-        Raises:
-            InvalidRequest: what is to be removed is not there.
-        """
-        settings = self.body()
-        for name in LISTS:
-            add, remove = self._edits(name)
-            if add or remove:
-                settings[name] = _edited(name, getattr(app, name), add, remove)
-        return {name: value for name, value in settings.items() if value != getattr(app, name)}
-
-
-def _edited(name: str, urls: list[str], add: list[str], remove: list[str]) -> list[str]:
-    by_looks = {printable_url(url, MAX_URL): url for url in urls}
-    doomed = {by_looks.get(url, url) for url in remove}
-    for url in doomed.difference(urls):
-        near = did_you_mean(url, by_looks)
-        refusal = InvalidRequest(f"remove_{name}: not all of them are among the app's.{near}")
-        refusal.quotes = True
-        refusal.hint = "Nothing was sent. Read the app with get_app first."
-        raise refusal
-    return list(dict.fromkeys(url for url in [*urls, *add] if url not in doomed))
 
 
 class PlannedRequest(Model):
@@ -191,15 +89,29 @@ class Change(Model):
     after: Any = None
     cut: Literal[True] | None = None
     """Whether more of it exists than is shown."""
+    added: list[str] | None = None
+    removed: list[str] | None = None
+    """Where a list is too long to be shown whole, what is different in it."""
 
     @classmethod
     def of(cls, field: str, was: object, now: object) -> Self:
         """A change of a field, as it is shown."""
+        cut = more_of(field, was) or more_of(field, now) or None
+        if cut and isinstance(was, list) and isinstance(now, list):
+            added = [each for each in now if each not in was]
+            removed = [each for each in was if each not in now]
+            return cls.model_validate(
+                {
+                    "cut": cut,
+                    "added": shown_of(field, added),
+                    "removed": shown_of(field, removed),
+                }
+            )
         before, after = shown_of(field, was), shown_of(field, now)
         return cls(
             before=None if before == "" else before,
             after=None if after == "" else after,
-            cut=more_of(field, was) or more_of(field, now) or None,
+            cut=cut,
         )
 
 
@@ -325,10 +237,6 @@ def _changed(
     )
 
 
-class DoomedApp(Conditional, OneApp):
-    """Which app to delete."""
-
-
 async def _before_creating(project: Project, request: NewApp) -> Question | None:
     project.policy.admit_new(request)
     if not (request.reveals and request.confidential):
@@ -378,7 +286,7 @@ async def delete_app(project: Project, request: DoomedApp) -> DeletedApp:
     async with project.turns.of(request.client_id):
         former = (await project.api.get(request.client_id)).connected_app
         request.require_unchanged(former)
-        view = AppView.of(former)
+        view = AppView.of(former, uncut=True)
         answer = DeletedApp(
             client_id=request.client_id,
             deleted=not request.dry_run,

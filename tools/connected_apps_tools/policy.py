@@ -15,7 +15,8 @@ from pydantic import AfterValidator, ConfigDict, Field, Strict, StringConstraint
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from .errors import InvalidRequest, PolicyRefusal
-from .models import INT32_MAX, ClientId, ClientType, Model
+from .models import ClientId, ClientType, Model
+from .service import INT32_MAX
 from .text import cut, did_you_mean, printable, redact
 from .urls import ACTIVE_SCHEMES, WEB_SCHEMES, Url, canonical_host, parse
 

@@ -10,9 +10,9 @@ from weakref import WeakValueDictionary
 import anyio
 
 from .api import ConnectedAppsClient
+from .bounds import Bounds
 from .custody import Custody
 from .directory import Directory
-from .findings import Bounds
 from .models import PageOfApps
 from .policy import Policy
 from .remembered import Remembered

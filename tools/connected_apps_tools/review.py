@@ -7,7 +7,7 @@ from anyio.lowlevel import checkpoint
 from pydantic import Field, PlainSerializer
 
 from .findings import SEVERITIES, Finding, Review, Severity
-from .models import WHOLE, Request
+from .models import WHOLE, ClientId, Request
 from .pages import pages
 from .project import Project
 from .text import printable
@@ -30,7 +30,7 @@ class ReviewApps(Request):
     """How much to look at, and what to tell."""
 
     min_severity: Severity = Field("info", description="Leave out what is less severe.")
-    client_id: str | None = Field(None, description="Tell of this app only.")
+    client_id: ClientId | None = Field(None, description="Tell of this app only.")
     max_scanned: Annotated[int, Field(ge=1, le=1_000_000), WHOLE] = 10_000
     max_bytes: Annotated[int, Field(ge=4_000, le=300_000), WHOLE] = 24_000
 
@@ -61,6 +61,8 @@ async def review_apps(project: Project, request: ReviewApps) -> ReviewedApps:
     Answers with findings, the most severe first: a code, the app and the fact; fixes says what to
     do about each code. Tell the user before you change anything: a finding may be intended.
     """
+    if request.client_id:
+        await project.api.get(request.client_id)  # else no finding could mean no such app
     review = Review(project.bounds, project.policy)
     total: int | None = None
     left = False

@@ -5,7 +5,8 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import PydanticCustomError
 
 from .errors import InvalidRequest
 from .models import WHOLE, ClientType, ConnectedApp, Request
@@ -25,20 +26,25 @@ Stopped = Literal["end", "limit", "max_scanned", "max_bytes"]
 FILTERS = {"query", "client_type", "redirect_host", "creation_method", "rotating"}
 
 
+def _a_host(text: str) -> str:
+    host = host_of(text) or canonical_host(text.removeprefix("*."))
+    if host is None:
+        raise PydanticCustomError("host", "must be a host alone, such as app.example")
+    return host
+
+
 class SearchApps(Request):
     """Which apps, and how much of them."""
 
     query: str | None = Field(
         None,
-        min_length=1,
+        pattern=r"\S",
         max_length=200,
         description="Words that all occur in the name, description, id or a redirect URL.",
     )
     client_type: ClientType | None = None
-    redirect_host: str | None = Field(
+    redirect_host: Annotated[str, AfterValidator(_a_host)] | None = Field(
         None,
-        min_length=1,
-        max_length=253,
         description="Host of a redirect URL, e.g. app.example; its subdomains count too.",
     )
     creation_method: str | None = Field(None, min_length=1, max_length=100)
@@ -63,7 +69,8 @@ class SearchApps(Request):
         return (
             (self.query is None or _holds(app, self.query))
             and self.client_type in {None, app.client_type}
-            and self.creation_method in {None, app.creation_method}
+            and (self.creation_method or app.creation_method).casefold()
+            == app.creation_method.casefold()
             and self.rotating in {None, rotating(app)}
             and (self.redirect_host is None or _leads_to(app, self.redirect_host))
         )
@@ -76,10 +83,8 @@ def _holds(app: ConnectedApp, query: str) -> bool:
 
 
 def _leads_to(app: ConnectedApp, wanted: str) -> bool:
-    name = wanted.casefold().removeprefix("*.")
-    host = canonical_host(name) or name
     hosts = (host_of(url) or "" for url in app.redirect_urls)
-    return any(each == host or each.endswith(f".{host}") for each in hosts)
+    return any(host == wanted or host.endswith(f".{wanted}") for host in hosts)
 
 
 class FoundApps(AboutApps):
@@ -168,6 +173,10 @@ class _Found:
         """
         if self.request.wants(app):
             view = self._view(app)
+            if not self.apps and FRAME_BYTES + size_of(view) >= self.request.max_bytes:
+                # An app must not stand in the way of those behind it.
+                view = view.model_copy(update={"client_name": None, "redirect_hosts": []})
+                self.note = f"{view.client_id} is too large to be shown here: use get_app."
             self._bytes += size_of(view) + 1
             if self._bytes > self.request.max_bytes:
                 return "max_bytes"

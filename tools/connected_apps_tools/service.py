@@ -1,4 +1,4 @@
-"""Where the service is, and who we are to it."""
+"""Where the service is, what it bears, and who we are to it."""
 
 import ipaddress
 import re
@@ -14,6 +14,12 @@ _AUTHORITY = rf"(?:{_LABEL}(?:\.{_LABEL})*|\[[0-9A-Fa-f:.]+\])(?::\d+)?"
 
 LIVE_URL = "https://api.stytch.com"
 TEST_URL = "https://test.stytch.com"
+
+INT32_MAX = 2**31 - 1
+"""The largest number that it takes: its description has numbers of 32 bits (KNOWN)."""
+
+CALL_DEADLINE = 30.0
+"""Seconds that a call may take, all its attempts and waits included."""
 
 
 @dataclass(frozen=True)

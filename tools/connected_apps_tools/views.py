@@ -107,16 +107,18 @@ class AppView(View):
     """The fields of which more exists than is shown."""
 
     @classmethod
-    def of(cls, app: App) -> Self:
+    def of(cls, app: App, *, uncut: bool = False) -> Self:
         """The view of an app; one that was just created has no version yet."""
         whole = app.model_dump(include=set(cls.model_fields))
-        shown = {name: shown_of(name, value) for name, value in whole.items()}
+        shown = {name: shown_of(name, value, uncut=uncut) for name, value in whole.items()}
         return cls.model_validate(
             {name: value for name, value in shown.items() if value or value is False}
             | {
                 "redirect_urls": shown["redirect_urls"],
                 "version": version_of(app) if isinstance(app, ConnectedApp) else None,
-                "cut": [name for name, value in whole.items() if more_of(name, value)] or None,
+                "cut": None
+                if uncut
+                else [name for name, value in whole.items() if more_of(name, value)] or None,
             }
         )
 
@@ -177,13 +179,15 @@ def rotating(app: App) -> bool:
     return app.next_client_secret_last_four is not None
 
 
-def shown_of(field: str, value: object) -> object:
+def shown_of(field: str, value: object, *, uncut: bool = False) -> object:
     """What is shown of a field's value."""
+    limit = sys.maxsize if uncut else _bound(field)
     match value:
         case str():
-            return _cleaned(field, value, _bound(field))
+            return _cleaned(field, value, limit)
         case list():
-            return [_cleaned(field, str(each), _bound(field)) for each in value[:MAX_URLS]]
+            shown = value if uncut else value[:MAX_URLS]
+            return [_cleaned(field, str(each), limit) for each in shown]
         case _:
             return value
 

@@ -1,6 +1,7 @@
 """What about a change to an app weakens its protection."""
 
 from collections.abc import Iterator
+from itertools import takewhile
 
 from .models import ConnectedApp
 from .text import printable, printable_url
@@ -8,6 +9,9 @@ from .urls import targets_of
 
 SHOWN = 300
 """Characters that are shown of a value."""
+
+LEAD = 40
+"""Characters that are shown before the place where two values differ."""
 
 SWITCHES = {
     "full_access_allowed": "Full access is turned on",
@@ -39,5 +43,18 @@ def weakenings(before: ConnectedApp, after: ConnectedApp) -> Iterator[tuple[str,
     for field, label in CLAIMS.items():
         old, new = getattr(before, field) or "", getattr(after, field) or ""
         if old != new:
-            yield f"{label} before", printable(old, SHOWN) or "none"
-            yield f"{label} after", printable(new, SHOWN) or "none"
+            begin = max(0, _agreement(old, new) - LEAD)
+            yield f"{label} before", _from(begin, old)
+            yield f"{label} after", _from(begin, new)
+
+
+def _agreement(one: str, other: str) -> int:
+    """How many characters two texts begin with alike."""
+    pairs = takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False))
+    return sum(1 for _ in pairs)
+
+
+def _from(begin: int, text: str) -> str:
+    """A value from a little before the place where it differs."""
+    left_out = f"(after {begin} characters) " if begin else ""
+    return left_out + (printable(text[begin:], SHOWN) or "none")

@@ -1,6 +1,7 @@
 """An audit log on standard error, for containers whose platform collects what they write."""
 
 import os
+import secrets
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -47,7 +48,8 @@ class Stream:
         if self._broken:
             raise StoreError("Standard error failed in the middle of a line.")
         if self._link == Link():
-            self._write(chain.opened(0, self._link))
+            # No two processes write the same line, so one that is there twice was repeated.
+            self._write(chain.opened(0, self._link) | {"process": secrets.token_hex(8)})
         self._write(record)
 
     def _write(self, record: Mapping[str, Any]) -> None:

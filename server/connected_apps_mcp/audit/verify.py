@@ -24,7 +24,8 @@ class Report:
     """What was found.
 
     Attributes:
-        torn: parts of lines that interrupted writes left.
+        torn: parts of lines, as interrupted writes leave them, and as anybody can put them where
+            later lines were, together with the head of that time.
         pending: tools by the id of their entry, of the calls without an outcome.
         last: where the chain stands.
         problems: what no crash can have left, in sentences.
@@ -189,7 +190,7 @@ class _Verification:
             self._remembered = None
 
     def _is_unfinished(self, number: int, done: int, rest: bytes) -> bool:
-        """Whether this is what a crash just left, and no writer has come upon yet."""
+        """Whether a crash can just have left this, and no writer has come upon it yet."""
         at_end = self._head and (self._head.file, self._head.size) == (number, done)
         return bool(at_end) and chain.looks_torn(rest)
 
@@ -234,12 +235,13 @@ def verify_stream(data: bytes, key_file: Path) -> Report:
     """Look at the lines of one process among what it wrote to standard error.
 
     What comes before a line, such as a time that a platform adds, and what is none of ours, is
-    passed over. A process that started anew began a new chain.
+    passed over. A process that started anew began a new chain, which no other has begun.
 
     Raises:
         Unreadable: the key cannot be read, or none of it is an audit log.
     """
     key, report, link = _key(key_file), Report(), Link()
+    begun: set[Link] = set()
     for text in data.splitlines():
         line = text[text.find(chain.LINE_START) :] if chain.LINE_START in text else b""
         if not line:
@@ -252,7 +254,12 @@ def verify_stream(data: bytes, key_file: Path) -> Report:
             )
             break
         link, record = followed
-        report.files += record["event"] == chain.OPENED
+        if link in begun:
+            report.problems.append(f"After {report.lines} lines: earlier lines are repeated.")
+            break
+        if record["event"] == chain.OPENED:
+            begun.add(link)
+            report.files += 1
         report.count(Step(record, link, 0))
     if not report.lines and not report.problems:
         raise Unreadable("None of this is an audit log.")

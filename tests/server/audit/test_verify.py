@@ -160,7 +160,7 @@ def remove_the_head(forger: Forger) -> None:
 
 
 def put_an_older_head(forger: Forger) -> None:
-    # The head before the last line is what a crash leaves; it hides nothing.
+    # The head before the last line is what a crash leaves, and the line is there.
     forger.log["head.json"] = forger.random.choice(forger.heads[:-2])
 
 
@@ -293,6 +293,24 @@ async def test_a_remembered_line_is_missed_in_an_earlier_state_that_is_whole(
     assert verify(folder, remembered=Link(earlier.seq, later.mac)).problems != []
 
 
+@pytest.mark.parametrize("left", [0, 40])
+async def test_a_cut_with_an_older_head_looks_like_a_crash_but_to_who_remembers_a_line(
+    log: AuditLog, folder: Path, left: int
+) -> None:
+    await record(log)
+    (file,), head = files_of(folder), folder / "head.json"
+    kept, size = head.read_bytes(), file.stat().st_size
+    await record(log)
+    later = verify(folder).last
+    file.write_bytes(file.read_bytes()[: size + left])
+    head.write_bytes(kept)
+    report = verify(folder)
+    assert (report.torn, report.problems) == (bool(left), [])
+    assert verify(folder, remembered=later).problems == [
+        f"The remembered line {later.seq} is not there."
+    ]
+
+
 async def test_a_copy_can_be_verified_elsewhere(
     log: AuditLog, folder: Path, tmp_path: Path
 ) -> None:
@@ -377,6 +395,16 @@ def test_a_line_missing_between_others_is_found(
 ) -> None:
     del collected[at]
     assert len(verify_stream(as_bytes(collected), key_file).problems) == 1
+
+
+@pytest.mark.parametrize("at", [3, 5, 8, 10])
+def test_lines_of_a_process_that_are_repeated_are_found(
+    collected: list[str], key_file: Path, at: int
+) -> None:
+    repeated = [*collected[:at], *collected[:2], *collected[at:]]
+    assert verify_stream(as_bytes(repeated), key_file).problems == [
+        f"After {at} lines: earlier lines are repeated."
+    ]
 
 
 def test_a_changed_line_is_found(collected: list[str], key_file: Path) -> None:

@@ -7,6 +7,7 @@ it, `comparisons` what can only be told of it beside others.
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
+from connected_apps_tools.bounds import Bounds
 from connected_apps_tools.models import ConnectedApp
 from connected_apps_tools.policy import Policy
 
@@ -14,7 +15,7 @@ from . import breaches, comparisons
 from .breaches import breached
 from .checks import CHECKS
 from .comparisons import COMPARISONS, Bearer, Compared
-from .finding import MAX_NAME, SEVERITIES, Bounds, Finding, Rule, Severity
+from .finding import MAX_NAME, SEVERITIES, Finding, Rule, Severity
 from .subject import Subject
 
 __all__ = ["RULES", "SEVERITIES", "Bounds", "Finding", "Review", "Rule", "Severity"]

@@ -1,10 +1,8 @@
-"""What a review answers with, and what it goes by."""
+"""What a review answers with."""
 
-from typing import Annotated, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
-from pydantic import ConfigDict, Field, StringConstraints
-
-from connected_apps_tools.models import INT32_MAX, Model, Result
+from connected_apps_tools.models import Result
 
 Severity = Literal["high", "medium", "low", "info"]
 SEVERITIES: tuple[Severity, ...] = ("high", "medium", "low", "info")
@@ -22,43 +20,6 @@ class Finding(Result):
     fact: str
     """One line; what strangers wrote in it is made fit to be shown."""
     fix: str
-
-
-class Bounds(Model):
-    """Where a review draws its lines."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    max_token_minutes: int = Field(
-        1440,
-        ge=1,
-        le=INT32_MAX,
-        description="Minutes that access tokens may live before a review reports it. Default: "
-        "1440, a day; the service itself gives a new app 60.",
-    )
-    """A resource server that checks tokens by their signature honours them until they expire,
-    whatever is revoked or deleted meanwhile, so this is how long a leaked one serves a thief.
-    OAuth 2.1 (7.1.3) asks for short lives and names no figure. A day leaves alone what was
-    lengthened for a reason, and puts a thief out by the next day.
-    """
-
-    max_per_code: int = Field(
-        100,
-        ge=1,
-        le=10_000,
-        description="Findings of one code that a review lists; more are only counted. "
-        "Default: 100.",
-    )
-
-    stranger_methods: tuple[Annotated[str, StringConstraints(min_length=1)], ...] = Field(
-        ("cimd", "dcr", "dynamic", "metadata"),
-        max_length=20,
-        description="What creation_method holds, in any case, where a stranger registered the app. "
-        "Default: cimd, dcr, dynamic, metadata.",
-    )
-    """UNKNOWN: which values the service has; these are the words of the ways in that do not go
-    through the operator. An app with a client_id_metadata_url is a stranger's in any case (KNOWN).
-    """
 
 
 class Rule(NamedTuple):

@@ -4,11 +4,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
+from connected_apps_tools.bounds import Bounds
 from connected_apps_tools.models import ConnectedApp, is_confidential
 from connected_apps_tools.text import printable, printable_url
 from connected_apps_tools.urls import Url, parse
-
-from .finding import Bounds
 
 MAX_SHOWN_URL = 200
 MAX_SHOWN = 80

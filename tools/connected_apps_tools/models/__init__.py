@@ -34,7 +34,6 @@ from .apps import (
     is_confidential,
 )
 from .base import (
-    INT32_MAX,
     WHOLE,
     Answer,
     ErrorAnswer,
@@ -64,7 +63,6 @@ from .grants import (
 )
 
 __all__ = [
-    "INT32_MAX",
     "WHOLE",
     "ActiveMember",
     "Answer",

@@ -12,7 +12,9 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from .base import INT32_MAX, WHOLE, Answer, Model, Request, Revealing
+from connected_apps_tools.service import INT32_MAX
+
+from .base import WHOLE, Answer, Model, Request, Revealing
 
 ClientType = Literal["first_party", "first_party_public", "third_party", "third_party_public"]
 

@@ -23,8 +23,6 @@ def _whole(number: object) -> object:
 WHOLE = BeforeValidator(_whole)
 """JSON has one kind of number, so 60.0 is a whole one. It comes after the bounds of a field."""
 
-INT32_MAX = 2**31 - 1
-
 
 class _LeanJsonSchema(GenerateJsonSchema):
     """JSON Schema without what a model pays for and learns nothing from.
