@@ -149,6 +149,7 @@ STEPS = st.fixed_dictionaries(
         "answers": st.lists(ANSWERS, min_size=1, max_size=3),
         "after_the_first_read": ELSEWHERE,
         "with_the_question": ELSEWHERE,
+        "after_the_answer": ELSEWHERE,
         "approves": BOOLEANS,
         "instead": SHARP,
     }
@@ -203,6 +204,9 @@ def hosts_of(app: dict[str, Any]) -> set[str | None]:
 UNBOUND = {"create_app", "revoke_user_grant", "revoke_member_grant"}
 """The tools of which an agreement holds whatever the settings of the app are by then."""
 
+READ_AGAIN = {"update_app", "delete_app", "complete_secret_rotation"}
+"""The tools that make sure, right before they write, that the app is what a person agreed to."""
+
 
 class Session:
     """A session that is played, and what in it should not have been."""
@@ -223,6 +227,7 @@ class Session:
         self.written = ""
         self.agreements: list[str] = []
         self.with_the_question: Callable[[], Awaitable[object]] | None = None
+        self.after_the_answer: Callable[[], Awaitable[object]] | None = None
 
     @property
     def strict(self) -> bool:
@@ -248,6 +253,8 @@ class Session:
         if happens := self.with_the_question:
             self.with_the_question = None
             await happens()
+        if self.after_the_answer and self.tool in READ_AGAIN:  # and then once more, before a write
+            self.wire.meanwhile, self.after_the_answer = self.after_the_answer, None
         given = self.answers.pop(0) if self.answers else NO
         self.accepted = given is YES
         self.agreements = [shown] if self.accepted else []
@@ -298,6 +305,7 @@ class Session:
                 self.wire.restore()
                 self.wire.meanwhile = happening(step["after_the_first_read"], other)
                 self.with_the_question = happening(step["with_the_question"], other)
+                self.after_the_answer = happening(step["after_the_answer"], other)
                 await self.take(step, client)
             assert self.judged == len(self.wire.writes) - before
         if (self.folder / "audit").exists():
@@ -326,7 +334,7 @@ class Session:
         (self.tool, self.arguments), self.answers = call, list(answers)
         self.questions.clear()
         self.written = ""
-        quiet = not (self.wire.meanwhile or self.with_the_question)
+        quiet = not (self.wire.meanwhile or self.with_the_question or self.after_the_answer)
         before, written, recorded = self.wire.state(), len(self.wire.writes), len(self.events())
         told: dict[str, Any] = {}
         with suppress(MCPError):  # a tool that is off, or a client that breaks off
@@ -364,7 +372,7 @@ def test_every_tool_is_called() -> None:
 
 
 @pytest.mark.parametrize(("era", "asks"), [("legacy", True), ("auto", True), ("auto", False)])
-@settings(max_examples=70, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(plan=SESSIONS)
 async def test_nothing_happens_off_the_record_or_unasked(
     plan: dict[str, Any], era: str, *, asks: bool
