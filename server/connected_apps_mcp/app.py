@@ -35,8 +35,9 @@ INSTRUCTIONS = (
 HINTS: Mapping[Effect, types.ToolAnnotations] = {
     effect: types.ToolAnnotations(
         read_only_hint=effect is Effect.READS,
-        # MCP calls destructive whatever is not purely additive.
-        destructive_hint=effect in {Effect.REPLACES, Effect.DESTROYS},
+        # MCP calls everything destructive that is not purely additive. A secret that was shown
+        # cannot be unshown, and hosts ask a person before destructive tools.
+        destructive_hint=effect in {Effect.REVEALS, Effect.REPLACES, Effect.DESTROYS},
         idempotent_hint=effect is not Effect.ADDS,
         # What strangers registered is part of every answer.
         open_world_hint=True,

@@ -32,6 +32,8 @@ def approve(**flags: object) -> None:
     A call waits for 10 minutes after it was refused, and an approval holds for 10 minutes: for the
     same call, with exactly the same arguments, on the app as it is. It takes a terminal, so that a
     program does not approve by accident.
+
+    It looks in the data folder: give the server's --data-dir, if it has one.
     """
     from connected_apps_tools.secret_store import StoreError
 
@@ -47,7 +49,7 @@ def approve(**flags: object) -> None:
         try:
             waiting = [each for each in approvals if not each.approved]
             if not waiting:
-                click.echo("No call waits for approval.")
+                click.echo(f"No call waits for approval in {approvals.place}.")
             for each in waiting:
                 _show(each)
                 if not _at_terminal():

@@ -10,7 +10,7 @@ from typing import Any
 import anyio
 from mcp import MCPError, types
 
-from connected_apps_tools import Effect, Project, Tool
+from connected_apps_tools import Project, Tool
 from connected_apps_tools.api import TRAIL
 from connected_apps_tools.choosing import Offer
 from connected_apps_tools.errors import AgreementOutdated, ConnectedAppsError
@@ -161,7 +161,7 @@ class Calls:
     ) -> Result:
         """Do it, and tell what has changed, or may have."""
         touched: Touched | None = None
-        if tool.effect is not Effect.READS:
+        if tool.effect.changes:
             touched = Touched(getattr(request, "client_id", None), relists=True)
         try:
             result: Result = await tool(project, request)
@@ -194,7 +194,7 @@ class Calls:
 
     def _done(self, tool: Tool[Any, Any], result: Result) -> types.CallToolResult:
         answer = result.model_dump(mode="json", exclude_none=True)
-        if tool.effect is not Effect.READS and self._project.about.environment == "live":
+        if tool.effect.changes and self._project.about.environment == "live":
             answer["live_project"] = self._project.api.project_id
         return types.CallToolResult(
             content=[_text(answer)],
@@ -208,7 +208,7 @@ def _unexpected(tool: Tool[Any, Any], error: Exception) -> ConnectedAppsError:
     frames = "".join(traceback.format_tb(error.__traceback__))
     logger.error("%s failed with %s:\n%s", tool.name, type(error).__name__, frames)
     failure = ConnectedAppsError("The server failed in an unexpected way; its log says where.")
-    failure.may_have_taken_effect = tool.effect is not Effect.READS
+    failure.may_have_taken_effect = tool.effect.changes
     return failure
 
 

@@ -4,6 +4,7 @@ What the person answers holds for these arguments and for the app as it was show
 changed since, the question is put anew. No argument of a tool can stand in for the answer.
 """
 
+import itertools
 import os
 import secrets
 from collections.abc import Awaitable, Callable
@@ -25,7 +26,7 @@ from connected_apps_tools.safe import in_thread
 from connected_apps_tools.scrubber import SCRUBBER
 from connected_apps_tools.secret_store import StoreError
 
-from .approvals import FOLDER, KEPT, Approvals, Waiting
+from .approvals import FOLDER, KEPT, Approvals, Waiting, Where
 from .boundary import AnyContext
 from .settings import SettingsError
 
@@ -43,6 +44,9 @@ MIN_KEY_LENGTH = 32
 
 MAX_ROUNDS = 3
 """How often a person is asked anew because the app has changed meanwhile."""
+
+REPORT_SECONDS = 5.0
+"""How often a client hears that a person is still being asked."""
 
 CHANGED = "The app has changed since you were asked."
 
@@ -74,23 +78,17 @@ class _Sealed(BaseModel):
 class Confirmation:
     """Settles whether a call may go on."""
 
-    def __init__(self, approvals: Approvals, mode: Mode, *, project: str, live: bool) -> None:
-        """Do as `mode` says where the client cannot ask. `project` is what a person calls it."""
+    def __init__(self, approvals: Approvals, mode: Mode, where: Where) -> None:
+        """Do as `mode` says where the client cannot ask."""
         self._approvals = approvals
         self._mode = mode
-        self._project = project
-        self._live = live
+        self._where = where
 
     @classmethod
     def of(cls, project: Project, mode: Mode) -> Self:
         """The confirmation of calls on a project."""
-        environment = project.about.environment
-        return cls(
-            Approvals(project.folder / FOLDER),
-            mode,
-            project=f"{project.api.project_id} ({environment})",
-            live=environment == "live",
-        )
+        where = Where(project.api.project_id, project.about.environment)
+        return cls(Approvals(project.folder / FOLDER), mode, where)
 
     async def settle(
         self, context: AnyContext, params: types.CallToolRequestParams, ask: Ask
@@ -148,9 +146,7 @@ class Confirmation:
         for _ in range(MAX_ROUNDS):
             try:
                 with anyio.fail_after(KEPT.total_seconds()):
-                    answer = await context.session.elicit_form(
-                        self._text(question, said), FORM, related_request_id=context.request_id
-                    )
+                    answer = await _elicited(context, self._text(question, said))
             except NoBackChannelError:
                 return await self._without_client(params, question)
             except (MCPError, ValidationError, TimeoutError):
@@ -167,9 +163,9 @@ class Confirmation:
     async def _without_client(
         self, params: types.CallToolRequestParams, question: Question
     ) -> Agreement:
-        if self._mode == "auto" and not self._live:
+        if self._mode == "auto" and self._where.environment != "live":
             return Agreement("not asked")
-        waiting = Waiting.of(self._project, params.name, params.arguments or {}, question)
+        waiting = Waiting.of(self._where, params.name, params.arguments or {}, question)
         try:
             if await in_thread(self._approvals.take, waiting):
                 return Agreement("approved", question.state)
@@ -192,11 +188,39 @@ class Confirmation:
             raise _nothing("this answer was used already")
 
     def _text(self, question: Question, said: str = "") -> str:
-        text = question.text(self._project)
+        text = question.text(str(self._where))
         return SCRUBBER.text(f"{said}\n{text}" if said else text)
 
     def _digest(self, question: Question) -> str:
-        return digest(question.text(self._project), question.state)
+        return digest(question.text(str(self._where)), question.state)
+
+
+async def _elicited(context: AnyContext, message: str) -> types.ElicitResult:
+    """The answer to a form. Progress is reported meanwhile, so that clients keep waiting.
+
+    Raises like `elicit_form`.
+    """
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(_report_waiting, context)
+        try:
+            answer = await context.session.elicit_form(
+                message, FORM, related_request_id=context.request_id
+            )
+        except (MCPError, ValidationError) as error:
+            problem = error
+        else:
+            return answer
+        finally:
+            tasks.cancel_scope.cancel()
+    raise problem  # here, where the group does not wrap it
+
+
+async def _report_waiting(context: AnyContext) -> None:
+    for count in itertools.count(1):
+        await anyio.sleep(REPORT_SECONDS)
+        await context.session.report_progress(
+            count * REPORT_SECONDS, None, "Waiting for the user's answer"
+        )
 
 
 def _can_ask(context: AnyContext) -> bool:

@@ -1,7 +1,6 @@
 """Opens what the settings name: the project, with its secret store, and the audit log."""
 
 import os
-import stat
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
@@ -21,6 +20,7 @@ from connected_apps_tools.safe import Safe
 from connected_apps_tools.scrubber import SCRUBBER
 from connected_apps_tools.secret_store import SecretStore, StoreError, open_store
 from connected_apps_tools.secret_store.files import FileStore
+from connected_apps_tools.secret_store.private_folder import require_trusted
 from connected_apps_tools.service import Credentials
 
 from .audit import AuditFailed, AuditLog, Ledger, Stream
@@ -33,9 +33,6 @@ STORE_CREDENTIALS = (
     "VAULT_SECRET_ID",
 )
 """What the stores authenticate with, by variable."""
-
-ROOT = 0
-"""The user who can read and write everything anyway."""
 
 
 @asynccontextmanager
@@ -89,7 +86,12 @@ def _audit_lines(settings: Settings) -> Iterator[Ledger | Stream]:
         if settings.data_dir:
             _distrust(settings.data_dir)
         folder = settings.audit_folder or ending.enter_context(_temporary_folder()) / "audit"
-        yield Ledger(folder, max_bytes=settings.audit_max_bytes, key_file=key_file)
+        yield Ledger(
+            folder,
+            max_bytes=settings.audit_max_bytes,
+            key_file=key_file,
+            within=None if settings.audit_log else settings.data_dir,
+        )
 
 
 @contextmanager
@@ -114,14 +116,10 @@ def data_folder(settings: Settings) -> Iterator[Path]:
 def _distrust(folder: Path) -> None:
     """Refuse a folder in which others can put another in the place of one of ours."""
     with suppress(OSError):  # whoever needs it says why it cannot be used
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        found = folder.stat()
-        if found.st_uid not in {os.geteuid(), ROOT}:
-            raise SettingsError(f"--data-dir: {folder} belongs to another user.")
-        if stat.S_IMODE(found.st_mode) & (stat.S_IWGRP | stat.S_IWOTH):
-            raise SettingsError(
-                f"--data-dir: {folder} can be written by other users: run chmod go-w on it."
-            )
+        try:
+            require_trusted(folder)
+        except StoreError as error:
+            raise SettingsError(f"--data-dir: {error}") from None
 
 
 @contextmanager

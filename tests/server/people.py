@@ -164,6 +164,21 @@ CONFIRMED: dict[str, tuple[str, dict[str, Any], Preparation]] = {
         nothing,
     ),
     "new redirect host": ("update_app", {"client_id": APP, "add_redirect_urls": [B]}, nothing),
+    "new logout host": (
+        "update_app",
+        {"client_id": APP, "add_post_logout_redirect_urls": [B]},
+        nothing,
+    ),
+    "another port": (
+        "update_app",
+        {"client_id": APP, "add_redirect_urls": ["https://a.example:8443/cb"]},
+        nothing,
+    ),
+    "a pattern": (
+        "update_app",
+        {"client_id": APP, "add_redirect_urls": ["https://a.example/*"]},
+        nothing,
+    ),
     "no redirects": ("update_app", {"client_id": APP, "redirect_urls": []}, nothing),
     "full access": ("update_app", {"client_id": APP, "full_access_allowed": True}, nothing),
     "no consent": (

@@ -91,6 +91,10 @@ def approve_without_a_terminal(folder: Path, **given: Any) -> subprocess.Complet
     return subprocess.run(command, capture_output=True, text=True, check=False, **given)
 
 
+def nothing_waits_in(folder: Path) -> str:
+    return f"No call waits for approval in {folder / FOLDER}.\r\n"
+
+
 def waiting_in(folder: Path) -> list[Waiting]:
     return list(Approvals(folder / FOLDER))
 
@@ -158,7 +162,7 @@ async def test_each_of_several_calls_is_asked_about(tmp_path: Path) -> None:
 async def test_what_was_allowed_is_not_asked_about_again(tmp_path: Path) -> None:
     await refuse(tmp_path, DELETE)
     approve(tmp_path, (ALLOW, "y\n"))
-    assert approve(tmp_path) == (0, "No call waits for approval.\r\n")
+    assert approve(tmp_path) == (0, nothing_waits_in(tmp_path))
 
 
 async def test_what_has_waited_too_long_is_gone(tmp_path: Path) -> None:
@@ -166,12 +170,12 @@ async def test_what_has_waited_too_long_is_gone(tmp_path: Path) -> None:
     (waiting,) = waiting_in(tmp_path)
     late = waiting.model_copy(update={"since": waiting.since - KEPT - timedelta(seconds=1)})
     Approvals(tmp_path / FOLDER).wait(late)
-    assert approve(tmp_path) == (0, "No call waits for approval.\r\n")
+    assert approve(tmp_path) == (0, nothing_waits_in(tmp_path))
     assert waiting_in(tmp_path) == []
 
 
 def test_where_nothing_has_ever_waited_that_is_said(tmp_path: Path) -> None:
-    assert approve(tmp_path) == (0, "No call waits for approval.\r\n")
+    assert approve(tmp_path) == (0, nothing_waits_in(tmp_path))
     assert list(tmp_path.iterdir()) == []
 
 

@@ -15,6 +15,7 @@ from server.people import APP, CONFIRMED, NO, YES, A, B, Person, Wire, asking, r
 from support import ERAS, answer, refusal
 
 from connected_apps_mcp import approvals as module
+from connected_apps_mcp import confirm as confirming
 from connected_apps_mcp.approvals import FOLDER, Approvals
 from connected_apps_mcp.confirm import Mode
 from connected_apps_tools.models import UpdateApp
@@ -547,3 +548,25 @@ async def test_the_question_shows_where_a_long_template_differs() -> None:
             arguments = {"client_id": APP, "access_token_template_content": content}
             await client.call_tool("update_app", arguments)
     assert '"role": "admin"' in person.questions[1]
+
+
+async def test_while_a_person_is_asked_a_client_hears_that_the_server_waits(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(confirming, "REPORT_SECONDS", 0.01)
+    heard: list[str | None] = []
+    two_reports = anyio.Event()
+
+    async def hear(progress: float, total: float | None, message: str | None) -> None:  # noqa: ARG001 - the SDK passes them by name
+        heard.append(message)
+        if len(heard) > 1:
+            two_reports.set()
+
+    async def say_yes_then() -> types.ElicitResult:
+        await two_reports.wait()
+        return YES
+
+    async with asking(Wire(), Person(say_yes_then), "legacy") as (client, _):
+        with anyio.fail_after(10):
+            answer(await client.call_tool("delete_app", {"client_id": APP}, progress_callback=hear))
+    assert set(heard) == {"Waiting for the user's answer"}

@@ -14,13 +14,13 @@ from support import ERAS, SERVER, answer, refusal, serving
 from connected_apps_mcp.sandbox import Credentials, create_sandbox
 from connected_apps_mcp.sandbox.seed import Seed
 from connected_apps_mcp.sandbox.seeding import seed
-from connected_apps_tools import CATALOGUE, Effect
+from connected_apps_tools import CATALOGUE
 
 APP = "connected-app-live-mine"
 PROJECT = "project-live-00000000-0000-0000-0000-000000000001"
 SECRET = "secret-live-canary-Zx81kQ0pLm27"
 ALLOW = "--allow-live-writes"
-WRITING = {tool.name for tool in CATALOGUE if tool.effect is not Effect.READS}
+WRITING = {tool.name for tool in CATALOGUE if tool.effect.changes}
 
 
 @pytest.fixture

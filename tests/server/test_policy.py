@@ -17,7 +17,7 @@ from connected_apps_mcp.app import build_server
 from connected_apps_mcp.cli import main
 from connected_apps_mcp.opening import open_project
 from connected_apps_mcp.sandbox import create_sandbox
-from connected_apps_tools import CATALOGUE, DEFAULT_TOOLSETS, Effect, Project
+from connected_apps_tools import CATALOGUE, DEFAULT_TOOLSETS, Project
 from connected_apps_tools.policy import Policy
 
 GOOD, BAD = "https://app.corp.example/cb", "https://evil.example/cb"
@@ -110,14 +110,12 @@ async def test_an_app_that_breaks_a_rule_can_be_mended_step_by_step(free: Projec
 
 HOLDERS = {"user_id": "user-1", "organization_id": "organization-1", "member_id": "member-1"}
 CHANGING = [
-    tool
-    for tool in CATALOGUE
-    if tool.effect is not Effect.READS and "client_id" in tool.request.model_fields
+    tool for tool in CATALOGUE if tool.effect.changes and "client_id" in tool.request.model_fields
 ]
 
 
 def test_every_tool_that_changes_an_app_is_looked_at() -> None:
-    changing = {tool.name for tool in CATALOGUE if tool.effect is not Effect.READS}
+    changing = {tool.name for tool in CATALOGUE if tool.effect.changes}
     assert {tool.name for tool in CHANGING} == changing - {"create_app"}
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from .errors import InvalidRequest
 from .text import did_you_mean
-from .tool import Effect, Tool
+from .tool import Tool
 
 Tools = Mapping[str, Tool[Any, Any]]
 
@@ -69,9 +69,9 @@ def choose(toolsets: Mapping[str, Sequence[Tool[Any, Any]]], choice: Choice) -> 
 
 
 def _why_not(tool: Tool[Any, Any], toolset: str, choice: Choice) -> str | None:
-    if choice.read_only and tool.effect is not Effect.READS:
+    if choice.read_only and tool.effect.changes:
         return "The server is read-only (--read-only)."
-    if choice.live_guard and tool.effect is not Effect.READS:
+    if choice.live_guard and tool.effect.changes:
         return "The project is live: its operator has not allowed changes (--allow-live-writes)."
     if choice.tools and not any(fnmatchcase(tool.name, glob) for glob in choice.tools):
         return "It is not among --tools."

@@ -48,7 +48,7 @@ class Journal:
     """
 
     def __init__(self, folder: Path) -> None:
-        self._folder = PrivateFolder(folder)
+        self._folder = PrivateFolder(folder, within=folder.parent)
         self._held: dict[str, int] = {}
 
     def take_turn(self) -> int | None:

@@ -75,5 +75,8 @@ def led_to(urls: Sequence[str]) -> tuple[str, str]:
 
 
 def digest(*parts: object) -> str:
-    """A digest of what an answer holds for, where no app's version says it."""
-    return sha256(repr(parts).encode()).hexdigest()[:16]
+    """A digest of what an answer holds for, where no app's version says it.
+
+    It is never cut: who can choose what goes in must not find two inputs with one digest.
+    """
+    return sha256(repr(parts).encode()).hexdigest()

@@ -282,8 +282,7 @@ TOOLS: tuple[Tool[Any, Any], ...] = (
         "Reveal a client secret",
         RevealClientSecret,
         RevealedSecret,
-        Effect.READS,
-        only_reveals=True,
+        Effect.REVEALS,
         question=_before_revealing,
     ),
 )

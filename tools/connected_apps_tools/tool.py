@@ -29,12 +29,19 @@ class Effect(Enum):
     """What a tool does to the project. Everything that guards a tool derives from it."""
 
     READS = "reads"
+    REVEALS = "reveals"
+    """Changes nothing, and puts a client secret into the answer."""
     ADDS = "adds"
     """Creates something and leaves the rest alone; doing it twice creates two."""
     REPLACES = "replaces"
     """Overwrites what was there; doing it twice is doing it once."""
     DESTROYS = "destroys"
     """Cannot be undone through the API."""
+
+    @property
+    def changes(self) -> bool:
+        """Whether something at the service is different afterwards."""
+        return self not in {Effect.READS, Effect.REVEALS}
 
 
 @dataclass(frozen=True)
@@ -51,8 +58,6 @@ class Tool(Generic[Q, R]):
     effect: Effect
     revealing: type[Q] | None = None
     """The request type where secrets may be shown."""
-    only_reveals: bool = False
-    """Whether there is nothing left of the tool where they may not."""
     question: Callable[[Project, Q], Awaitable[Question | None]] | None = None
     """What a person is asked before; None where nobody needs to be."""
 
@@ -69,15 +74,14 @@ class Tool(Generic[Q, R]):
     def under_ceiling(self, *, reveals: bool) -> Self | None:
         """The tool as it is where secrets may or may not be shown, if it then exists."""
         if not reveals:
-            return None if self.only_reveals else self
+            return None if self.effect is Effect.REVEALS else self
         return replace(self, request=self.revealing or self.request)
 
     def leaves_a_mark(self, request: Q | None) -> bool:
         """Whether a call changes something or shows a secret; without a request, whether it may."""
         if request is None:
-            return self.effect is not Effect.READS or self.only_reveals
-        acts = self.effect is not Effect.READS and not request.tries
-        return acts or self.only_reveals or request.reveals
+            return self.effect is not Effect.READS
+        return (self.effect is not Effect.READS and not request.tries) or request.reveals
 
     def read(self, arguments: dict[str, Any]) -> Q:
         """The request that the arguments make.
@@ -118,7 +122,7 @@ class Tool(Generic[Q, R]):
 
     async def _require_unprotected(self, project: Project, request: Q) -> None:
         client_id = getattr(request, "client_id", None)
-        if client_id and self.effect is not Effect.READS:
+        if client_id and self.effect.changes:
             await project.require_unprotected(client_id)
 
 

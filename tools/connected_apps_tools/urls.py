@@ -110,6 +110,26 @@ def targets_of(urls: Iterable[str]) -> list[str]:
     return list(dict.fromkeys(host_of(url) or url for url in urls))
 
 
+def origins_of(urls: Iterable[str]) -> list[str]:
+    """The origin of each URL: scheme, host and port (RFC 6454). Where a URL has none, all of it.
+
+    A loopback URL counts with no port or with any: programs of one machine trust each other alike,
+    and the service takes one without a port for all of them (KNOWN).
+    """
+    return [_origin(url) for url in urls]
+
+
+def _origin(text: str) -> str:
+    url = parse(text)
+    if not url.host:
+        return text
+    port = urlsplit(text).netloc.rpartition("@")[2].rpartition("]")[2].partition(":")[2]
+    if url.loopback:
+        return f"{url.scheme}://{url.host}{':*' if port else ''}"
+    default = {"https": "443", "http": "80"}[url.scheme]
+    return f"{url.scheme}://{url.host}:{port or default}"
+
+
 def canonical_host(name: str) -> str | None:
     """The one spelling of a host by which it can be compared, or None where it cannot be a host.
 

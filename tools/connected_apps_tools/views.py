@@ -6,6 +6,7 @@ taken out of their text and percent-encoded in their URLs, and answers name thes
 """
 
 import sys
+from base64 import urlsafe_b64encode
 from hashlib import sha256
 from typing import Self
 
@@ -33,6 +34,9 @@ MAX_URLS = 100
 """URLs that are shown of a list."""
 
 HOSTS_SHOWN = 3
+
+VERSION_LENGTH = 22
+"""Characters of an app's version, of 6 bits each."""
 
 LOOSE = WithJsonSchema({"type": "object"})
 """The schema of what is shown where the names of its fields say all that a model needs."""
@@ -137,9 +141,13 @@ def untrusted_in(*views: View) -> list[str] | None:
 
 
 def version_of(app: ConnectedApp) -> str:
-    """A digest of everything that is known of an app: it changes when the app does."""
+    """A digest of everything that is known of an app: it changes when the app does.
+
+    It has 132 bits, in 22 characters. Strangers choose some of an app's text, so fewer bits would
+    let them prepare two apps of one version.
+    """
     state = app.model_dump_json().encode()
-    return sha256(state).hexdigest()[:16]
+    return urlsafe_b64encode(sha256(state).digest()).decode()[:VERSION_LENGTH]
 
 
 def require_unchanged(app: ConnectedApp, version: str | None) -> None:

@@ -46,9 +46,14 @@ class Ledger:
     """
 
     def __init__(
-        self, folder: Path, *, max_bytes: int = MAX_BYTES, key_file: Path | None = None
+        self,
+        folder: Path,
+        *,
+        max_bytes: int = MAX_BYTES,
+        key_file: Path | None = None,
+        within: Path | None = None,
     ) -> None:
-        self._folder = PrivateFolder(folder)
+        self._folder = PrivateFolder(folder, within=within)
         self._max_bytes = max_bytes
         self._key_file = key_file
         self._written = Link()

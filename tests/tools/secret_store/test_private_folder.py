@@ -296,3 +296,12 @@ def test_a_lock_is_waited_for_and_not_for_ever(folder: PrivateFolder) -> None:
         pass
     with folder.locked(".lock", 0):
         assert folder.try_lock(".lock") is None
+
+
+def test_a_file_that_is_created_on_a_full_disk_is_there_whole_or_not_at_all(path: Path) -> None:
+    folder = PrivateFolder(path)
+    folder.write("other", "")
+    with file_size_limit(4), pytest.raises(StoreError):
+        folder.create("name", "longer than four")
+    assert [each.name for each in path.iterdir()] == ["other"]
+    assert folder.create("name", "whole")

@@ -32,6 +32,7 @@ from .apps import (
     StartRotationAnswer,
     UpdateApp,
     is_confidential,
+    is_third_party,
 )
 from .base import (
     WHOLE,
@@ -110,4 +111,5 @@ __all__ = [
     "UserGrant",
     "UserId",
     "is_confidential",
+    "is_third_party",
 ]

@@ -24,6 +24,11 @@ def is_confidential(client_type: str) -> bool:
     return not client_type.endswith("_public")
 
 
+def is_third_party(client_type: str) -> bool:
+    """Whether an app belongs to somebody else, so that users are asked for their consent."""
+    return client_type.startswith("third_party")
+
+
 ClientId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", max_length=128)]
 """An app's id. The service's own are `connected-app-test-<uuid>` and `connected-app-live-<uuid>`;
 the pattern admits what is safe as one segment of a path.

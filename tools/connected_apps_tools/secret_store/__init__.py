@@ -69,7 +69,7 @@ def open_store(kind: StoreKind, *, files: FileStore, index: Path) -> SecretStore
 def _open_keyring(index: Path) -> SecretStore:
     from .os_keyring import KeyringStore
 
-    return KeyringStore(PrivateFolder(index))
+    return KeyringStore(PrivateFolder(index, within=index.parent))
 
 
 def _there_is_a_keyring() -> bool:

@@ -14,7 +14,7 @@ class FileStore:
     kind = "file"
 
     def __init__(self, folder: Path) -> None:
-        self._folder = PrivateFolder(folder)
+        self._folder = PrivateFolder(folder, within=folder.parent)
 
     def place(self, key: SecretKey) -> str:
         """The path of the file."""

@@ -13,6 +13,9 @@ from .base import StoreError
 STALE_SECONDS = 3600
 """Age after which what an interrupted write left behind is swept away."""
 
+ROOT = 0
+"""The user who can read and write everything anyway."""
+
 LOCK_POLL_SECONDS = 0.002
 """How often a lock that another process holds is asked for."""
 
@@ -24,8 +27,16 @@ class PrivateFolder:
     user owns or that is a symbolic link is refused. Every method raises `StoreError`.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, within: Path | None = None) -> None:
+        """Keep files in `path`.
+
+        Args:
+            path: the folder.
+            within: a folder above it. Each use looks whether others can write there, since they
+                could then put another folder of ours in the place of this one.
+        """
         self.path = path
+        self._within = within
 
     def check(self) -> None:
         """Prove that the folder can be written, by writing to it."""
@@ -143,12 +154,20 @@ class PrivateFolder:
                 return file.read()
 
     def create(self, name: str, text: str) -> bool:
-        """Put a file there, unless there is one; says whether there was none."""
+        """Put a file there, unless there is one; says whether there was none.
+
+        The file appears whole or not at all, so a crash cannot leave a part of it.
+        """
         with self._opened() as folder:
+            draft = f".{name}.{secrets.token_hex(8)}.draft"
             try:
-                self._write_draft(name, text, folder)
+                self._write_draft(draft, text, folder)
+                os.link(draft, name, src_dir_fd=folder, dst_dir_fd=folder)
             except FileExistsError:
                 return False
+            finally:
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(draft, dir_fd=folder)
             os.fsync(folder)
             return True
 
@@ -192,6 +211,8 @@ class PrivateFolder:
     def _opened(self) -> Iterator[int]:
         """The folder as a descriptor, once it has proved to be ours alone."""
         try:
+            if self._within:
+                require_trusted(self._within)
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
             folder = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
         except OSError as error:
@@ -212,6 +233,21 @@ class PrivateFolder:
 
     def _failure(self, error: OSError) -> StoreError:
         return StoreError(f"{self.path} cannot be used: {error.strerror}.")
+
+
+def require_trusted(folder: Path) -> None:
+    """Make a folder where there is none, and look whether others can exchange what is in it.
+
+    Raises:
+        StoreError: they can.
+        OSError: it cannot be made or looked at.
+    """
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    found = folder.stat()
+    if found.st_uid not in {os.geteuid(), ROOT}:
+        raise StoreError(f"{folder} belongs to another user: choose another folder.")
+    if stat.S_IMODE(found.st_mode) & (stat.S_IWGRP | stat.S_IWOTH):
+        raise StoreError(f"{folder} can be written by other users: run chmod go-w on it.")
 
 
 def write_all(descriptor: int, data: bytes) -> None:
