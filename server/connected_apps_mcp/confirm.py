@@ -177,6 +177,7 @@ class Confirmation:
             "Ask the user to run connected-apps-mcp approve in a terminal within 10 minutes, with "
             "the settings of this server; then call again with exactly the same arguments."
         )
+        refusal.transient = True
         raise refusal
 
     async def _spend(self, answer_id: str) -> None:

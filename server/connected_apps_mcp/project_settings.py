@@ -9,7 +9,7 @@ import re
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from connected_apps_tools.service import Credentials
+from connected_apps_tools.service import Credentials, is_live
 
 PREFIX = "CONNECTED_APPS_MCP_"
 PROJECT_ID = "STYTCH_PROJECT_ID"
@@ -60,5 +60,13 @@ class ProjectSettings(BaseSettings):
             raise SettingsError(
                 f"{PROJECT_ID} is malformed: it must look like project-test-… or project-live-…, "
                 f"in small letters. {OFFER}"
+            )
+        environment, other = (
+            ("live", "test") if is_live(given[PROJECT_ID] or "") else ("test", "live")
+        )
+        if (given[SECRET] or "").startswith(f"secret-{other}-"):
+            raise SettingsError(
+                f"{SECRET} is a secret of a {other} project, and {PROJECT_ID} names a "
+                f"{environment} project: take both from the same one."
             )
         return Credentials(given[PROJECT_ID] or "", SecretStr(given[SECRET] or ""))

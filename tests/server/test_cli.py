@@ -84,6 +84,21 @@ REFUSED: dict[str, tuple[list[str], dict[str, str], str]] = {
         REAL | {"STYTCH_PROJECT_ID": "project-production-1"},
         "STYTCH_PROJECT_ID is malformed: it must look like project-test-… or project-live-…",
     ),
+    "the secret of a live project for a test project": (
+        [],
+        REAL | {"STYTCH_SECRET": f"secret-live-{CANARY}"},
+        "STYTCH_SECRET is a secret of a live project, and STYTCH_PROJECT_ID names a test project",
+    ),
+    "the secret of a test project for a live project": (
+        [],
+        {"STYTCH_PROJECT_ID": "project-live-1", "STYTCH_SECRET": f"secret-test-{CANARY}"},
+        "STYTCH_SECRET is a secret of a test project, and STYTCH_PROJECT_ID names a live project",
+    ),
+    "a base URL with the path of the operations": (
+        ["--base-url", "https://api.example/v1/"],
+        REAL,
+        "--base-url: the URL must not end in /v1: every operation adds it",
+    ),
     "an unknown variable": (
         ["--sandbox"],
         {"CONNECTED_APPS_MCP_TRANSPROT": CANARY},

@@ -29,9 +29,13 @@ class Wire:
     def __init__(self) -> None:
         self.sandbox = create_sandbox()
         self.calls: list[str] = []
+        self.alias = ("", "")
+        """A spelling of an id that it takes for another one."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self.calls.append(f"{scope['method']} {scope['path']}")
+        if self.alias[0]:
+            scope = {**scope, "path": scope["path"].replace(*self.alias)}
         await self.sandbox(scope, receive, send)
 
 
@@ -117,6 +121,20 @@ CHANGING = [
 def test_every_tool_that_changes_an_app_is_looked_at() -> None:
     changing = {tool.name for tool in CATALOGUE if tool.effect.changes}
     assert {tool.name for tool in CHANGING} == changing - {"create_app"}
+
+
+@pytest.mark.parametrize("tool", CHANGING, ids=lambda tool: tool.name)
+async def test_another_spelling_of_an_id_reaches_no_app(
+    free: Project, wire: Wire, tool: Any
+) -> None:
+    app = await create(free, client_name="Billing")
+    wire.alias = (app.upper(), app)
+    wire.calls.clear()
+    wanted = {**HOLDERS, "client_name": "Other", "client_id": app.upper()}
+    fields = {"client_id", "client_name", *HOLDERS} & tool.request.model_fields.keys()
+    async with under(free, protected_apps={"client_ids": ["connected-app-test-x"]}) as client:
+        refusal(await client.call_tool(tool.name, {name: wanted[name] for name in fields}))
+    assert {call.split()[0] for call in wire.calls} <= {"GET"}
 
 
 @pytest.mark.parametrize("tool", CHANGING, ids=lambda tool: tool.name)

@@ -4,8 +4,9 @@ import base64
 import email.utils
 import gzip
 import json
+import re
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any
 
 import anyio
@@ -24,7 +25,7 @@ CANARY = "canary-Zx81kQ0pLm27vTn4Rb6wYs3c"
 CREDENTIALS = Credentials("project-test-1111", SecretStr("secret-test-2222"))
 
 APP: dict[str, Any] = {
-    "client_id": "connected-app-test-1",
+    "client_id": "app",
     "client_name": "",
     "client_description": "",
     "client_type": "first_party",
@@ -238,10 +239,41 @@ async def test_a_redirect_is_not_followed() -> None:
     assert len(script.requests) == 1
 
 
-async def test_a_redirected_create_has_not_taken_effect() -> None:
+@pytest.mark.parametrize("status", [300, 301, 302, 303, 304, 307, 308])
+async def test_a_redirected_create_may_have_taken_effect(status: int) -> None:
     with pytest.raises(errors.UnexpectedAnswer) as caught:
-        await client(Script(httpx2.Response(307))).create(CreateApp(client_type="first_party"))
+        await client(Script(httpx2.Response(status))).create(CreateApp(client_type="first_party"))
+    assert caught.value.may_have_taken_effect
+
+
+async def test_a_redirected_read_has_changed_nothing() -> None:
+    with pytest.raises(errors.UnexpectedAnswer) as caught:
+        await client(Script(httpx2.Response(303))).get("app")
     assert not caught.value.may_have_taken_effect
+
+
+ANOTHER = {**ENVELOPE, "connected_app": {**APP, "client_id": "APP"}}
+ABOUT_ONE_APP: dict[str, Callable[[ConnectedAppsClient], Awaitable[object]]] = {
+    "get": lambda api: api.get("app"),
+    "find": lambda api: api.find("app"),
+    "update": lambda api: api.update(UpdateApp(client_id="app", client_name="x")),
+    "complete": lambda api: api.complete_rotation("app"),
+    "cancel": lambda api: api.cancel_rotation("app"),
+}
+
+
+@pytest.mark.parametrize("call", ABOUT_ONE_APP.values(), ids=ABOUT_ONE_APP)
+async def test_an_answer_about_another_app_is_refused(
+    call: Callable[[ConnectedAppsClient], Awaitable[object]],
+) -> None:
+    with pytest.raises(errors.UnexpectedAnswer, match="for another app"):
+        await call(client(Script(ok(ANOTHER))))
+
+
+async def test_the_deletion_of_another_app_is_said_to_have_been_carried_out_perhaps() -> None:
+    with pytest.raises(errors.UnexpectedAnswer, match="for another app") as caught:
+        await client(Script(ok({**ENVELOPE, "client_id": "APP"}))).delete("app")
+    assert caught.value.may_have_taken_effect
 
 
 async def test_the_error_envelope_is_kept_in_full() -> None:
@@ -330,20 +362,6 @@ async def test_a_proxy_of_the_environment_is_not_used_for_this_machine(
     with serving(slow_service) as url:
         async with ConnectedAppsClient(CREDENTIALS, base_url=url) as api:
             assert (await api.get("quick")).connected_app.client_id == "quick"
-
-
-@pytest.mark.parametrize(
-    ("variable", "value"), [("HTTPS_PROXY", "foo://x"), ("SSL_CERT_FILE", "/nonexistent")]
-)
-async def test_settings_of_no_use_are_reported_as_such_and_nothing_was_sent(
-    monkeypatch: pytest.MonkeyPatch, variable: str, value: str
-) -> None:
-    monkeypatch.setenv(variable, value)
-    api = ConnectedAppsClient(CREDENTIALS)
-    with pytest.raises(errors.NotSent, match="No HTTP client") as caught:
-        await api.create(CreateApp(client_type="first_party"))
-    assert not caught.value.transient
-    assert not caught.value.may_have_taken_effect
 
 
 async def test_a_call_that_never_left_the_queue_was_not_sent() -> None:
@@ -584,3 +602,28 @@ async def test_the_eight_operations_work_on_the_sandbox(
     await api.delete(created)
     with pytest.raises(errors.NotFound):
         await api.get(created)
+
+
+def _kinds(kind: type[errors.ConnectedAppsError]) -> Iterator[type[errors.ConnectedAppsError]]:
+    yield kind
+    for more in kind.__subclasses__():
+        yield from _kinds(more)
+
+
+PROMISES_A_RETRY = re.compile(
+    r"(?<!before you )(?<!not )try again|(?<!another )call again with the same"
+)
+
+
+@pytest.mark.parametrize(
+    "kind", dict.fromkeys(_kinds(errors.ConnectedAppsError)), ids=lambda k: k.__name__
+)
+def test_an_error_says_that_a_retry_may_help_if_and_only_if_its_hint_does(
+    kind: type[errors.ConnectedAppsError],
+) -> None:
+    assert kind.transient == bool(PROMISES_A_RETRY.search(kind.hint or ""))
+
+
+@pytest.mark.parametrize("hint", errors.HINTS.values(), ids=errors.HINTS)
+def test_a_hint_on_an_error_of_the_service_promises_no_retry(hint: str) -> None:
+    assert not PROMISES_A_RETRY.search(hint)

@@ -24,6 +24,7 @@ from connected_apps_tools.custody import Custody
 from connected_apps_tools.journal import Intent, Journal
 from connected_apps_tools.models import CreateApp, CreateAppRevealing, PageOfApps
 from connected_apps_tools.recovery import recover
+from connected_apps_tools.scrubber import SCRUBBER
 from connected_apps_tools.secret_store import (
     Entry,
     PartlyListed,
@@ -557,6 +558,92 @@ async def test_without_a_store_an_app_without_a_known_secret_is_not_forgotten(
     assert len(journal(tmp_path)) == 1
 
 
+def spelled(change: Callable[[str], str]) -> Callable[[dict[str, Any]], httpx2.Response]:
+    """An answer that is changed as text."""
+    return lambda body: httpx2.Response(200, content=change(json.dumps(body)).encode())
+
+
+ODDLY: dict[str, Callable[[str], str]] = {
+    "an escaped key": lambda text: text.replace('"client_secret"', r'"client\u005fsecret"'),
+    "a byte order mark": lambda text: f"\ufeff{text}",
+    "garbage after the JSON": lambda text: f"{text}<!-- cache hit -->",
+    "garbage before the JSON": lambda text: f")]}}'\n{text}",
+}
+
+
+@pytest.mark.parametrize("case", ODDLY)
+async def test_the_secret_of_an_oddly_written_answer_is_kept(
+    case: str, project: Project, wire: Watched
+) -> None:
+    wire.after[CREATE] = spelled(ODDLY[case])
+    with suppress(errors.UnexpectedAnswer):
+        await project.custody.create(CONFIDENTIAL)
+    (client_id,) = await apps(project.custody)
+    stored = await project.custody.safe.get(client_id)
+    assert stored
+    assert await alive(wire, client_id, stored.secret.get_secret_value())
+
+
+async def test_a_secret_with_an_escaped_key_is_known_to_the_scrubber(
+    project: Project, wire: Watched
+) -> None:
+    wire.after[CREATE] = spelled(ODDLY["an escaped key"])
+    kept = await project.custody.create(CONFIDENTIAL)
+    assert kept.secret
+    assert SCRUBBER.finds(kept.secret.get_secret_value())
+
+
+@pytest.mark.parametrize("client_id", ["", None, 7])
+async def test_a_secret_without_an_app_is_kept_for_the_one_that_fits(
+    client_id: object, project: Project, wire: Watched
+) -> None:
+    wire.after[CREATE] = drifting(client_id=client_id)
+    with pytest.raises(errors.UnexpectedAnswer) as caught:
+        await project.custody.create(CONFIDENTIAL)
+    (created,) = await apps(project.custody)
+    assert created in str(caught.value.hint)
+    stored = await project.custody.safe.get(created)
+    assert stored
+    assert await alive(wire, created, stored.secret.get_secret_value())
+
+
+async def test_a_secret_that_fits_no_app_is_kept_and_listed_under_a_name_of_its_own(
+    project: Project, wire: Watched, tmp_path: Path
+) -> None:
+    wire.after[CREATE] = drifting(client_id="")
+    wire.before["POST search"] = httpx2.Response(500)
+    with pytest.raises(errors.UnexpectedAnswer) as caught:
+        await project.custody.create(CONFIDENTIAL)
+    (entry,) = await project.custody.safe.entries()
+    assert entry.key.client_id.startswith("unidentified-")
+    assert entry.key.client_id in str(caught.value.hint)
+    assert "secrets list" in str(caught.value.hint)
+    assert len(journal(tmp_path)) == 1
+
+
+@pytest.mark.parametrize("status", [300, 301, 302, 303, 304, 307, 308])
+async def test_a_create_that_is_answered_with_a_redirect_leaves_its_intent(
+    status: int, project: Project, wire: Watched, tmp_path: Path
+) -> None:
+    wire.after[CREATE] = lambda _: httpx2.Response(status)
+    with pytest.raises(errors.UnexpectedAnswer, match=str(status)) as caught:
+        await project.custody.create(CONFIDENTIAL)
+    assert caught.value.may_have_taken_effect
+    (created,) = await apps(project.custody)
+    assert created in str(caught.value.hint)
+    assert len(journal(tmp_path)) == 1
+
+
+async def test_the_rotation_of_an_app_with_another_spelling_is_not_cancelled(
+    project: Project, wire: Watched
+) -> None:
+    client_id = (await project.custody.create(CONFIDENTIAL)).app.client_id
+    wire.after[GET] = drifting(client_id=client_id.upper())
+    with pytest.raises(errors.UnexpectedAnswer, match="for another app"):
+        await project.custody.cancel_rotation(client_id)
+    assert CANCEL not in wire.calls
+
+
 async def test_a_next_secret_is_kept_for_the_app_that_was_asked_about(
     project: Project, wire: Watched
 ) -> None:
@@ -567,7 +654,9 @@ async def test_a_next_secret_is_kept_for_the_app_that_was_asked_about(
         return httpx2.Response(200, json=body)
 
     wire.after[START] = drift
-    await project.custody.start_rotation(created.app.client_id, revealed=False)
+    with pytest.raises(errors.UnexpectedAnswer, match="for another app") as caught:
+        await project.custody.start_rotation(created.app.client_id, revealed=False)
+    assert caught.value.may_have_taken_effect
     assert await project.custody.safe.get(created.app.client_id, "next")
 
 

@@ -1,6 +1,7 @@
 """Reads what the service answered: the promised model, or the error that it amounts to."""
 
 import email.utils
+import json
 import re
 import time
 from typing import NamedTuple, TypeVar
@@ -16,7 +17,14 @@ from .errors import (
     TooManyRequests,
     UnexpectedAnswer,
 )
-from .models import ErrorAnswer, Model, SecretAnswer
+from .models import (
+    AboutOneApp,
+    CreateAnswer,
+    ErrorAnswer,
+    Model,
+    SecretAnswer,
+    StartRotationAnswer,
+)
 from .scrubber import SCRUBBER
 from .text import redact
 
@@ -24,6 +32,12 @@ A = TypeVar("A", bound=Model)
 
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,100}")
 """What an error's type or a request's id looks like. Words are not put in their place."""
+
+
+SHOW_SECRETS = (CreateAnswer, StartRotationAnswer)
+"""The answers that show a secret."""
+
+ANOTHER_APP = "The service answered for another app than the one asked for."
 
 
 class Reply(NamedTuple):
@@ -34,32 +48,46 @@ class Reply(NamedTuple):
     retry_after: str | None
 
 
-def read(reply: Reply, answer: type[A]) -> A:
-    """The promised answer, or the error that the response amounts to."""
+def read(reply: Reply, answer: type[A], client_id: str | None = None) -> A:
+    """The promised answer, which must be about the app of this `client_id` where one is given.
+
+    Raises:
+        ServiceError: the response is an error of the service.
+        UnexpectedAnswer: the response is something else. A redirect counts as an unknown outcome:
+            303 says that the request was carried out (RFC 9110, section 15.4.4), and others may
+            come from something in between that has passed the request on.
+    """
     if 200 <= reply.status < 300:  # noqa: PLR2004
-        shown = _shown_secret(reply)
+        shown = _shown_secret(reply, answer)
         try:
-            return answer.model_validate_json(reply.body)
+            read = answer.model_validate_json(reply.body)
         except ValidationError as error:
-            unexpected = UnexpectedAnswer(_what_is_missing(reply, error))
-            unexpected.salvaged = shown
-            raise unexpected from None
+            raise _unexpected(_what_is_missing(reply, error), shown) from None
+        if client_id and isinstance(read, AboutOneApp) and read.about not in {None, client_id}:
+            another = _unexpected(ANOTHER_APP, shown)
+            another.hint = "Use the client_id to the letter as search_apps shows it."
+            raise another
+        return read
     if reply.status < 400:  # noqa: PLR2004
-        unexpected = UnexpectedAnswer(
+        raise UnexpectedAnswer(
             f"The service answered with status {reply.status}, which the API never does."
         )
-        unexpected.may_have_taken_effect = False
-        raise unexpected
     raise _error(reply)
 
 
-def _shown_secret(reply: Reply) -> Salvaged | None:
+def _unexpected(why: str, shown: Salvaged | None) -> UnexpectedAnswer:
+    unexpected = UnexpectedAnswer(why)
+    unexpected.salvaged = shown
+    return unexpected
+
+
+def _shown_secret(reply: Reply, answer: type[Model]) -> Salvaged | None:
     """The secret in an answer, however little else of it is as promised."""
-    if b'client_secret"' not in reply.body:
+    if answer not in SHOW_SECRETS and b'client_secret"' not in reply.body:
         return None
     try:
-        app = SecretAnswer.model_validate_json(reply.body).connected_app
-    except ValidationError:
+        app = SecretAnswer.model_validate_json(_lenient_json(reply.body)).connected_app
+    except (ValidationError, ValueError, RecursionError):
         return None
     secrets = {"current": app.client_secret, "next": app.next_client_secret}
     for secret in filter(None, secrets.values()):
@@ -69,6 +97,17 @@ def _shown_secret(reply: Reply) -> Salvaged | None:
         "next": app.next_client_secret_last_four,
     }
     return Salvaged(app.client_id or "", secrets, last_fours)
+
+
+def _lenient_json(body: bytes) -> str:
+    """The first JSON object in a body as plain JSON, whatever stands before and after it.
+
+    Raises:
+        ValueError: there is none.
+    """
+    text = body.decode(json.detect_encoding(body), errors="replace")
+    found, _ = json.JSONDecoder().raw_decode(text, text.index("{"))
+    return json.dumps(found)
 
 
 def _what_is_missing(reply: Reply, error: ValidationError) -> str:

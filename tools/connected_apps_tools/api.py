@@ -41,6 +41,7 @@ from .models import (
 from .operations import ApiRequest, Operation
 from .scrubber import SCRUBBER
 from .service import CALL_DEADLINE, Credentials, check_base_url, is_local
+from .unreachable import unreachable
 
 logger = logging.getLogger(__name__)
 
@@ -237,7 +238,8 @@ class ConnectedAppsClient:
                     with attempt:
                         policy.waiting_after, policy.sent = None, False
                         reply = await self._request(request, policy)
-                        return _noted(request, read(reply, request.operation.answer))
+                        answer = read(reply, request.operation.answer, request.client_id)
+                        return _noted(request, answer)
         except NotFound as error:
             error.after_doubtful_attempt = policy.doubtful
             raise
@@ -262,7 +264,7 @@ class ConnectedAppsClient:
             httpx2.PoolTimeout,
             httpx2.ProxyError,
         ) as error:
-            raise NotSent(f"The service could not be reached ({_kind(error)}).") from None
+            raise unreachable(error, self._base_url) from None
         except httpx2.TransportError as error:
             raise NoAnswer(f"The service did not answer ({_kind(error)}).") from None
         except httpx2.DecodingError:
@@ -280,10 +282,7 @@ class ConnectedAppsClient:
             try:
                 self._http = self._open()
             except (OSError, ValueError, ImportError, httpx2.InvalidURL) as error:
-                unusable = NotSent(f"No HTTP client could be set up ({_kind(error)}).")
-                unusable.transient = False
-                unusable.hint = "The operator has to mend the proxy or certificate settings."
-                raise unusable from None
+                raise unreachable(error, self._base_url) from None
         return self._http
 
     def _open(self) -> httpx2.AsyncClient:
@@ -297,8 +296,10 @@ class ConnectedAppsClient:
                 keepalive_expiry=KEEPALIVE_SECONDS,
             ),
             transport=self._transport,
-            # A proxy from the environment must not see what is meant for this machine.
+            # A proxy from the environment must not see what is meant for this machine, while
+            # SSL_CERT_FILE and SSL_CERT_DIR hold for it too.
             trust_env=not is_local(self._base_url),
+            verify=httpx2.create_ssl_context() if self._base_url.startswith("https") else True,
         )
 
 

@@ -157,6 +157,7 @@ class Custody:
         """Cancel a rotation and forget the next secret; says why that may have failed."""
 
         async def work() -> tuple[ConnectedApp, StoreError | None]:
+            await self.api.get(client_id)  # is it the app of this very id?
             app = (await self.api.cancel_rotation(client_id)).connected_app
             try:
                 # What is kept as next may be current already, where completing went wrong.
@@ -290,7 +291,7 @@ class Custody:
                 if anyio.current_time() > give_up_at:
                     late = "Nothing was sent: another rotation does not come to its end."
                     refusal = InvalidRequest(late)
-                    refusal.hint = "Try again in a moment."
+                    refusal.transient, refusal.hint = True, "Try again in a moment."
                     raise refusal
                 await anyio.sleep(0.05)
         return turn

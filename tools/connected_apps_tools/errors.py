@@ -66,6 +66,7 @@ class PolicyRefusal(InvalidRequest):
 class AgreementOutdated(AppHasChanged):
     """The app has changed between a person's yes and the act, so the yes holds no more."""
 
+    transient = True
     hint = "The person has to be asked again: call again with the same arguments."
 
 

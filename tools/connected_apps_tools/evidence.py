@@ -42,7 +42,7 @@ class Signs(NamedTuple):
 async def signs(api: ConnectedAppsClient, safe: Safe, intent: Intent) -> Signs:
     """Look for what became of a creation or of the start of a rotation."""
     found = Signs([], [])
-    async for app in _that_fit(api, intent):
+    async for app in that_fit(api, intent):
         last_fours: dict[Which, str | None] = {
             "current": app.client_secret_last_four,
             "next": app.next_client_secret_last_four,
@@ -57,7 +57,12 @@ async def signs(api: ConnectedAppsClient, safe: Safe, intent: Intent) -> Signs:
     return found
 
 
-async def _that_fit(api: ConnectedAppsClient, intent: Intent) -> AsyncIterator[ConnectedApp]:
+async def that_fit(api: ConnectedAppsClient, intent: Intent) -> AsyncIterator[ConnectedApp]:
+    """The apps on which an intent may have been carried out.
+
+    Raises:
+        ConnectedAppsError: they could not be read, or there are too many to look through.
+    """
     if intent.client_id:
         if app := await api.find(intent.client_id):
             yield app

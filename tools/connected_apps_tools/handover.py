@@ -7,7 +7,7 @@ the service, keep the secret, strike the record out, and only then answer.
 import logging
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
@@ -15,7 +15,7 @@ from pydantic import SecretStr
 
 from .api import ConnectedAppsClient
 from .errors import ConnectedAppsError, InvalidRequest, SecretNotKept, UnexpectedAnswer
-from .evidence import MENDED, what_can_be_seen
+from .evidence import MENDED, that_fit, what_can_be_seen
 from .journal import Intent, Journal
 from .models import App
 from .safe import Safe, in_thread
@@ -40,6 +40,14 @@ NO_ANSWER = (
     UnexpectedAnswer.hint,
 )
 """Why an act is undone, and what has to be done before it is tried again."""
+
+UNIDENTIFIED = "unidentified-"
+"""How the name begins under which a secret is kept while its app is not known."""
+
+NO_ID = (
+    " The answer named no app, and no app fits for certain: connected-apps-mcp secrets list shows "
+    "the secret under that name."
+)
 
 A = TypeVar("A", bound=App)
 
@@ -140,21 +148,33 @@ class Receiver:
             taken = await self._take(handover, app.client_id, secret, last_four)
             return Kept(**vars(taken), app=app)
 
+    async def _recognised(self, intent: Intent, secret: SecretStr) -> str:
+        """The id of the one app that a secret in an answer without an id fits; else nothing."""
+        last_four, fitting = secret.get_secret_value()[-4:], list[str]()
+        with suppress(ConnectedAppsError):
+            fitting = [
+                app.client_id
+                async for app in that_fit(self._api, intent)
+                if app.client_secret_last_four == last_four
+            ]
+        return fitting[0] if len(fitting) == 1 else ""
+
     async def _take(
         self,
         handover: Handover[A],
-        shown_id: str,
+        client_id: str,
         secret: SecretStr | None,
         last_four: str | None,
+        *,
+        sure: bool = True,
     ) -> Taken:
         """Keep a secret, and strike the intent out where there is no doubt about it."""
         if secret is None or not _plausible(secret.get_secret_value()):
             return Taken()
-        client_id = handover.intent.client_id or shown_id
         place = await self._safe.keep(client_id, handover.which, secret)
         if place is None and self._safe.keeps:
             raise await self._undo(handover, client_id, NO_STORE) from None
-        doubtful = not _as_told(secret.get_secret_value(), last_four)
+        doubtful = not (sure and _as_told(secret.get_secret_value(), last_four))
         if place and not doubtful:
             await self.strike_out(handover.intent)
         return Taken(secret, place, doubtful)
@@ -166,15 +186,18 @@ class Receiver:
             What the caller has to get, since nothing is kept here.
         """
         found = error.salvaged if isinstance(error, UnexpectedAnswer) else None
-        client_id = handover.intent.client_id or (found.client_id if found else "")
-        if found and client_id and found.secrets[handover.which]:
-            which = handover.which
-            taken = await self._take(
-                handover, client_id, found.secrets[which], found.last_fours[which]
-            )
+        if found and (secret := found.secrets[handover.which]):
+            asked = handover.intent.client_id
+            client_id = asked or found.client_id or await self._recognised(handover.intent, secret)
+            named = client_id or f"{UNIDENTIFIED}{handover.intent.id}"
+            sure = bool(client_id) and found.client_id in {"", client_id}
+            last_four = found.last_fours[handover.which]
+            taken = await self._take(handover, named, secret, last_four, sure=sure)
             if taken.secret and not taken.place:
-                return await self._hand_over(handover, client_id, taken)
-            error.hint = f"It was carried out for app {printable(client_id)}, {_became(taken)}"
+                return await self._hand_over(handover, named, taken)
+            error.hint = f"It was carried out for app {printable(named)}, {_became(taken)}"
+            if not client_id:
+                error.hint += NO_ID
         elif error.may_have_taken_effect:
             error.hint = await what_can_be_seen(self._api, self._safe, handover.intent)
         else:

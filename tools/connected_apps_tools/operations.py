@@ -53,7 +53,7 @@ class Operation(Generic[A]):
             InvalidRequest: an id is not fit to be a segment of a path.
         """
         segments = {name: _segment(name, value) for name, value in ids.items()}
-        return ApiRequest(self, self.path.format(**segments), body)
+        return ApiRequest(self, self.path.format(**segments), body, ids.get("client_id"))
 
 
 @dataclass(frozen=True)
@@ -63,6 +63,8 @@ class ApiRequest(Generic[A]):
     operation: Operation[A]
     path: str
     body: dict[str, Any] | None
+    client_id: str | None = None
+    """The app that the request is about, where it names one."""
 
 
 def _segment(name: str, value: str) -> str:

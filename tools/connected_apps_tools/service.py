@@ -73,4 +73,6 @@ def check_base_url(url: str) -> str:
         raise InvalidRequest("the URL must hold no user, password, query or fragment")
     if not re.fullmatch(_AUTHORITY, parts.netloc) or not re.fullmatch(r"[\w./~-]*", parts.path):
         raise InvalidRequest("the URL's host or path is malformed")
+    if parts.path.rstrip("/").endswith("/v1"):
+        raise InvalidRequest("the URL must not end in /v1: every operation adds it")
     return url.rstrip("/")

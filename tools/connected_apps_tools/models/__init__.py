@@ -36,6 +36,7 @@ from .apps import (
 )
 from .base import (
     WHOLE,
+    AboutOneApp,
     Answer,
     ErrorAnswer,
     Model,
@@ -65,6 +66,7 @@ from .grants import (
 
 __all__ = [
     "WHOLE",
+    "AboutOneApp",
     "ActiveMember",
     "Answer",
     "App",

@@ -164,7 +164,7 @@ class PageOfApps(Request):
 class App(Model):
     """An app as every answer shows it. There is no field that a secret could be in."""
 
-    client_id: str
+    client_id: str = Field(min_length=1)
     client_name: str
     client_description: str
     client_type: str
@@ -202,19 +202,27 @@ class AppWithNextClientSecret(App):
     next_client_secret: SecretStr
 
 
-class AppAnswer(Answer):
+class _ShowsAnApp(Answer):
+    connected_app: App
+
+    @property
+    def about(self) -> str:
+        return self.connected_app.client_id
+
+
+class AppAnswer(_ShowsAnApp):
     """To get, update, and to completing or cancelling a rotation."""
 
     connected_app: ConnectedApp
 
 
-class CreateAnswer(Answer):
+class CreateAnswer(_ShowsAnApp):
     """To create."""
 
     connected_app: AppWithClientSecret
 
 
-class StartRotationAnswer(Answer):
+class StartRotationAnswer(_ShowsAnApp):
     """To starting a rotation."""
 
     connected_app: AppWithNextClientSecret
@@ -224,6 +232,11 @@ class DeleteAnswer(Answer):
     """To delete."""
 
     client_id: str
+
+    @property
+    def about(self) -> str:
+        """The app that is gone."""
+        return self.client_id
 
 
 def _text_or_nothing(value: object) -> str | None:

@@ -159,7 +159,16 @@ class Revealing(Request):
         return self.reveal_secret
 
 
-class Answer(Model):
+class AboutOneApp(Model):
+    """An answer of the service that may say which app it is about."""
+
+    @property
+    def about(self) -> str | None:
+        """The client_id of the app that the answer shows; None where it shows none."""
+        return None
+
+
+class Answer(AboutOneApp):
     """What every answer of the service holds."""
 
     status_code: int

@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import Field, StringConstraints
 
 from .apps import ClientId
-from .base import Answer, Model, Request
+from .base import AboutOneApp, Answer, Model, Request
 
 HolderId = Annotated[
     str,
@@ -92,7 +92,12 @@ class OrganizationAppsAnswer(Answer):
     connected_apps: list[AuthorisedApp]
 
 
-class OrganizationAppAnswer(AuthorisedApp):
+class OrganizationAppAnswer(AuthorisedApp, AboutOneApp):
     """To one app of an organization. It alone has neither wrapper nor request id."""
 
     active_members: list[ActiveMember]
+
+    @property
+    def about(self) -> str:
+        """The app in question."""
+        return self.connected_app_id
