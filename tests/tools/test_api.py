@@ -611,7 +611,7 @@ def _kinds(kind: type[errors.ConnectedAppsError]) -> Iterator[type[errors.Connec
 
 
 PROMISES_A_RETRY = re.compile(
-    r"(?<!before you )(?<!not )try again|(?<!another )call again with the same"
+    r"(?i)(?<!before you )(?<!not )try again|(?<!another )call again with the same"
 )
 
 
