@@ -100,13 +100,18 @@ def refusal(result: CallToolResult) -> dict[str, Any]:
 
 @asynccontextmanager
 async def project_on(
-    transport: httpx2.AsyncBaseTransport, *stores: SecretStore | None, folder: Path | None = None
+    transport: httpx2.AsyncBaseTransport,
+    *stores: SecretStore | None,
+    folder: Path | None = None,
+    **options: Any,
 ) -> AsyncIterator[Project]:
     """A project behind a transport, with a file store and a journal, or with the stores given."""
     with tempfile.TemporaryDirectory() as temporary:
         data = folder or Path(temporary)
         async with (
-            ConnectedAppsClient(SANDBOX, base_url="http://localhost", transport=transport) as api,
+            ConnectedAppsClient(
+                SANDBOX, base_url="http://localhost", transport=transport, **options
+            ) as api,
             Custody(
                 api,
                 Journal(data / "journal"),

@@ -153,6 +153,9 @@ def _details(told: dict[str, Any]) -> str:
         return f"file {told['file']}"
     if event == "torn":
         return f"{told['bytes']} bytes that a crash left"
+    if event == "refusals":
+        each = ", ".join(f"{_word(tool)} {count}" for tool, count in told["tools"].items())
+        return f"{told['count']} more calls refused: {each}"
     parts = [told["entry"], told["tool"], _ended(told) if event == "outcome" else _asked(told)]
     return "  ".join(map(str, filter(None, parts)))
 

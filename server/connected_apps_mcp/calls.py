@@ -13,6 +13,7 @@ from mcp import MCPError, types
 from connected_apps_tools import Project, Tool
 from connected_apps_tools.api import TRAIL
 from connected_apps_tools.choosing import Offer
+from connected_apps_tools.deadline import deadline
 from connected_apps_tools.errors import AgreementOutdated, ConnectedAppsError
 from connected_apps_tools.models import Result, Touched
 from connected_apps_tools.text import did_you_mean
@@ -65,7 +66,8 @@ class Calls:
 
         project = replace(self._project, report=report)
         try:
-            return await self._answer(tool, project, context, params)
+            with deadline(project.api.deadline):
+                return await self._answer(tool, project, context, params)
         except ConnectedAppsError as error:
             return _failed(error)
         except Exception as error:  # noqa: BLE001 - whatever it is, the model must not read it

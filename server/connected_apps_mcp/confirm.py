@@ -20,6 +20,7 @@ from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from connected_apps_tools import Project
+from connected_apps_tools.deadline import paused
 from connected_apps_tools.errors import NotConfirmed
 from connected_apps_tools.question import Question, digest
 from connected_apps_tools.safe import in_thread
@@ -145,7 +146,7 @@ class Confirmation:
         said = ""
         for _ in range(MAX_ROUNDS):
             try:
-                with anyio.fail_after(KEPT.total_seconds()):
+                with paused(), anyio.fail_after(KEPT.total_seconds()):
                     answer = await _elicited(context, self._text(question, said))
             except NoBackChannelError:
                 return await self._without_client(params, question)

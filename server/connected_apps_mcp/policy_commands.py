@@ -86,12 +86,14 @@ async def _check_apps(settings: config.Settings) -> int:
 
 
 async def _report(api: ConnectedAppsClient, policy: Policy) -> int:
-    from connected_apps_tools.pages import pages
+    from connected_apps_tools.errors import UnexpectedAnswer
+    from connected_apps_tools.pages import Walk
 
     seen = broken = 0
     protected = policy.protected_apps
     absent = {"client_ids": set(protected.client_ids), "names": set(protected.names)}
-    async for page in pages(api):
+    walk = Walk(api)
+    async for page in walk:
         for app in page.apps:
             seen += 1
             absent["client_ids"].discard(app.client_id.casefold())
@@ -99,6 +101,8 @@ async def _report(api: ConnectedAppsClient, policy: Policy) -> int:
             if breaches := policy.broken_rules(app):
                 broken += 1
                 _print_app(app, breaches)
+    if walk.ended != "end":
+        raise UnexpectedAnswer("the service's pages of apps do not come to an end.")
     for key, strays in absent.items():
         for stray in sorted(strays):
             click.echo(f"Note: protected_apps.{key} fits no app here: {_written(stray)}")

@@ -14,7 +14,7 @@ from connected_apps_tools import Project, Tool
 from connected_apps_tools.apps import ShownApp
 from connected_apps_tools.errors import ConnectedAppsError
 from connected_apps_tools.models import ConnectedApp, OneApp, is_confidential
-from connected_apps_tools.pages import pages
+from connected_apps_tools.pages import Walk
 from connected_apps_tools.text import printable
 from connected_apps_tools.views import MAX_TEXT
 
@@ -97,7 +97,7 @@ def add_resources(server: Server[Any], project: Project, get_app: Tool[Any, Show
     ) -> types.ListResourcesResult:
         try:
             cursor = unquote(params.cursor) if params.cursor else None
-            page = await anext(pages(project.api, cursor=cursor, limit=PAGE))
+            page = await anext(aiter(Walk(project.api, cursor=cursor, limit=PAGE)))
         except ConnectedAppsError as error:
             if params.cursor and getattr(error, "status", None) == BAD_REQUEST:
                 raise MCPError(code=types.INVALID_PARAMS, message=NO_CURSOR) from None

@@ -17,6 +17,7 @@ from connected_apps_mcp.sandbox.seed import Seed
 from connected_apps_mcp.sandbox.seeding import seed
 from connected_apps_tools import Project
 from connected_apps_tools.policy import Policy
+from connected_apps_tools.service import CALL_DEADLINE
 
 APP = "connected-app-test-mine"
 A, B = "https://a.example/cb", "https://b.example/cb"
@@ -121,10 +122,11 @@ async def asking(  # noqa: PLR0913 - each tells another thing
     live: bool = False,
     folder: Path | None = None,
     policy: Policy | None = None,
+    deadline: float = CALL_DEADLINE,
     **options: Any,
 ) -> AsyncIterator[tuple[Client, Project]]:
     """A client with this person before it, and the project that it works on."""
-    async with project_on(wire, folder=folder) as opened:
+    async with project_on(wire, folder=folder, deadline=deadline) as opened:
         about = replace(opened.about, environment="live" if live else "sandbox")
         project = replace(opened, about=about, policy=policy or Policy())
         server = build_server(project, **options)

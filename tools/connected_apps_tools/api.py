@@ -15,6 +15,7 @@ import httpx2
 
 from . import operations
 from .answers import Reply, read
+from .deadline import seconds_left
 from .errors import (
     ConnectedAppsError,
     NoAnswer,
@@ -125,7 +126,8 @@ class ConnectedAppsClient:
         self.origin = origin or self._base_url.casefold()
         """What tells this service from others that have the same projects."""
         self._transport = transport
-        self._deadline = deadline
+        self.deadline = deadline
+        """Seconds that a call may take, all its requests, retries and waits included."""
         self._in_flight = anyio.CapacityLimiter(MAX_IN_FLIGHT)
         self._http: httpx2.AsyncClient | None = None
         SCRUBBER.learn(credentials.secret.get_secret_value())
@@ -228,12 +230,13 @@ class ConnectedAppsClient:
         """Send one call, repeat it where that is safe and may help, and read its answer."""
         import stamina  # only a call needs it, and not every session makes one
 
-        policy = _RetryPolicy(request.operation, give_up_at=time.monotonic() + self._deadline)
+        seconds = min(self.deadline, seconds_left())
+        policy = _RetryPolicy(request.operation, give_up_at=time.monotonic() + seconds)
         attempts = stamina.retry_context(
             on=policy, attempts=MAX_ATTEMPTS, timeout=None, wait_initial=0.2
         )
         try:
-            with anyio.fail_after(self._deadline):
+            with anyio.fail_after(seconds):
                 async for attempt in attempts:
                     with attempt:
                         policy.waiting_after, policy.sent = None, False
@@ -245,8 +248,11 @@ class ConnectedAppsClient:
             raise
         except TimeoutError:
             kind = NoAnswer if policy.sent else NotSent
-            late = kind(f"The service did not answer within {self._deadline:g} seconds.")
-            raise policy.waiting_after or policy.judge(late) from None
+            late = policy.waiting_after or policy.judge(
+                kind(f"The service did not answer within {self.deadline:g} seconds.")
+            )
+            late.late = True
+            raise late from None
         raise AssertionError("a retry loop ends in an answer or an error")
 
     async def _request(self, request: ApiRequest[Any], policy: _RetryPolicy) -> Reply:

@@ -14,6 +14,7 @@ import anyio
 from anyio.abc import TaskGroup
 
 from .api import ConnectedAppsClient
+from .deadline import unhurried
 from .errors import ConnectedAppsError, InvalidRequest, NotFound
 from .handover import Handover, Kept, Receiver, nothing_sent
 from .journal import Act, Intent, Journal
@@ -201,7 +202,8 @@ class Custody:
 
     async def _completed_after_all(self, client_id: str, doubt: ConnectedAppsError) -> ConnectedApp:
         try:
-            app = (await self.api.get(client_id)).connected_app
+            with unhurried():
+                app = (await self.api.get(client_id)).connected_app
             kept = await self.safe.find(client_id, "next", app.client_secret_last_four)
         except (ConnectedAppsError, StoreError):
             raise doubt from None

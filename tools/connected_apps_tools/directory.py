@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from .api import ConnectedAppsClient
-from .pages import pages
+from .pages import Walk
 from .remembered import Remembered
 from .text import nearest, printable
 
@@ -35,7 +35,7 @@ class Directory:
 
     def __init__(self, api: ConnectedAppsClient) -> None:
         async def read() -> Names:
-            first = await anext(pages(api))
+            first = await anext(aiter(Walk(api)))
             by_id = {
                 printable(app.client_id, MAX_ID): printable(app.client_name, MAX_NAME)
                 for app in first.apps

@@ -36,6 +36,9 @@ class ConnectedAppsError(Exception):
     may_have_taken_effect: bool = False
     """Whether the service may have carried out the request all the same."""
 
+    late: bool = False
+    """Whether it was the deadline that ended the call."""
+
     quotes: bool = False
     """Whether the text has words of the service or of strangers in it, cleaned."""
 

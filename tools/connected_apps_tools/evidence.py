@@ -8,7 +8,7 @@ from .api import ConnectedAppsClient
 from .errors import ConnectedAppsError, UnexpectedAnswer
 from .journal import Intent
 from .models import ConnectedApp
-from .pages import LARGEST, pages
+from .pages import LARGEST, Walk
 from .safe import Safe
 from .scrubber import SCRUBBER
 from .secret_store import StoreError, Which
@@ -68,7 +68,8 @@ async def that_fit(api: ConnectedAppsClient, intent: Intent) -> AsyncIterator[Co
             yield app
         return
     read = 0
-    async for page in pages(api):
+    walk = Walk(api)
+    async for page in walk:
         if read == MAX_PAGES:
             raise UnexpectedAnswer(f"There are more than {read * LARGEST} apps to look through.")
         for app in page.apps:
@@ -76,6 +77,8 @@ async def that_fit(api: ConnectedAppsClient, intent: Intent) -> AsyncIterator[Co
             if same_name and app.client_type == intent.client_type:
                 yield app
         read += 1
+    if walk.ended != "end":
+        raise UnexpectedAnswer("The service's pages of apps do not come to an end.")
 
 
 def _tidied(name: str) -> str:

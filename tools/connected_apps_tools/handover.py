@@ -14,6 +14,7 @@ from typing import Any, Generic, TypeVar
 from pydantic import SecretStr
 
 from .api import ConnectedAppsClient
+from .deadline import unhurried
 from .errors import ConnectedAppsError, InvalidRequest, SecretNotKept, UnexpectedAnswer
 from .evidence import MENDED, that_fit, what_can_be_seen
 from .journal import Intent, Journal
@@ -143,9 +144,11 @@ class Receiver:
             try:
                 app = await handover.call()
             except ConnectedAppsError as error:
-                return await self._save(handover, error)
+                with unhurried():
+                    return await self._save(handover, error)
             secret, last_four = handover.secret(app), handover.last_four(app)
-            taken = await self._take(handover, app.client_id, secret, last_four)
+            with unhurried():
+                taken = await self._take(handover, app.client_id, secret, last_four)
             return Kept(**vars(taken), app=app)
 
     async def _recognised(self, intent: Intent, secret: SecretStr) -> str:

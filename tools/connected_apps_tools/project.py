@@ -12,7 +12,9 @@ import anyio
 from .api import ConnectedAppsClient
 from .bounds import Bounds
 from .custody import Custody
+from .deadline import seconds_left
 from .directory import Directory
+from .errors import NotSent
 from .models import PageOfApps
 from .policy import Policy
 from .remembered import Remembered
@@ -51,9 +53,23 @@ class Turns:
 
     @asynccontextmanager
     async def of(self, client_id: str) -> AsyncIterator[None]:
-        """Be the only call of this process that reads an app in order to change it."""
-        async with self._locks.setdefault(client_id, anyio.Lock()):
+        """Be the only call of this process that reads an app in order to change it.
+
+        Raises:
+            NotSent: the deadline of the call ended before its turn came.
+        """
+        lock = self._locks.setdefault(client_id, anyio.Lock())
+        try:
+            with anyio.fail_after(seconds_left()):
+                await lock.acquire()
+        except TimeoutError:
+            late = NotSent("Nothing was sent: other changes of this app do not come to an end.")
+            late.late, late.hint = True, "Wait a moment, then try again."
+            raise late from None
+        try:
             yield
+        finally:
+            lock.release()
 
 
 @dataclass(frozen=True)

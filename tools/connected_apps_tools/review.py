@@ -8,7 +8,7 @@ from pydantic import Field, PlainSerializer
 
 from .findings import SEVERITIES, Finding, Review, Severity
 from .models import WHOLE, ClientId, Request
-from .pages import pages
+from .pages import End, Walk
 from .project import Project
 from .text import printable
 from .tool import Effect, Tool
@@ -52,7 +52,7 @@ class ReviewedApps(AboutApps):
     """How many more findings would have been told if there were room."""
     scanned: int
     total: int | None = None
-    stopped: Literal["end", "max_scanned"]
+    stopped: Literal[End, "max_scanned"]
 
 
 async def review_apps(project: Project, request: ReviewApps) -> ReviewedApps:
@@ -66,7 +66,8 @@ async def review_apps(project: Project, request: ReviewApps) -> ReviewedApps:
     review = Review(project.bounds, project.policy)
     total: int | None = None
     left = False
-    async for page in pages(project.api):
+    walk = Walk(project.api)
+    async for page in walk:
         total = page.total
         room = request.max_scanned - review.seen
         for app in page.apps[:room]:
@@ -85,7 +86,7 @@ async def review_apps(project: Project, request: ReviewApps) -> ReviewedApps:
         not_told=not_told,
         scanned=review.seen,
         total=total,
-        stopped="max_scanned" if left else "end",
+        stopped="max_scanned" if left else walk.ended,
         untrusted=STRANGERS if told else None,
     )
 

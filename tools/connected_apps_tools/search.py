@@ -10,7 +10,7 @@ from pydantic_core import PydanticCustomError
 
 from .errors import InvalidRequest
 from .models import WHOLE, ClientType, ConnectedApp, Request
-from .pages import LARGEST, Page, pages
+from .pages import LARGEST, End, Page, Walk
 from .project import Project
 from .text import printable
 from .tool import Effect, Tool
@@ -20,8 +20,10 @@ from .views import OBJECTS, AboutApps, AppSummary, AppView, rotating, size_of, u
 FRAME_BYTES = 1_000
 """What an answer takes besides its apps and its cursor."""
 
-Stopped = Literal["end", "limit", "max_scanned", "max_bytes"]
+Stopped = Literal[End, "limit", "max_scanned", "max_bytes"]
 
+
+ENDLESS = "The service's pages do not come to an end: there may be more apps than these."
 
 FILTERS = {"query", "client_type", "redirect_host", "creation_method", "rotating"}
 
@@ -127,6 +129,10 @@ class _Place(BaseModel):
         """How it is written in an answer."""
         return urlsafe_b64encode(self.model_dump_json(exclude_defaults=True).encode()).decode()
 
+    def after(self, walk: Walk) -> "_Place | None":
+        """The place where a walk ended; None where there is nowhere to go on."""
+        return _Place(page=walk.cursor, limit=self.limit) if walk.cursor else None
+
     def at(self, page: Page, offset: int) -> "_Place | None":
         """The place of an app of a page, or of what follows the page; None at the end."""
         if offset < len(page.apps):
@@ -143,7 +149,8 @@ async def search_apps(project: Project, request: SearchApps) -> FoundApps:
     place = _Place.of(request.cursor) if request.cursor else _Place(limit=request.page_size)
     found = _Found(request)
     offset = place.offset
-    async for page in pages(project.api, cursor=place.page, limit=place.limit):
+    walk = Walk(project.api, cursor=place.page, limit=place.limit)
+    async for page in walk:
         found.total = page.total
         while offset < len(page.apps):
             stopped = found.take(page.apps[offset])
@@ -152,7 +159,7 @@ async def search_apps(project: Project, request: SearchApps) -> FoundApps:
                 return found.answer(stopped, place.at(page, offset))
         offset = 0
         await project.report(found.scanned, page.total, f"{len(found.apps)} apps found")
-    return found.answer("end", None)
+    return found.answer(walk.ended, place.after(walk))
 
 
 @dataclass
@@ -196,11 +203,13 @@ class _Found:
 
     def answer(self, stopped: Stopped, place: _Place | None) -> FoundApps:
         """What the caller reads."""
+        if stopped in {"empty_page", "cycle"}:
+            self.note = ENDLESS
         return FoundApps(
             apps=self.apps,
             scanned=self.scanned,
             total=self.total,
-            stopped=stopped if place else "end",
+            stopped=stopped if place or stopped == "cycle" else "end",
             next_cursor=place.cursor if place else None,
             note=self.note,
             untrusted=untrusted_in(*self.apps),

@@ -25,6 +25,11 @@ MAX_BYTES = 10_000_000
 _FILE = re.compile(r"audit\.(\d{6,})\.jsonl")
 
 
+RESERVE = ".reserve"
+RESERVE_BYTES = 16 * 1024
+"""Disk space that is kept free for the outcomes of calls whose intents are on record."""
+
+
 def file_name(number: int) -> str:
     """The name of a file, from the first, 1, on. It keeps its name for good."""
     return f"audit.{number:06}.jsonl"
@@ -70,13 +75,26 @@ class Ledger:
             self._caught_up(self._key())
 
     def append(self, record: Mapping[str, Any]) -> None:
-        """Write a line. When this returns, it is on the disk."""
+        """Write a line. When this returns, it is on the disk.
+
+        An intent is written only beside a reserve of disk space, which its outcome may use up.
+        """
         with self._folder.locked(LOCK, LOCK_SECONDS):
-            key = self._key()
-            head = self._caught_up(key)
-            if head.file == 0 or head.size >= self._max_bytes:
-                head = self._begin_file(key, head)
-            self._written = self._write(key, head, record).link
+            if record["event"] == "intent" and not self._folder.has(RESERVE):
+                self._folder.create(RESERVE, "-" * RESERVE_BYTES)
+            try:
+                self._append(record)
+            except StoreError:
+                if record["event"] == "intent" or not self._folder.remove(RESERVE):
+                    raise
+                self._append(record)
+
+    def _append(self, record: Mapping[str, Any]) -> None:
+        key = self._key()
+        head = self._caught_up(key)
+        if head.file == 0 or head.size >= self._max_bytes:
+            head = self._begin_file(key, head)
+        self._written = self._write(key, head, record).link
 
     def _key(self) -> bytes:
         """The key, made with the head when the log begins."""

@@ -17,6 +17,7 @@ from connected_apps_tools.secret_store import StoreError
 from . import records
 from .chain import Record
 from .records import Call, Outcome
+from .refusals import Refusals
 
 logger = logging.getLogger(__name__)
 
@@ -64,6 +65,7 @@ class AuditLog:
         self._lines = lines
         self._owed: list[Record] = []
         self._turn = threading.Lock()
+        self._refusals = Refusals()
 
     @property
     def place(self) -> str:
@@ -85,6 +87,7 @@ class AuditLog:
             AuditFailed: it could not be recorded, so the call must not be made.
         """
         entry = Entry(call.tool)
+        self._owed += self._refusals.counted()
         await self._do(self._write, records.intent(entry.id, call))
         return entry
 
@@ -97,17 +100,24 @@ class AuditLog:
         return await self._owe(records.outcome(entry.id, entry.tool, outcome, duration_ms))
 
     async def refused(self, call: Call, reason: str) -> bool:
-        """Record that a call was not made, and why; return whether that is on the disk."""
+        """Record that a call was not made, and why; return whether that is on the disk.
+
+        Of many in a short time the first are recorded one by one, and the others are counted.
+        """
+        counted = self._refusals.count_unless_few(call.tool)
+        if counted is not None:
+            return await self._owe(*counted)
         return await self._owe(records.refusal(Entry(call.tool).id, call, reason))
 
     async def aclose(self) -> None:
-        """Try once more to write what is owed."""
+        """Write what is counted, and try once more to write what is owed."""
+        self._owed += self._refusals.counted()
         if self._owed:
             await self._pay()
 
-    async def _owe(self, record: Record) -> bool:
-        self._owed.append(record)
-        return await self._pay()
+    async def _owe(self, *more: Record) -> bool:
+        self._owed += more
+        return await self._pay() if self._owed else True
 
     async def _pay(self) -> bool:
         try:

@@ -93,6 +93,11 @@ def refusal(entry_id: str, call: Call, reason: str) -> Record:
     return _record("refusal", entry_id, **_of_call(call), reason=reason)
 
 
+def refusals(counts: Mapping[str, int]) -> Record:
+    """How many more calls were not made, by tool."""
+    return {"time": now(), "event": "refusals", "count": sum(counts.values()), "tools": counts}
+
+
 def outcome(entry_id: str, tool: str, ended: Outcome, duration_ms: int) -> Record:
     """How a call ended that was about to be made."""
     return _record(

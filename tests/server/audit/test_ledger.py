@@ -290,17 +290,20 @@ async def test_a_disk_that_is_full_anywhere_in_a_line_costs_no_earlier_or_later_
 
 
 @AS_ROOT
-async def test_on_a_full_disk_calls_are_refused_and_outcomes_are_written_later() -> None:
+async def test_on_a_full_disk_calls_are_refused_and_the_outcomes_of_others_are_written() -> None:
     with small_disk("64k") as disk:
         folder = disk / "audit"
         log = log_in(folder)
         entry = await log.intend(CALL)
         filler = fill(disk)
-        assert not await log.outcome(entry, Outcome())
+        assert await log.outcome(entry, Outcome())
+        assert verify(folder).pending == {}
+        fill(disk)
         with pytest.raises(AuditFailed, match="No space left"):
             await log.intend(CALL)
         assert verify(folder).problems == []
         filler.unlink()
+        (disk / "rest").unlink(missing_ok=True)
         await log.outcome(await log.intend(CALL), Outcome())
         report = verify(folder)
         assert (report.pending, report.problems) == ({}, [])
@@ -379,3 +382,14 @@ def test_whatever_a_killed_process_wrote_is_there_and_the_next_goes_on(folder: P
     assert [
         entry for entry in acknowledged if f'"event":"intent","entry":"{entry}' not in written
     ] == []
+
+
+async def test_a_full_disk_during_calls_leaves_none_without_its_outcome() -> None:
+    with small_disk("128k") as disk:
+        folder = disk / "audit"
+        log = log_in(folder)
+        entries = [await log.intend(CALL) for _ in range(5)]
+        fill(disk)
+        assert [await log.outcome(entry, Outcome()) for entry in entries] == [True] * 5
+        report = verify(folder)
+    assert (report.pending, report.problems) == ({}, [])

@@ -64,6 +64,17 @@ class PrivateFolder:
             file.flush()
             os.fsync(file.fileno())
 
+    def has(self, name: str) -> bool:
+        """Whether there is a file of this name."""
+        if not self._exists():
+            return False
+        with self._opened() as folder:
+            try:
+                os.stat(name, dir_fd=folder, follow_symlinks=False)
+            except FileNotFoundError:
+                return False
+            return True
+
     def read(self, name: str, *, unless_held: bool = False) -> str | None:
         """The text of a file, or None where there is none, or where a living process holds it."""
         if not self._exists():
