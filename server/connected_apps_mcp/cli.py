@@ -69,7 +69,7 @@ async def _serve(settings: config.Settings) -> None:
 
     from .app import build_server
     from .confirm import open_security
-    from .opening import open_audit, open_project
+    from .opening import open_audit, open_project, secrets_command
     from .signals import Endings
 
     async with (
@@ -82,8 +82,8 @@ async def _serve(settings: config.Settings) -> None:
         about = About(
             version=version("connected-apps-mcp"),
             environment=settings.environment,
-            tools_off=offer.off,
             losses=losses,
+            secrets_command=secrets_command(settings),
         )
         server = build_server(
             replace(project, about=about, bounds=settings.bounds),

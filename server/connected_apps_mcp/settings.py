@@ -21,7 +21,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails, PydanticCustomError
 from pydantic_settings import NoDecode
 
-from connected_apps_tools import DEFAULT_TOOLSETS, TOOLSET_NAMES
+from connected_apps_tools import DEFAULT_TOOLSETS, TOOLSET_NAMES, ProjectKind
 from connected_apps_tools.bounds import Bounds
 from connected_apps_tools.errors import InvalidRequest
 from connected_apps_tools.secret_store import StoreKind
@@ -51,7 +51,6 @@ __all__ = [
 REPORT_SECONDS = 5.0
 """What a call gets beyond its deadline to say how it ended."""
 
-SandboxKind = Literal["consumer", "b2b"]
 PolicySetting = Literal["reveal", "confirm", "toolsets"]
 POLICY_SETTINGS: tuple[PolicySetting, ...] = ("reveal", "confirm", "toolsets")
 """The settings that a policy may hold too: what is given must be as strict, or stricter."""
@@ -101,7 +100,7 @@ class Settings(ProjectSettings):
         description="SQLite file that keeps the sandbox's apps and that several processes may "
         "share. Without it they are gone when the server ends.",
     )
-    sandbox_kind: SandboxKind | None = Field(
+    sandbox_kind: ProjectKind | None = Field(
         None,
         description="What the sandbox's project has: consumer (users) or b2b (organizations with "
         "members). Default: consumer.",
@@ -147,10 +146,10 @@ class Settings(ProjectSettings):
         description="TOML file with what tools may do: redirect hosts, client types, protected "
         "apps and more. The file is checked at start. Default: no limits.",
     )
-    toolsets: Names = Field(
-        DEFAULT_TOOLSETS,
-        description=f"Groups of tools to offer, of {', '.join(TOOLSET_NAMES)}. "
-        f"Default: {','.join(DEFAULT_TOOLSETS)}.",
+    toolsets: Names | None = Field(
+        None,
+        description=f"Groups of tools to offer, of {', '.join(TOOLSET_NAMES)}. Default: all; with "
+        "--sandbox those of its kind, so without organizations (consumer) or grants (b2b).",
     )
     tools: Names = Field(
         (),
@@ -219,9 +218,9 @@ class Settings(ProjectSettings):
         """Which tools are to be offered."""
         from connected_apps_tools.choosing import Choice
 
-        reveals = self.in_force("reveal") == "allow"
+        reveals, toolsets = self.in_force("reveal") == "allow", self.in_force("toolsets")
         return Choice(
-            self.in_force("toolsets"),
+            DEFAULT_TOOLSETS[self.kind] if toolsets is None else toolsets,
             self.tools,
             read_only=self.read_only,
             reveals=reveals,
@@ -273,9 +272,19 @@ class Settings(ProjectSettings):
         return "live" if is_live(self.project_id or "") else "test"
 
     @property
+    def kind(self) -> ProjectKind | None:
+        """What the project has, where that is known: only the service knows it of its projects."""
+        return (self.sandbox_kind or "consumer") if self.sandbox else None
+
+    @property
     def ephemeral(self) -> bool:
         """Whether the apps that are worked on end with the process."""
         return self.sandbox and self.sandbox_db is None
+
+    @property
+    def fleeting(self) -> bool:
+        """Whether the data folder ends with the process."""
+        return self.ephemeral and self.data_dir is None
 
     @property
     def audit_folder(self) -> Path | None:
@@ -284,7 +293,7 @@ class Settings(ProjectSettings):
             return None if self.audit_log == "-" else self.audit_log
         if self.data_dir:
             return self.data_dir / "audit"
-        if self.ephemeral:
+        if self.fleeting:
             return None
         from platformdirs import user_state_path
 
@@ -382,6 +391,24 @@ def load(**flags: Any) -> Settings:  # noqa: ANN401 - pydantic checks them
     settings = read(**flags)
     if not settings.sandbox:
         settings.credentials()
+    return settings
+
+
+def load_for_secrets(**flags: Any) -> Settings:  # noqa: ANN401 - pydantic checks them
+    """The same, for what works on the secret store: the project's id is enough.
+
+    Raises:
+        SettingsError: as `load`, or the store would end with this process.
+    """
+    settings = read(**flags)
+    if not settings.sandbox:
+        settings.known_project()
+    if settings.fleeting and settings.secret_store in {"auto", "file"}:
+        raise SettingsError(
+            "A sandbox in memory keeps its secrets in memory too, and no other process can read "
+            "them. Ask its server with reveal_client_secret; or start the server with --sandbox-db "
+            "and --data-dir, and give both here."
+        )
     return settings
 
 

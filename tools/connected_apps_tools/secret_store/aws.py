@@ -76,6 +76,11 @@ class AwsStore:
         self._prefix = prefix
         self._given = client
 
+    @property
+    def where(self) -> str:
+        """The prefix of the names."""
+        return f"AWS Secrets Manager, under {self._prefix}/"
+
     def place(self, key: SecretKey) -> str:
         """The name of the secret."""
         return f"the AWS Secrets Manager secret {self._name(key)}"

@@ -165,6 +165,11 @@ class SecretStore(Protocol):
         """The backend's name, as the setting has it."""
         ...
 
+    @property
+    def where(self) -> str:
+        """Where everything is kept, in words; nothing is looked up."""
+        ...
+
     def place(self, key: SecretKey) -> str:
         """Where a person finds the secret, in words; nothing is looked up."""
         ...

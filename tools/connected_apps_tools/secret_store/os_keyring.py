@@ -55,6 +55,11 @@ class KeyringStore:
         self._index = index
         self._patience = patience
 
+    @property
+    def where(self) -> str:
+        """The name of the service."""
+        return f"the OS keyring, service {SERVICE}"
+
     def place(self, key: SecretKey) -> str:
         """The name of the item."""
         return f"the OS keyring, service {SERVICE}, user {_user(key)}"

@@ -104,6 +104,11 @@ class VaultStore:
         namespace = os.environ.get("VAULT_NAMESPACE")
         return cls(_variable("VAULT_ADDR"), auth, namespace=namespace, mount=mount, prefix=prefix)
 
+    @property
+    def where(self) -> str:
+        """The mount and the prefix of the paths."""
+        return f"Vault at {self._address}, mount {self._mount}, under {self._prefix}/"
+
     def place(self, key: SecretKey) -> str:
         """The path of the secret."""
         return f"the Vault secret {self._path(key)} in the mount {self._mount} of {self._address}"
