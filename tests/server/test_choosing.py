@@ -12,7 +12,7 @@ from support import SERVER, answer, connected_to, offering, project_on, refusal
 from connected_apps_mcp import settings
 from connected_apps_mcp.app import build_server
 from connected_apps_mcp.sandbox import create_sandbox
-from connected_apps_tools import CATALOGUE, TOOLSETS, Effect
+from connected_apps_tools import CATALOGUE, TOOLSETS, Effect, ProjectKind
 from connected_apps_tools.choosing import choose
 from connected_apps_tools.errors import InvalidRequest
 from connected_apps_tools.models import CreateApp, PageOfApps
@@ -98,7 +98,7 @@ def test_advice_says_which_of_its_tools_are_off_and_why(text: str, more: str) ->
     ],
 )
 async def test_a_hint_says_which_of_its_tools_are_off(
-    kind: str, choice: dict[str, Any], call: tuple[str, dict[str, Any]], off: str
+    kind: ProjectKind, choice: dict[str, Any], call: tuple[str, dict[str, Any]], off: str
 ) -> None:
     transport = httpx2.ASGITransport(create_sandbox(kind=kind))
     async with (

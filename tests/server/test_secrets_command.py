@@ -87,7 +87,7 @@ async def test_from_creation_through_a_rotation_show_prints_what_the_service_tak
 def in_a_shell(note: str) -> subprocess.CompletedProcess[str]:
     """Run the command that a note gives, as a person who pastes it into a shell."""
     (line,) = re.findall("`(.+?)`", note)
-    return subprocess.run(["sh", "-c", line], capture_output=True, text=True, check=True)
+    return subprocess.run(["/bin/sh", "-c", line], capture_output=True, text=True, check=True)
 
 
 async def test_the_note_of_a_secret_gives_the_command_that_shows_it(tmp_path: Path) -> None:
