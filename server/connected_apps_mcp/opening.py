@@ -1,9 +1,9 @@
 """Opens what the settings name: the project, with its secret store, and the audit log."""
 
+import logging
 import os
 import shutil
 import sys
-import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import replace
@@ -29,7 +29,10 @@ from connected_apps_tools.secret_store.private_folder import require_trusted
 from connected_apps_tools.service import Credentials
 
 from .audit import AuditFailed, AuditLog, Ledger, Stream
+from .folders import temporary_folder, user_folder
 from .settings import PROJECT_ID, SECRET, Settings, SettingsError, flag
+
+logger = logging.getLogger(__name__)
 
 STORE_CREDENTIALS = (
     "AWS_SECRET_ACCESS_KEY",
@@ -70,15 +73,20 @@ async def open_project(settings: Settings) -> AsyncIterator[Project]:
 async def open_audit(settings: Settings) -> AsyncIterator[AuditLog]:
     """The audit log, which could be written just now.
 
+    A read-only server has nothing but refused calls to record. It goes without the log where that
+    cannot be written, and says so.
+
     Raises:
-        SettingsError: it cannot be.
+        SettingsError: it cannot be written, and calls may have to be recorded.
     """
     with _audit_lines(settings) as lines:
         log = AuditLog(lines)
         try:
             await log.check()
         except AuditFailed as error:
-            raise SettingsError(f"--audit-log: {error}") from None
+            if not settings.read_only:
+                raise SettingsError(f"--audit-log: {error}") from None
+            logger.warning("Refused calls will not be recorded. %s", error)
         try:
             yield log
         finally:
@@ -94,7 +102,7 @@ def _audit_lines(settings: Settings) -> Iterator[Ledger | Stream]:
     with ExitStack() as ending:
         if settings.data_dir:
             _distrust(settings.data_dir)
-        folder = settings.audit_folder or ending.enter_context(_temporary_folder()) / "audit"
+        folder = settings.audit_folder or ending.enter_context(temporary_folder()) / "audit"
         yield Ledger(
             folder,
             max_bytes=settings.audit_max_bytes,
@@ -108,16 +116,14 @@ def data_folder(settings: Settings) -> Iterator[Path]:
     """Where what outlives a call is kept; for a sandbox in memory it goes with the process.
 
     Raises:
-        SettingsError: others can write there.
+        SettingsError: others can write there, or there is no such folder.
     """
     if settings.fleeting:
         # The apps are gone when the process ends, so their secrets need not outlive it.
-        with _temporary_folder() as temporary:
+        with temporary_folder() as temporary:
             yield temporary
         return
-    from platformdirs import user_data_path
-
-    folder = settings.data_dir or user_data_path("connected-apps-mcp", appauthor=False)
+    folder = settings.data_dir or user_folder("data")
     _distrust(folder)
     yield folder
 
@@ -129,12 +135,6 @@ def _distrust(folder: Path) -> None:
             require_trusted(folder)
         except StoreError as error:
             raise SettingsError(f"--data-dir: {error}") from None
-
-
-@contextmanager
-def _temporary_folder() -> Iterator[Path]:
-    with tempfile.TemporaryDirectory(prefix="connected-apps-mcp-") as folder:
-        yield Path(folder)
 
 
 def _open_store(settings: Settings, files: FileStore, folder: Path) -> SecretStore | None:

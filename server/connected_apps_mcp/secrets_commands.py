@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from . import settings as config
-from .commands import log_to_stderr, put_out, report_losses, run, setting_flags, tell
+from .commands import Commands, log_to_stderr, report_losses, run, setting_flags, tell
 
 if TYPE_CHECKING:
     from connected_apps_tools import Project
@@ -38,7 +38,7 @@ class _VariableName(click.ParamType[str]):
         return value
 
 
-@click.group()
+@click.group(cls=Commands)
 def secrets() -> None:
     """List, show and use the client secrets that are kept.
 
@@ -76,7 +76,7 @@ def _print(project: Project, entries: Sequence[Entry]) -> None:
     tell(f"{found} {_where_looked(project)}")
     for entry in entries:
         line = f"{entry.client_id}  {entry.which:7}  …{entry.last_four}"
-        put_out(f"{printable(line)}  {entry.stored_at:%Y-%m-%d %H:%M}Z")
+        click.echo(f"{printable(line)}  {entry.stored_at:%Y-%m-%d %H:%M}Z")
 
 
 @secrets.command()
@@ -87,7 +87,7 @@ def show(client_id: str, upcoming: bool, **flags: object) -> None:  # noqa: FBT0
     """Print a secret, and nothing else."""
 
     async def act(project: Project) -> None:
-        put_out((await _kept(project, client_id, upcoming=upcoming)).secret.get_secret_value())
+        click.echo((await _kept(project, client_id, upcoming=upcoming)).secret.get_secret_value())
 
     _with_project(act, flags)
 

@@ -4,22 +4,15 @@ A field `base_url` is the variable CONNECTED_APPS_MCP_BASE_URL and the flag --ba
 """
 
 import os
+import re
 from copy import copy
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
-from pydantic import (
-    AfterValidator,
-    BeforeValidator,
-    Field,
-    StringConstraints,
-    ValidationError,
-    model_validator,
-)
+from pydantic import Field, ValidationError, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails, PydanticCustomError
-from pydantic_settings import NoDecode
 
 from connected_apps_tools import DEFAULT_TOOLSETS, TOOLSET_NAMES, ProjectKind
 from connected_apps_tools.bounds import Bounds
@@ -28,7 +21,9 @@ from connected_apps_tools.secret_store import StoreKind
 from connected_apps_tools.service import CALL_DEADLINE, check_base_url, is_live, is_loopback
 from connected_apps_tools.text import did_you_mean
 
+from .folders import user_folder
 from .project_settings import PREFIX, PROJECT_ID, SECRET, ProjectSettings, SettingsError
+from .setting_types import HomePath, LogLevel, Names, Transports
 
 if TYPE_CHECKING:
     from connected_apps_tools.choosing import Choice
@@ -43,6 +38,7 @@ __all__ = [
     "SettingsError",
     "flag",
     "load",
+    "load_for_secrets",
     "read",
     "refuse_unknown_variables",
     "variable",
@@ -55,37 +51,10 @@ PolicySetting = Literal["reveal", "confirm", "toolsets"]
 POLICY_SETTINGS: tuple[PolicySetting, ...] = ("reveal", "confirm", "toolsets")
 """The settings that a policy may hold too: what is given must be as strict, or stricter."""
 
-LogLevel = Literal["debug", "info", "warning", "error"]
-
-
-def _comma_separated(value: object) -> object:
-    return tuple(value.split(",")) if isinstance(value, str) else value
-
 
 def _bound(name: str) -> Any:  # noqa: ANN401 - the field of a bound, whatever its type
     """A setting that is a bound of a review."""
     return copy(Bounds.model_fields[name])
-
-
-def _expanded(path: Path) -> Path:
-    try:
-        return path.expanduser()
-    except RuntimeError:
-        raise PydanticCustomError("home", "there is no such home folder") from None
-
-
-HomePath = Annotated[Path, AfterValidator(_expanded)]
-"""A path that may begin with ~, which no shell expands in the configuration file of a host."""
-
-Names = Annotated[
-    tuple[Annotated[str, StringConstraints(min_length=1)], ...],
-    NoDecode,
-    BeforeValidator(_comma_separated),
-]
-
-Transports = Annotated[
-    tuple[Literal["stdio", "http", "sse"], ...], NoDecode, BeforeValidator(_comma_separated)
-]
 
 
 class Settings(ProjectSettings):
@@ -288,16 +257,18 @@ class Settings(ProjectSettings):
 
     @property
     def audit_folder(self) -> Path | None:
-        """Where the audit log is kept; None where it is not kept in a file, or not for long."""
+        """Where the audit log is kept; None where it is not kept in a file, or not for long.
+
+        Raises:
+            SettingsError: none is given, and the user has no home folder.
+        """
         if self.audit_log:
             return None if self.audit_log == "-" else self.audit_log
         if self.data_dir:
             return self.data_dir / "audit"
         if self.fleeting:
             return None
-        from platformdirs import user_state_path
-
-        return user_state_path("connected-apps-mcp", appauthor=False) / "audit"
+        return user_folder("state") / "audit"
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
@@ -425,4 +396,12 @@ def _explain(problem: ErrorDetails) -> str:
     if not problem["loc"]:
         return str(problem["msg"])
     name = str(problem["loc"][0])
-    return f"{flag(name)} or {variable(name)}: {problem['msg']}."
+    return f"{flag(name)} or {variable(name)}: {problem['msg']}.{_nearest_value(problem)}"
+
+
+def _nearest_value(problem: ErrorDetails) -> str:
+    """Which of the allowed values was most likely meant. The one that was given is not shown."""
+    if problem["type"] != "literal_error":
+        return ""
+    allowed = re.findall("'(.+?)'", problem["ctx"]["expected"])
+    return did_you_mean(str(problem["input"]).casefold(), allowed)

@@ -1,0 +1,35 @@
+"""The types of settings that are more than a number, a switch or a choice."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BeforeValidator, StringConstraints
+from pydantic_core import PydanticCustomError
+from pydantic_settings import NoDecode
+
+LogLevel = Literal["debug", "info", "warning", "error"]
+
+
+def _comma_separated(value: object) -> object:
+    return tuple(value.split(",")) if isinstance(value, str) else value
+
+
+def _expanded(path: Path) -> Path:
+    try:
+        return path.expanduser()
+    except RuntimeError:
+        raise PydanticCustomError("home", "there is no such home folder") from None
+
+
+HomePath = Annotated[Path, AfterValidator(_expanded)]
+"""A path that may begin with ~, which no shell expands in the configuration file of a host."""
+
+Names = Annotated[
+    tuple[Annotated[str, StringConstraints(min_length=1)], ...],
+    NoDecode,
+    BeforeValidator(_comma_separated),
+]
+
+Transports = Annotated[
+    tuple[Literal["stdio", "http", "sse"], ...], NoDecode, BeforeValidator(_comma_separated)
+]
