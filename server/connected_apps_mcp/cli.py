@@ -140,9 +140,13 @@ async def _serve(settings: config.Settings) -> None:
 @main.command()
 def demo() -> None:
     """Show the main job: an MCP client manages an app of the embedded sandbox over stdio."""
-    from .demo import run_demo
+    from .demo import FAILURES, run_demo
 
-    raise SystemExit(run(run_demo))
+    try:
+        run(run_demo)
+    except FAILURES as failure:
+        click.echo(f"  --  {failure}")
+        raise SystemExit(1) from None
 
 
 main.add_command(approve)
