@@ -23,7 +23,7 @@ from connected_apps_tools.journal import Journal
 from connected_apps_tools.project import SecretsCommand
 from connected_apps_tools.safe import Safe
 from connected_apps_tools.scrubber import SCRUBBER
-from connected_apps_tools.secret_store import SecretStore, StoreError, open_store
+from connected_apps_tools.secret_store import SecretStore, StoreError, open_store, require_usable
 from connected_apps_tools.secret_store.files import FileStore
 from connected_apps_tools.secret_store.private_folder import require_trusted
 from connected_apps_tools.service import Credentials
@@ -142,6 +142,7 @@ def _open_store(settings: Settings, files: FileStore, folder: Path) -> SecretSto
     if kind == "auto" and settings.ephemeral:
         kind = "file"
     try:
+        require_usable(kind)
         return open_store(kind, files=files, index=folder / "index")
     except StoreError as error:
         raise SettingsError(f"--secret-store {kind}: {error}") from None

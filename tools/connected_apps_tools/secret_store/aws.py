@@ -18,12 +18,12 @@ from .base import (
     SecretKey,
     StoredSecret,
     StoreError,
-    extra,
     failures,
     listed,
     name_of,
     segment,
 )
+from .installation import require_library
 
 if TYPE_CHECKING:
     from types_boto3_secretsmanager import SecretsManagerClient
@@ -191,9 +191,9 @@ class AwsStore:
 
 
 def _connect() -> SecretsManagerClient:
-    with extra("aws"):
-        import boto3
-        from botocore.config import Config
+    require_library("aws")
+    import boto3
+    from botocore.config import Config
 
     # A session of its own, since boto3's default one is not for several threads.
     client = boto3.session.Session().client(

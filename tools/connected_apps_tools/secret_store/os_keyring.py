@@ -98,6 +98,15 @@ class KeyringStore:
         return _answer(question, self._patience)
 
 
+def require_backend(patience: float = 5.0) -> None:
+    """See that there is a keyring that keeps secrets. It may be locked.
+
+    Raises:
+        StoreError: there is none, or it cannot be found in time.
+    """
+    _answer(lambda _: None, patience)
+
+
 def real_backend(patience: float = 3.0) -> bool:
     """Whether there is a keyring that keeps secrets, and that answers in time.
 
@@ -151,7 +160,10 @@ def _backend() -> KeyringBackend:
     for link in links:
         if not type(link).__module__.startswith(_NOT_REAL):
             return link
-    raise StoreError("There is no OS keyring that keeps secrets: choose another secret store.")
+    raise StoreError(
+        "There is no OS keyring that keeps secrets: start one (on Linux a Secret Service such as "
+        "gnome-keyring, in the session of this process), or choose another secret store."
+    )
 
 
 def _delete(backend: KeyringBackend, user: str) -> None:

@@ -21,11 +21,11 @@ from .base import (
     SecretKey,
     StoredSecret,
     StoreError,
-    extra,
     failures,
     listed,
     segment,
 )
+from .installation import require_library
 
 if TYPE_CHECKING:
     import hvac
@@ -162,8 +162,8 @@ class VaultStore:
     def _ask(self, question: Callable[[_Kv], _T]) -> _T:
         """What Vault answers; an expired token of an AppRole is renewed once."""
         with failures("Vault", _ADVICE):
-            with extra("vault"):
-                from hvac.exceptions import Forbidden
+            require_library("vault")
+            from hvac.exceptions import Forbidden
 
             token = self._token_other_than("")
             try:
