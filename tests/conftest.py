@@ -5,6 +5,7 @@ import os
 import pwd
 import signal
 import sys
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,15 @@ from connected_apps_tools.scrubber import SCRUBBER, Scrubber
 
 # Under nohup a hang-up is ignored, and by every process that is started from here.
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say in a line how many tests were skipped for which reason, and how to have them run."""
+    reasons = Counter(report.longrepr[2] for report in terminalreporter.getreports("skipped"))
+    for reason, count in reasons.items():
+        told = reason.removeprefix("Skipped: ")
+        terminalreporter.write_line(f"{count} tests were skipped: {told}", yellow=True)
 
 
 @pytest.fixture(scope="session")
