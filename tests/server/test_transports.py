@@ -45,7 +45,7 @@ async def conversation(client: Client) -> list[Any]:
         heard.append((tool, result.is_error, said(result), result.structured_content))
     told = json.dumps([answer(created), *heard], sort_keys=True)
     told = re.sub(r"request-id-test-[0-9a-f-]{36}", "<request>", told)
-    told = re.sub(r'"version": "[0-9a-f]{16}"', '"version": "<version>"', told)
+    told = re.sub(r'"version": "[\w-]{22}"', '"version": "<version>"', told)
     told = told.replace(json.dumps(secret["kept_in"]), '"<place>"')
     told = told.replace(json.dumps(secret["note"]), '"<note>"')
     told = told.replace(client_id, "<client>").replace(json.dumps(secret["last_four"]), '"…"')
