@@ -1,11 +1,14 @@
-"""The types of settings that are more than a number, a switch or a choice."""
+"""The types of settings, and what is said of a value that is none of them."""
 
+import re
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, StringConstraints
-from pydantic_core import PydanticCustomError
+from pydantic_core import ErrorDetails, PydanticCustomError
 from pydantic_settings import NoDecode
+
+from connected_apps_tools.text import did_you_mean
 
 LogLevel = Literal["debug", "info", "warning", "error"]
 
@@ -33,3 +36,11 @@ Names = Annotated[
 Transports = Annotated[
     tuple[Literal["stdio", "http", "sse"], ...], NoDecode, BeforeValidator(_comma_separated)
 ]
+
+
+def nearest_value(problem: ErrorDetails) -> str:
+    """Which of the allowed values was most likely meant. The one that was given is not shown."""
+    if problem["type"] != "literal_error":
+        return ""
+    allowed = re.findall("'(.+?)'", problem["ctx"]["expected"])
+    return did_you_mean(str(problem["input"]).casefold(), allowed)

@@ -4,7 +4,6 @@ A field `base_url` is the variable CONNECTED_APPS_MCP_BASE_URL and the flag --ba
 """
 
 import os
-import re
 from copy import copy
 from functools import cached_property
 from pathlib import Path
@@ -23,7 +22,7 @@ from connected_apps_tools.text import did_you_mean
 
 from .folders import user_folder
 from .project_settings import PREFIX, PROJECT_ID, SECRET, ProjectSettings, SettingsError
-from .setting_types import HomePath, LogLevel, Names, Transports
+from .setting_types import HomePath, LogLevel, Names, Transports, nearest_value
 
 if TYPE_CHECKING:
     from connected_apps_tools.choosing import Choice
@@ -396,12 +395,4 @@ def _explain(problem: ErrorDetails) -> str:
     if not problem["loc"]:
         return str(problem["msg"])
     name = str(problem["loc"][0])
-    return f"{flag(name)} or {variable(name)}: {problem['msg']}.{_nearest_value(problem)}"
-
-
-def _nearest_value(problem: ErrorDetails) -> str:
-    """Which of the allowed values was most likely meant. The one that was given is not shown."""
-    if problem["type"] != "literal_error":
-        return ""
-    allowed = re.findall("'(.+?)'", problem["ctx"]["expected"])
-    return did_you_mean(str(problem["input"]).casefold(), allowed)
+    return f"{flag(name)} or {variable(name)}: {problem['msg']}.{nearest_value(problem)}"
