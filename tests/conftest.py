@@ -54,14 +54,14 @@ def _homes() -> Iterator[dict[str, str]]:
 
 
 def _files_of_the_tester() -> Mapping[Path, int]:
-    """Each file of ours in a home folder of the tester, with the time of its last change."""
+    """Each file and folder of ours in a home of the tester, with the time of its last change."""
     found: dict[Path, int] = {}
     for environment in _homes():
         with patch.dict(os.environ, environment, clear=True):
             dirs = PlatformDirs("connected-apps-mcp", appauthor=False)
             folders = [dirs.user_data_path, dirs.user_state_path, dirs.user_cache_path]
-        for folder in folders:
-            found |= {file: file.stat().st_mtime_ns for file in folder.rglob("*")}
+        for folder in filter(Path.exists, folders):
+            found |= {file: file.stat().st_mtime_ns for file in [folder, *folder.rglob("*")]}
     return found
 
 
