@@ -9,11 +9,13 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 .DEFAULT_GOAL := install
 
 install: $(VENV)/.installed ## Make .venv with the command connected-apps-mcp
+	@echo "The command is $(abspath $(BIN))/connected-apps-mcp; 'make demo' shows it at work."
 
-demo: install ## Show the main job on the embedded sandbox
+demo: $(VENV)/.installed ## Show the main job on the embedded sandbox
 	@$(BIN)/connected-apps-mcp demo
 
 test: $(VENV)/.installed-dev ## Run the tests and measure their coverage
+	@echo "Running the tests: some minutes on two cores, less on more."
 	$(BIN)/pytest --numprocesses=auto --dist=worksteal --cov --cov-report=term
 
 lint: $(VENV)/.installed-dev ## Check style, types and layering
@@ -26,23 +28,28 @@ bench: $(VENV)/.installed-bench ## Measure what the server costs a model; OPENAP
 	@$(BIN)/python benchmarks/tokens.py $(if $(OPENAPI),--openapi "$(OPENAPI)")
 
 wheel: $(VENV)/.installed ## Build the wheel into dist/
-	$(PIP) wheel --no-deps --wheel-dir dist .
+	@echo "Building the wheel: some seconds."
+	@$(PIP) wheel --no-deps --wheel-dir dist .
 
 clean:
 	rm -rf $(VENV) dist
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.13")'
-	$(PYTHON) -m venv $(VENV)
+	@echo "Making $(VENV), a Python environment of its own: some seconds."
+	@$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.installed: $(VENV)/bin/python pyproject.toml constraints.txt
-	$(PIP) install --constraint constraints.txt --editable .
+	@echo "Installing connected-apps-mcp and what it needs into $(VENV): a minute, or more on a slow network."
+	@$(PIP) install --constraint constraints.txt --editable .
 	@touch $@
 
 $(VENV)/.installed-dev: $(VENV)/bin/python pyproject.toml constraints.txt
-	$(PIP) install --constraint constraints.txt --editable '.[dev]'
+	@echo "Installing what the checks and tests need into $(VENV): a minute or two, once."
+	@$(PIP) install --constraint constraints.txt --editable '.[dev]'
 	@touch $@ $(VENV)/.installed
 
 $(VENV)/.installed-bench: $(VENV)/bin/python pyproject.toml constraints.txt
-	$(PIP) install --constraint constraints.txt --editable '.[bench]'
+	@echo "Installing what the benchmarks need into $(VENV): a minute or two, once."
+	@$(PIP) install --constraint constraints.txt --editable '.[bench]'
 	@touch $@ $(VENV)/.installed

@@ -2,10 +2,14 @@
 
 import logging
 import os
+import pwd
 import signal
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator, Mapping
+from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import httpx2
 import pytest
@@ -16,6 +20,7 @@ from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from platformdirs import PlatformDirs
 from support import ERAS, project_on
 
 from connected_apps_mcp.app import build_server
@@ -28,18 +33,56 @@ from connected_apps_tools.scrubber import SCRUBBER, Scrubber
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say in a line how many tests were skipped for which reason, and how to have them run."""
+    reasons = Counter(report.longrepr[2] for report in terminalreporter.getreports("skipped"))
+    for reason, count in reasons.items():
+        told = reason.removeprefix("Skipped: ")
+        terminalreporter.write_line(f"{count} tests were skipped: {told}", yellow=True)
+
+
 @pytest.fixture(scope="session")
 def anyio_backend() -> str:
     return "asyncio"
 
 
+def _homes() -> Iterator[dict[str, str]]:
+    """The environments that lead to a home folder of the tester: with HOME, and without."""
+    yield dict(os.environ)
+    yield {"HOME": pwd.getpwuid(os.getuid()).pw_dir}
+
+
+def _files_of_the_tester() -> Mapping[Path, int]:
+    """Each file and folder of ours in a home of the tester, with the time of its last change."""
+    found: dict[Path, int] = {}
+    for environment in _homes():
+        with patch.dict(os.environ, environment, clear=True):
+            dirs = PlatformDirs("connected-apps-mcp", appauthor=False)
+            folders = [dirs.user_data_path, dirs.user_state_path, dirs.user_cache_path]
+        for folder in filter(Path.exists, folders):
+            found |= {file: file.stat().st_mtime_ns for file in [folder, *folder.rglob("*")]}
+    return found
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _nothing_is_written_to_the_home_of_the_tester() -> Iterator[None]:
+    before = _files_of_the_tester()
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        # For fixtures that outlive a test. It cannot be written: they have no business there.
+        monkeypatch.setenv("HOME", os.devnull)
+        yield
+    written = [str(file) for file, _ in _files_of_the_tester().items() ^ before.items()]
+    assert not written, f"The tests, or a server of yours meanwhile, changed {sorted(written)}"
+
+
 @pytest.fixture(autouse=True)
-def _no_settings_from_outside(
+def _a_home_of_its_own(
     monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path_factory.getbasetemp() / "state"))
+    monkeypatch.setenv("HOME", str(tmp_path_factory.mktemp("home")))
     for name in list(os.environ):
-        if name.startswith(("STYTCH_", "CONNECTED_APPS_MCP_")):
+        if name.startswith(("XDG_", "STYTCH_", "CONNECTED_APPS_MCP_")):
             monkeypatch.delenv(name)
 
 

@@ -1,6 +1,7 @@
 """Binds the catalogue of tools to the MCP low-level Server."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from importlib.metadata import version
 from typing import Any
 
@@ -78,6 +79,8 @@ def build_server(
         audit: where calls are recorded; by default in the project's folder.
         security: what seals a question until its answer comes; by default this process alone can.
     """
+    about = replace(project.about, tools_off=offer.off)
+    project = replace(project, about=replace(about, losses=list(map(about.advice, about.losses))))
     record = audit or AuditLog(Ledger(project.folder / "audit"))
     listing = types.ListToolsResult(tools=[_describe(tool) for tool in offer.on.values()])
     subscriptions = Subscriptions()

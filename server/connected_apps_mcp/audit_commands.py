@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from . import settings as config
-from .commands import setting_flags
+from .commands import Commands, setting_flags
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -43,7 +43,7 @@ class _LastLine(click.ParamType["Link"]):
         return Link(int(found[1]), found[2])
 
 
-@click.group()
+@click.group(cls=Commands)
 def audit() -> None:
     """Look at the audit log, and check that nothing was done to it."""
 

@@ -29,6 +29,9 @@ logger = logging.getLogger(__name__)
 ANSWERS: Mapping[How, Said] = {"accepted": "accept", "approved": "approve"}
 """What the audit log calls the ways to agree."""
 
+ADVICE = {"note", "next_step"}
+"""The fields of an answer that may name other tools. Their text is always ours."""
+
 Tell = Callable[[Touched], Awaitable[None]]
 """Tells whoever goes by an app that it has changed."""
 
@@ -69,9 +72,9 @@ class Calls:
             with deadline(project.api.deadline):
                 return await self._answer(tool, project, context, params)
         except ConnectedAppsError as error:
-            return _failed(error)
+            return self._failed(error)
         except Exception as error:  # noqa: BLE001 - whatever it is, the model must not read it
-            return _failed(_unexpected(tool, error))
+            return self._failed(_unexpected(tool, error))
 
     async def _tool(
         self, context: AnyContext, params: types.CallToolRequestParams
@@ -194,8 +197,14 @@ class Calls:
             answer,
         )
 
+    def _failed(self, error: ConnectedAppsError) -> types.CallToolResult:
+        told = told_of(error, self._project.about)
+        return types.CallToolResult(content=[_text(told)], is_error=True)
+
     def _done(self, tool: Tool[Any, Any], result: Result) -> types.CallToolResult:
         answer = result.model_dump(mode="json", exclude_none=True)
+        for field in ADVICE & answer.keys():
+            answer[field] = self._project.about.advice(answer[field])
         if tool.effect.changes and self._project.about.environment == "live":
             answer["live_project"] = self._project.api.project_id
         return types.CallToolResult(
@@ -212,10 +221,6 @@ def _unexpected(tool: Tool[Any, Any], error: Exception) -> ConnectedAppsError:
     failure = ConnectedAppsError("The server failed in an unexpected way; its log says where.")
     failure.may_have_taken_effect = tool.effect.changes
     return failure
-
-
-def _failed(error: ConnectedAppsError) -> types.CallToolResult:
-    return types.CallToolResult(content=[_text(told_of(error))], is_error=True)
 
 
 def _text(value: dict[str, Any]) -> types.TextContent:

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import gc
+import os
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
 
 import click
 
 from . import settings as config
 from .approve_command import approve
 from .audit_commands import audit
-from .commands import log_to_stderr, report_losses, run, setting_flags, tell
+from .commands import Commands, log_to_stderr, report_losses, run, setting_flags, tell
 from .policy_commands import policy
 from .sandbox_commands import sandbox
 from .secrets_commands import secrets
@@ -21,11 +26,22 @@ class _Refused(click.ClickException):
     exit_code = 2
 
 
-class _Commands(click.Group):
+class _Commands(Commands):
     """The commands. `serve` may be left out, since hosts run the bare program."""
 
+    def main(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - click's
+        """Run a command. What cannot be written ends it with a message."""
+        try:
+            return super().main(*args, **kwargs)
+        except OSError as error:
+            # Every other file is opened by name. click has dealt with a reader that is gone.
+            where = error.filename or "Standard output"
+            tell(f"Error: {where}: {error.strerror}.")
+            _discard_output()
+            raise SystemExit(1) from None
+
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        if not args or (args[0].startswith("-") and args[0] not in {"--help", "--version"}):
+        if not args or (args[0].startswith("-") and args[0] not in {"-h", "--help", "--version"}):
             args = ["serve", *args]
         return super().parse_args(ctx, args)
 
@@ -37,7 +53,17 @@ class _Commands(click.Group):
             raise _Refused(str(error)) from None
 
 
-@click.group(cls=_Commands)
+def _discard_output() -> None:
+    """Let what standard output still holds not fail once more when the process ends."""
+    with suppress(OSError), Path(os.devnull).open("wb") as nothing:
+        os.dup2(nothing.fileno(), sys.stdout.fileno())
+
+
+@click.group(
+    cls=_Commands,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="help COMMAND, or COMMAND -h, says more about a command.",
+)
 @click.version_option(package_name="connected-apps-mcp")
 def main() -> None:
     """Manage the OAuth clients (Connected Apps) of a Stytch project from AI agents, over MCP.
@@ -69,7 +95,7 @@ async def _serve(settings: config.Settings) -> None:
 
     from .app import build_server
     from .confirm import open_security
-    from .opening import open_audit, open_project
+    from .opening import open_audit, open_project, secrets_command
     from .signals import Endings
 
     async with (
@@ -82,8 +108,8 @@ async def _serve(settings: config.Settings) -> None:
         about = About(
             version=version("connected-apps-mcp"),
             environment=settings.environment,
-            tools_off=offer.off,
             losses=losses,
+            secrets_command=secrets_command(settings),
         )
         server = build_server(
             replace(project, about=about, bounds=settings.bounds),
@@ -114,11 +140,12 @@ async def _serve(settings: config.Settings) -> None:
 @main.command()
 def demo() -> None:
     """Show the main job: an MCP client manages an app of the embedded sandbox over stdio."""
-    from .demo import run_demo
+    from .demo import FAILURES, run_demo
 
     try:
-        raise SystemExit(run(run_demo))
-    except* BrokenPipeError:
+        run(run_demo)
+    except FAILURES as failure:
+        click.echo(f"  --  {failure}")
         raise SystemExit(1) from None
 
 

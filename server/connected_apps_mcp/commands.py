@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
-import sys
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -44,12 +42,32 @@ def setting_flags(names: Iterable[str] = tuple(config.FLAGS)) -> Callable[[F], F
     return add
 
 
+class Commands(click.Group):
+    """A group of commands. `help COMMAND` is `COMMAND --help`."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read the arguments of the group itself."""
+        if args[:1] == ["help"]:
+            args = [*args[1:], "--help"]
+        return super().parse_args(ctx, args)
+
+
 def run(function: Callable[..., Awaitable[T]], *arguments: object) -> T:
-    """Run a coroutine function to its end."""
+    """Run a coroutine function to its end. Raises what it raises, out of the groups of tasks."""
     import anyio
 
     _open_missing_streams()
-    return anyio.run(function, *arguments)
+    try:
+        return anyio.run(function, *arguments)
+    except BaseExceptionGroup as group:
+        raise _alone_in(group) from None
+
+
+def _alone_in(error: BaseException) -> BaseException:
+    """The error that groups hold, where it is the only one."""
+    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+        (error,) = error.exceptions
+    return error
 
 
 def _open_missing_streams() -> None:
@@ -62,21 +80,6 @@ def _open_missing_streams() -> None:
             os.fstat(descriptor)
         except OSError:
             os.open(os.devnull, os.O_RDWR)
-
-
-def put_out(line: str) -> None:
-    """Print a line of what was asked for.
-
-    Raises:
-        click.ClickException: standard output does not take it.
-    """
-    try:
-        click.echo(line)
-    except OSError as error:
-        # What it still holds would fail once more, with a traceback, when the process ends.
-        with Path(os.devnull).open("wb") as nothing:
-            os.dup2(nothing.fileno(), sys.stdout.fileno())
-        raise click.ClickException(f"Standard output: {error.strerror}.") from None
 
 
 def tell(line: str) -> None:

@@ -10,6 +10,7 @@ from connected_apps_tools.errors import (
     NotFound,
     ServiceError,
 )
+from connected_apps_tools.project import About
 
 
 def name_of(error: ConnectedAppsError) -> str | None:
@@ -17,12 +18,12 @@ def name_of(error: ConnectedAppsError) -> str | None:
     return error.error_type if isinstance(error, ServiceError) else type(error).__name__
 
 
-def told_of(error: ConnectedAppsError) -> dict[str, Any]:
-    """What a client is told of an error."""
+def told_of(error: ConnectedAppsError, about: About) -> dict[str, Any]:
+    """What a client is told of an error. The hint says which tools in it are off, and why."""
     fields = {
         "error": name_of(error),
         "message": str(error),
-        "hint": error.hint,
+        "hint": error.hint and about.advice(error.hint),
         "retry_may_help": error.transient,
         "may_have_taken_effect": error.may_have_taken_effect or None,
         "status": getattr(error, "status", None),
@@ -32,11 +33,12 @@ def told_of(error: ConnectedAppsError) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if value is not None}
 
 
-def protocol_error(error: ConnectedAppsError) -> MCPError:
+def protocol_error(error: ConnectedAppsError, about: About) -> MCPError:
     """The same as a JSON-RPC error, for whatever is no call of a tool."""
+    told = told_of(error, about)
     theirs = isinstance(error, InvalidRequest | NotFound)
     return MCPError(
         code=types.INVALID_PARAMS if theirs else types.INTERNAL_ERROR,
-        message=" ".join(filter(None, [str(error), error.hint])),
-        data=told_of(error),
+        message=" ".join(filter(None, [str(error), told.get("hint")])),
+        data=told,
     )

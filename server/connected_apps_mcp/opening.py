@@ -1,10 +1,13 @@
 """Opens what the settings name: the project, with its secret store, and the audit log."""
 
+import logging
 import os
-import tempfile
+import shutil
+import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -15,16 +18,21 @@ from starlette.applications import Starlette
 from connected_apps_tools import Project
 from connected_apps_tools.api import ConnectedAppsClient
 from connected_apps_tools.custody import Custody
+from connected_apps_tools.errors import NotSent
 from connected_apps_tools.journal import Journal
+from connected_apps_tools.project import SecretsCommand
 from connected_apps_tools.safe import Safe
 from connected_apps_tools.scrubber import SCRUBBER
-from connected_apps_tools.secret_store import SecretStore, StoreError, open_store
+from connected_apps_tools.secret_store import SecretStore, StoreError, open_store, require_usable
 from connected_apps_tools.secret_store.files import FileStore
 from connected_apps_tools.secret_store.private_folder import require_trusted
 from connected_apps_tools.service import Credentials
 
 from .audit import AuditFailed, AuditLog, Ledger, Stream
-from .settings import Settings, SettingsError
+from .folders import temporary_folder, user_folder
+from .settings import PROJECT_ID, SECRET, Settings, SettingsError, flag
+
+logger = logging.getLogger(__name__)
 
 STORE_CREDENTIALS = (
     "AWS_SECRET_ACCESS_KEY",
@@ -33,6 +41,10 @@ STORE_CREDENTIALS = (
     "VAULT_SECRET_ID",
 )
 """What the stores authenticate with, by variable."""
+
+PROGRAM = "connected-apps-mcp"
+
+NO_SECRET = SecretStr("")
 
 
 @asynccontextmanager
@@ -61,15 +73,20 @@ async def open_project(settings: Settings) -> AsyncIterator[Project]:
 async def open_audit(settings: Settings) -> AsyncIterator[AuditLog]:
     """The audit log, which could be written just now.
 
+    A read-only server has nothing but refused calls to record. It goes without the log where that
+    cannot be written, and says so.
+
     Raises:
-        SettingsError: it cannot be.
+        SettingsError: it cannot be written, and calls may have to be recorded.
     """
     with _audit_lines(settings) as lines:
         log = AuditLog(lines)
         try:
             await log.check()
         except AuditFailed as error:
-            raise SettingsError(f"--audit-log: {error}") from None
+            if not settings.read_only:
+                raise SettingsError(f"--audit-log: {error}") from None
+            logger.warning("Refused calls will not be recorded. %s", error)
         try:
             yield log
         finally:
@@ -85,7 +102,7 @@ def _audit_lines(settings: Settings) -> Iterator[Ledger | Stream]:
     with ExitStack() as ending:
         if settings.data_dir:
             _distrust(settings.data_dir)
-        folder = settings.audit_folder or ending.enter_context(_temporary_folder()) / "audit"
+        folder = settings.audit_folder or ending.enter_context(temporary_folder()) / "audit"
         yield Ledger(
             folder,
             max_bytes=settings.audit_max_bytes,
@@ -99,16 +116,14 @@ def data_folder(settings: Settings) -> Iterator[Path]:
     """Where what outlives a call is kept; for a sandbox in memory it goes with the process.
 
     Raises:
-        SettingsError: others can write there.
+        SettingsError: others can write there, or there is no such folder.
     """
-    if settings.ephemeral and not settings.data_dir:
+    if settings.fleeting:
         # The apps are gone when the process ends, so their secrets need not outlive it.
-        with _temporary_folder() as temporary:
+        with temporary_folder() as temporary:
             yield temporary
         return
-    from platformdirs import user_data_path
-
-    folder = settings.data_dir or user_data_path("connected-apps-mcp", appauthor=False)
+    folder = settings.data_dir or user_folder("data")
     _distrust(folder)
     yield folder
 
@@ -122,36 +137,34 @@ def _distrust(folder: Path) -> None:
             raise SettingsError(f"--data-dir: {error}") from None
 
 
-@contextmanager
-def _temporary_folder() -> Iterator[Path]:
-    with tempfile.TemporaryDirectory(prefix="connected-apps-mcp-") as folder:
-        yield Path(folder)
-
-
 def _open_store(settings: Settings, files: FileStore, folder: Path) -> SecretStore | None:
     kind = settings.secret_store
     if kind == "auto" and settings.ephemeral:
         kind = "file"
     try:
+        require_usable(kind)
         return open_store(kind, files=files, index=folder / "index")
     except StoreError as error:
         raise SettingsError(f"--secret-store {kind}: {error}") from None
 
 
 def open_client(settings: Settings) -> ConnectedAppsClient:
-    """The API of the project, or the sandbox.
+    """The API of the project, or the sandbox. Without the project's secret every call is refused.
 
     Raises:
-        SettingsError: the sandbox's file cannot be used, or the credentials are missing.
+        SettingsError: the sandbox's file cannot be used, or the project is not known.
     """
     if not settings.sandbox:
+        known = settings.secret is not None
         return ConnectedAppsClient(
-            settings.credentials(), base_url=settings.base_url, deadline=settings.deadline
+            settings.credentials() if known else Credentials(settings.known_project(), NO_SECRET),
+            base_url=settings.base_url,
+            transport=None if known else _SendsNothing(),
+            deadline=settings.deadline,
         )
     from .sandbox import SANDBOX_CREDENTIALS
 
-    kind = settings.sandbox_kind or "consumer"
-    sandbox = open_sandbox("--sandbox-db", settings.sandbox_db, kind=kind)
+    sandbox = open_sandbox("--sandbox-db", settings.sandbox_db, kind=settings.kind)
     return ConnectedAppsClient(
         Credentials(SANDBOX_CREDENTIALS.project_id, SecretStr(SANDBOX_CREDENTIALS.secret)),
         base_url="http://localhost",
@@ -159,6 +172,36 @@ def open_client(settings: Settings) -> ConnectedAppsClient:
         deadline=settings.deadline,
         origin=f"sandbox {settings.sandbox_db.resolve() if settings.sandbox_db else 'in memory'}",
     )
+
+
+class _SendsNothing(httpx2.AsyncBaseTransport):
+    """Stands in for the service where the project's secret is not given."""
+
+    async def handle_async_request(self, _request: httpx2.Request) -> httpx2.Response:
+        refusal = NotSent(f"{SECRET} is not set")
+        refusal.transient = False
+        raise refusal
+
+
+def secrets_command(settings: Settings) -> SecretsCommand:
+    """How a person reads what a server with these settings keeps."""
+    given = {name: getattr(settings, name) for name in ("sandbox_db", "data_dir")}
+    paths = [[flag(name), str(path.resolve())] for name, path in given.items() if path]
+    return SecretsCommand(
+        program=_program(),
+        variables={} if settings.sandbox else {PROJECT_ID: settings.known_project()},
+        flags=[*(["--sandbox"] if settings.sandbox else []), *chain.from_iterable(paths)],
+        fleeting=FileStore.kind if settings.fleeting else None,
+    )
+
+
+def _program() -> list[str]:
+    """The words that start this program in a shell."""
+    script = Path(sys.executable).with_name(PROGRAM)
+    if not script.exists():
+        return [sys.executable, "-P", "-m", __package__]
+    found = shutil.which(PROGRAM)
+    return [PROGRAM if found and Path(found).samefile(script) else str(script)]
 
 
 def open_sandbox(flag: str, database: Path | None, **options: Any) -> Starlette:  # noqa: ANN401

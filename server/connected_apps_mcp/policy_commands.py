@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from . import settings as config
-from .commands import log_to_stderr, run, setting_flags
+from .commands import Commands, log_to_stderr, run, setting_flags
 
 if TYPE_CHECKING:
     from connected_apps_tools.api import ConnectedAppsClient
@@ -25,7 +25,7 @@ class _CannotCheck(click.ClickException):
     exit_code = 2
 
 
-@click.group()
+@click.group(cls=Commands)
 def policy() -> None:
     """Look after the policy, the file that says what tools may do."""
 

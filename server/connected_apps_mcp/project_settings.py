@@ -42,31 +42,44 @@ class ProjectSettings(BaseSettings):
         Raises:
             SettingsError: one of the two is missing, or cannot be what the dashboard shows.
         """
-        given = {
-            PROJECT_ID: self.project_id,
-            SECRET: self.secret.get_secret_value() if self.secret else None,
-        }
-        for variable, value in given.items():
-            if not value:
-                raise SettingsError(f"{variable} is not set. {OFFER}")
-            if not re.fullmatch(r"[!-~]{1,512}", value) or "${" in value:
-                raise SettingsError(
-                    f"{variable} is malformed: it must be printable ASCII without spaces, "
-                    f"copied whole, and not an unexpanded placeholder. {OFFER}"
-                )
-        # INFERRED that there are no others. What the guard of live projects would not recognise
-        # must not pass for a test project: whether the service minds the case is UNKNOWN.
-        if not re.fullmatch(r"project-(?:test|live)-[\w-]+", given[PROJECT_ID] or ""):
-            raise SettingsError(
-                f"{PROJECT_ID} is malformed: it must look like project-test-… or project-live-…, "
-                f"in small letters. {OFFER}"
-            )
-        environment, other = (
-            ("live", "test") if is_live(given[PROJECT_ID] or "") else ("test", "live")
-        )
-        if (given[SECRET] or "").startswith(f"secret-{other}-"):
+        # Both are looked at before the form of the id: an unexpanded placeholder is said to be one.
+        given = _checked(PROJECT_ID, self.project_id)
+        secret = _checked(SECRET, self.secret.get_secret_value() if self.secret else None)
+        project_id = _project_id(given)
+        environment, other = ("live", "test") if is_live(project_id) else ("test", "live")
+        if secret.startswith(f"secret-{other}-"):
             raise SettingsError(
                 f"{SECRET} is a secret of a {other} project, and {PROJECT_ID} names a "
                 f"{environment} project: take both from the same one."
             )
-        return Credentials(given[PROJECT_ID] or "", SecretStr(given[SECRET] or ""))
+        return Credentials(project_id, SecretStr(secret))
+
+    def known_project(self) -> str:
+        """The id of the project, for what needs no secret of it.
+
+        Raises:
+            SettingsError: it is missing, or is malformed.
+        """
+        return _project_id(_checked(PROJECT_ID, self.project_id))
+
+
+def _checked(variable: str, value: str | None) -> str:
+    if not value:
+        raise SettingsError(f"{variable} is not set. {OFFER}")
+    if not re.fullmatch(r"[!-~]{1,512}", value) or "${" in value:
+        raise SettingsError(
+            f"{variable} is malformed: it must be printable ASCII without spaces, "
+            f"copied whole, and not an unexpanded placeholder. {OFFER}"
+        )
+    return value
+
+
+def _project_id(value: str) -> str:
+    # INFERRED that there are no others. What the guard of live projects would not recognise
+    # must not pass for a test project: whether the service minds the case is UNKNOWN.
+    if not re.fullmatch(r"project-(?:test|live)-[\w-]+", value):
+        raise SettingsError(
+            f"{PROJECT_ID} is malformed: it must look like project-test-… or project-live-…, "
+            f"in small letters. {OFFER}"
+        )
+    return value

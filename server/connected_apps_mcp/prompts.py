@@ -17,6 +17,7 @@ from connected_apps_tools.choosing import Offer
 from connected_apps_tools.errors import InvalidRequest
 from connected_apps_tools.findings import Severity
 from connected_apps_tools.models import ClientId, ClientType, Request, UserId
+from connected_apps_tools.project import About
 from connected_apps_tools.text import did_you_mean, printable
 from connected_apps_tools.tool import refusal_of
 
@@ -304,7 +305,7 @@ def add_prompts(server: Server[Any], offer: Offer) -> None:
         try:
             text = runbook.told(params.arguments or {})
         except InvalidRequest as error:
-            raise protocol_error(error) from None
+            raise protocol_error(error, About()) from None
         message = types.PromptMessage(role="user", content=types.TextContent(text=text))
         return types.GetPromptResult(description=runbook.goal, messages=[message])
 

@@ -101,7 +101,7 @@ def add_resources(server: Server[Any], project: Project, get_app: Tool[Any, Show
         except ConnectedAppsError as error:
             if params.cursor and getattr(error, "status", None) == BAD_REQUEST:
                 raise MCPError(code=types.INVALID_PARAMS, message=NO_CURSOR) from None
-            raise protocol_error(error) from None
+            raise protocol_error(error, project.about) from None
         return types.ListResourcesResult(
             resources=[_entry(app) for app in page.apps],
             next_cursor=quote(page.next_cursor, safe="") if page.next_cursor else None,
@@ -119,7 +119,7 @@ def add_resources(server: Server[Any], project: Project, get_app: Tool[Any, Show
         try:
             shown = await get_app(project, app_at(params.uri))
         except ConnectedAppsError as error:
-            raise protocol_error(error) from None
+            raise protocol_error(error, project.about) from None
         text = json.dumps(structured(shown), ensure_ascii=False, separators=(",", ":"))
         content = types.TextResourceContents(uri=params.uri, mime_type=JSON, text=text)
         return types.ReadResourceResult(contents=[content])

@@ -9,7 +9,7 @@ from typing import IO, TYPE_CHECKING
 import click
 
 from . import settings as config
-from .commands import log_to_stderr, run
+from .commands import Commands, log_to_stderr, run
 
 if TYPE_CHECKING:
     import socket
@@ -43,7 +43,7 @@ class _Rate(click.ParamType[tuple[int, float]]):
         return int(match[1]), float(match[2])
 
 
-@click.group()
+@click.group(cls=Commands)
 def sandbox() -> None:
     """The embedded stand-in for the service.
 
@@ -69,13 +69,13 @@ def serve(
     from .sandbox import SANDBOX_CREDENTIALS, RateLimit
 
     accepted = _credentials()
-    if accepted is SANDBOX_CREDENTIALS:
-        click.echo(f"{config.PROJECT_ID}={accepted.project_id}")
-        click.echo(f"{config.SECRET}={accepted.secret}")
     log_to_stderr("warning")
     limit = RateLimit(*rate_limit) if rate_limit else None
     app = open_sandbox("--db", db, credentials=accepted, kind=kind or "consumer", rate_limit=limit)
     with web.bind("127.0.0.1", port) as listener:
+        if accepted is SANDBOX_CREDENTIALS:
+            click.echo(f"{config.PROJECT_ID}={accepted.project_id}")
+            click.echo(f"{config.SECRET}={accepted.secret}")
         click.echo(f"Sandbox on http://{web.authority_of(listener)}")
         run(_listen, app, listener)
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 import re
 import signal
-from collections.abc import Iterable
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from . import settings as config
-from .commands import log_to_stderr, put_out, report_losses, run, setting_flags
+from .commands import Commands, log_to_stderr, report_losses, run, setting_flags, tell
 
 if TYPE_CHECKING:
     from connected_apps_tools import Project
@@ -38,26 +38,30 @@ class _VariableName(click.ParamType[str]):
         return value
 
 
-@click.group()
+@click.group(cls=Commands)
 def secrets() -> None:
     """List, show and use the client secrets that are kept.
 
-    STYTCH_PROJECT_ID and STYTCH_SECRET, or --sandbox, say whose.
+    STYTCH_PROJECT_ID says whose, or --sandbox. Where STYTCH_SECRET is set too, calls that were
+    interrupted are looked into. Give the flags with which the server runs.
     """
 
 
 @secrets.command("list")
 @_where
 def list_secrets(**flags: object) -> None:
-    """List what is kept, and what may have been lost. Shows no secret."""
+    """List what is kept, and what may have been lost. Shows no secret.
+
+    Standard error says where it looked.
+    """
 
     async def act(project: Project) -> None:
         from connected_apps_tools.secret_store import PartlyListed
 
         try:
-            _print(await project.custody.safe.entries())
+            _print(project, await project.custody.safe.entries())
         except PartlyListed as partly:
-            _print(partly.entries)
+            _print(project, partly.entries)
             raise
         finally:
             await report_losses(project)
@@ -65,12 +69,14 @@ def list_secrets(**flags: object) -> None:
     _with_project(act, flags)
 
 
-def _print(entries: Iterable[Entry]) -> None:
+def _print(project: Project, entries: Sequence[Entry]) -> None:
     from connected_apps_tools.text import printable
 
+    found = "Kept" if entries else "Nothing is kept yet"
+    tell(f"{found} {_where_looked(project)}")
     for entry in entries:
         line = f"{entry.client_id}  {entry.which:7}  …{entry.last_four}"
-        put_out(f"{printable(line)}  {entry.stored_at:%Y-%m-%d %H:%M}Z")
+        click.echo(f"{printable(line)}  {entry.stored_at:%Y-%m-%d %H:%M}Z")
 
 
 @secrets.command()
@@ -81,7 +87,7 @@ def show(client_id: str, upcoming: bool, **flags: object) -> None:  # noqa: FBT0
     """Print a secret, and nothing else."""
 
     async def act(project: Project) -> None:
-        put_out((await _kept(project, client_id, upcoming=upcoming)).secret.get_secret_value())
+        click.echo((await _kept(project, client_id, upcoming=upcoming)).secret.get_secret_value())
 
     _with_project(act, flags)
 
@@ -137,12 +143,22 @@ def run_with(
 
 
 async def _kept(project: Project, client_id: str, *, upcoming: bool) -> StoredSecret:
+    from connected_apps_tools.text import printable
+
     which = _named(upcoming=upcoming)
     await report_losses(project, client_id)
     kept = await project.custody.safe.get(client_id, which)
     if kept is None:
-        raise click.ClickException(f"No {which} secret of {client_id} is kept.")
+        app = printable(client_id)
+        raise click.ClickException(
+            f"No {which} secret of {app} is kept {_where_looked(project)} "
+            "Give the flags with which its server runs; secrets list shows what is kept."
+        )
     return kept
+
+
+def _where_looked(project: Project) -> str:
+    return f"in {project.custody.safe.where}, for project {project.api.project_id}."
 
 
 def _named(*, upcoming: bool) -> Which:
@@ -158,7 +174,7 @@ def _with_project(act: Any, flags: dict[str, object]) -> Any:  # noqa: ANN401 - 
     log_to_stderr("warning")
 
     async def run_act() -> Any:  # noqa: ANN401 - likewise
-        async with open_project(config.load(**flags)) as project:
+        async with open_project(config.load_for_secrets(**flags)) as project:
             return await act(project)
 
     try:

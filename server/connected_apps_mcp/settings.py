@@ -7,28 +7,22 @@ import os
 from copy import copy
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
-from pydantic import (
-    AfterValidator,
-    BeforeValidator,
-    Field,
-    StringConstraints,
-    ValidationError,
-    model_validator,
-)
+from pydantic import Field, ValidationError, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails, PydanticCustomError
-from pydantic_settings import NoDecode
 
-from connected_apps_tools import DEFAULT_TOOLSETS, TOOLSET_NAMES
+from connected_apps_tools import DEFAULT_TOOLSETS, TOOLSET_NAMES, ProjectKind
 from connected_apps_tools.bounds import Bounds
 from connected_apps_tools.errors import InvalidRequest
 from connected_apps_tools.secret_store import StoreKind
 from connected_apps_tools.service import CALL_DEADLINE, check_base_url, is_live, is_loopback
 from connected_apps_tools.text import did_you_mean
 
+from .folders import user_folder
 from .project_settings import PREFIX, PROJECT_ID, SECRET, ProjectSettings, SettingsError
+from .setting_types import HomePath, LogLevel, Names, Transports, nearest_value
 
 if TYPE_CHECKING:
     from connected_apps_tools.choosing import Choice
@@ -43,6 +37,7 @@ __all__ = [
     "SettingsError",
     "flag",
     "load",
+    "load_for_secrets",
     "read",
     "refuse_unknown_variables",
     "variable",
@@ -51,42 +46,14 @@ __all__ = [
 REPORT_SECONDS = 5.0
 """What a call gets beyond its deadline to say how it ended."""
 
-SandboxKind = Literal["consumer", "b2b"]
 PolicySetting = Literal["reveal", "confirm", "toolsets"]
 POLICY_SETTINGS: tuple[PolicySetting, ...] = ("reveal", "confirm", "toolsets")
 """The settings that a policy may hold too: what is given must be as strict, or stricter."""
-
-LogLevel = Literal["debug", "info", "warning", "error"]
-
-
-def _comma_separated(value: object) -> object:
-    return tuple(value.split(",")) if isinstance(value, str) else value
 
 
 def _bound(name: str) -> Any:  # noqa: ANN401 - the field of a bound, whatever its type
     """A setting that is a bound of a review."""
     return copy(Bounds.model_fields[name])
-
-
-def _expanded(path: Path) -> Path:
-    try:
-        return path.expanduser()
-    except RuntimeError:
-        raise PydanticCustomError("home", "there is no such home folder") from None
-
-
-HomePath = Annotated[Path, AfterValidator(_expanded)]
-"""A path that may begin with ~, which no shell expands in the configuration file of a host."""
-
-Names = Annotated[
-    tuple[Annotated[str, StringConstraints(min_length=1)], ...],
-    NoDecode,
-    BeforeValidator(_comma_separated),
-]
-
-Transports = Annotated[
-    tuple[Literal["stdio", "http", "sse"], ...], NoDecode, BeforeValidator(_comma_separated)
-]
 
 
 class Settings(ProjectSettings):
@@ -101,7 +68,7 @@ class Settings(ProjectSettings):
         description="SQLite file that keeps the sandbox's apps and that several processes may "
         "share. Without it they are gone when the server ends.",
     )
-    sandbox_kind: SandboxKind | None = Field(
+    sandbox_kind: ProjectKind | None = Field(
         None,
         description="What the sandbox's project has: consumer (users) or b2b (organizations with "
         "members). Default: consumer.",
@@ -118,8 +85,8 @@ class Settings(ProjectSettings):
     )
     data_dir: HomePath | None = Field(
         None,
-        description="Folder for the file store, the journal of what is under way and the audit "
-        "log. Default: the user's data folder.",
+        description="Folder for stored secrets, the journal, waiting approvals and the audit log. "
+        "Default: the user's data folder; the audit log is then in the user's state folder.",
     )
     reveal: Literal["allow", "never"] = Field(
         "allow",
@@ -147,10 +114,10 @@ class Settings(ProjectSettings):
         description="TOML file with what tools may do: redirect hosts, client types, protected "
         "apps and more. The file is checked at start. Default: no limits.",
     )
-    toolsets: Names = Field(
-        DEFAULT_TOOLSETS,
-        description=f"Groups of tools to offer, of {', '.join(TOOLSET_NAMES)}. "
-        f"Default: {','.join(DEFAULT_TOOLSETS)}.",
+    toolsets: Names | None = Field(
+        None,
+        description=f"Groups of tools to offer, of {', '.join(TOOLSET_NAMES)}. Default: all; with "
+        "--sandbox those of its kind, so without organizations (consumer) or grants (b2b).",
     )
     tools: Names = Field(
         (),
@@ -219,9 +186,9 @@ class Settings(ProjectSettings):
         """Which tools are to be offered."""
         from connected_apps_tools.choosing import Choice
 
-        reveals = self.in_force("reveal") == "allow"
+        reveals, toolsets = self.in_force("reveal") == "allow", self.in_force("toolsets")
         return Choice(
-            self.in_force("toolsets"),
+            DEFAULT_TOOLSETS[self.kind] if toolsets is None else toolsets,
             self.tools,
             read_only=self.read_only,
             reveals=reveals,
@@ -273,22 +240,34 @@ class Settings(ProjectSettings):
         return "live" if is_live(self.project_id or "") else "test"
 
     @property
+    def kind(self) -> ProjectKind | None:
+        """What the project has, where that is known: only the service knows it of its projects."""
+        return (self.sandbox_kind or "consumer") if self.sandbox else None
+
+    @property
     def ephemeral(self) -> bool:
         """Whether the apps that are worked on end with the process."""
         return self.sandbox and self.sandbox_db is None
 
     @property
+    def fleeting(self) -> bool:
+        """Whether the data folder ends with the process."""
+        return self.ephemeral and self.data_dir is None
+
+    @property
     def audit_folder(self) -> Path | None:
-        """Where the audit log is kept; None where it is not kept in a file, or not for long."""
+        """Where the audit log is kept; None where it is not kept in a file, or not for long.
+
+        Raises:
+            SettingsError: none is given, and the user has no home folder.
+        """
         if self.audit_log:
             return None if self.audit_log == "-" else self.audit_log
         if self.data_dir:
             return self.data_dir / "audit"
-        if self.ephemeral:
+        if self.fleeting:
             return None
-        from platformdirs import user_state_path
-
-        return user_state_path("connected-apps-mcp", appauthor=False) / "audit"
+        return user_folder("state") / "audit"
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
@@ -385,6 +364,24 @@ def load(**flags: Any) -> Settings:  # noqa: ANN401 - pydantic checks them
     return settings
 
 
+def load_for_secrets(**flags: Any) -> Settings:  # noqa: ANN401 - pydantic checks them
+    """The same, for what works on the secret store: the project's id is enough.
+
+    Raises:
+        SettingsError: as `load`, or the store would end with this process.
+    """
+    settings = read(**flags)
+    if not settings.sandbox:
+        settings.known_project()
+    if settings.fleeting and settings.secret_store in {"auto", "file"}:
+        raise SettingsError(
+            "A sandbox in memory keeps its secrets in memory too, and no other process can read "
+            "them. Ask its server with reveal_client_secret; or start the server with --sandbox-db "
+            "and --data-dir, and give both here."
+        )
+    return settings
+
+
 def read(**flags: Any) -> Settings:  # noqa: ANN401 - pydantic checks them
     """The same, where it may do without credentials. Raises like `load`, but for these."""
     try:
@@ -398,4 +395,4 @@ def _explain(problem: ErrorDetails) -> str:
     if not problem["loc"]:
         return str(problem["msg"])
     name = str(problem["loc"][0])
-    return f"{flag(name)} or {variable(name)}: {problem['msg']}."
+    return f"{flag(name)} or {variable(name)}: {problem['msg']}.{nearest_value(problem)}"

@@ -1,17 +1,22 @@
 """Which tools a server offers, and what it tells of the others."""
 
 import re
+from pathlib import Path
+from typing import Any
 
 import httpx2
 import pytest
 from mcp import Client, MCPError, StdioServerParameters
-from support import SERVER, answer, connected_to, offering, project_on
+from support import SERVER, answer, connected_to, offering, project_on, refusal
 
 from connected_apps_mcp import settings
 from connected_apps_mcp.app import build_server
-from connected_apps_tools import CATALOGUE, DEFAULT_TOOLSETS, TOOLSETS, Effect
+from connected_apps_mcp.sandbox import create_sandbox
+from connected_apps_tools import CATALOGUE, TOOLSETS, Effect, ProjectKind
+from connected_apps_tools.choosing import choose
 from connected_apps_tools.errors import InvalidRequest
-from connected_apps_tools.models import PageOfApps
+from connected_apps_tools.models import CreateApp, PageOfApps
+from connected_apps_tools.project import About
 
 NAMES = {tool.name for tool in CATALOGUE}
 
@@ -22,9 +27,97 @@ def test_a_toolset_alone_offers_its_tools_and_the_status(toolset: str) -> None:
     assert offering(toolsets=[toolset]).on.keys() == tools | {"get_server_status"}
 
 
-def test_by_default_all_but_organizations_are_on() -> None:
-    off = {tool.name for tool in TOOLSETS["organizations"]}
-    assert offering(toolsets=DEFAULT_TOOLSETS).on.keys() == NAMES - off
+@pytest.mark.parametrize(
+    ("given", "off"),
+    [
+        ({"sandbox": True}, "organizations"),
+        ({"sandbox": True, "sandbox_kind": "consumer"}, "organizations"),
+        ({"sandbox": True, "sandbox_kind": "b2b"}, "grants"),
+    ],
+)
+def test_by_default_what_another_kind_of_project_needs_is_off(
+    given: dict[str, Any], off: str
+) -> None:
+    offer = choose(TOOLSETS, settings.read(**given).choice)
+    assert offer.off.keys() == {tool.name for tool in TOOLSETS[off]}
+
+
+def test_by_default_everything_is_on_where_the_kind_of_the_project_is_not_known() -> None:
+    assert choose(TOOLSETS, settings.read().choice).on.keys() == NAMES
+
+
+def test_a_policy_without_toolsets_leaves_none_on(tmp_path: Path) -> None:
+    policy = tmp_path / "policy.toml"
+    policy.write_text("toolsets = []")
+    assert settings.read(policy=str(policy)).choice.toolsets == ()
+
+
+OFF = {"list_user_grants": "It is not among --tools.", "delete_app": "The server is read-only."}
+
+
+@pytest.mark.parametrize(
+    ("text", "more"),
+    [
+        ("Use search_apps.", ""),
+        (
+            "Use search_apps or delete_app.",
+            (
+                " delete_app cannot be used here. The server is read-only. "
+                "Only the operator can change that."
+            ),
+        ),
+    ],
+)
+def test_advice_says_which_of_its_tools_are_off_and_why(text: str, more: str) -> None:
+    about = About(tools_off=OFF)
+    assert about.advice(text) == text + more
+    assert about.advice(about.advice(text)) == text + more
+
+
+@pytest.mark.parametrize(
+    ("kind", "choice", "call", "off"),
+    [
+        (
+            "consumer",
+            {"toolsets": ["organizations"]},
+            ("list_organization_apps", {"organization_id": "acme"}),
+            "list_user_grants and revoke_user_grant cannot be used here. The toolset grants is off",
+        ),
+        (
+            "b2b",
+            {"toolsets": ["grants"]},
+            ("list_user_grants", {"user_id": "ada"}),
+            "revoke_member_grant cannot be used here. The toolset organizations is off",
+        ),
+        (
+            "consumer",
+            {"tools": ["get_app"]},
+            ("get_app", {"client_id": "connected-app-test-1"}),
+            "search_apps cannot be used here. It is not among --tools.",
+        ),
+    ],
+)
+async def test_a_hint_says_which_of_its_tools_are_off(
+    kind: ProjectKind, choice: dict[str, Any], call: tuple[str, dict[str, Any]], off: str
+) -> None:
+    transport = httpx2.ASGITransport(create_sandbox(kind=kind))
+    async with (
+        project_on(transport) as project,
+        Client(build_server(project, offering(**choice))) as client,
+    ):
+        assert off in refusal(await client.call_tool(*call))["hint"]
+
+
+async def test_a_review_says_which_of_its_fixes_need_a_tool_that_is_off(
+    sandbox: httpx2.ASGITransport,
+) -> None:
+    async with (
+        project_on(sandbox) as project,
+        Client(build_server(project, offering(read_only=True))) as client,
+    ):
+        await project.api.create(CreateApp(client_type="first_party", full_access_allowed=True))
+        review = answer(await client.call_tool("review_apps", {}))
+    assert "update_app and delete_app cannot be used here. The server is read" in review["note"]
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,26 @@ def test_help_names_every_command() -> None:
     assert all(command in shown for command in ("serve", "demo", "policy", "sandbox", "--sandbox"))
 
 
+@pytest.mark.parametrize("flag", ["-h", "--help"])
+@pytest.mark.parametrize(
+    "command", [[], ["serve"], ["secrets"], ["secrets", "show"], ["sandbox", "seed"], ["audit"]]
+)
+def test_each_way_to_ask_for_help_shows_the_same(command: list[str], flag: str) -> None:
+    asked = [[*command, flag], ["help", *command]]
+    if command:
+        asked.append([*command[:-1], "help", command[-1]])
+    shown = [run(*arguments) for arguments in asked]
+    assert {each.exit_code for each in shown} == {0}
+    assert len({each.stdout for each in shown}) == 1
+    assert " ".join(["Usage: main", *command]) in shown[0].stdout
+
+
+def test_help_of_an_unknown_command_is_refused() -> None:
+    refused = run("help", "secret")
+    assert refused.exit_code == 2
+    assert "No such command 'secret'" in refused.stderr
+
+
 def test_help_of_serve_names_the_flag_and_the_variable_of_every_setting() -> None:
     shown = re.sub(r"\s+", " ", run("serve", "--help").stdout)
     for name in settings.FLAGS:
@@ -163,6 +183,21 @@ REFUSED: dict[str, tuple[list[str], dict[str, str], str]] = {
     "a port out of range": (["--sandbox", "--port", "65536"], {}, "less than or equal to 65535"),
     "a deadline of nothing": (["--sandbox", "--deadline", "0"], {}, "--deadline.*greater than 0"),
     "a level that is none": (["--sandbox", "--log-level", "loud"], {}, "--log-level.*'debug'"),
+    "a level near a right one": (
+        ["--sandbox", "--log-level", "warn"],
+        {},
+        "--log-level or CONNECTED_APPS_MCP_LOG_LEVEL: .* Did you mean warning?",
+    ),
+    "a choice in capitals": (
+        ["--sandbox"],
+        {"CONNECTED_APPS_MCP_CONFIRM": "ALWAYS"},
+        "Did you mean always?",
+    ),
+    "one of several values near a right one": (
+        ["--sandbox", "--transport", "http,see"],
+        {},
+        "Did you mean sse?",
+    ),
     "an address that others reach": (
         ["--sandbox", "--transport", "http", "--host", "0.0.0.0"],  # noqa: S104 - refused
         {},
@@ -297,6 +332,16 @@ def test_a_port_that_is_taken_is_said() -> None:
         port = str(taken.getsockname()[1])
         refused = run("--sandbox", "--transport", "http", "--port", port)
     assert refused.exit_code == 2
+    assert "cannot listen there" in refused.stderr
+
+
+def test_a_sandbox_that_cannot_listen_prints_no_credentials() -> None:
+    import socket
+
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        refused = run("sandbox", "serve", "--port", str(taken.getsockname()[1]))
+    assert refused.exit_code == 2
+    assert refused.stdout == ""
     assert "cannot listen there" in refused.stderr
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import anyio
 import httpx2
 import pytest
+from anyio.abc import TaskStatus
 from mcp import Client, StdioServerParameters, types
 from server.people import APP, YES, Person, Wire, asking
 from starlette.requests import Request
@@ -16,6 +17,7 @@ from starlette.types import Receive, Scope, Send
 from support import REAL, SHOWN_APP, answer, project_on, refusal, serving
 
 from connected_apps_mcp.app import build_server
+from connected_apps_tools import Project
 
 
 class Endless:

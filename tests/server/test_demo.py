@@ -11,6 +11,7 @@ from starlette.types import Receive, Scope, Send
 from support import REAL, SERVER, serving
 
 from connected_apps_mcp import demo
+from connected_apps_mcp.commands import run
 
 MEASURED = {name: value for name, value in os.environ.items() if name.startswith("COVERAGE")}
 """What lets coverage follow into a process that is given no other environment."""
@@ -38,16 +39,22 @@ async def refuse(scope: Scope, receive: Receive, send: Send) -> None:
     await JSONResponse({"error_type": "bad_request"}, 400)(scope, receive, send)
 
 
-async def test_the_demo_fails_when_a_step_fails(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_demo_fails_when_a_step_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     with serving(refuse) as url:
         elsewhere = StdioServerParameters(
             command=SERVER[0], args=[*SERVER[1:], "--base-url", url], env=REAL
         )
         monkeypatch.setattr(demo, "SERVER", elsewhere)
-        assert await demo.run_demo() == 1
-    assert "create_app answered" in capsys.readouterr().out
+        with pytest.raises(demo.StepFailed, match="create_app answered"):
+            run(demo.run_demo)
+
+
+def test_a_demo_without_a_server_says_that_nothing_answers(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(demo, "SERVER", StdioServerParameters(command="/bin/false"))
+    with pytest.raises(demo.FAILURES, match="Connection closed"):
+        run(demo.run_demo)
 
 
 def test_a_claim_that_does_not_hold_ends_the_demo() -> None:

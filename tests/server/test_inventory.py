@@ -37,7 +37,7 @@ async def test_the_app_tools_take_no_more_than_9000_bytes(listed: dict[str, type
 async def test_the_default_tools_take_no_more_than_24000_bytes(
     listed: dict[str, types.Tool],
 ) -> None:
-    default = [tool.name for toolset in DEFAULT_TOOLSETS for tool in TOOLSETS[toolset]]
+    default = [tool.name for toolset in DEFAULT_TOOLSETS[None] for tool in TOOLSETS[toolset]]
     assert size(listed[name] for name in [*default, "get_server_status"]) <= 24_000
 
 

@@ -234,12 +234,15 @@ def test_a_flag_that_asks_for_more_than_the_policy_is_refused(
     assert f"{flags[0]} asks for more than the policy allows" in start(file, text, *flags)
 
 
+CONSUMER = DEFAULT_TOOLSETS["consumer"]
+
+
 @pytest.mark.parametrize(
     ("text", "given", "toolsets", "reveals"),
     [
-        ("", {}, DEFAULT_TOOLSETS, True),
-        ("reveal = 'never'", {}, DEFAULT_TOOLSETS, False),
-        ("reveal = 'allow'", {"reveal": "never"}, DEFAULT_TOOLSETS, False),
+        ("", {}, CONSUMER, True),
+        ("reveal = 'never'", {}, CONSUMER, False),
+        ("reveal = 'allow'", {"reveal": "never"}, CONSUMER, False),
         ("toolsets = ['apps', 'organizations']", {}, ("apps", "organizations"), True),
         ("toolsets = ['apps', 'review']", {"toolsets": "review"}, ("review",), True),
     ],

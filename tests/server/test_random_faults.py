@@ -118,6 +118,7 @@ class FaultyStore:
     """A store in memory that fails, breaks or lies at random."""
 
     kind = "faulty"
+    where = "memory"
 
     def __init__(self, chance: Chance, probability: float) -> None:
         self._chance = chance

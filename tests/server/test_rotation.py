@@ -89,7 +89,7 @@ async def test_starting_twice_does_not_promise_a_next_secret_that_is_not_kept(
 
 async def test_the_note_says_how_to_get_the_next_secret(client: Client, app: str) -> None:
     started = await call(client, "start_secret_rotation", app)
-    assert "secrets show --next" in started["next_client_secret"]["note"]
+    assert "--next" in started["next_client_secret"]["note"]
 
 
 async def drifted(sandbox: httpx2.ASGITransport, **fields: str) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -15,11 +16,20 @@ import anyio
 import httpx2
 import pytest
 from mcp import Client, StdioServerParameters
+from pydantic import SecretStr
 from starlette.types import Receive, Scope, Send
-from support import CREATE, SERVER, answer, begin, begin_a_create, on_service, running
+from support import CREATE, SERVER, SHOWN_APP, answer, begin, begin_a_create, on_service, running
 from support import secrets_command as command
 
 from connected_apps_mcp.sandbox import create_sandbox
+from connected_apps_tools.client_secret import told
+from connected_apps_tools.handover import Kept
+from connected_apps_tools.journal import Intent, Journal
+from connected_apps_tools.models import App
+from connected_apps_tools.project import About
+from connected_apps_tools.safe import Place
+from connected_apps_tools.secret_store import SecretKey
+from connected_apps_tools.secret_store.files import FileStore
 
 
 def served(where: list[str]) -> StdioServerParameters:
@@ -74,6 +84,103 @@ async def test_from_creation_through_a_rotation_show_prints_what_the_service_tak
     assert command("show", app, "--next", *where).returncode == 1
 
 
+def in_a_shell(note: str) -> subprocess.CompletedProcess[str]:
+    """Run the command that a note gives, as a person who pastes it into a shell."""
+    (line,) = re.findall("`(.+?)`", note)
+    return subprocess.run(["/bin/sh", "-c", line], capture_output=True, text=True, check=True)
+
+
+async def test_the_note_of_a_secret_gives_the_command_that_shows_it(tmp_path: Path) -> None:
+    folder = tmp_path / "my data; touch x"
+    where = ["--sandbox", "--data-dir", str(folder)]
+    made = await call(where, "create_app", client_type="first_party", reveal_secret=True)
+    secret = made["client_secret"]
+    assert in_a_shell(secret["note"]).stdout.strip() == secret["value"]
+    assert "or use reveal_client_secret" in secret["note"]
+
+
+async def test_the_command_for_a_real_project_needs_no_secret_of_it(tmp_path: Path) -> None:
+    with on_service(create_sandbox(), tmp_path) as process:
+        begin_a_create(process)
+        assert process.stdout
+        made = json.loads(process.stdout.readline())["result"]["structuredContent"]
+    shown = in_a_shell(made["client_secret"]["note"])
+    assert shown.stdout.strip().endswith(made["client_secret"]["last_four"])
+    assert shown.stderr == ""
+
+
+async def test_the_note_of_a_sandbox_in_memory_gives_no_command() -> None:
+    async with Client(served(["--sandbox"])) as client:
+        made = answer(await client.call_tool("create_app", {"client_type": "first_party"}))
+        note = made["client_secret"]["note"]
+        named = {"client_id": made["app"]["client_id"]}
+        shown = answer(await client.call_tool("reveal_client_secret", named))
+    assert "use reveal_client_secret while this server runs" in note
+    assert "`" not in note
+    assert shown["value"].endswith(made["client_secret"]["last_four"])
+
+
+async def test_the_note_of_a_sandbox_in_memory_that_shows_no_secret_says_so() -> None:
+    made = await call(["--sandbox", "--reveal", "never"], "create_app", client_type="first_party")
+    assert "reveal_client_secret cannot be used here" in made["client_secret"]["note"]
+
+
+@pytest.mark.parametrize("client_id", ["x; touch y", "--sandbox", "$(id)", "`id`", "a\nb", "é"])
+def test_no_odd_client_id_gets_into_the_command(client_id: str) -> None:
+    app = App.model_validate({**SHOWN_APP, "client_id": client_id})
+    kept = Kept(SecretStr("s" * 8), Place("file", "the file x"), app=app)
+    note = told(About(), kept, reveal=False).note
+    assert "`connected-apps-mcp secrets show CLIENT_ID --secret-store file`" in note
+
+
+@pytest.mark.parametrize("what", ["list", "show", "run", "forget"])
+def test_a_sandbox_in_memory_has_nothing_for_another_process(what: str) -> None:
+    more = {"list": [], "run": ["app", "--as", "X", "true"]}.get(what, ["app"])
+    refused = command(what, "--sandbox", *more, input="y")
+    assert refused.returncode == 2
+    assert "reveal_client_secret" in refused.stderr
+    assert "--sandbox-db and --data-dir" in refused.stderr
+
+
+@pytest.mark.parametrize("what", ["show", "list", "run"])
+def test_a_kept_secret_takes_the_project_id_alone(tmp_path: Path, what: str) -> None:
+    key = SecretKey("project-test-1", "app")
+    FileStore(tmp_path / "secrets").put(key, SecretStr("a-kept-secret-1234"))
+    echo = [sys.executable, "-c", "import os; print(os.environ['X'])"]
+    more = {"show": ["app"], "list": [], "run": ["app", "--as", "X", "--", *echo]}[what]
+    where = ["--secret-store", "file", "--data-dir", str(tmp_path)]
+    environment = os.environ | {"STYTCH_PROJECT_ID": "project-test-1"}
+    done = command(what, *where, *more, env=environment)
+    assert done.returncode == 0
+    assert ("…1234" if what == "list" else "a-kept-secret-1234") in done.stdout
+
+
+def test_without_the_projects_secret_an_interrupted_call_is_told_and_not_looked_into(
+    tmp_path: Path,
+) -> None:
+    journal = Journal(tmp_path / "journal")
+    journal.begin(Intent(act="create_app", project_id="project-test-1", client_type="first_party"))
+    journal.close()
+    environment = os.environ | {"STYTCH_PROJECT_ID": "project-test-1"}
+    where = ["--secret-store", "file", "--data-dir", str(tmp_path)]
+    listed = command("list", *where, env=environment)
+    assert listed.returncode == 0
+    assert "could not be looked into: STYTCH_SECRET is not set" in listed.stderr
+
+
+@pytest.mark.parametrize(("what", "code"), [("list", 0), ("show", 1), ("forget", 1), ("run", 1)])
+def test_where_nothing_is_kept_yet_the_folder_that_was_looked_in_is_named(
+    where: list[str], tmp_path: Path, what: str, code: int
+) -> None:
+    more = {"list": [], "run": ["app", "--as", "X", "true"]}.get(what, ["app"])
+    done = command(what, *where, *more, input="y\n")
+    assert done.returncode == code
+    assert (
+        f"in the folder {tmp_path / 'data' / 'secrets'}, for project project-test-" in done.stderr
+    )
+    assert ("Nothing is kept yet" if what == "list" else "No current secret of app") in done.stderr
+
+
 async def test_list_shows_no_secret(where: list[str], app: str) -> None:
     secret = command("show", app, *where).stdout.strip()
     listed = command("list", *where)
@@ -89,7 +196,7 @@ async def test_an_output_that_is_full_is_an_error_without_a_traceback(
 ) -> None:
     failed = command(what, *([app] if what == "show" else []), *where, stdout=full)
     assert failed.returncode == 1
-    assert failed.stderr == "Error: Standard output: No space left on device.\n"
+    assert failed.stderr.splitlines()[-1] == "Error: Standard output: No space left on device."
 
 
 async def test_forget_asks_first(where: list[str], app: str) -> None:

@@ -41,6 +41,7 @@ class FaultyStore:
     """A file store that fails, or lies, where it is told to."""
 
     kind = "faulty"
+    where = "a faulty folder"
 
     def __init__(self, folder: Path, **faults: Exception | Callable[[], Any]) -> None:
         self._files = FileStore(folder)
@@ -168,8 +169,8 @@ async def test_a_created_secret_is_kept_and_works(project: Project, wire: Watche
 async def test_the_answer_says_where_it_is(project: Project, tmp_path: Path) -> None:
     kept = await project.custody.create(CONFIDENTIAL)
     assert kept.place
-    assert kept.place.startswith(f"the file {tmp_path}")
-    assert kept.place.endswith(f"{kept.app.client_id}.current.json")
+    assert str(kept.place).startswith(f"the file {tmp_path}")
+    assert str(kept.place).endswith(f"{kept.app.client_id}.current.json")
 
 
 async def test_nothing_is_left_in_the_journal(project: Project, tmp_path: Path) -> None:

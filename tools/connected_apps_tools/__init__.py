@@ -4,8 +4,9 @@ The tools are imported when the first of the names below is asked for: the comma
 help, and refuses settings, without them.
 """
 
+from collections.abc import Mapping, Sequence
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from .catalogue import CATALOGUE, TOOLSETS
@@ -19,14 +20,22 @@ __all__ = [
     "TOOLSET_NAMES",
     "Effect",
     "Project",
+    "ProjectKind",
     "Tool",
 ]
 
 TOOLSET_NAMES = ("apps", "rotation", "grants", "organizations", "review")
 """What an operator can choose from."""
 
-DEFAULT_TOOLSETS = ("apps", "rotation", "grants", "review")
-"""What most projects need: those without organizations."""
+ProjectKind = Literal["consumer", "b2b"]
+"""What a project has: users, or organizations with members."""
+
+DEFAULT_TOOLSETS: Mapping[ProjectKind | None, Sequence[str]] = {
+    "consumer": ("apps", "rotation", "grants", "review"),
+    "b2b": ("apps", "rotation", "organizations", "review"),
+    None: TOOLSET_NAMES,
+}
+"""What a project needs, by its kind. Where the kind is not known, that is everything."""
 
 _HOMES = {
     "CATALOGUE": "catalogue",

@@ -165,7 +165,9 @@ async def create_app(project: Project, request: NewApp) -> CreatedApp:
     kept = await project.custody.create(request)
     view = AppView.of(kept.app)
     return CreatedApp(
-        app=view, client_secret=told(kept, reveal=request.reveals), untrusted=untrusted_in(view)
+        app=view,
+        client_secret=told(project.about, kept, reveal=request.reveals),
+        untrusted=untrusted_in(view),
     )
 
 

@@ -1,21 +1,29 @@
 """What the model is told of a client secret that the service has just shown."""
 
+import re
+import shlex
+
 from pydantic import Field
 
 from .handover import Kept
 from .models import Model
+from .project import About
+from .safe import Place
 from .secret_store import Which
 
-WHERE: dict[Which, str] = {
-    "current": "To get it: connected-apps-mcp secrets show, or reveal_client_secret if it is "
-    "offered.",
-    "next": "To get it: connected-apps-mcp secrets show --next, or reveal_client_secret with which "
-    "next if it is offered.",
+REVEAL: dict[Which, str] = {
+    "current": "reveal_client_secret",
+    "next": "reveal_client_secret with which: next",
 }
 RENEW: dict[Which, str] = {
     "current": "use start_secret_rotation",
     "next": "use cancel_secret_rotation and start again",
 }
+NEEDS = {
+    "aws": "the AWS variables of this server",
+    "vault": "the Vault variables of this server",
+}
+"""What the environment of a shell needs, by the kind of store. The values may be secret."""
 
 
 class ClientSecret(Model):
@@ -27,17 +35,53 @@ class ClientSecret(Model):
     note: str
 
 
-def told(kept: Kept, *, reveal: bool, which: Which = "current") -> ClientSecret:
+def told(about: About, kept: Kept, *, reveal: bool, which: Which = "current") -> ClientSecret:
     """What an answer says of a secret that the service has just shown."""
     if kept.secret is None:
-        return ClientSecret(
-            note="The answer of the service held nothing that can be the secret, so nobody has it: "
+        note = (
+            "The answer of the service held nothing that can be the secret, so nobody has it: "
             f"{RENEW[which]}."
         )
+        return ClientSecret(note=about.advice(note))
     value = kept.secret.get_secret_value()
-    note = WHERE[which] if kept.place else "Shown this once and kept nowhere: store it now."
+    note = "Shown this once and kept nowhere: store it now."
+    if kept.place:
+        note = _how_to_get(about, kept.place, kept.app.client_id, which)
     if kept.doubtful:
         note += f" It does not look as the service tells: if it does not work, {RENEW[which]}."
     return ClientSecret(
-        last_four=value[-4:], kept_in=kept.place, value=value if reveal else None, note=note
+        last_four=value[-4:],
+        kept_in=str(kept.place) if kept.place else None,
+        value=value if reveal else None,
+        note=about.advice(note),
+    )
+
+
+def _how_to_get(about: About, place: Place, client_id: str, which: Which) -> str:
+    """How the user gets a kept secret: with a command where one can, else in the conversation."""
+    if place.kind == about.secrets_command.fleeting:
+        return (
+            f"To get it, use {REVEAL[which]} while this server runs. The sandbox is in memory and "
+            "ends with the server, and so does its store: no command can read it."
+        )
+    needs = f" It needs {NEEDS[place.kind]}." if place.kind in NEEDS else ""
+    instead = "" if "reveal_client_secret" in about.tools_off else f", or use {REVEAL[which]}"
+    command = _command(about, place, client_id, which)
+    return f"To get it, the user runs `{command}` in a shell{instead}.{needs}"
+
+
+def _command(about: About, place: Place, client_id: str, which: Which) -> str:
+    """The whole command line, fit to be pasted into a POSIX shell."""
+    how = about.secrets_command
+    # The service makes the ids. Anything else than a plain word must not reach a shell.
+    app = (
+        client_id if re.fullmatch(r"[A-Za-z0-9][\w-]{0,127}", client_id, re.ASCII) else "CLIENT_ID"
+    )
+    return " ".join(
+        [
+            *(f"{name}={shlex.quote(value)}" for name, value in how.variables.items()),
+            shlex.join([*how.program, "secrets", "show", app]),
+            *(["--next"] if which == "next" else []),
+            shlex.join([*how.flags, "--secret-store", place.kind]),
+        ]
     )

@@ -106,16 +106,19 @@ async def revoke_user_grant(project: Project, request: UserGrant) -> Revoked:
 
 async def _before_revoking_users(project: Project, request: UserGrant) -> Question:
     granted = (await project.api.user_grants(request.user_id)).connected_apps
-    return _before_revoking(request.client_id, granted, ("User", request.user_id))
+    holder = ("User", request.user_id)
+    return _before_revoking(request.client_id, granted, holder, "list_user_grants")
 
 
 async def _before_revoking_members(project: Project, request: MemberGrant) -> Question:
     answer = await project.api.member_grants(request.organization_id, request.member_id)
     holder = ("Member", f"{request.member_id} of {request.organization_id}")
-    return _before_revoking(request.client_id, answer.connected_apps, holder)
+    return _before_revoking(request.client_id, answer.connected_apps, holder, "list_member_grants")
 
 
-def _before_revoking(client_id: str, granted: list[Grant], holder: tuple[str, str]) -> Question:
+def _before_revoking(
+    client_id: str, granted: list[Grant], holder: tuple[str, str], lister: str
+) -> Question:
     for grant in granted:
         if grant.connected_app_id == client_id:
             facts = [
@@ -131,7 +134,7 @@ def _before_revoking(client_id: str, granted: list[Grant], holder: tuple[str, st
                 digest(*facts),
             )
     refusal = InvalidRequest("Nothing was sent: there is no such authorisation.")
-    refusal.hint = "list_user_grants or list_member_grants tells what there is."
+    refusal.hint = f"{lister} tells what there is."
     raise refusal
 
 

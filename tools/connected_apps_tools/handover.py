@@ -19,7 +19,7 @@ from .errors import ConnectedAppsError, InvalidRequest, SecretNotKept, Unexpecte
 from .evidence import MENDED, that_fit, what_can_be_seen
 from .journal import Intent, Journal
 from .models import App
-from .safe import Safe, in_thread
+from .safe import Place, Safe, in_thread
 from .scrubber import MIN_LENGTH
 from .secret_store import StoreError, Which
 from .text import printable
@@ -59,12 +59,12 @@ class Taken:
 
     Attributes:
         secret: what was shown; None where that cannot be a secret.
-        place: where it is kept, in words; None where it is not.
+        place: where it is kept; None where it is not.
         doubtful: whether it looks different from what the service tells of it.
     """
 
     secret: SecretStr | None = None
-    place: str | None = None
+    place: Place | None = None
     doubtful: bool = False
 
 

@@ -1,5 +1,6 @@
 """What the tools work on."""
 
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -27,18 +28,53 @@ Report = Callable[[float, float | None, str], Awaitable[None]]
 
 
 @dataclass(frozen=True)
+class SecretsCommand:
+    """How a person reads a kept secret in a shell, outside the conversation.
+
+    Attributes:
+        program: the words that start this program.
+        variables: what the environment has to hold; no secret value.
+        flags: the settings that lead to what is kept.
+        fleeting: the kind of store that ends with this process, so that no command can read it.
+    """
+
+    program: Sequence[str] = ("connected-apps-mcp",)
+    variables: Mapping[str, str] = field(default_factory=dict)
+    flags: Sequence[str] = ()
+    fleeting: str | None = None
+
+
+@dataclass(frozen=True)
 class About:
     """What is to be known of the server.
 
     Attributes:
         tools_off: why, by the name of the tool.
         losses: what may have become of secrets, in sentences.
+        secrets_command: how a person reads a kept secret.
     """
 
     version: str = "unknown"
     environment: Literal["sandbox", "test", "live"] = "test"
     tools_off: Mapping[str, str] = field(default_factory=dict)
     losses: Sequence[str] = ()
+    secrets_command: SecretsCommand = SecretsCommand()
+
+    def advice(self, text: str) -> str:
+        """Advice that also says which of the tools it names cannot be used here, and why."""
+        return " ".join(filter(None, [text, self.why_off(text)]))
+
+    def why_off(self, text: str) -> str:
+        """Why tools that a text names cannot be used here, as far as the text does not say so."""
+        off: dict[str, list[str]] = {}
+        for name in dict.fromkeys(re.findall(r"[a-z]+(?:_[a-z]+)+", text)):
+            why = self.tools_off.get(name)
+            if why and why not in text:
+                off.setdefault(why, []).append(name)
+        reasons = [
+            f"{' and '.join(names)} cannot be used here. {why}" for why, names in off.items()
+        ]
+        return " ".join([*reasons, "Only the operator can change that."] if reasons else [])
 
 
 async def _to_nobody(done: float, total: float | None, message: str) -> None:

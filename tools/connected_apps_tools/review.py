@@ -53,6 +53,7 @@ class ReviewedApps(AboutApps):
     scanned: int
     total: int | None = None
     stopped: Literal[End, "max_scanned"]
+    note: str | None = None
 
 
 async def review_apps(project: Project, request: ReviewApps) -> ReviewedApps:
@@ -79,14 +80,16 @@ async def review_apps(project: Project, request: ReviewApps) -> ReviewedApps:
         if left:
             break
     told, not_told = _that_fit(filter(request.wants, review.findings()), request.max_bytes)
+    fixes = {finding.code: finding.fix for finding in told}
     return ReviewedApps(
         findings=told,
-        fixes={finding.code: finding.fix for finding in told},
+        fixes=fixes,
         counts=review.counts(),
         not_told=not_told,
         scanned=review.seen,
         total=total,
         stopped="max_scanned" if left else walk.ended,
+        note=project.about.why_off(" ".join(fixes.values())) or None,
         untrusted=STRANGERS if told else None,
     )
 

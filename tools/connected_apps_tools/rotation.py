@@ -97,7 +97,7 @@ async def start_secret_rotation(project: Project, request: OneApp) -> Rotation:
         if error.error_type != "connected_app_already_rotating_secret":
             raise
         return await _under_way(project, request.client_id)
-    return _stands(kept.app, secret=told(kept, reveal=reveals, which="next"))
+    return _stands(kept.app, secret=told(project.about, kept, reveal=reveals, which="next"))
 
 
 async def _under_way(project: Project, client_id: str) -> Rotation:

@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVar, get_args
 
@@ -33,6 +34,22 @@ STORE_SECONDS = 25.0
 """How long one act of a store may take: a person may have to unlock a keyring."""
 
 
+@dataclass(frozen=True)
+class Place:
+    """Where a secret is kept.
+
+    Attributes:
+        kind: of the store.
+        words: what a person finds it by.
+    """
+
+    kind: str
+    words: str
+
+    def __str__(self) -> str:
+        return self.words
+
+
 class Safe:
     """Where the secrets of a project are. Every method but `keep` raises `StoreError`."""
 
@@ -57,11 +74,17 @@ class Safe:
         """Whether anything is kept at all."""
         return bool(self._stores)
 
+    @property
+    def where(self) -> str:
+        """Where everything is kept, in words."""
+        places = dict.fromkeys(store.where for store in self._stores)
+        return ", and ".join(places) or "no store (the secret store is none)"
+
     async def check(self) -> None:
         """Prove that the store can be written."""
         await in_thread(self._stores[0].check)
 
-    async def keep(self, client_id: str, which: Which, secret: SecretStr) -> str | None:
+    async def keep(self, client_id: str, which: Which, secret: SecretStr) -> Place | None:
         """Put a secret into the first store that takes it and has it then; say where that is.
 
         Earlier ones in the other stores are forgotten.
@@ -77,7 +100,7 @@ class Safe:
                 continue
             if stored and stored.secret == secret:
                 await self._forget_earlier(key, store)
-                return store.place(key)
+                return Place(store.kind, store.place(key))
             logger.error("The secret store %s does not have what it took.", store.kind)
         return None
 

@@ -66,7 +66,7 @@ class Snapshot:
             head = folder / HEAD
             self.head = head.read_bytes() if head.exists() else b""
         if not self._sizes and not self.head:
-            raise Unreadable(f"There is no audit log in {folder}.")
+            raise Unreadable(f"Nothing is recorded yet in {folder}: there is no audit log.")
 
     @property
     def numbers(self) -> list[int]:

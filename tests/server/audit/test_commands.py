@@ -180,10 +180,11 @@ def test_whatever_is_in_a_line_it_is_shown_as_one_line_that_does_nothing(line: b
     assert len(shown) < 3000
 
 
-def test_by_default_the_log_is_in_the_users_state_folder() -> None:
-    assert Settings().audit_folder == (
-        Path(os.environ["XDG_STATE_HOME"]) / "connected-apps-mcp" / "audit"
-    )
+def test_by_default_the_log_is_in_the_users_state_folder(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    assert Settings().audit_folder == tmp_path / "connected-apps-mcp" / "audit"
 
 
 def test_with_a_data_folder_the_log_is_in_it(tmp_path: Path) -> None:

@@ -94,7 +94,10 @@ def secret_service(folder: Path) -> Iterator[str]:
 def _need(*programs: str) -> None:
     missing = [program for program in programs if shutil.which(program) is None]
     if missing:
-        reason = f"{' and '.join(missing)} missing: install Debian's dbus and gnome-keyring"
+        reason = (
+            f"they need a Secret Service, and {' and '.join(missing)} cannot be found. "
+            "On Debian: apt-get install dbus gnome-keyring"
+        )
         # Where changes are checked, a test that is silently left out would be worth nothing.
         (pytest.fail if os.environ.get("CI") else pytest.skip)(reason)
 

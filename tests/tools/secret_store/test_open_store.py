@@ -32,6 +32,7 @@ from connected_apps_tools.secret_store import (
     open_store,
 )
 from connected_apps_tools.secret_store.files import FileStore
+from connected_apps_tools.secret_store.installation import how_to_add
 from connected_apps_tools.secret_store.lazy import LazyStore
 
 
@@ -216,13 +217,78 @@ def test_a_chosen_keyring_that_is_not_there_is_not_replaced(tmp_path: Path) -> N
 
 
 @pytest.mark.usefixtures("_vault_named")
-@pytest.mark.parametrize(("kind", "library"), [("aws", "boto3"), ("vault", "hvac.exceptions")])
-def test_a_library_that_is_missing_is_named_by_its_extra(
+@pytest.mark.parametrize(("kind", "library"), [("aws", "boto3"), ("vault", "hvac")])
+def test_a_library_that_is_missing_is_named(
     kind: StoreKind, library: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, library, None)
-    with pytest.raises(StoreError, match=rf"pip install 'connected-apps-mcp\[{kind}\]'"):
+    with pytest.raises(StoreError, match=f"store needs {library}, which is missing: run "):
         open_kind(kind, tmp_path).check()
+
+
+WITHOUT = """
+import sys
+sys.modules[{library!r}] = None
+from connected_apps_mcp.cli import main
+main(["--sandbox", "--secret-store", {kind!r}])
+"""
+
+
+@pytest.mark.parametrize(
+    ("kind", "library", "hint"),
+    [
+        ("aws", "boto3", "the aws store needs boto3, which is missing: run "),
+        ("vault", "hvac", "the vault store needs hvac, which is missing: run "),
+        ("keyring", "dbus_that_is_not_there", "There is no OS keyring that keeps secrets: start"),
+    ],
+)
+def test_a_server_does_not_start_with_a_store_that_cannot_work(
+    kind: str, library: str, hint: str
+) -> None:
+    refused = subprocess.run(
+        [sys.executable, "-c", WITHOUT.format(kind=kind, library=library)],
+        input="",
+        env={"PYTHON_KEYRING_BACKEND": "keyring.backends.fail.Keyring", **os.environ},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert refused.returncode == 2
+    assert f"--secret-store {kind}: {hint}" in refused.stderr
+
+
+BOTO3 = "'boto3<2,>=1.40'"
+
+
+@pytest.mark.parametrize(
+    ("files", "hint"),
+    [
+        ({}, f"run {{prefix}}/bin/python -m pip install {BOTO3}"),
+        ({"pyvenv.cfg": "home = x\n"}, f"run {{prefix}}/bin/python -m pip install {BOTO3}"),
+        ({"pipx_metadata.json": "{}"}, f"run pipx inject connected-apps-mcp {BOTO3}"),
+        (
+            {"pyvenv.cfg": "home = x\nuv = 0.9\n", "uv-receipt.toml": ""},
+            f"run uv pip install --python {{prefix}}/bin/python {BOTO3}",
+        ),
+        (
+            {"pyvenv.cfg": "home = x\nuv = 0.9\n"},
+            f"run uv pip install --python {{prefix}}/bin/python {BOTO3}",
+        ),
+    ],
+)
+def test_how_to_add_a_library_fits_how_the_program_was_installed(
+    files: dict[str, str], hint: str, tmp_path: Path
+) -> None:
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+    assert how_to_add("aws", tmp_path) == hint.format(prefix=tmp_path)
+
+
+def test_where_uvx_started_the_program_a_library_is_added_there(tmp_path: Path) -> None:
+    prefix = tmp_path / "archive-v0" / "x"
+    prefix.mkdir(parents=True)
+    (prefix / "pyvenv.cfg").write_text("home = x\nuv = 0.9\n")
+    assert how_to_add("aws", prefix) == f"start it with uvx --with {BOTO3}"
 
 
 def test_a_vault_that_is_not_named_cannot_be_opened(

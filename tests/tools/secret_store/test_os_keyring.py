@@ -142,7 +142,10 @@ except StoreError as error:
 def test_without_a_session_bus_there_is_no_keyring() -> None:
     assert alone(ASKS).splitlines() == [
         "False",
-        "There is no OS keyring that keeps secrets: choose another secret store.",
+        (
+            "There is no OS keyring that keeps secrets: start one (on Linux a Secret Service such "
+            "as gnome-keyring, in the session of this process), or choose another secret store."
+        ),
     ]
 
 

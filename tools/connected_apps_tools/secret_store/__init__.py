@@ -32,7 +32,25 @@ __all__ = [
     "StoredSecret",
     "Which",
     "open_store",
+    "require_usable",
 ]
+
+
+def require_usable(kind: StoreKind) -> None:
+    """See that this machine has what the store needs. Nothing is sent, and no secret is touched.
+
+    Raises:
+        StoreError: it has not. The text says what to do.
+    """
+    match kind:
+        case "aws" | "vault":
+            from .installation import require_library
+
+            require_library(kind)
+        case "keyring":
+            from .os_keyring import require_backend
+
+            require_backend()
 
 
 def open_store(kind: StoreKind, *, files: FileStore, index: Path) -> SecretStore | None:

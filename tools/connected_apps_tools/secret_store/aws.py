@@ -18,12 +18,12 @@ from .base import (
     SecretKey,
     StoredSecret,
     StoreError,
-    extra,
     failures,
     listed,
     name_of,
     segment,
 )
+from .installation import require_library
 
 if TYPE_CHECKING:
     from types_boto3_secretsmanager import SecretsManagerClient
@@ -75,6 +75,11 @@ class AwsStore:
     ) -> None:
         self._prefix = prefix
         self._given = client
+
+    @property
+    def where(self) -> str:
+        """The prefix of the names."""
+        return f"AWS Secrets Manager, under {self._prefix}/"
 
     def place(self, key: SecretKey) -> str:
         """The name of the secret."""
@@ -186,9 +191,9 @@ class AwsStore:
 
 
 def _connect() -> SecretsManagerClient:
-    with extra("aws"):
-        import boto3
-        from botocore.config import Config
+    require_library("aws")
+    import boto3
+    from botocore.config import Config
 
     # A session of its own, since boto3's default one is not for several threads.
     client = boto3.session.Session().client(

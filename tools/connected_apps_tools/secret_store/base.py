@@ -165,6 +165,11 @@ class SecretStore(Protocol):
         """The backend's name, as the setting has it."""
         ...
 
+    @property
+    def where(self) -> str:
+        """Where everything is kept, in words; nothing is looked up."""
+        ...
+
     def place(self, key: SecretKey) -> str:
         """Where a person finds the secret, in words; nothing is looked up."""
         ...
@@ -240,18 +245,3 @@ def failures(
     except Exception as error:  # noqa: BLE001 - a backend raises what its platform raises
         default = "could not be used: see whether it can be reached, and try again."
         raise StoreError(f"{store} {advice.get(kind(error), default)}") from None
-
-
-@contextlib.contextmanager
-def extra(name: str) -> Iterator[None]:
-    """Imports of a library that only one store needs.
-
-    Raises:
-        StoreError: it is not installed.
-    """
-    try:
-        yield
-    except ImportError:
-        raise StoreError(
-            f"the {name} store is not installed: pip install 'connected-apps-mcp[{name}]'"
-        ) from None

@@ -16,6 +16,11 @@ class FileStore:
     def __init__(self, folder: Path) -> None:
         self._folder = PrivateFolder(folder, within=folder.parent)
 
+    @property
+    def where(self) -> str:
+        """The folder."""
+        return f"the folder {self._folder.path}"
+
     def place(self, key: SecretKey) -> str:
         """The path of the file."""
         return f"the file {self._folder.path / key.file_name}"

@@ -29,6 +29,11 @@ class LazyStore:
         """That of the store itself."""
         return self._store.kind
 
+    @property
+    def where(self) -> str:
+        """That of the store itself."""
+        return self._store.where
+
     def place(self, key: SecretKey) -> str:
         """That of the store itself."""
         return self._store.place(key)

@@ -55,6 +55,11 @@ class KeyringStore:
         self._index = index
         self._patience = patience
 
+    @property
+    def where(self) -> str:
+        """The name of the service."""
+        return f"the OS keyring, service {SERVICE}"
+
     def place(self, key: SecretKey) -> str:
         """The name of the item."""
         return f"the OS keyring, service {SERVICE}, user {_user(key)}"
@@ -91,6 +96,15 @@ class KeyringStore:
 
     def _ask(self, question: Callable[[KeyringBackend], _T]) -> _T:
         return _answer(question, self._patience)
+
+
+def require_backend(patience: float = 5.0) -> None:
+    """See that there is a keyring that keeps secrets. It may be locked.
+
+    Raises:
+        StoreError: there is none, or it cannot be found in time.
+    """
+    _answer(lambda _: None, patience)
 
 
 def real_backend(patience: float = 3.0) -> bool:
@@ -146,7 +160,10 @@ def _backend() -> KeyringBackend:
     for link in links:
         if not type(link).__module__.startswith(_NOT_REAL):
             return link
-    raise StoreError("There is no OS keyring that keeps secrets: choose another secret store.")
+    raise StoreError(
+        "There is no OS keyring that keeps secrets: start one (on Linux a Secret Service such as "
+        "gnome-keyring, in the session of this process), or choose another secret store."
+    )
 
 
 def _delete(backend: KeyringBackend, user: str) -> None:

@@ -21,11 +21,11 @@ from .base import (
     SecretKey,
     StoredSecret,
     StoreError,
-    extra,
     failures,
     listed,
     segment,
 )
+from .installation import require_library
 
 if TYPE_CHECKING:
     import hvac
@@ -104,6 +104,11 @@ class VaultStore:
         namespace = os.environ.get("VAULT_NAMESPACE")
         return cls(_variable("VAULT_ADDR"), auth, namespace=namespace, mount=mount, prefix=prefix)
 
+    @property
+    def where(self) -> str:
+        """The mount and the prefix of the paths."""
+        return f"Vault at {self._address}, mount {self._mount}, under {self._prefix}/"
+
     def place(self, key: SecretKey) -> str:
         """The path of the secret."""
         return f"the Vault secret {self._path(key)} in the mount {self._mount} of {self._address}"
@@ -157,8 +162,8 @@ class VaultStore:
     def _ask(self, question: Callable[[_Kv], _T]) -> _T:
         """What Vault answers; an expired token of an AppRole is renewed once."""
         with failures("Vault", _ADVICE):
-            with extra("vault"):
-                from hvac.exceptions import Forbidden
+            require_library("vault")
+            from hvac.exceptions import Forbidden
 
             token = self._token_other_than("")
             try:
