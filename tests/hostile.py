@@ -154,17 +154,18 @@ class Service:
     def answer(self, operation: str, body: dict[str, Any]) -> dict[str, Any]:
         """What an operation answers with."""
         page = [self.app(), {**self.app("2 "), "client_id": f"2{self.own}"}]
+        asked = {"client_id": "app"}  # an answer about another app is refused
         # There is another page, once.
         metadata = {"total": 4, "next_cursor": None if body.get("cursor") else self.own}
         answers: dict[str, dict[str, Any]] = {
             "POST search": {"connected_apps": page, "results_metadata": metadata},
             "POST clients": {"connected_app": {**self.app(), "client_secret": SECRET}},
-            "POST start": {"connected_app": {**self.app(), "next_client_secret": SECRET}},
-            "PUT app": {"connected_app": self.app(MODIFIED)},
-            "GET app": {"connected_app": self.app()},
-            "POST rotate": {"connected_app": self.app()},
-            "POST cancel": {"connected_app": self.app()},
-            "DELETE app": {"client_id": self.client_id},
+            "POST start": {"connected_app": {**self.app(), **asked, "next_client_secret": SECRET}},
+            "PUT app": {"connected_app": {**self.app(MODIFIED), **asked}},
+            "GET app": {"connected_app": {**self.app(), **asked}},
+            "POST rotate": {"connected_app": {**self.app(), **asked}},
+            "POST cancel": {"connected_app": {**self.app(), **asked}},
+            "DELETE app": asked,
             "GET connected_apps": {"connected_apps": [self.grant()]},
             "GET connected_app": self.grant(),
             "POST revoke": {},

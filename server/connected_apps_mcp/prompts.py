@@ -192,7 +192,9 @@ RUNBOOKS: Sequence[Runbook] = (
             ),
             Step(
                 "Tell the user the client_id and, if there is a client secret, where it is kept. "
-                "Do not ask to see the secret unless the user wants to see it.",
+                "Do not ask to see the secret unless the user wants to see it. The app finds its "
+                "issuer and endpoints in /.well-known/openid-configuration on the project's own "
+                "domain, which the Stytch dashboard shows; a public app uses PKCE.",
             ),
         ),
     ),

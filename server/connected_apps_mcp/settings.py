@@ -168,7 +168,8 @@ class Settings(ProjectSettings):
         CALL_DEADLINE,
         gt=0,
         le=600,
-        description="Seconds that a call of the service may take, with its retries. Default: 30.",
+        description="Seconds that one call of a tool may take, with all its requests and retries. "
+        "Default: 30.",
     )
     log_level: LogLevel = Field(
         "warning",

@@ -131,7 +131,7 @@ async def test_an_emptied_field_is_empty(client: Client) -> None:
     arguments = {"client_id": client_id, "redirect_urls": [], "client_name": ""}
     changed = answer(await client.call_tool("update_app", arguments))["changes"]
     assert changed["redirect_urls"]["after"] == []
-    assert changed["client_name"] == {"before": EVERY_SETTING["client_name"]}
+    assert changed["client_name"] == {"before": EVERY_SETTING["client_name"], "after": ""}
 
 
 async def test_a_secret_is_withheld_and_the_answer_says_so(client: Client) -> None:
@@ -255,13 +255,34 @@ REFUSED: dict[str, tuple[str, dict[str, Any], str]] = {
         {"client_type": "first_party", "reveal_secret": CANARY},
         "reveal_secret: Input should be a valid boolean.",
     ),
-    "null": (
+    "null for what is required": ("get_app", {"client_id": None}, "client_id: must not be null."),
+    "nothing but null": (
         "update_app",
         {"client_id": "app", "client_name": None},
-        'client_name: must not be null: leave it out, or send "" or [] to make it empty.',
+        'give at least one field to change besides client_id; to make one empty, send "" or []',
     ),
+    "the end of a name": (
+        "create_app",
+        {"client_type": "first_party", "name": CANARY},
+        "name: there is no such argument. Did you mean client_name?",
+    ),
+    "an id": (
+        "get_app",
+        {"id": CANARY},
+        "id: there is no such argument. Did you mean client_id?",
+    ),
+    "an id of two": (
+        "revoke_user_grant",
+        {"id": CANARY, "user_id": "bob", "client_id": "app"},
+        "id: there is no such argument. Did you mean user_id or client_id?",
+    ),
+    "blanks to look for": ("search_apps", {"query": "  "}, "query: must be at least one word."),
     "no change": ("update_app", {"client_id": "app"}, "give at least one field to change"),
-    "an unsafe id": ("get_app", {"client_id": f"../{CANARY}"}, "client_id: String should match"),
+    "an unsafe id": (
+        "get_app",
+        {"client_id": f"../{CANARY}"},
+        "client_id: must be 1 to 128 letters, digits, hyphens and underscores",
+    ),
     "a long id": ("get_app", {"client_id": CANARY * 400}, "client_id: String should have at most"),
 }
 

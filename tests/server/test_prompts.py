@@ -241,7 +241,11 @@ REFUSED: dict[str, tuple[str, dict[str, str], str]] = {
         "client_type: Input should be 'first_party'",
     ),
     "another severity": ("review-apps", {"min_severity": CANARY}, "min_severity: Input should be"),
-    "an unsafe id": ("rotate-secret", {"client_id": f"../{CANARY}"}, "client_id: String should"),
+    "an unsafe id": (
+        "rotate-secret",
+        {"client_id": f"../{CANARY}"},
+        "client_id: must be 1 to 128 letters",
+    ),
     "a long name": (
         "register-app",
         {"client_name": CANARY * 20, "client_type": "first_party"},

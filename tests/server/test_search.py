@@ -159,8 +159,8 @@ async def test_every_app_is_found_once_to_the_very_end() -> None:
         ({"limit": 3}, "limit"),
         ({"limit": 10}, "end"),
         ({"limit": 11}, "end"),
-        ({"limit": 3, "query": "app"}, "limit"),
-        ({"max_scanned": 3, "query": "app"}, "max_scanned"),
+        ({"limit": 3, "query": "xxx"}, "limit"),
+        ({"max_scanned": 3, "query": "xxx"}, "max_scanned"),
         ({"max_scanned": 10, "query": "nothing"}, "end"),
         ({"detail": "full", "max_bytes": 4000, "limit": 10}, "max_bytes"),
     ],
@@ -265,3 +265,56 @@ async def test_an_app_that_does_not_fit_does_not_stand_in_the_way_of_others() ->
     async with connected_to(service) as client:
         told = answer(await client.call_tool("search_apps", {"max_bytes": 4000}))
     assert ids(told) == ["app-0", "app-1"]
+
+
+RANKED: list[dict[str, Any]] = [
+    {"client_id": "connected-app-test-billing0"},
+    {"redirect_urls": ["https://a.example/billing"]},
+    {"redirect_urls": ["https://billing.example/cb"]},
+    {"client_description": "For billing"},
+    {"client_name": "The billing portal"},
+    {"client_name": "Billing"},
+]
+
+
+async def test_names_come_before_urls_and_ids() -> None:
+    assert await found(Service(*RANKED), query="billing") == [
+        "app-5",
+        "app-4",
+        "app-3",
+        "app-2",
+        "app-1",
+        "connected-app-test-billing0",
+    ]
+
+
+async def test_a_cursor_goes_on_where_a_ranked_answer_stopped() -> None:
+    every: list[str] = []
+    arguments: dict[str, Any] = {"query": "billing", "limit": 2}
+    async with connected_to(Service(*RANKED)) as client:
+        for _ in range(3):
+            told = answer(await client.call_tool("search_apps", arguments))
+            every += ids(told)
+            arguments["cursor"] = told.get("next_cursor")
+    assert every == await found(Service(*RANKED), query="billing")
+
+
+@pytest.mark.parametrize("query", ["app", "connected", "test", "connected-app-live-"])
+async def test_what_every_id_begins_with_finds_no_app_by_its_id(query: str) -> None:
+    service = Service({"client_id": "connected-app-test-1", "client_name": "Mine"})
+    assert await found(service, query=query) == []
+
+
+async def test_an_id_finds_its_app() -> None:
+    service = Service({"client_id": "connected-app-test-6b1f2f4e"}, {"client_name": "6b1f"})
+    assert await found(service, query="connected-app-test-6b1f2f4e") == [
+        "connected-app-test-6b1f2f4e"
+    ]
+
+
+async def test_where_no_app_fits_the_one_with_the_nearest_name_is_named() -> None:
+    service = Service({"client_name": "Intranet"}, {"client_name": "Billing portal"})
+    async with connected_to(service) as client:
+        told = answer(await client.call_tool("search_apps", {"query": "biling portl"}))
+    assert told["apps"] == []
+    assert told["note"] == "No app fits. The app with the nearest name is app-1."

@@ -77,9 +77,8 @@ def test_every_published_schema_of_the_client_operations_is_covered() -> None:
 @pytest.mark.parametrize(
     "request_type", [*REQUESTS.values(), models.OneApp, models.OneAppRevealing]
 )
-def test_every_input_schema_is_flat_and_closed(request_type: type[models.Request]) -> None:
+def test_every_input_schema_is_flat(request_type: type[models.Request]) -> None:
     schema = request_type.json_schema()
-    assert schema["additionalProperties"] is False
     assert "$defs" not in schema
     assert all("anyOf" not in field for field in schema["properties"].values())
 

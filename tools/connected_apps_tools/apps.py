@@ -83,7 +83,7 @@ class ShownApp(AboutApps):
 
 
 class Change(Model):
-    """What a field was, and what it is now. What is empty is left out."""
+    """What a field was, and what it is now. What was empty is left out."""
 
     before: Any = None
     after: Any = None
@@ -110,7 +110,7 @@ class Change(Model):
         before, after = shown_of(field, was), shown_of(field, now)
         return cls(
             before=None if before == "" else before,
-            after=None if after == "" else after,
+            after="" if after is None else after,
             cut=cut,
         )
 
@@ -150,9 +150,10 @@ class DeletedApp(AboutApps):
 async def create_app(project: Project, request: NewApp) -> CreatedApp:
     """Register a new Connected App, i.e. an OAuth client of this project.
 
-    Answers with the app and its client_id. Confidential types get a client secret: it is kept where
+    Answers with the app. Confidential types get a client secret: it is kept where
     the answer says, and is not in the answer. Calling it twice creates two apps, even with the same
-    name; to change one that exists, use update_app.
+    name; to change one that exists, use update_app. The app finds issuer and endpoints at
+    /.well-known/openid-configuration of the project's domain.
     """
     project.policy.admit_new(request)
     if request.dry_run:

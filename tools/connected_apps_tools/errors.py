@@ -194,6 +194,8 @@ _CREDENTIALS = (
 )
 _FIRST_PARTY = "Leave this option out, or use a first-party client type."
 
+_EMAIL = "an e-mail address is no id: the Stytch dashboard shows the id that belongs to it."
+
 HINTS: dict[str, str] = {
     "connected_app_not_found": _SEARCH,
     "unauthorized_credentials": _CREDENTIALS,
@@ -223,9 +225,11 @@ HINTS: dict[str, str] = {
         "This is a B2B project, where members authorise apps: use list_member_grants and "
         "revoke_member_grant."
     ),
-    "user_not_found": "Give the user_id or the external id of a user of this project.",
+    "user_not_found": "Give the user_id or the external id of a user of this project; " + _EMAIL,
     "organization_not_found": "Give the organization_id or the slug.",
-    "member_not_found": "Use get_organization_app to find the members who authorised an app.",
+    "member_not_found": (
+        "Use get_organization_app to find the members who authorised an app; " + _EMAIL
+    ),
     "connected_app_not_rotating_secret": "To begin, use start_secret_rotation.",
     "too_many_connected_apps": "Delete an app that is no longer needed first.",
 }

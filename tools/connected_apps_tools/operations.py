@@ -23,6 +23,7 @@ from .models import (
     OrganizationAppsAnswer,
     SearchAnswer,
     StartRotationAnswer,
+    words_of,
 )
 
 A = TypeVar("A", bound=Model)
@@ -68,14 +69,13 @@ class ApiRequest(Generic[A]):
 
 
 def _segment(name: str, value: str) -> str:
+    kind: object = ClientId if name == "client_id" else HolderId
+    allowed = _CLIENT_ID if name == "client_id" else _HOLDER_ID
     try:
-        allowed = _CLIENT_ID if name == "client_id" else _HOLDER_ID
         return quote(allowed.validate_python(value, strict=True), safe="")
     except ValidationError:
-        rule = "1 to 128 letters, digits, hyphens and underscores. Use search_apps to find it"
-        if name != "client_id":
-            rule = "1 to 255 letters, digits and -._~|@:+=, beginning with a letter or digit"
-        raise InvalidRequest(f"{name} must be {rule}.") from None
+        words = words_of(kind)
+        raise InvalidRequest(f"{name} must be {words.text if words else kind}.") from None
 
 
 def _reads(method: str, path: str, answer: type[A]) -> Operation[A]:

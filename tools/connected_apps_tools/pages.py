@@ -11,6 +11,8 @@ from .models import ConnectedApp, PageOfApps
 LARGEST = 1000
 """Apps on one page at the most (KNOWN: the service's documentation of search)."""
 
+ENDLESS = "The service's pages do not come to an end: there may be more apps than these."
+
 End = Literal["end", "deadline", "empty_page", "cycle"]
 """Why a walk ended: after the last app, by the call's deadline, at an empty page that names a next
 one, or at a page that was there before.

@@ -1,6 +1,6 @@
 """The tool that looks after apps."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Literal
 
 from anyio.lowlevel import checkpoint
@@ -8,7 +8,7 @@ from pydantic import Field, PlainSerializer
 
 from .findings import SEVERITIES, Finding, Review, Severity
 from .models import WHOLE, ClientId, Request
-from .pages import End, Walk
+from .pages import ENDLESS, End, Walk
 from .project import Project
 from .text import printable
 from .tool import Effect, Tool
@@ -21,6 +21,13 @@ STRANGERS = ["client_name", "fact"]
 
 WITHOUT_FIX = PlainSerializer(lambda finding: finding.model_dump(exclude={"fix"}))
 """The fix of a code is told once."""
+
+INCOMPLETE: Mapping[str, str] = {
+    "deadline": "The deadline ended the review: there are apps that it did not see.",
+    "empty_page": ENDLESS,
+    "cycle": ENDLESS,
+}
+"""What an answer says of a walk that did not end with the last app."""
 
 FRAME_BYTES = 1_500
 """What an answer takes besides its findings and fixes, at the most."""
@@ -81,6 +88,7 @@ async def review_apps(project: Project, request: ReviewApps) -> ReviewedApps:
             break
     told, not_told = _that_fit(filter(request.wants, review.findings()), request.max_bytes)
     fixes = {finding.code: finding.fix for finding in told}
+    why_off = project.about.why_off(" ".join(fixes.values()))
     return ReviewedApps(
         findings=told,
         fixes=fixes,
@@ -89,7 +97,7 @@ async def review_apps(project: Project, request: ReviewApps) -> ReviewedApps:
         scanned=review.seen,
         total=total,
         stopped="max_scanned" if left else walk.ended,
-        note=project.about.why_off(" ".join(fixes.values())) or None,
+        note=" ".join(filter(None, [INCOMPLETE.get(walk.ended), why_off])) or None,
         untrusted=STRANGERS if told else None,
     )
 

@@ -9,13 +9,23 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from pydantic_core import PydanticCustomError
 
 from .errors import InvalidRequest
-from .models import WHOLE, ClientType, ConnectedApp, Request
-from .pages import LARGEST, End, Page, Walk
+from .models import WHOLE, ClientType, ConnectedApp, Request, Words
+from .pages import ENDLESS, LARGEST, End, Page, Walk
 from .project import Project
-from .text import printable
+from .ranking import MISSES, rank, ranked
+from .text import nearest, printable
 from .tool import Effect, Tool
 from .urls import canonical_host, host_of
-from .views import OBJECTS, AboutApps, AppSummary, AppView, rotating, size_of, untrusted_in
+from .views import (
+    MAX_TEXT,
+    OBJECTS,
+    AboutApps,
+    AppSummary,
+    AppView,
+    rotating,
+    size_of,
+    untrusted_in,
+)
 
 FRAME_BYTES = 1_000
 """What an answer takes besides its apps and its cursor."""
@@ -23,7 +33,8 @@ FRAME_BYTES = 1_000
 Stopped = Literal[End, "limit", "max_scanned", "max_bytes"]
 
 
-ENDLESS = "The service's pages do not come to an end: there may be more apps than these."
+MAX_NAMES = 1_000
+"""Names among which the nearest is looked for where no app fits."""
 
 FILTERS = {"query", "client_type", "redirect_host", "creation_method", "rotating"}
 
@@ -38,11 +49,12 @@ def _a_host(text: str) -> str:
 class SearchApps(Request):
     """Which apps, and how much of them."""
 
-    query: str | None = Field(
+    query: Annotated[str, Words("at least one word")] | None = Field(
         None,
         pattern=r"\S",
         max_length=200,
-        description="Words that all occur in the name, description, id or a redirect URL.",
+        description="Words that all occur in the name, description, id or a redirect URL. Apps "
+        "with the words in their name come first.",
     )
     client_type: ClientType | None = None
     redirect_host: Annotated[str, AfterValidator(_a_host)] | None = Field(
@@ -69,19 +81,13 @@ class SearchApps(Request):
     def wants(self, app: ConnectedApp) -> bool:
         """Whether an app fits every filter."""
         return (
-            (self.query is None or _holds(app, self.query))
+            (self.query is None or rank(app, self.query) < MISSES)
             and self.client_type in {None, app.client_type}
             and (self.creation_method or app.creation_method).casefold()
             == app.creation_method.casefold()
             and self.rotating in {None, rotating(app)}
             and (self.redirect_host is None or _leads_to(app, self.redirect_host))
         )
-
-
-def _holds(app: ConnectedApp, query: str) -> bool:
-    texts = [app.client_name, app.client_description, app.client_id, *app.redirect_urls]
-    haystack = " ".join(printable(text, len(text)) for text in texts).casefold()
-    return all(word in haystack for word in query.casefold().split())
 
 
 def _leads_to(app: ConnectedApp, wanted: str) -> bool:
@@ -152,8 +158,9 @@ async def search_apps(project: Project, request: SearchApps) -> FoundApps:
     walk = Walk(project.api, cursor=place.page, limit=place.limit)
     async for page in walk:
         found.total = page.total
-        while offset < len(page.apps):
-            stopped = found.take(page.apps[offset])
+        apps = ranked(page.apps, request.query) if request.query else page.apps
+        while offset < len(apps):
+            stopped = found.take(apps[offset])
             offset += stopped != "max_bytes"
             if stopped:
                 return found.answer(stopped, place.at(page, offset))
@@ -172,6 +179,8 @@ class _Found:
     total: int | None = None
     note: str | None = None
     _bytes: int = FRAME_BYTES
+    _names: dict[str, str] = field(default_factory=dict)
+    """The ids of the first apps, by name."""
 
     def take(self, app: ConnectedApp) -> Stopped | None:
         """Take an app if it is wanted, and say whether the search ends with it.
@@ -188,6 +197,10 @@ class _Found:
             if self._bytes > self.request.max_bytes:
                 return "max_bytes"
             self.apps.append(view)
+        elif len(self._names) < MAX_NAMES:
+            self._names.setdefault(
+                printable(app.client_name, MAX_TEXT).casefold(), printable(app.client_id, MAX_TEXT)
+            )
         self.scanned += 1
         if len(self.apps) == self.request.limit:
             return "limit"
@@ -203,6 +216,9 @@ class _Found:
 
     def answer(self, stopped: Stopped, place: _Place | None) -> FoundApps:
         """What the caller reads."""
+        query = (self.request.query or "").casefold()
+        if not self.apps and (near := nearest(query, self._names)):
+            self.note = f"No app fits. The app with the nearest name is {self._names[near]}."
         if stopped in {"empty_page", "cycle"}:
             self.note = ENDLESS
         return FoundApps(

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from .errors import ConnectedAppsError, InvalidRequest, NotFound
-from .models import Request, Result
+from .models import Request, Result, words_of
 from .project import Project
 from .question import Question
 from .text import did_you_mean, printable
@@ -154,5 +154,17 @@ def refusal_of(request: type[Request], error: ValidationError) -> InvalidRequest
 def _rule(request: type[Request], problem: ErrorDetails) -> str:
     field = printable(".".join(map(str, problem["loc"])), MAX_NAME)
     if problem["type"] == "extra_forbidden":
-        return f"{field}: there is no such argument.{did_you_mean(field, request.model_fields)}"
-    return f"{field}: {problem['msg']}." if field else f"{problem['msg']}."
+        return f"{field}: there is no such argument.{_meant_argument(field, request)}"
+    rule = problem["msg"]
+    if problem["type"] == "string_pattern_mismatch":
+        words = words_of(request.model_fields[str(problem["loc"][0])])
+        rule = f"must be {words.text}" if words else "has characters that are not allowed"
+    return f"{field}: {rule}." if field else f"{rule}."
+
+
+def _meant_argument(given: str, request: type[Request]) -> str:
+    """A question that names the argument that was most likely meant: client_name for name."""
+    longer = [name for name in request.model_fields if name.endswith(f"_{given}")]
+    if longer:
+        return f" Did you mean {' or '.join(longer)}?"
+    return did_you_mean(given, request.model_fields)

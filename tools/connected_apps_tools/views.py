@@ -112,14 +112,14 @@ class AppView(View):
 
     @classmethod
     def of(cls, app: App, *, uncut: bool = False) -> Self:
-        """The view of an app; one that was just created has no version yet."""
+        """The view of an app."""
         whole = app.model_dump(include=set(cls.model_fields))
         shown = {name: shown_of(name, value, uncut=uncut) for name, value in whole.items()}
         return cls.model_validate(
             {name: value for name, value in shown.items() if value or value is False}
             | {
                 "redirect_urls": shown["redirect_urls"],
-                "version": version_of(app) if isinstance(app, ConnectedApp) else None,
+                "version": version_of(app),
                 "cut": None
                 if uncut
                 else [name for name, value in whole.items() if more_of(name, value)] or None,
@@ -140,13 +140,13 @@ def untrusted_in(*views: View) -> list[str] | None:
     return there or None
 
 
-def version_of(app: ConnectedApp) -> str:
-    """A digest of everything that is known of an app: it changes when the app does.
+def version_of(app: App) -> str:
+    """A digest of everything about an app that can change: it changes when the app does.
 
     It has 132 bits, in 22 characters. Strangers choose some of an app's text, so fewer bits would
     let them prepare two apps of one version.
     """
-    state = app.model_dump_json().encode()
+    state = app.model_dump_json(include=set(App.model_fields)).encode()
     return urlsafe_b64encode(sha256(state).digest()).decode()[:VERSION_LENGTH]
 
 

@@ -60,6 +60,8 @@ class Snapshot:
             Unreadable: there is no log, or it cannot be read.
         """
         self._folder = folder
+        if not folder.exists():
+            raise Unreadable(f"Nothing is recorded yet: there is no folder {folder}.")
         with _explained(folder), _locked(folder / LOCK):
             found = {n: path for path in folder.iterdir() if (n := file_number(path.name))}
             self._sizes = {n: found[n].stat().st_size for n in sorted(found)}

@@ -321,7 +321,7 @@ APPS = st.lists(
     st.builds(
         app,
         HOSTILE,
-        client_id=HOSTILE,
+        client_id=HOSTILE.filter(bool),
         client_type=st.sampled_from(["first_party", "third_party_public", "of tomorrow"]),
         redirect_urls=st.lists(HOSTILE, max_size=5),
         post_logout_redirect_urls=st.lists(HOSTILE, max_size=5),

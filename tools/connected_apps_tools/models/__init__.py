@@ -44,6 +44,8 @@ from .base import (
     Result,
     Revealing,
     Touched,
+    Words,
+    words_of,
 )
 from .grants import (
     ActiveMember,
@@ -112,6 +114,8 @@ __all__ = [
     "UpdateApp",
     "UserGrant",
     "UserId",
+    "Words",
     "is_confidential",
     "is_third_party",
+    "words_of",
 ]

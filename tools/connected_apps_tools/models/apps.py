@@ -14,7 +14,7 @@ from pydantic_core import PydanticCustomError
 
 from connected_apps_tools.service import INT32_MAX
 
-from .base import WHOLE, Answer, Model, Request, Revealing
+from .base import WHOLE, Answer, Model, Request, Revealing, Words
 
 ClientType = Literal["first_party", "first_party_public", "third_party", "third_party_public"]
 
@@ -29,7 +29,11 @@ def is_third_party(client_type: str) -> bool:
     return client_type.startswith("third_party")
 
 
-ClientId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", max_length=128)]
+ClientId = Annotated[
+    str,
+    StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", max_length=128),
+    Words("1 to 128 letters, digits, hyphens and underscores; use search_apps to find it"),
+]
 """An app's id. The service's own are `connected-app-test-<uuid>` and `connected-app-live-<uuid>`;
 the pattern admits what is safe as one segment of a path.
 """
@@ -79,7 +83,8 @@ class CreateApp(AppSettings):
 
     client_type: ClientType = Field(
         description="first_party and third_party are confidential and get a client secret; "
-        "the _public types (mobile, single-page, CLI) get none. It cannot be changed later."
+        "the _public types (mobile, single-page, CLI) get none and use PKCE. It cannot be changed "
+        "later."
     )
 
     @property
@@ -112,7 +117,9 @@ class UpdateApp(AppSettings):
     def _changes_something(self) -> Self:
         if not self.changes_something():
             raise PydanticCustomError(
-                "nothing_to_change", "give at least one field to change besides client_id"
+                "nothing_to_change",
+                "give at least one field to change besides client_id; to make one empty, send "
+                '"" or []',
             )
         return self
 

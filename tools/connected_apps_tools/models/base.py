@@ -1,7 +1,7 @@
 """What requests, answers and results have in common."""
 
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, Self, get_args
 
 from pydantic import (
     BaseModel,
@@ -9,8 +9,8 @@ from pydantic import (
     ConfigDict,
     Field,
     PrivateAttr,
-    ValidationInfo,
     field_validator,
+    model_validator,
 )
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode, JsonSchemaValue
 from pydantic_core import PydanticCustomError, core_schema
@@ -22,6 +22,23 @@ def _whole(number: object) -> object:
 
 WHOLE = BeforeValidator(_whole)
 """JSON has one kind of number, so 60.0 is a whole one. It comes after the bounds of a field."""
+
+
+@dataclass(frozen=True)
+class Words:
+    """What the pattern of a field asks for, in words: an error shows them, and no pattern."""
+
+    text: str
+
+
+def words_of(annotation: object) -> Words | None:
+    """The words for a pattern, wherever in the type of a field they stand."""
+    parts = [*getattr(annotation, "metadata", ()), *getattr(annotation, "__metadata__", ())]
+    for part in parts:
+        if isinstance(part, Words):
+            return part
+    inner = [*get_args(annotation), getattr(annotation, "annotation", None)]
+    return next(filter(None, map(words_of, filter(None, inner))), None)
 
 
 class _LeanJsonSchema(GenerateJsonSchema):
@@ -46,6 +63,9 @@ class _LeanJsonSchema(GenerateJsonSchema):
         json_schema = super().model_schema(schema)
         json_schema.pop("title", None)
         json_schema.pop("description", None)
+        # Unknown arguments are refused all the same. google-genai 3.6 fails on every tool that
+        # lists the keyword, since it takes its value for a schema.
+        json_schema.pop("additionalProperties", None)
         return json_schema
 
 
@@ -88,19 +108,27 @@ class Result(Model):
 
 
 class Request(Model):
-    """The arguments of a tool. Unknown names and null are refused, and types are not coerced."""
+    """The arguments of a tool. Unknown names are refused, and types are not coerced.
+
+    An optional argument that is null counts as left out: strict hosts send every argument.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
+    @model_validator(mode="before")
+    @classmethod
+    def _leave_nulls_out(cls, given: object) -> object:
+        if not isinstance(given, dict):
+            return given
+        fields = cls.model_fields
+        optional = {name for name, field in fields.items() if not field.is_required()}
+        return {k: v for k, v in given.items() if v is not None or k not in optional}
+
     @field_validator("*", mode="before")
     @classmethod
-    def _refuse_null(cls, value: object, info: ValidationInfo) -> object:
+    def _require_a_value(cls, value: object) -> object:
         if value is None:
-            required = cls.model_fields[info.field_name or ""].is_required()
-            way_out = "" if required else ': leave it out, or send "" or [] to make it empty'
-            raise PydanticCustomError(
-                "null_not_allowed", "must not be null{way_out}", {"way_out": way_out}
-            )
+            raise PydanticCustomError("null_not_allowed", "must not be null")
         return value
 
     _approved: str | None = PrivateAttr(default=None)

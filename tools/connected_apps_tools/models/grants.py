@@ -5,11 +5,12 @@ from typing import Annotated
 from pydantic import Field, StringConstraints
 
 from .apps import ClientId
-from .base import AboutOneApp, Answer, Model, Request
+from .base import AboutOneApp, Answer, Model, Request, Words
 
 HolderId = Annotated[
     str,
     StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._~|@:+=-]*$", max_length=255),
+    Words("1 to 255 letters, digits and -._~|@:+=, beginning with a letter or digit"),
 ]
 """The id of a user, a member or an organization, or what stands for it. The pattern admits what is
 safe as one segment of a path.
