@@ -601,3 +601,17 @@ def test_a_review_without_a_policy_reports_no_breach() -> None:
     review = Review()
     review.see(app(**EVERY_SETTING))
     assert not [code for code in review.counts() if code.startswith("policy-")]
+
+
+@pytest.mark.parametrize("scheme", ["com.corp.", "com.corp..", "com..corp.app", ".com.corp"])
+@pytest.mark.parametrize("glob", ["com.corp.*", "com.corp.**"])
+def test_an_asterisk_in_a_scheme_stands_for_no_empty_label(glob: str, scheme: str) -> None:
+    assert broken(policy(redirect_schemes=[glob]), f"{scheme}:/cb")
+
+
+@pytest.mark.parametrize("letter", ["\u017f", "\u212a"])
+def test_a_letter_beyond_ascii_is_none_of_a_scheme(letter: str) -> None:
+    twin = "com.k.s.app".replace("s" if letter == "\u017f" else "k", letter)
+    assert broken(policy(redirect_schemes=["com.k.s.app"]), f"{twin}:/cb")
+    with pytest.raises(ValidationError):
+        policy(redirect_schemes=[twin])

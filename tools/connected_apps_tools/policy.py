@@ -83,7 +83,7 @@ def _is_address(host: str) -> bool:
 
 def _scheme_glob(text: str) -> str:
     scheme = text.lower()
-    if not _SCHEME_GLOB.fullmatch(scheme):
+    if not (text.isascii() and _SCHEME_GLOB.fullmatch(scheme)):
         raise _mistake(
             text,
             "give a scheme alone, such as https or com.example.app; an asterisk stands for a "
@@ -317,7 +317,9 @@ class Policy(Model):
 
     def _spells(self, scheme: str) -> bool:
         labels = scheme.split(".")[::-1]
-        return any(_matches(glob.split(".")[::-1], labels) for glob in self.redirect_schemes or ())
+        return all(labels) and any(
+            _matches(glob.split(".")[::-1], labels) for glob in self.redirect_schemes or ()
+        )
 
 
 _SWITCHES = {

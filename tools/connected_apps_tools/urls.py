@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from .service import is_loopback
 
-_SCHEME = re.compile(r"([a-z][a-z0-9+.-]*):(?!\d+(?:[/?#]|$))", re.IGNORECASE)
+_SCHEME = re.compile(r"([a-z][a-z0-9+.-]*):(?!\d+(?:[/?#]|$))", re.IGNORECASE | re.ASCII)
 """A scheme; what a port follows is a host that lacks one."""
 
 _ADDRESS = re.compile(r"(\[[^\[\]]*\]|[^:\[\]]*)(?::(?:\d{0,5}|\*))?")
