@@ -1,5 +1,19 @@
-"""Runs the command line as `python -m connected_apps_mcp`."""
+"""Runs the command line: as `connected-apps-mcp` and as `python -m connected_apps_mcp`."""
 
-from .cli import main
+import signal
 
-main()
+
+def main() -> None:
+    """Run the command line. An interrupt while it is still being imported ends it quietly."""
+    interruptible = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    if interruptible:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+    from .cli import main as run
+
+    if interruptible:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    run()
+
+
+if __name__ == "__main__":
+    main()

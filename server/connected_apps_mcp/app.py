@@ -46,8 +46,8 @@ HINTS: Mapping[Effect, types.ToolAnnotations] = {
     for effect in Effect
 }
 
-FIXED = CacheHint(ttl_ms=3_600_000, scope="public")
-"""Of what stays as it is while the server runs, and is the same for every caller."""
+FIXED = CacheHint(ttl_ms=3_600_000, scope="private")
+"""Of what stays as it is while the server runs. A shared cache could give it to another caller."""
 
 CACHE_HINTS: Mapping[CacheableMethod, CacheHint] = {
     "tools/list": FIXED,
@@ -58,6 +58,23 @@ CACHE_HINTS: Mapping[CacheableMethod, CacheHint] = {
 """How long clients may go by what they have heard."""
 
 EVERYTHING = choose(TOOLSETS, Choice(toolsets=[name for name in TOOLSETS if name]))
+
+
+class _Server(Server[Mapping[str, Any]]):
+    """The SDK's server, which says in both eras alike what may change while it runs."""
+
+    def get_capabilities(self, *args: Any, **kwargs: Any) -> types.ServerCapabilities:  # noqa: ANN401 - the SDK's
+        """What the server can do. The list of apps changes; those of tools and prompts do not."""
+        capabilities = super().get_capabilities(*args, **kwargs)
+        changing = {"tools": False, "prompts": False, "resources": True}
+        offered = {name: getattr(capabilities, name) for name in changing}
+        return capabilities.model_copy(
+            update={
+                name: each.model_copy(update={"list_changed": changing[name]})
+                for name, each in offered.items()
+                if each
+            }
+        )
 
 
 def build_server(
@@ -83,7 +100,7 @@ def build_server(
     project = replace(project, about=replace(about, losses=list(map(about.advice, about.losses))))
     record = audit or AuditLog(Ledger(project.folder / "audit"))
     listing = types.ListToolsResult(tools=[_describe(tool) for tool in offer.on.values()])
-    subscriptions = Subscriptions()
+    subscriptions = Subscriptions(project)
     input_schemas = {tool.name: tool.input_schema for tool in listing.tools}
 
     async def list_tools(
@@ -95,7 +112,7 @@ def build_server(
         project.directory.names.forget()
         await subscriptions.publish(touched)
 
-    server: AnyServer = Server(
+    server: AnyServer = _Server(
         NAME,
         version=version(NAME),
         title="Stytch Connected Apps",
@@ -107,7 +124,7 @@ def build_server(
         on_call_tool=Calls(project, offer, Confirmation.of(project, confirm), record, tell),
     )
     if {"get_app", "search_apps"} <= offer.on.keys():
-        add_resources(server, project, offer.on["get_app"])
+        add_resources(server, project, offer.on["get_app"], on_list=subscriptions.watch_list)
         subscriptions.add_to(server)
     add_prompts(server, offer)
     add_completions(server, project, offer)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -18,6 +19,12 @@ from .commands import Commands, log_to_stderr, report_losses, run, setting_flags
 from .policy_commands import policy
 from .sandbox_commands import sandbox
 from .secrets_commands import secrets
+
+AT_TERMINAL = (
+    "This is an MCP server: a program such as Claude or an IDE talks to it on standard input. "
+    "To see it at work, type connected-apps-mcp demo; for its commands, connected-apps-mcp --help. "
+    "Ctrl-C ends it."
+)
 
 
 class _Refused(click.ClickException):
@@ -79,6 +86,8 @@ def main() -> None:
 @setting_flags()
 def serve(**flags: object) -> None:
     """Serve MCP clients. This is the default."""
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # until `Endings` reacts to it
     gc.disable()  # imports leave no garbage, and looking for it costs a tenth of the start-up
     settings = config.load(**flags)
     log_to_stderr(settings.log_level)
@@ -123,6 +132,8 @@ async def _serve(settings: config.Settings) -> None:
         if "stdio" in settings.transport:
             from .stdio import serve_stdio
 
+            if sys.stdin and sys.stdin.isatty():
+                tell(AT_TERMINAL)
             await serve_stdio(server, patience=settings.patience, endings=endings)
         else:
             from . import web

@@ -94,12 +94,17 @@ def log_to_stderr(level: str) -> None:
     Libraries stay at warnings: below that, some log whole messages.
     """
     from .boundary import guard_logs
+    from .stderr_log import StderrLog
 
     guard_logs()
+    handler = StderrLog()
+    handler.addFilter(_shorten)
     logging.basicConfig(
-        level="WARNING", format="%(asctime)s %(levelname)s %(name)s: %(message)s", force=True
+        level="WARNING",
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+        handlers=[handler],
+        force=True,
     )
-    logging.getLogger().handlers[0].addFilter(_shorten)
     logging.getLogger("stamina").setLevel("ERROR")  # its warnings say only that it retries
     for ours in OURS:
         logging.getLogger(ours).setLevel(level.upper())

@@ -33,9 +33,9 @@ def told_of(error: ConnectedAppsError, about: About) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if value is not None}
 
 
-def protocol_error(error: ConnectedAppsError, about: About) -> MCPError:
-    """The same as a JSON-RPC error, for whatever is no call of a tool."""
-    told = told_of(error, about)
+def protocol_error(error: ConnectedAppsError, about: About, **more: str) -> MCPError:
+    """The same as a JSON-RPC error, for whatever is no call of a tool, with `more` as data."""
+    told = told_of(error, about) | more
     theirs = isinstance(error, InvalidRequest | NotFound)
     return MCPError(
         code=types.INVALID_PARAMS if theirs else types.INTERNAL_ERROR,

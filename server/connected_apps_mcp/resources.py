@@ -1,7 +1,7 @@
 """Apps as MCP resources: the list of them, and each one in its logical structure."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 from urllib.parse import quote, unquote
@@ -16,7 +16,7 @@ from connected_apps_tools.errors import ConnectedAppsError
 from connected_apps_tools.models import ConnectedApp, OneApp, is_confidential
 from connected_apps_tools.pages import Walk
 from connected_apps_tools.text import printable
-from connected_apps_tools.views import MAX_TEXT
+from connected_apps_tools.views import MAX_TEXT, MAX_URL
 
 from .boundary import AnyContext
 from .failures import protocol_error
@@ -83,18 +83,31 @@ def app_at(uri: str) -> OneApp:
     with suppress(ValidationError):
         if uri.startswith(SCHEME):
             return OneApp(client_id=uri.removeprefix(SCHEME))
-    raise MCPError(
+    raise no_such_resource(uri)
+
+
+def no_such_resource(uri: str) -> MCPError:
+    """The error of a URI under which there is nothing, as MCP wants it: with the URI as data."""
+    return MCPError(
         code=types.INVALID_PARAMS,
         message=f"uri: there is no such resource. An app's is {TEMPLATE.uri_template}.",
+        data={"uri": printable(uri, MAX_URL)},
     )
 
 
-def add_resources(server: Server[Any], project: Project, get_app: Tool[Any, ShownApp]) -> None:
-    """Let a server show apps as resources."""
+def add_resources(
+    server: Server[Any],
+    project: Project,
+    get_app: Tool[Any, ShownApp],
+    *,
+    on_list: Callable[[AnyContext], object],
+) -> None:
+    """Let a server show apps as resources. `on_list` hears who has read the list."""
 
     async def list_apps(
-        _context: AnyContext, params: types.PaginatedRequestParams
+        context: AnyContext, params: types.PaginatedRequestParams
     ) -> types.ListResourcesResult:
+        on_list(context)
         try:
             cursor = unquote(params.cursor) if params.cursor else None
             page = await anext(aiter(Walk(project.api, cursor=cursor, limit=PAGE)))
@@ -119,7 +132,7 @@ def add_resources(server: Server[Any], project: Project, get_app: Tool[Any, Show
         try:
             shown = await get_app(project, app_at(params.uri))
         except ConnectedAppsError as error:
-            raise protocol_error(error, project.about) from None
+            raise protocol_error(error, project.about, uri=params.uri) from None
         text = json.dumps(structured(shown), ensure_ascii=False, separators=(",", ":"))
         content = types.TextResourceContents(uri=params.uri, mime_type=JSON, text=text)
         return types.ReadResourceResult(contents=[content])

@@ -4,6 +4,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from types import FrameType
 from typing import Any, Self
 
 import anyio
@@ -20,7 +21,10 @@ class Endings:
 
     def __init__(self) -> None:
         self._reactions: tuple[Callable[[], object], ...] = ()
+        self._arrived = 0
+        """Signals that the process has got."""
         self._count = 0
+        """Signals that the event loop has heard of."""
         self._tasks = anyio.create_task_group()
         self._receiver: Any = None
 
@@ -32,6 +36,8 @@ class Endings:
                 numbers.append(signal.SIGHUP)
             self._receiver = anyio.open_signal_receiver(*numbers)
             self._receiver.__enter__()  # now, and not when the task runs
+            for number in numbers:
+                signal.signal(number, self._count_signal)
             self._tasks.start_soon(self._listen)
         return self
 
@@ -48,10 +54,14 @@ class Endings:
         for reaction in reactions[: self._count]:
             reaction()
 
+    def _count_signal(self, _number: int, _frame: FrameType | None) -> None:
+        """Count outside of the event loop, which may be held up by whatever it is doing."""
+        self._arrived += 1
+        if self._arrived == LAST:
+            os._exit(1)
+
     async def _listen(self) -> None:
         async for _ in self._receiver:
             self._count += 1
-            if self._count == LAST:
-                os._exit(1)
             for reaction in self._reactions[self._count - 1 : self._count]:
                 reaction()

@@ -4,8 +4,10 @@ The wire is our own because the SDK's reader blocks in a worker thread that noth
 a signal could not end the process before the client closes its side.
 """
 
+import json
 import logging
 import os
+import re
 import sys
 import threading
 from collections.abc import AsyncIterator, Callable
@@ -25,18 +27,22 @@ from pydantic import ValidationError
 
 from .app import AnyServer
 from .boundary import clean
+from .limits import MAX_CALLS, MAX_MESSAGE_BYTES, MAX_UNREAD_BYTES
 from .signals import Endings
 
 logger = logging.getLogger(__name__)
 
-MAX_MESSAGE_BYTES = 4 * 1024 * 1024
-"""Length of the longest message that is read; the SDK bounds its HTTP transports alike."""
+ODD_ID = re.compile(rb'"id"\s*:\s*(?:[^\s"\d-]|-?\d+[.eE])')
+"""Perhaps an id that JSON-RPC forbids: the SDK would take the request for a notification."""
 
 LAST_WORDS_SECONDS = 2.0
 """How long the client may take to read what is said when patience has ended."""
 
 ENDLESS = {"subscriptions/listen"}
 """Requests whose answer is the end of a stream, which nothing waits for."""
+
+TOO_MANY = -32000
+"""The JSON-RPC code of a request that is refused because too many are under way."""
 
 STDIN, STDOUT, STDERR = 0, 1, 2
 
@@ -70,6 +76,9 @@ class _Wire:
         self._on_end = on_end
         self._arrived, self._chunks = anyio.create_memory_object_stream[bytes](0)
         self._leaving: SimpleQueue[tuple[bytes, anyio.Event] | None] = SimpleQueue()
+        self._unread = 0
+        self._news = anyio.Event()
+        self._ended = False
 
     def __enter__(self) -> Self:
         _flush()
@@ -96,12 +105,19 @@ class _Wire:
             while True:
                 line = await buffered.receive_until(b"\n", MAX_MESSAGE_BYTES)
                 if line.strip():
-                    yield line.decode(errors="replace")
+                    yield _readable(line)
+                await self._until_read()
         except anyio.IncompleteRead:
             if rest := buffered.buffer.strip():
                 yield rest.decode(errors="replace")
         except anyio.DelimiterNotFound:
             logger.error("A message of more than %d bytes ended the input.", MAX_MESSAGE_BYTES)
+
+    async def _until_read(self) -> None:
+        """Wait while the client leaves too much unread, or until the input is to end."""
+        while self._unread > MAX_UNREAD_BYTES and not self._ended:
+            self._news = anyio.Event()
+            await self._news.wait()
 
     def _pump(self, loop: EventLoopToken) -> None:
         with suppress(anyio.ClosedResourceError, anyio.BrokenResourceError, RuntimeError):
@@ -119,13 +135,20 @@ class _Wire:
     def end(self) -> None:
         """End the input: what has arrived is still read."""
         self._arrived.close()
+        self._ended = True
+        self._news.set()
         self._on_end()
 
     async def write(self, line: str) -> None:
         """Send a message. A client that is gone misses it, which it cannot mind."""
-        gone = anyio.Event()
-        self._leaving.put((clean(line).encode(), gone))
-        await gone.wait()
+        data, gone = clean(line).encode(), anyio.Event()
+        self._unread += len(data)
+        self._leaving.put((data, gone))
+        try:
+            await gone.wait()
+        finally:
+            self._unread -= len(data)
+            self._news.set()
 
     def _drain(self, loop: EventLoopToken) -> None:
         broken = False
@@ -145,6 +168,20 @@ class _Wire:
         """Do nothing: `write` leaves nothing behind."""
 
 
+def _readable(line: bytes) -> str:
+    """A line as the SDK is to read it: nothing that is a message, where the id cannot be one."""
+    if ODD_ID.search(line):
+        with suppress(ValueError, RecursionError):
+            message = json.loads(line)
+            if isinstance(message, dict) and "id" in message and not _is_id(message["id"]):
+                return "{}"
+    return line.decode(errors="replace")
+
+
+def _is_id(value: object) -> bool:
+    return isinstance(value, str | int) and not isinstance(value, bool)
+
+
 def _flush() -> None:
     if sys.stdout:  # there is none where the process was started without
         sys.stdout.flush()
@@ -161,6 +198,11 @@ class _Calls:
         self._waits = anyio.CancelScope()
         self.serving = anyio.CancelScope()
         """Ends whatever still blocks when the last words must be said."""
+
+    @property
+    def full(self) -> bool:
+        """Whether as many requests wait as may."""
+        return len(self._waiting) >= MAX_CALLS
 
     def heard(self, message: types.JSONRPCMessage) -> None:
         """Follow what the client says."""
@@ -266,9 +308,8 @@ class _Incoming(_Stream):
 
     async def __anext__(self) -> SessionMessage:
         try:
-            while isinstance(item := await self._stream.__anext__(), Exception):
-                logger.warning("A line that is no JSON-RPC message was refused.")
-                await self._outgoing.send(_refusal(item))
+            while refusal := self._refusal_of(item := await self._stream.__anext__()):
+                await self._outgoing.send(refusal)
         except StopAsyncIteration:
             rest = await self._calls.rest()
             if rest is None:
@@ -277,5 +318,16 @@ class _Incoming(_Stream):
         message: SessionMessage = item
         self._calls.heard(message.message)
         return message
+
+    def _refusal_of(self, item: SessionMessage | Exception) -> SessionMessage | None:
+        """The answer to what is not passed on; None where it is."""
+        if isinstance(item, Exception):
+            logger.warning("A line that is no JSON-RPC message was refused.")
+            return _refusal(item)
+        if isinstance(item.message, types.JSONRPCRequest) and self._calls.full:
+            logger.warning("A request was refused: %d are under way.", MAX_CALLS)
+            text = f"Too many requests: {MAX_CALLS} are under way. Wait for an answer first."
+            return _error(item.message.id, TOO_MANY, text)
+        return None
 
     receive = __anext__

@@ -25,11 +25,19 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from .app import AnyServer
 from .boundary import AnyContext, clean
+from .limits import (
+    MAX_BODY_BYTES,
+    MAX_CONNECTIONS,
+    MAX_SESSIONS,
+    MAX_SSE_SESSIONS,
+    RETRY_MS,
+    SESSION_IDLE_SECONDS,
+)
 from .settings import SettingsError
 from .signals import Endings
+from .web_guards import RecentEvents, Timely, TimelyProtocol
 
-MAX_BODY_BYTES = 1024 * 1024
-"""Size of the largest request body that is read."""
+logger = logging.getLogger(__name__)
 
 
 def build_app(server: AnyServer, transports: Collection[str], authority: str) -> Starlette:
@@ -43,7 +51,14 @@ def build_app(server: AnyServer, transports: Collection[str], authority: str) ->
     routes: list[BaseRoute] = [Route("/healthz", _health)]
     sessions: AbstractAsyncContextManager[None] = nullcontext()
     if "http" in transports:
-        manager = StreamableHTTPSessionManager(server, max_request_body_size=MAX_BODY_BYTES)
+        manager = StreamableHTTPSessionManager(
+            server,
+            event_store=RecentEvents(),
+            retry_interval=RETRY_MS,
+            session_idle_timeout=SESSION_IDLE_SECONDS,
+            max_request_body_size=MAX_BODY_BYTES,
+            max_sessions=MAX_SESSIONS,
+        )
         routes.append(Route(PATHS["http"], StreamableHTTPASGIApp(manager)))
         sessions = manager.run()
     if "sse" in transports:
@@ -52,7 +67,11 @@ def build_app(server: AnyServer, transports: Collection[str], authority: str) ->
         routes.append(Mount("/messages/", sse.handle_post_message))
     return Starlette(
         routes=routes,
-        middleware=[Middleware(_Edge), Middleware(_SameOriginOnly, authority)],
+        middleware=[
+            Middleware(_Edge),
+            Middleware(Timely),
+            Middleware(_SameOriginOnly, authority),
+        ],
         lifespan=lambda _: sessions,
     )
 
@@ -71,8 +90,20 @@ class _SseEndpoint:
     def __init__(self, server: AnyServer, sse: SseServerTransport) -> None:
         self._server = server
         self._sse = sse
+        self._open = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self._open >= MAX_SSE_SESSIONS:
+            logger.warning("A stream was refused: %d are open.", self._open)
+            refusal = PlainTextResponse("Too many open streams: try again later.", 503)
+            return await refusal(scope, receive, send)
+        self._open += 1
+        try:
+            await self._stream(scope, receive, send)
+        finally:
+            self._open -= 1
+
+    async def _stream(self, scope: Scope, receive: Receive, send: Send) -> None:
         async with self._sse.connect_sse(scope, receive, send) as (incoming, outgoing):
             await self._server.run(incoming, outgoing, self._server.create_initialization_options())
 
@@ -246,6 +277,8 @@ async def listen(
         log_config=None,
         access_log=False,
         server_header=False,
+        http=TimelyProtocol,
+        limit_concurrency=MAX_CONNECTIONS,
         ws="none",
         timeout_graceful_shutdown=1,
     )

@@ -249,14 +249,14 @@ async def test_resources_show_nothing_that_the_tools_may_not(
     assert caught.value.error.code == types.METHOD_NOT_FOUND
 
 
-async def test_what_stays_as_it_is_may_be_kept_for_long_and_shared(server: Server[Any]) -> None:
+async def test_what_stays_as_it_is_may_be_kept_for_long_and_not_shared(server: Server[Any]) -> None:
     async with Client(server, cache=None) as client:
         for lasting in (
             await client.list_tools(),
             await client.list_prompts(),
             await client.list_resource_templates(),
         ):
-            assert (lasting.ttl_ms, lasting.cache_scope) == (3_600_000, "public")
+            assert (lasting.ttl_ms, lasting.cache_scope) == (3_600_000, "private")
 
 
 async def test_the_list_of_apps_may_be_kept_for_seconds_and_not_shared(

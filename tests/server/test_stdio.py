@@ -29,7 +29,7 @@ from support import (
     talk,
 )
 
-from connected_apps_mcp.stdio import MAX_MESSAGE_BYTES
+from connected_apps_mcp.limits import MAX_MESSAGE_BYTES
 
 
 def get_app(client_id: str) -> dict[str, Any]:

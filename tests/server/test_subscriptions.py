@@ -15,8 +15,12 @@ from mcp.server.subscriptions import InMemorySubscriptionBus, ServerEvent
 from mcp.shared.message import SessionMessage
 from support import ERAS, HELLO, SERVER, SHOWN_APP, answer, listening, project_on, refusal
 
+from connected_apps_mcp import subscriptions
 from connected_apps_mcp.app import build_server
-from connected_apps_mcp.subscriptions import MOST, Subscriptions, lifespan
+from connected_apps_mcp.limits import MAX_WATCHED
+from connected_apps_mcp.subscriptions import Subscriptions, lifespan
+from connected_apps_tools import Project
+from connected_apps_tools.models import CreateApp
 
 pytestmark = pytest.mark.filterwarnings("ignore:resources/(un)?subscribe is removed")
 
@@ -167,7 +171,7 @@ async def test_a_change_that_may_have_taken_effect_is_told_and_a_lost_read_is_no
     async with (
         project_on(httpx2.MockTransport(loses_answers)) as project,
         ears(build_server(project), era) as (client, heard),
-        watching(client, heard, "lost", "app") as hear,
+        watching(client, heard, "app") as hear,
     ):
         refusal(await client.call_tool("get_app", {"client_id": "lost"}))
         await anyio.sleep(0.02)
@@ -243,26 +247,90 @@ async def test_a_subscription_to_what_is_no_app_is_refused(client: Client) -> No
     assert caught.value.error.code == types.INVALID_PARAMS
 
 
+async def many(client: Client, count: int) -> list[str]:
+    """The URIs of new apps."""
+    return [uri_of(await create(client)) for _ in range(count)]
+
+
+@pytest.mark.parametrize("era", ERAS)
+async def test_a_subscription_to_an_app_that_is_not_there_is_refused(
+    server: Server[Any], era: str
+) -> None:
+    async with Client(server, mode=era) as client:
+        with pytest.raises(MCPError, match="there is no such resource") as caught:
+            await subscribe(client, uri_of("connected-app-test-none"))
+    assert caught.value.error.data == {"uri": "connected-app://connected-app-test-none"}
+
+
+async def test_all_connections_of_the_handshake_era_watch_so_many_apps_and_no_more(
+    server: Server[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(subscriptions, "MAX_WATCHED_IN_ALL", 3)
+    async with Client(server, mode="legacy") as one:
+        uris = await many(one, 2)
+        async with Client(server, mode="legacy") as other:
+            for client in (one, other):
+                await client.subscribe_resource(uris[0])
+            await other.subscribe_resource(uris[1])
+            with pytest.raises(MCPError, match="No more than 3 apps"):
+                await one.subscribe_resource(uris[1])
+        await one.subscribe_resource(uris[1])
+
+
+async def test_a_client_of_the_handshake_era_that_read_the_list_hears_that_it_changed(
+    server: Server[Any],
+) -> None:
+    heard = anyio.Event()
+
+    async def hear(message: Any) -> None:
+        if isinstance(message, types.ResourceListChangedNotification):
+            heard.set()
+
+    async with Client(server, mode="legacy", message_handler=hear) as client:
+        await client.list_resources()
+        await create(client)
+        with anyio.fail_after(10):
+            await heard.wait()
+
+
+@pytest.mark.parametrize("era", ERAS)
+async def test_what_may_change_is_announced_alike_in_both_eras(
+    server: Server[Any], era: str
+) -> None:
+    async with Client(server, mode=era) as client:
+        offered = client.server_capabilities
+    assert offered
+    assert offered.resources
+    assert offered.tools
+    assert offered.prompts
+    assert (offered.resources.list_changed, offered.resources.subscribe) == (True, True)
+    assert (offered.tools.list_changed, offered.prompts.list_changed) == (False, False)
+
+
 async def test_one_connection_of_the_handshake_era_watches_so_many_apps_and_no_more(
     server: Server[Any],
 ) -> None:
     async with Client(server, mode="legacy") as client:
-        for number in range(MOST):
-            await client.subscribe_resource(uri_of(f"app-{number}"))
-        await client.subscribe_resource(uri_of("app-1"))
-        with pytest.raises(MCPError, match=f"No more than {MOST} apps"):
-            await client.subscribe_resource(uri_of("one-more"))
-        await client.unsubscribe_resource(uri_of("app-1"))
-        await client.subscribe_resource(uri_of("one-more"))
+        first, *others, last = await many(client, MAX_WATCHED + 1)
+        for uri in [first, *others]:
+            await client.subscribe_resource(uri)
+        await client.subscribe_resource(first)
+        with pytest.raises(MCPError, match=f"No more than {MAX_WATCHED} apps"):
+            await client.subscribe_resource(last)
+        await client.unsubscribe_resource(first)
+        await client.subscribe_resource(last)
 
 
 async def test_one_stream_watches_so_many_apps_and_no_more(server: Server[Any]) -> None:
-    uris = [uri_of(f"app-{number}") for number in range(MOST + 1)]
     async with Client(server) as client:
+        uris = await many(client, MAX_WATCHED + 1)
         async with client.listen(resource_subscriptions=uris[:-1]) as events:
             assert events.honored.resource_subscriptions == uris[:-1]
-        with pytest.raises(MCPError, match=f"No more than {MOST} apps"):
+        with pytest.raises(MCPError, match=f"No more than {MAX_WATCHED} apps"):
             await subscribe(client, *uris)
+
+
+PUBLIC = CreateApp(client_type="third_party_public")
 
 
 class CountingBus(InMemorySubscriptionBus):
@@ -284,12 +352,13 @@ class CountingBus(InMemorySubscriptionBus):
 
 
 @pytest.mark.parametrize("era", ERAS)
-async def test_a_subscription_ends_with_its_connection(era: str) -> None:
+async def test_a_subscription_ends_with_its_connection(project: Project, era: str) -> None:
     bus = CountingBus()
     server: Server[Any] = Server("test", lifespan=lifespan)
-    Subscriptions(bus).add_to(server)
+    Subscriptions(project, bus).add_to(server)
+    apps = [(await project.api.create(PUBLIC)).connected_app.client_id for _ in range(2)]
     for _ in range(2):
-        async with ears(server, era) as (client, heard), watching(client, heard, "a", "b"):
+        async with ears(server, era) as (client, heard), watching(client, heard, *apps):
             assert bus.listeners == 1
         assert bus.listeners == 0
 

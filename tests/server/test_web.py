@@ -12,7 +12,7 @@ from mcp import Client
 from mcp.client.sse import sse_client
 from support import ERAS, REAL, SLOWLY, answer, listening, running, serving, slow_service
 
-from connected_apps_mcp.web import MAX_BODY_BYTES
+from connected_apps_mcp.limits import MAX_BODY_BYTES
 
 PING = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
 HEADERS = {"accept": "application/json, text/event-stream", "content-type": "application/json"}
