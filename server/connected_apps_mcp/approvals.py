@@ -142,12 +142,13 @@ class Approvals:
         for each in self:
             if not each.approved and each.id != waiting.id:
                 others[each.subject].append(each)
-        of_the_app = others[waiting.subject]
-        if len(of_the_app) >= MAX_OF_ONE_APP:
-            self.withdraw(min(of_the_app, key=_age))
+        own = others[waiting.subject]
+        if len(own) >= MAX_OF_ONE_APP:
+            self.withdraw(min(own, key=_age))
         elif sum(map(len, others.values())) >= MAX_WAITING:
-            most = max((calls for calls in others.values()), key=len)
-            self.withdraw(min(most, key=_age))
+            most = max(map(len, others.values()))
+            fullest = [each for calls in others.values() if len(calls) == most for each in calls]
+            self.withdraw(min(own if len(own) == most else fullest, key=_age))
         self._folder.write(waiting.id, waiting.model_dump_json())
 
     def approve(self, waiting: Waiting) -> None:

@@ -44,6 +44,8 @@ def approve(**flags: object) -> None:
     if settings.ephemeral and not settings.data_dir:
         raise config.SettingsError("--data-dir: a sandbox in memory needs one to be approved for.")
     log_to_stderr("warning")
+    if settings.data_dir and not settings.data_dir.exists():
+        raise config.SettingsError(f"--data-dir: there is no folder {settings.data_dir}.")
     with data_folder(settings) as folder:
         approvals = Approvals(folder / FOLDER)
         try:

@@ -144,10 +144,10 @@ class Confirmation:
     ) -> Agreement:
         """Ask by a request of our own, while the call waits."""
         said = ""
-        for _ in range(MAX_ROUNDS):
+        for rounds in range(MAX_ROUNDS):
             try:
                 with paused(), anyio.fail_after(KEPT.total_seconds()):
-                    answer = await _elicited(context, self._text(question, said))
+                    answer = await _elicited(context, self._text(question, said), rounds)
             except NoBackChannelError:
                 return await self._without_client(params, question)
             except (MCPError, ValidationError, TimeoutError):
@@ -197,13 +197,15 @@ class Confirmation:
         return digest(question.text(str(self._where)), question.state)
 
 
-async def _elicited(context: AnyContext, message: str) -> types.ElicitResult:
+async def _elicited(context: AnyContext, message: str, rounds: int) -> types.ElicitResult:
     """The answer to a form. Progress is reported meanwhile, so that clients keep waiting.
+
+    It is the question after so many `rounds`: progress goes on from there, since it must not fall.
 
     Raises like `elicit_form`.
     """
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(_report_waiting, context)
+        tasks.start_soon(_report_waiting, context, rounds)
         try:
             answer = await context.session.elicit_form(
                 message, FORM, related_request_id=context.request_id
@@ -217,11 +219,12 @@ async def _elicited(context: AnyContext, message: str) -> types.ElicitResult:
     raise problem  # here, where the group does not wrap it
 
 
-async def _report_waiting(context: AnyContext) -> None:
+async def _report_waiting(context: AnyContext, rounds: int) -> None:
+    before = rounds * KEPT.total_seconds()
     for count in itertools.count(1):
         await anyio.sleep(REPORT_SECONDS)
         await context.session.report_progress(
-            count * REPORT_SECONDS, None, "Waiting for the user's answer"
+            before + count * REPORT_SECONDS, None, "Waiting for the user's answer"
         )
 
 

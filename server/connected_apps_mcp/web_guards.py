@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import secrets
 from collections import OrderedDict
 
 import anyio
@@ -96,16 +97,18 @@ class Timely:
 
 
 class RecentEvents(EventStore):
-    """The latest events of all streams, so that a client can take up one that broke off."""
+    """The latest events of all streams, so that a client can take up one that broke off.
+
+    The SDK replays to whoever names an event. Ids cannot be guessed, so that is its own client.
+    """
 
     def __init__(self) -> None:
         self._events: OrderedDict[str, tuple[str, JSONRPCMessage | None, int]] = OrderedDict()
         self._bytes = 0
-        self._numbers = itertools.count(1)
 
     async def store_event(self, stream_id: str, message: JSONRPCMessage | None) -> str:
         """Keep an event, in place of the oldest ones where there is no room; return its id."""
-        event_id = str(next(self._numbers))
+        event_id = secrets.token_urlsafe(16)
         size = len(message.model_dump_json()) if message else 0
         self._events[event_id] = stream_id, message, size
         self._bytes += size

@@ -174,6 +174,15 @@ async def test_what_has_waited_too_long_is_gone(tmp_path: Path) -> None:
     assert waiting_in(tmp_path) == []
 
 
+def test_a_data_folder_that_is_not_there_is_no_folder_in_which_nothing_waits(
+    tmp_path: Path,
+) -> None:
+    code, shown = approve(tmp_path / "mistyped")
+    assert code == 2
+    assert "there is no folder" in shown
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_where_nothing_has_ever_waited_that_is_said(tmp_path: Path) -> None:
     assert approve(tmp_path) == (0, nothing_waits_in(tmp_path))
     assert list(tmp_path.iterdir()) == []

@@ -555,18 +555,50 @@ async def test_while_a_person_is_asked_a_client_hears_that_the_server_waits(
 ) -> None:
     monkeypatch.setattr(confirming, "REPORT_SECONDS", 0.01)
     heard: list[str | None] = []
+    shown: list[float] = []
     two_reports = anyio.Event()
 
     async def hear(progress: float, total: float | None, message: str | None) -> None:  # noqa: ARG001 - the SDK passes them by name
         heard.append(message)
+        shown.append(progress)
         if len(heard) > 1:
             two_reports.set()
+
+    wire = Wire()
 
     async def say_yes_then() -> types.ElicitResult:
         await two_reports.wait()
         return YES
 
-    async with asking(Wire(), Person(say_yes_then), "legacy") as (client, _):
+    async with asking(wire, Person(say_yes_then), "legacy") as (client, _):
         with anyio.fail_after(10):
             answer(await client.call_tool("delete_app", {"client_id": APP}, progress_callback=hear))
     assert set(heard) == {"Waiting for the user's answer"}
+    assert shown == sorted(set(shown))
+
+
+async def test_progress_does_not_fall_when_a_person_is_asked_anew(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(confirming, "REPORT_SECONDS", 0.01)
+    shown: list[float] = []
+
+    async def hear(progress: float, total: float | None, message: str | None) -> None:  # noqa: ARG001 - the SDK passes them by name
+        shown.append(progress)
+
+    wire = Wire()
+    async with asking(wire, None) as (_, elsewhere):
+
+        async def change_and_agree() -> types.ElicitResult:
+            seen = len(shown)
+            while len(shown) < seen + 2:
+                await anyio.sleep(0.005)
+            await elsewhere.api.update(UpdateApp(client_id=APP, client_name=f"Name {seen}"))
+            return YES
+
+        person = Person(change_and_agree, change_and_agree, NO_YES["decline"])
+        async with asking(wire, person, "legacy") as (client, _):
+            await client.call_tool("delete_app", {"client_id": APP}, progress_callback=hear)
+    assert len(person.questions) == 3
+    assert len(shown) >= 4
+    assert shown == sorted(set(shown))

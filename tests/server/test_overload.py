@@ -249,6 +249,15 @@ def test_a_stream_begins_with_an_id_and_says_when_to_come_back() -> None:
     assert not fields.get("data", "").strip()
 
 
+def test_a_stream_is_taken_up_by_its_own_event_id_alone() -> None:
+    with limited("--transport", "http") as process:
+        url = url_of(process)
+        with httpx2.Client(headers=ACCEPT, trust_env=False) as http:
+            begun = http.post(url, json=INITIALIZE)
+            event_id = begun.text.replace("\r", "").split("\n")[0].removeprefix("id: ")
+    assert len(event_id) >= 22
+
+
 def test_control_characters_of_a_host_do_not_reach_standard_error() -> None:
     with limited("--transport", "http") as process:
         assert process.stderr
