@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
@@ -18,6 +21,8 @@ if TYPE_CHECKING:
 
     from .sandbox import Credentials
     from .sandbox.seed import Seed, Seeded
+
+ENV_FILE_MARK = "# Written by connected-apps-mcp sandbox serve, and removed when it ends."
 
 SEED_SECONDS = 600.0
 """How long a running sandbox may take: a million apps take minutes."""
@@ -57,12 +62,32 @@ def sandbox() -> None:
 @click.option("--db", type=click.Path(dir_okay=False, path_type=Path), help="SQLite file to keep.")
 @_kind
 @click.option("--rate-limit", type=_Rate(), help="Calls that each operation allows in a time.")
-def serve(
-    port: int, db: Path | None, kind: str | None, rate_limit: tuple[int, float] | None
+@click.option(
+    "--latency",
+    type=click.FloatRange(0, 60),
+    default=0.0,
+    metavar="SECONDS",
+    help="Seconds that every answer takes.",
+)
+@click.option(
+    "--env-file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="File to write with the URL and the credentials, as NAME=VALUE lines. It is removed at "
+    "the end.",
+)
+def serve(  # noqa: PLR0913, PLR0917 - a parameter for each option
+    port: int,
+    db: Path | None,
+    kind: str | None,
+    rate_limit: tuple[int, float] | None,
+    latency: float,
+    env_file: Path | None,
 ) -> None:
-    """Serve the sandbox on a loopback port, for SDKs and for servers started with --base-url.
+    """Serve the sandbox on a loopback port, for SDKs, tests and servers started with --base-url.
 
     It accepts the credentials in STYTCH_PROJECT_ID and STYTCH_SECRET, or fixed ones that it prints.
+    /healthz says that it is up, /openapi.json describes it, and the calls under /sandbox/ reset it
+    and ask for faults: docs/sandbox.md.
     """
     from . import web
     from .opening import open_sandbox
@@ -71,13 +96,55 @@ def serve(
     accepted = _credentials()
     log_to_stderr("warning")
     limit = RateLimit(*rate_limit) if rate_limit else None
-    app = open_sandbox("--db", db, credentials=accepted, kind=kind or "consumer", rate_limit=limit)
+    app = open_sandbox(
+        "--db",
+        db,
+        credentials=accepted,
+        kind=kind or "consumer",
+        rate_limit=limit,
+        latency=latency,
+    )
     with web.bind("127.0.0.1", port) as listener:
-        if accepted is SANDBOX_CREDENTIALS:
-            click.echo(f"{config.PROJECT_ID}={accepted.project_id}")
-            click.echo(f"{config.SECRET}={accepted.secret}")
-        click.echo(f"Sandbox on http://{web.authority_of(listener)}")
-        run(_listen, app, listener)
+        url = f"http://{web.authority_of(listener)}"
+        with _env_file(env_file, url, accepted):
+            if accepted is SANDBOX_CREDENTIALS:
+                click.echo(f"{config.PROJECT_ID}={accepted.project_id}")
+                click.echo(f"{config.SECRET}={accepted.secret}")
+            click.echo(f"Sandbox on {url}")
+            run(_listen, app, listener)
+
+
+@contextmanager
+def _env_file(path: Path | None, url: str, accepted: Credentials) -> Iterator[None]:
+    """Keep a file with the URL and the credentials, for its owner alone, until the end.
+
+    Raises:
+        SettingsError: it cannot be written, or a file is there that another program wrote.
+    """
+    if path is None:
+        yield
+        return
+    lines = [
+        ENV_FILE_MARK,
+        f"{config.PROJECT_ID}={accepted.project_id}",
+        f"{config.SECRET}={accepted.secret}",
+        f"{config.variable('base_url')}={url}",
+    ]
+    draft = path.with_name(f".{path.name}.{os.getpid()}.draft")
+    try:
+        if path.exists() and path.read_text(errors="replace").partition("\n")[0] != ENV_FILE_MARK:
+            raise config.SettingsError(f"--env-file: {path} is there already, and is not ours.")
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write("\n".join(lines) + "\n")
+        draft.replace(path)
+    except OSError as error:
+        draft.unlink(missing_ok=True)
+        raise config.SettingsError(f"--env-file: {path}: {error.strerror}.") from None
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)
 
 
 async def _listen(app: ASGIApp, listener: socket.socket) -> None:

@@ -318,3 +318,20 @@ async def test_where_no_app_fits_the_one_with_the_nearest_name_is_named() -> Non
         told = answer(await client.call_tool("search_apps", {"query": "biling portl"}))
     assert told["apps"] == []
     assert told["note"] == "No app fits. The app with the nearest name is app-1."
+
+
+async def test_a_cursor_of_another_query_is_refused() -> None:
+    async with connected_to(Service(*RANKED)) as client:
+        told = answer(await client.call_tool("search_apps", {"query": "billing", "limit": 1}))
+        other = {"query": "portal", "cursor": told["next_cursor"]}
+        refused = refusal(await client.call_tool("search_apps", other))
+    assert refused["message"] == "cursor: it belongs to a search with another query."
+
+
+async def test_no_near_name_is_given_where_later_pages_may_fit() -> None:
+    service = Service(*({"client_name": "Billing portal"} for _ in range(20)))
+    async with connected_to(service) as client:
+        arguments = {"query": "biling portl", "max_scanned": 10}
+        told = answer(await client.call_tool("search_apps", arguments))
+    assert told["stopped"] == "max_scanned"
+    assert "note" not in told

@@ -3,6 +3,7 @@
 import binascii
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from dataclasses import dataclass, field
+from hashlib import sha256
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
@@ -53,8 +54,8 @@ class SearchApps(Request):
         None,
         pattern=r"\S",
         max_length=200,
-        description="Words that all occur in the name, description, id or a redirect URL. Apps "
-        "with the words in their name come first.",
+        description="Words that all occur in the name, description, id or a redirect URL. Of each "
+        "1,000 apps, those with the words in their name come first.",
     )
     client_type: ClientType | None = None
     redirect_host: Annotated[str, AfterValidator(_a_host)] | None = Field(
@@ -107,6 +108,16 @@ class FoundApps(AboutApps):
     note: str | None = None
 
 
+def _order_of(query: str | None) -> str:
+    return sha256(query.encode()).hexdigest()[:8] if query else ""
+
+
+def _no_cursor(why: str) -> InvalidRequest:
+    refusal = InvalidRequest(f"cursor: {why}")
+    refusal.hint = "Leave cursor out to begin anew."
+    return refusal
+
+
 class _Place(BaseModel):
     """Where a search goes on: at an app of a page of the service."""
 
@@ -115,20 +126,26 @@ class _Place(BaseModel):
     page: str | None = None
     offset: int = Field(0, ge=0, lt=LARGEST)
     limit: int = Field(LARGEST, ge=1, le=LARGEST)
+    order: str = ""
+    """A digest of the words by which the page is ordered."""
 
     @classmethod
-    def of(cls, cursor: str) -> "_Place":
-        """The place that a cursor of ours names.
+    def begun(cls, request: "SearchApps") -> "_Place":
+        """Where a search goes on, or begins.
 
         Raises:
-            InvalidRequest: it is no cursor of ours.
+            InvalidRequest: its cursor is not ours, or belongs to other words.
         """
+        order = _order_of(request.query)
+        if not request.cursor:
+            return cls(limit=request.page_size, order=order)
         try:
-            return cls.model_validate_json(urlsafe_b64decode(cursor.encode("ascii")))
+            place = cls.model_validate_json(urlsafe_b64decode(request.cursor.encode("ascii")))
         except (ValidationError, UnicodeEncodeError, binascii.Error):
-            refusal = InvalidRequest("cursor: it is not a next_cursor of search_apps.")
-            refusal.hint = "Leave cursor out to begin anew."
-            raise refusal from None
+            raise _no_cursor("it is not a next_cursor of search_apps.") from None
+        if place.order != order:
+            raise _no_cursor("it belongs to a search with another query.")
+        return place
 
     @property
     def cursor(self) -> str:
@@ -137,13 +154,16 @@ class _Place(BaseModel):
 
     def after(self, walk: Walk) -> "_Place | None":
         """The place where a walk ended; None where there is nowhere to go on."""
-        return _Place(page=walk.cursor, limit=self.limit) if walk.cursor else None
+        return self._on(walk.cursor)
 
     def at(self, page: Page, offset: int) -> "_Place | None":
         """The place of an app of a page, or of what follows the page; None at the end."""
         if offset < len(page.apps):
-            return _Place(page=page.cursor, offset=offset, limit=self.limit)
-        return _Place(page=page.next_cursor, limit=self.limit) if page.next_cursor else None
+            return self.model_copy(update={"page": page.cursor, "offset": offset})
+        return self._on(page.next_cursor)
+
+    def _on(self, cursor: str | None) -> "_Place | None":
+        return self.model_copy(update={"page": cursor, "offset": 0}) if cursor else None
 
 
 async def search_apps(project: Project, request: SearchApps) -> FoundApps:
@@ -152,7 +172,7 @@ async def search_apps(project: Project, request: SearchApps) -> FoundApps:
     Answers with a summary of each app that fits all filters, and says how many were scanned and why
     it stopped; next_cursor goes on exactly there. To see all settings of one, use get_app.
     """
-    place = _Place.of(request.cursor) if request.cursor else _Place(limit=request.page_size)
+    place = _Place.begun(request)
     found = _Found(request)
     offset = place.offset
     walk = Walk(project.api, cursor=place.page, limit=place.limit)
@@ -217,7 +237,8 @@ class _Found:
     def answer(self, stopped: Stopped, place: _Place | None) -> FoundApps:
         """What the caller reads."""
         query = (self.request.query or "").casefold()
-        if not self.apps and (near := nearest(query, self._names)):
+        whole = stopped == "end" and not self.request.cursor
+        if whole and not self.apps and (near := nearest(query, self._names)):
             self.note = f"No app fits. The app with the nearest name is {self._names[near]}."
         if stopped in {"empty_page", "cycle"}:
             self.note = ENDLESS

@@ -19,20 +19,22 @@ if TYPE_CHECKING:
 __all__ = ["SANDBOX_CREDENTIALS", "Credentials", "ProjectKind", "RateLimit", "create_sandbox"]
 
 
-def create_sandbox(
+def create_sandbox(  # noqa: PLR0913 - each is a setting of its own
     credentials: Credentials = SANDBOX_CREDENTIALS,
     *,
     kind: ProjectKind = "consumer",
     database: str | Path = ":memory:",
     rate_limit: RateLimit | None = None,
     max_apps: int | None = None,
+    latency: float = 0.0,
 ) -> Starlette:
     """Build the sandbox of one project, ready to serve: it needs no ASGI lifespan.
 
     `credentials` are the only ones it accepts; a `project-live-` id makes it a live environment.
     `kind` is "consumer", whose users authorise apps, or "b2b", whose organizations' members do.
     `database` is a SQLite file, which other sandboxes and processes may share, or memory.
-    `rate_limit` and `max_apps` are off unless given. `sandbox.seeding.seed` fills it. Raises
+    `rate_limit` and `max_apps` are off unless given. `latency` is how many
+    seconds every answer of the API takes, at most 60. `sandbox.seeding.seed` fills it. Raises
     `sqlite3.Error` for a file that cannot be opened or is not a database, `ValueError` for another
     kind.
     """
@@ -41,9 +43,10 @@ def create_sandbox(
     # A command line imports this package without serving from it; starlette and pydantic can wait.
     from connected_apps_mcp.sandbox.app import build_app
     from connected_apps_mcp.sandbox.database import Database
+    from connected_apps_mcp.sandbox.faults import Faults
     from connected_apps_mcp.sandbox.project import Project
     from connected_apps_mcp.sandbox.store import Store
 
     opened = Database(database)
     apps = Store(opened, credentials.project_id, max_apps=max_apps)
-    return build_app(Project(credentials, kind, opened, apps), rate_limit)
+    return build_app(Project(credentials, kind, opened, apps, Faults(latency)), rate_limit)

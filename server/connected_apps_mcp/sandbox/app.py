@@ -11,13 +11,14 @@ from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from connected_apps_mcp.sandbox.call import Call, Operation
 from connected_apps_mcp.sandbox.credentials import Environment, ProjectKind, parse_basic
 from connected_apps_mcp.sandbox.errors import ApiError, ErrorType, FailureHandler, from_validation
+from connected_apps_mcp.sandbox.faults import Cut, happen
 from connected_apps_mcp.sandbox.openapi import describe
 from connected_apps_mcp.sandbox.operations import OPERATIONS
 from connected_apps_mcp.sandbox.project import Project
@@ -51,6 +52,7 @@ def build_app(project: Project, rate_limit: RateLimit | None) -> Starlette:
     handler = FailureHandler(project.environment, project.kind)
     app = Starlette(
         routes=[
+            Route("/healthz", _health),
             Route("/openapi.json", _openapi),
             *(Route(path, Resource(service, methods)) for path, methods in by_path.items()),
         ],
@@ -62,8 +64,12 @@ def build_app(project: Project, rate_limit: RateLimit | None) -> Starlette:
     return app
 
 
-async def _openapi(_: Request) -> Response:
-    return JSONResponse(describe())
+async def _health(_: Request) -> Response:
+    return PlainTextResponse("ok")
+
+
+async def _openapi(request: Request) -> Response:
+    return JSONResponse({**describe(), "servers": [{"url": str(request.base_url).rstrip("/")}]})
 
 
 class Service:
@@ -77,7 +83,13 @@ class Service:
         """Run one operation. Raises `ApiError` for a request it refuses."""
         if not operation.oauth:
             self._authenticate(request)
-        self._limit(operation)
+        fault = None
+        if not operation.control:
+            self._limit(operation)
+            fault = self._project.faults.take(operation.name)
+        request_id = self._project.environment.new_id("request-id")
+        if fault and (instead := await happen(fault, request_id)):
+            return instead
         self._check_kind(operation)
         _check_environment(request.path_params, self._project.environment)
         read = _read_form if operation.oauth else _read_json
@@ -86,7 +98,9 @@ class Service:
         reply = await run_in_threadpool(
             operation.handle, Call(self._project, body, request.path_params)
         )
-        reply.request_id = self._project.environment.new_id("request-id")
+        reply.request_id = request_id
+        if fault and fault.cut:
+            return Cut()
         return Response(reply.model_dump_json(), media_type="application/json")
 
     def _authenticate(self, request: Request) -> None:

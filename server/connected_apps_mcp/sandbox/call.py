@@ -43,4 +43,6 @@ class Operation(Generic[Body]):
     handle: Callable[[Call[Body]], Reply]
     oauth: bool = False
     only: ProjectKind | None = None
+    control: bool = False
+    """Whether it is the sandbox's own: no fault and no rate limit holds for it."""
     max_body_bytes: int = MAX_BODY_BYTES

@@ -10,8 +10,10 @@ from typing import Any
 
 from connected_apps_mcp.sandbox.call import Call, Operation
 from connected_apps_mcp.sandbox.client_secrets import secret_matches
+from connected_apps_mcp.sandbox.control import clear_faults, reset, set_faults
 from connected_apps_mcp.sandbox.cursor import decode_cursor, encode_cursor
 from connected_apps_mcp.sandbox.errors import ApiError, ErrorType
+from connected_apps_mcp.sandbox.faults import FaultsReply, FaultsRequest
 from connected_apps_mcp.sandbox.grants import (
     member_apps,
     member_revoke,
@@ -238,6 +240,14 @@ OPERATIONS: tuple[Operation[Any], ...] = (
         Seed,
         SeedReply,
         seed_project,
+        control=True,
         max_body_bytes=MAX_SEED_BYTES,
+    ),
+    Operation("reset", "POST", "/sandbox/reset", EmptyRequest, Reply, reset, control=True),
+    Operation(
+        "set_faults", "PUT", "/sandbox/faults", FaultsRequest, FaultsReply, set_faults, control=True
+    ),
+    Operation(
+        "clear_faults", "DELETE", "/sandbox/faults", EmptyRequest, Reply, clear_faults, control=True
     ),
 )

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from connected_apps_mcp.sandbox.credentials import Credentials, Environment, ProjectKind
 from connected_apps_mcp.sandbox.database import Database
 from connected_apps_mcp.sandbox.directory import Directory
+from connected_apps_mcp.sandbox.faults import Faults
 from connected_apps_mcp.sandbox.store import Store
 
 
@@ -20,6 +21,7 @@ class Project:
     kind: ProjectKind
     database: Database
     apps: Store
+    faults: Faults = field(default_factory=Faults)
 
     @property
     def environment(self) -> Environment:
