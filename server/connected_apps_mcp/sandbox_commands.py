@@ -114,6 +114,11 @@ def serve(  # noqa: PLR0913, PLR0917 - a parameter for each option
             run(_listen, app, listener)
 
 
+def _is_ours(path: Path) -> bool:
+    plain = path.is_file() and not path.is_symlink()
+    return plain and path.read_text(errors="replace").partition("\n")[0] == ENV_FILE_MARK
+
+
 @contextmanager
 def _env_file(path: Path | None, url: str, accepted: Credentials) -> Iterator[None]:
     """Keep a file with the URL and the credentials, for its owner alone, until the end.
@@ -132,7 +137,7 @@ def _env_file(path: Path | None, url: str, accepted: Credentials) -> Iterator[No
     ]
     draft = path.with_name(f".{path.name}.{os.getpid()}.draft")
     try:
-        if path.exists() and path.read_text(errors="replace").partition("\n")[0] != ENV_FILE_MARK:
+        if os.path.lexists(path) and not _is_ours(path):
             raise config.SettingsError(f"--env-file: {path} is there already, and is not ours.")
         descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:

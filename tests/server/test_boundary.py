@@ -12,8 +12,6 @@ from urllib.parse import quote
 
 import httpx2
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from mcp import Client, MCPError, types
 from mcp.client.streamable_http import streamable_http_client
 from mcp.server import Server
@@ -45,10 +43,6 @@ FORMS: dict[str, Callable[[str], str]] = {
     "percent-encoded twice": lambda secret: "".join(f"%25{ord(c):02x}" for c in secret),
     "percent-encoded three times": lambda secret: f"%2525{ord(secret[0]):02x}{secret[1:]}",
     "with a hyphen as in JavaScript": lambda secret: secret.replace("-", "\\u002d"),
-    "escaped for a shell": lambda secret: "".join(f"\\x{ord(c):02x}" for c in secret),
-    "escaped in JSON in JSON": lambda secret: json.dumps(
-        "".join(f"\\u00{ord(c):02x}" for c in secret)
-    ),
     "in hexadecimal": lambda secret: secret.encode().hex(),
     "in capital hexadecimal": lambda secret: secret.encode().hex().upper(),
     "in base64 in lines": lambda secret: base64.encodebytes(
@@ -85,18 +79,6 @@ def test_a_secret_is_found_in_every_form(form: str) -> None:
     assert clean.startswith("before ")
     assert clean.endswith(" after")
     assert "Zx81" not in clean
-
-
-@given(st.lists(st.sampled_from(["", "%", "%25", "\\u00", "\\x"]), min_size=36, max_size=36))
-def test_a_secret_is_found_however_each_of_its_characters_is_escaped(escapes: list[str]) -> None:
-    secret = "Zx81-kQ0_pLm27vB~sD4.fGh9JkL3nM5qRtY"
-    scrubber = Scrubber()
-    scrubber.learn(secret)
-    written = "".join(
-        f"{escape}{ord(character):02x}" if escape else character
-        for escape, character in zip(escapes, secret, strict=True)
-    )
-    assert scrubber.text(f"a={written}&b=%20") == f"a={MASK}&b=%20"
 
 
 def test_other_text_is_left_as_it_is() -> None:

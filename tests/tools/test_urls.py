@@ -91,6 +91,8 @@ def test_a_url_leads_to_one_host_or_to_none(text: str, host: str | None) -> None
         ("https:///callback", "has no valid host"),
         ("https://example.com:port/", "has no valid host"),
         ("https://example.com:80:80/", "has no valid host"),
+        ("https://example.com:\N{ARABIC-INDIC DIGIT THREE}/", "has no valid host"),
+        ("http\N{LATIN SMALL LETTER LONG S}://example.com/", "has no scheme"),
         ("https://[::1/callback", "cannot be parsed"),
         ("https://example.com\u2100/", "cannot be parsed"),
         ("https://good.example\\@evil.example/", "holds the character U+005C"),

@@ -9,10 +9,10 @@ from urllib.parse import urlsplit
 
 from .service import is_loopback
 
-_SCHEME = re.compile(r"([a-z][a-z0-9+.-]*):(?!\d+(?:[/?#]|$))", re.IGNORECASE | re.ASCII)
-"""A scheme; what a port follows is a host that lacks one."""
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):(?![0-9]+(?:[/?#]|$))")
+"""A scheme, in ASCII as RFC 3986 has it; what a port follows is a host that lacks one."""
 
-_ADDRESS = re.compile(r"(\[[^\[\]]*\]|[^:\[\]]*)(?::(?:\d{0,5}|\*))?")
+_ADDRESS = re.compile(r"(\[[^\[\]]*\]|[^:\[\]]*)(?::(?:[0-9]{0,5}|\*))?")
 _LABEL = re.compile(r"[a-z0-9_*-]{1,63}")
 _NEVER_IN_URLS = frozenset(' "<>\\^`{|}')
 _MAX_HOST = 253

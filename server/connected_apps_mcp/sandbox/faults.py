@@ -91,12 +91,13 @@ async def happen(fault: Fault, request_id: str) -> Response | None:
         return Response("<html>not what the API promises</html>", media_type="application/json")
     if fault.status is None:
         return None
+    error_type = fault.error_type or _usual(fault.status).name.lower()
     told: dict[str, Any] = {
         "status_code": fault.status,
         "request_id": request_id,
-        "error_type": fault.error_type or _usual(fault.status).name.lower(),
+        "error_type": error_type,
         "error_message": "This fault was asked for.",
-        "error_url": "https://stytch.com/docs/api/errors",
+        "error_url": f"https://stytch.com/docs/api/errors/{fault.status}#{error_type}",
     }
     wait = {} if fault.retry_after is None else {"retry-after": str(fault.retry_after)}
     return JSONResponse(told, fault.status, headers=wait)
