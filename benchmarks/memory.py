@@ -18,8 +18,8 @@ from anyio.streams.text import TextReceiveStream
 from mcp import Client
 
 from connected_apps_mcp.sandbox import create_sandbox
-from connected_apps_mcp.sandbox.seed import Seed
-from connected_apps_mcp.sandbox.seeding import seed
+from connected_apps_mcp.sandbox.handlers.seeding import seed
+from connected_apps_mcp.sandbox.seeds.seed import Seed
 from servers import SANDBOX_ENVIRONMENT, SERVER, sandbox_on
 
 APPS = (1_000, 10_000, 100_000)

@@ -9,9 +9,9 @@ import httpx2
 from pydantic import SecretStr
 
 from connected_apps_mcp.sandbox import SANDBOX_CREDENTIALS, create_sandbox
-from connected_apps_tools.api import ConnectedAppsClient
-from connected_apps_tools.models import ConnectedApp, CreateApp
-from connected_apps_tools.service import Credentials
+from connected_apps_tools.api.client import ConnectedAppsClient
+from connected_apps_tools.api.models import ConnectedApp, CreateApp
+from connected_apps_tools.api.service import Credentials
 
 TARGET_NAME = "Zephyr ledger"
 """The name of the app in the middle. No other app shares a word with it."""

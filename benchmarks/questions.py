@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
-from connected_apps_tools.models import ConnectedApp
+from connected_apps_tools.api.models import ConnectedApp
 from conversation import Conversation, WrongAnswer
 from population import TARGET_NAME
 

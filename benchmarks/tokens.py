@@ -24,7 +24,7 @@ from pathlib import Path
 import anyio
 import click
 
-from connected_apps_tools.models import ConnectedApp
+from connected_apps_tools.api.models import ConnectedApp
 from conversation import Conversation, Cost, NotOffered, size
 from population import populate
 from questions import QUESTIONS, Steps

@@ -23,11 +23,11 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from platformdirs import PlatformDirs
 from support import ERAS, project_on
 
-from connected_apps_mcp.app import build_server
+from connected_apps_mcp.protocol.server import build_server
 from connected_apps_mcp.sandbox import create_sandbox
 from connected_apps_tools import Project
-from connected_apps_tools.api import ConnectedAppsClient
-from connected_apps_tools.scrubber import SCRUBBER, Scrubber
+from connected_apps_tools.api.client import ConnectedAppsClient
+from connected_apps_tools.text.redaction import SCRUBBER, Scrubber
 
 # Under nohup a hang-up is ignored, and by every process that is started from here.
 signal.signal(signal.SIGHUP, signal.SIG_DFL)

@@ -22,18 +22,18 @@ from pydantic import SecretStr
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from connected_apps_mcp.app import build_server
+from connected_apps_mcp.protocol.server import build_server
 from connected_apps_mcp.sandbox import SANDBOX_CREDENTIALS
-from connected_apps_mcp.web import authority_of, bind
+from connected_apps_mcp.transports.http import authority_of, bind
 from connected_apps_tools import TOOLSETS, Project
-from connected_apps_tools.api import ConnectedAppsClient
-from connected_apps_tools.choosing import Choice, Offer, choose
-from connected_apps_tools.custody import Custody
-from connected_apps_tools.journal import Journal
-from connected_apps_tools.safe import Safe
-from connected_apps_tools.secret_store import SecretStore
-from connected_apps_tools.secret_store.files import FileStore
-from connected_apps_tools.service import Credentials
+from connected_apps_tools.api.client import ConnectedAppsClient
+from connected_apps_tools.api.service import Credentials
+from connected_apps_tools.secrets.fallback_store import Safe
+from connected_apps_tools.secrets.journal import Journal
+from connected_apps_tools.secrets.lifecycle import Custody
+from connected_apps_tools.secrets.stores import SecretStore
+from connected_apps_tools.secrets.stores.files import FileStore
+from connected_apps_tools.selection import Choice, Offer, choose
 
 SANDBOX = Credentials(SANDBOX_CREDENTIALS.project_id, SecretStr(SANDBOX_CREDENTIALS.secret))
 

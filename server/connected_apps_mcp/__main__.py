@@ -8,7 +8,7 @@ def main() -> None:
     interruptible = signal.getsignal(signal.SIGINT) is signal.default_int_handler
     if interruptible:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
-    from .cli import main as run
+    from connected_apps_mcp.commands.cli import main as run
 
     if interruptible:
         signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -11,7 +11,7 @@ from httpx2 import ASGITransport
 from mcp import Client
 from support import project_on
 
-from connected_apps_mcp.app import build_server
+from connected_apps_mcp.protocol.server import build_server
 from connected_apps_mcp.sandbox import create_sandbox
 from conversation import Conversation, NotOffered, WrongAnswer
 

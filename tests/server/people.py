@@ -11,13 +11,13 @@ import httpx2
 from mcp import Client, types
 from support import project_on
 
-from connected_apps_mcp.app import build_server
+from connected_apps_mcp.protocol.server import build_server
 from connected_apps_mcp.sandbox import ProjectKind, create_sandbox
-from connected_apps_mcp.sandbox.seed import Seed
-from connected_apps_mcp.sandbox.seeding import seed
+from connected_apps_mcp.sandbox.handlers.seeding import seed
+from connected_apps_mcp.sandbox.seeds.seed import Seed
 from connected_apps_tools import Project
-from connected_apps_tools.policy import Policy
-from connected_apps_tools.service import CALL_DEADLINE
+from connected_apps_tools.api.service import CALL_DEADLINE
+from connected_apps_tools.safety.policy import Policy
 
 APP = "connected-app-test-mine"
 A, B = "https://a.example/cb", "https://b.example/cb"

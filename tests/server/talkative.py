@@ -23,11 +23,11 @@ from mcp.types import (
     TextContent,
 )
 
-from connected_apps_mcp import web
-from connected_apps_mcp.boundary import guard_traces
-from connected_apps_mcp.signals import Endings
-from connected_apps_mcp.stdio import serve_stdio
-from connected_apps_tools.scrubber import SCRUBBER
+from connected_apps_mcp.egress import guard_traces
+from connected_apps_mcp.transports import http as web
+from connected_apps_mcp.transports.shutdown import Endings
+from connected_apps_mcp.transports.stdio import serve_stdio
+from connected_apps_tools.text.redaction import SCRUBBER
 
 SECRET = 'canary-Zx81 "kQ0p/Lm27+vTn4\\é'
 WAYS = {"legacy": 7, "modern": 3}

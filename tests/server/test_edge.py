@@ -15,7 +15,7 @@ from anyio.abc import TaskGroup
 from server.talkative import WAYS
 from support import HELLO, lines, talk
 
-from connected_apps_tools.scrubber import MASK
+from connected_apps_tools.text.redaction import MASK
 
 ACCEPT = {"accept": "application/json, text/event-stream"}
 

@@ -9,8 +9,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from .catalogue import CATALOGUE, TOOLSETS
-    from .project import Project
+    from connected_apps_tools.catalogue.toolsets import CATALOGUE, TOOLSETS
+
+    from .context import Project
     from .tool import Effect, Tool
 
 __all__ = [
@@ -38,9 +39,9 @@ DEFAULT_TOOLSETS: Mapping[ProjectKind | None, Sequence[str]] = {
 """What a project needs, by its kind. Where the kind is not known, that is everything."""
 
 _HOMES = {
-    "CATALOGUE": "catalogue",
-    "TOOLSETS": "catalogue",
-    "Project": "project",
+    "CATALOGUE": "catalogue.toolsets",
+    "TOOLSETS": "catalogue.toolsets",
+    "Project": "context",
     "Effect": "tool",
     "Tool": "tool",
 }

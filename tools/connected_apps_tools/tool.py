@@ -9,11 +9,12 @@ from typing import Any, Generic, Self, TypeVar
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+from connected_apps_tools.api.models import Request, Result, words_of
+from connected_apps_tools.safety.question import Question
+from connected_apps_tools.text.printable import did_you_mean, printable
+
+from .context import Project
 from .errors import ConnectedAppsError, InvalidRequest, NotFound
-from .models import Request, Result, words_of
-from .project import Project
-from .question import Question
-from .text import did_you_mean, printable
 
 MAX_RULES = 10
 """Broken rules that one refusal names."""

@@ -5,8 +5,8 @@ import secrets
 import stat
 from pathlib import Path
 
-from connected_apps_tools.scrubber import SCRUBBER
-from connected_apps_tools.secret_store import StoreError
+from connected_apps_tools.storage.errors import StoreError
+from connected_apps_tools.text.redaction import SCRUBBER
 
 MIN_CHARACTERS = 32
 MAX_BYTES = 4096

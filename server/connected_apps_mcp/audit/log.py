@@ -11,8 +11,8 @@ from typing import Any, Protocol
 import anyio
 
 from connected_apps_tools.errors import ConnectedAppsError
-from connected_apps_tools.safe import in_thread
-from connected_apps_tools.secret_store import StoreError
+from connected_apps_tools.storage.errors import StoreError
+from connected_apps_tools.storage.threads import in_thread
 
 from . import records
 from .chain import Record

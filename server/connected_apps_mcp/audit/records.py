@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Self
 
-from connected_apps_tools.scrubber import SCRUBBER
+from connected_apps_tools.text.redaction import SCRUBBER
 
 from .chain import Record, now
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from connected_apps_tools.secret_store import StoreError
-from connected_apps_tools.secret_store.private_folder import write_all
+from connected_apps_tools.storage.errors import StoreError
+from connected_apps_tools.storage.private_folder import write_all
 
 from . import chain
 from .chain import Link

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from connected_apps_tools.secret_store import StoreError
+from connected_apps_tools.storage.errors import StoreError
 
 from . import chain
 from .chain import Head, Link, Step, walk

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, get_args
 
-from connected_apps_mcp.sandbox.credentials import SANDBOX_CREDENTIALS, Credentials, ProjectKind
-from connected_apps_mcp.sandbox.rate_limit import RateLimit
+from connected_apps_mcp.sandbox.service.rate_limit import RateLimit
+
+from .credentials import SANDBOX_CREDENTIALS, Credentials, ProjectKind
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,18 +35,18 @@ def create_sandbox(  # noqa: PLR0913 - each is a setting of its own
     `kind` is "consumer", whose users authorise apps, or "b2b", whose organizations' members do.
     `database` is a SQLite file, which other sandboxes and processes may share, or memory.
     `rate_limit` and `max_apps` are off unless given. `latency` is how many
-    seconds every answer of the API takes, at most 60. `sandbox.seeding.seed` fills it. Raises
+    seconds every answer of the API takes, at most 60. `sandbox.handlers.seeding.seed` fills it. Raises
     `sqlite3.Error` for a file that cannot be opened or is not a database, `ValueError` for another
     kind.
     """
     if kind not in get_args(ProjectKind):
         raise ValueError("kind must be 'consumer' or 'b2b'")
     # A command line imports this package without serving from it; starlette and pydantic can wait.
-    from connected_apps_mcp.sandbox.app import build_app
-    from connected_apps_mcp.sandbox.database import Database
-    from connected_apps_mcp.sandbox.faults import Faults
-    from connected_apps_mcp.sandbox.project import Project
-    from connected_apps_mcp.sandbox.store import Store
+    from connected_apps_mcp.sandbox.service.app import build_app
+    from connected_apps_mcp.sandbox.state.database import Database
+    from connected_apps_mcp.sandbox.state.faults import Faults
+    from connected_apps_mcp.sandbox.state.project import Project
+    from connected_apps_mcp.sandbox.state.store import Store
 
     opened = Database(database)
     apps = Store(opened, credentials.project_id, max_apps=max_apps)

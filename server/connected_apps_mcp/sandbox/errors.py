@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from connected_apps_mcp.sandbox.credentials import Environment, ProjectKind
+from .credentials import Environment, ProjectKind
 
 ERROR_URLS: dict[ProjectKind, str] = {
     "consumer": "https://stytch.com/docs/api/errors/{status}#{error_type}",

@@ -19,7 +19,7 @@ from urllib.request import ProxyHandler, Request, build_opener
 
 import pytest
 
-from connected_apps_mcp.sandbox import SANDBOX_CREDENTIALS, ProjectKind, create_sandbox
+from . import SANDBOX_CREDENTIALS, ProjectKind, create_sandbox
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from server.audit.logs import CALL, events_of, files_of, lines_of, log_in
 from connected_apps_mcp.audit import AuditFailed, AuditLog, Caller, Outcome, Stream
 from connected_apps_mcp.audit.records import MAX_ARGUMENTS, MAX_TEXT
 from connected_apps_mcp.audit.verify import verify
-from connected_apps_tools.scrubber import SCRUBBER
+from connected_apps_tools.text.redaction import SCRUBBER
 
 SECRET = "secret-canary-Kq72nV4xTb9mWz"
 

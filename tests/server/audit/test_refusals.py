@@ -8,7 +8,7 @@ from server.audit.logs import CALL, files_of, lines_of, record
 
 from connected_apps_mcp.audit import AuditLog, refusals
 from connected_apps_mcp.audit.verify import verify
-from connected_apps_mcp.audit_commands import readable
+from connected_apps_mcp.commands.audit import readable
 
 MANY = 500
 

@@ -344,7 +344,7 @@ def test_a_log_that_is_held_for_long_cannot_be_read(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from connected_apps_mcp.audit import verify as module
-    from connected_apps_tools.secret_store.private_folder import PrivateFolder
+    from connected_apps_tools.storage.private_folder import PrivateFolder
 
     Ledger(folder).check()
     monkeypatch.setattr(module, "LOCK_SECONDS", 0.05)

@@ -7,8 +7,8 @@ from typing import Any
 from starlette.applications import Starlette
 
 from connected_apps_mcp.sandbox import ProjectKind, create_sandbox
-from connected_apps_mcp.sandbox.seed import Seed
-from connected_apps_mcp.sandbox.seeding import seed
+from connected_apps_mcp.sandbox.handlers.seeding import seed
+from connected_apps_mcp.sandbox.seeds.seed import Seed
 
 CALENDAR = "connected-app-test-calendar"
 NOTES = "connected-app-test-notes"

@@ -15,10 +15,10 @@ from schemathesis.specs.openapi.checks import ignored_auth, positive_data_accept
 from starlette.testclient import TestClient
 
 from connected_apps_mcp.sandbox import SANDBOX_CREDENTIALS, create_sandbox
-from connected_apps_mcp.sandbox.call import Operation
-from connected_apps_mcp.sandbox.operations import OPERATIONS
-from connected_apps_mcp.sandbox.seed import Seed
-from connected_apps_mcp.sandbox.seeding import seed
+from connected_apps_mcp.sandbox.handlers.call import Operation
+from connected_apps_mcp.sandbox.handlers.seeding import seed
+from connected_apps_mcp.sandbox.seeds.seed import Seed
+from connected_apps_mcp.sandbox.service.operations import OPERATIONS
 
 from .seeds import ACME, ADA, CALENDAR, GRACE, PLANS, seeded
 

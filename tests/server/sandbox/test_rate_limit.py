@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 import httpx2
 
 from connected_apps_mcp.sandbox import RateLimit, create_sandbox
-from connected_apps_mcp.sandbox.rate_limit import RateLimiter
+from connected_apps_mcp.sandbox.service.rate_limit import RateLimiter
 
 Connect = Callable[..., Awaitable[httpx2.AsyncClient]]
 SEARCH = "/connected_apps/clients/search"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from connected_apps_mcp.sandbox.errors import ApiError
-from connected_apps_mcp.sandbox.validation import check_redirect_url
+from connected_apps_mcp.sandbox.handlers.validation import check_redirect_url
 
 INVALID = "connected_app_invalid_redirect_url"
 NO_SCHEME = "connected_app_redirect_url_must_include_scheme"

@@ -11,7 +11,7 @@ import httpx2
 import pytest
 
 from connected_apps_mcp.sandbox import SANDBOX_CREDENTIALS, create_sandbox
-from connected_apps_mcp.sandbox.client_secrets import hash_secret
+from connected_apps_mcp.sandbox.state.client_secrets import hash_secret
 
 Connect = Callable[..., Awaitable[httpx2.AsyncClient]]
 Create = Callable[..., Awaitable[dict[str, Any]]]

@@ -16,8 +16,8 @@ from pydantic import ValidationError
 
 from connected_apps_mcp.sandbox import Credentials, ProjectKind, create_sandbox
 from connected_apps_mcp.sandbox.errors import ApiError
-from connected_apps_mcp.sandbox.seed import Seed, SeedApp
-from connected_apps_mcp.sandbox.seeding import seed
+from connected_apps_mcp.sandbox.handlers.seeding import seed
+from connected_apps_mcp.sandbox.seeds.seed import Seed, SeedApp
 
 from .seeds import ACME, ADA, ALAN, APPS, CALENDAR, GRACE, NOTES, PLANS, UNUSED, seeded
 
@@ -341,8 +341,8 @@ def test_a_page_is_read_in_order_and_not_sorted() -> None:
 SEED_IN_ANOTHER_PROCESS = """
 import sys
 from connected_apps_mcp.sandbox import create_sandbox
-from connected_apps_mcp.sandbox.seed import Seed
-from connected_apps_mcp.sandbox.seeding import seed
+from connected_apps_mcp.sandbox.seeds.seed import Seed
+from connected_apps_mcp.sandbox.handlers.seeding import seed
 seed(create_sandbox(kind="b2b", database=sys.argv[1]), Seed.model_validate_json(sys.argv[2]))
 """
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from connected_apps_mcp.sandbox.errors import ApiError
-from connected_apps_mcp.sandbox.templates import MAX_TEMPLATE_BYTES, check_template
+from connected_apps_mcp.sandbox.handlers.templates import MAX_TEMPLATE_BYTES, check_template
 
 
 def error_of(template: str) -> str:

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from connected_apps_tools import CATALOGUE
-from connected_apps_tools.findings import RULES, SEVERITIES, Bounds, Finding, Review
-from connected_apps_tools.models import AppSettings, ConnectedApp
+from connected_apps_tools.api.models import AppSettings, ConnectedApp
+from connected_apps_tools.findings.review import RULES, SEVERITIES, Bounds, Finding, Review
 
 DOCS = Path(__file__).parents[3] / "docs" / "review.md"
 CYRILLIC_A = "\u0430"

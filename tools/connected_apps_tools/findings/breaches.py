@@ -3,8 +3,8 @@
 from collections import defaultdict
 from collections.abc import Iterator
 
-from connected_apps_tools.models import ConnectedApp
-from connected_apps_tools.policy import Policy
+from connected_apps_tools.api.models import ConnectedApp
+from connected_apps_tools.safety.policy import Policy
 
 from .finding import Rule, Severity
 

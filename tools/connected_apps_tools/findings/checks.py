@@ -3,11 +3,11 @@
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
-from connected_apps_tools.lookalikes import mixes_scripts, scripts
-from connected_apps_tools.urls import ACTIVE_SCHEMES
+from connected_apps_tools.text.urls import ACTIVE_SCHEMES
 
 from .finding import ASK, Rule
-from .subject import Link, Subject, shown, shown_url
+from .lookalikes import mixes_scripts, scripts
+from .parsed_app import Link, Subject, shown, shown_url
 
 Look = Callable[[Subject], Iterator[str]]
 

@@ -7,10 +7,9 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
-from connected_apps_tools.lookalikes import skeleton, spelling
-
 from .finding import ASK, MAX_NAME, Finding, Rule
-from .subject import Subject, shown
+from .lookalikes import skeleton, spelling
+from .parsed_app import Subject, shown
 
 FEW = 3
 """Apps that are kept by id where many have the same name or host; the rest is counted."""

@@ -2,7 +2,7 @@
 
 from typing import Literal, NamedTuple
 
-from connected_apps_tools.models import Result
+from connected_apps_tools.api.models import Result
 
 Severity = Literal["high", "medium", "low", "info"]
 SEVERITIES: tuple[Severity, ...] = ("high", "medium", "low", "info")

@@ -1,0 +1,183 @@
+"""`connected-apps-mcp secrets`: the kept client secrets, for people and scripts."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from connected_apps_mcp.settings import settings as config
+
+from .common import Commands, log_to_stderr, report_losses, run, setting_flags, tell
+
+if TYPE_CHECKING:
+    from connected_apps_tools import Project
+    from connected_apps_tools.secrets.stores import Entry, StoredSecret, Which
+
+_where = setting_flags(("secret_store", "data_dir", "sandbox", "sandbox_db", "base_url"))
+_which = click.option("--next", "upcoming", is_flag=True, help="The next secret of a rotation.")
+_app = click.argument("client_id")
+
+
+MAX_TOLD = 2_000
+"""Characters of what went wrong that are shown."""
+
+
+class _VariableName(click.ParamType[str]):
+    """The name of an environment variable."""
+
+    name = "NAME"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        if not re.fullmatch(r"[A-Za-z_]\w*", value, re.ASCII):
+            self.fail("give the name of a variable, such as CLIENT_SECRET", param, ctx)
+        return value
+
+
+@click.group(cls=Commands)
+def secrets() -> None:
+    """List, show and use the client secrets that are kept.
+
+    STYTCH_PROJECT_ID says whose, or --sandbox. Where STYTCH_SECRET is set too, calls that were
+    interrupted are looked into. Give the flags with which the server runs.
+    """
+
+
+@secrets.command("list")
+@_where
+def list_secrets(**flags: object) -> None:
+    """List what is kept, and what may have been lost. Shows no secret.
+
+    Standard error says where it looked.
+    """
+
+    async def act(project: Project) -> None:
+        from connected_apps_tools.secrets.stores import PartlyListed
+
+        try:
+            _print(project, await project.custody.safe.entries())
+        except PartlyListed as partly:
+            _print(project, partly.entries)
+            raise
+        finally:
+            await report_losses(project)
+
+    _with_project(act, flags)
+
+
+def _print(project: Project, entries: Sequence[Entry]) -> None:
+    from connected_apps_tools.text.printable import printable
+
+    found = "Kept" if entries else "Nothing is kept yet"
+    tell(f"{found} {_where_looked(project)}")
+    for entry in entries:
+        line = f"{entry.client_id}  {entry.which:7}  …{entry.last_four}"
+        click.echo(f"{printable(line)}  {entry.stored_at:%Y-%m-%d %H:%M}Z")
+
+
+@secrets.command()
+@_app
+@_which
+@_where
+def show(client_id: str, upcoming: bool, **flags: object) -> None:  # noqa: FBT001 - click's
+    """Print a secret, and nothing else."""
+
+    async def act(project: Project) -> None:
+        click.echo((await _kept(project, client_id, upcoming=upcoming)).secret.get_secret_value())
+
+    _with_project(act, flags)
+
+
+@secrets.command()
+@_app
+@_which
+@_where
+@click.confirmation_option(prompt="The service cannot show it again. Forget it?")
+def forget(client_id: str, upcoming: bool, **flags: object) -> None:  # noqa: FBT001 - click's
+    """Delete a secret from the store. The app keeps it, and nobody knows it then."""
+
+    async def act(project: Project) -> None:
+        from connected_apps_tools.storage.errors import StoreError
+
+        with suppress(StoreError):  # what cannot be read can be forgotten all the same
+            await _kept(project, client_id, upcoming=upcoming)
+        await project.custody.safe.forget(client_id, _named(upcoming=upcoming))
+
+    _with_project(act, flags)
+
+
+@secrets.command("run")
+@_app
+@click.option(
+    "--as", "name", required=True, type=_VariableName(), help="The variable that holds it."
+)
+@_which
+@_where
+@click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
+def run_with(
+    client_id: str,
+    name: str,
+    upcoming: bool,  # noqa: FBT001 - click's
+    command: tuple[str, ...],
+    **flags: object,
+) -> None:
+    """Run a command with a secret in its environment, without printing it.
+
+    For example: secrets run CLIENT_ID --as CLIENT_SECRET -- ./deploy.sh
+    """
+
+    async def act(project: Project) -> str:
+        return (await _kept(project, client_id, upcoming=upcoming)).secret.get_secret_value()
+
+    environment = os.environ | {name: _with_project(act, flags)}
+    for ignored in (signal.SIGPIPE, signal.SIGXFSZ):  # by Python, for itself
+        signal.signal(ignored, signal.SIG_DFL)
+    try:
+        os.execvpe(command[0], command, environment)  # noqa: S606 - it is what the user asked for
+    except OSError as error:
+        raise click.ClickException(f"{command[0]}: {error.strerror}") from None
+
+
+async def _kept(project: Project, client_id: str, *, upcoming: bool) -> StoredSecret:
+    from connected_apps_tools.text.printable import printable
+
+    which = _named(upcoming=upcoming)
+    await report_losses(project, client_id)
+    kept = await project.custody.safe.get(client_id, which)
+    if kept is None:
+        app = printable(client_id)
+        raise click.ClickException(
+            f"No {which} secret of {app} is kept {_where_looked(project)} "
+            "Give the flags with which its server runs; secrets list shows what is kept."
+        )
+    return kept
+
+
+def _where_looked(project: Project) -> str:
+    return f"in {project.custody.safe.where}, for project {project.api.project_id}."
+
+
+def _named(*, upcoming: bool) -> Which:
+    return "next" if upcoming else "current"
+
+
+def _with_project(act: Any, flags: dict[str, object]) -> Any:  # noqa: ANN401 - what it returns
+    from connected_apps_mcp.wiring import open_project
+    from connected_apps_tools.storage.errors import StoreError
+    from connected_apps_tools.text.printable import printable
+
+    log_to_stderr("warning")
+
+    async def run_act() -> Any:  # noqa: ANN401 - likewise
+        async with open_project(config.load_for_secrets(**flags)) as project:
+            return await act(project)
+
+    try:
+        return run(run_act)
+    except StoreError as error:
+        raise click.ClickException(printable(str(error), MAX_TOLD)) from None

@@ -1,0 +1,1 @@
+"""How a person confirms what cannot be undone."""

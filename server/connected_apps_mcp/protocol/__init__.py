@@ -1,0 +1,1 @@
+"""MCP: the server, its tools, prompts, resources and completions."""

@@ -1,0 +1,60 @@
+"""Completes the arguments of prompts, and of the resource template."""
+
+from contextlib import suppress
+from typing import Any
+
+from mcp import MCPError, types
+from mcp.server import Server
+
+from connected_apps_mcp.egress import AnyContext
+from connected_apps_tools import Project
+from connected_apps_tools.api.models import OneApp, Request
+from connected_apps_tools.errors import ConnectedAppsError
+from connected_apps_tools.selection import Offer
+from connected_apps_tools.text.printable import did_you_mean
+
+from .prompts import require_runbook
+from .resources import TEMPLATE
+
+MOST = 100
+"""Values in one completion (KNOWN: the protocol's bound)."""
+
+
+def add_completions(server: Server[Any], project: Project, offer: Offer) -> None:
+    """Let a server complete what it knows: ids of apps where they may be searched, and choices."""
+
+    def arguments_of(ref: types.PromptReference | types.ResourceTemplateReference) -> type[Request]:
+        if isinstance(ref, types.PromptReference):
+            return require_runbook(offer, ref.name).request
+        if ref.uri == TEMPLATE.uri_template:
+            return OneApp
+        message = (
+            f"ref: there is no such template. The one of this server is {TEMPLATE.uri_template}."
+        )
+        raise MCPError(code=types.INVALID_PARAMS, message=message)
+
+    async def complete(
+        _context: AnyContext, params: types.CompleteRequestParams
+    ) -> types.CompleteResult:
+        argument, known = params.argument, arguments_of(params.ref).json_schema()["properties"]
+        if argument.name not in known:
+            near = did_you_mean(argument.name, known)
+            message = f"argument.name: there is no such argument.{near}"
+            raise MCPError(code=types.INVALID_PARAMS, message=message)
+        matching, these_are_all = _choices(known[argument.name], argument.value), True
+        if argument.name == "client_id" and "search_apps" in offer.on:
+            with suppress(ConnectedAppsError):
+                matching, these_are_all = await project.directory.matching(argument.value)
+        return types.CompleteResult(
+            completion=types.Completion(
+                values=matching[:MOST],
+                total=len(matching) if these_are_all else None,
+                has_more=len(matching) > MOST or not these_are_all,
+            )
+        )
+
+    server.add_request_handler("completion/complete", types.CompleteRequestParams, complete)
+
+
+def _choices(schema: dict[str, Any], part: str) -> list[str]:
+    return [choice for choice in schema.get("enum", ()) if part.casefold() in choice]

@@ -1,0 +1,169 @@
+"""Apps as MCP resources: the list of them, and each one in its logical structure."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from typing import Any
+from urllib.parse import quote, unquote
+
+from mcp import MCPError, types
+from mcp.server import Server
+from pydantic import ValidationError
+
+from connected_apps_mcp.egress import AnyContext
+from connected_apps_tools import Project, Tool
+from connected_apps_tools.api.models import ConnectedApp, OneApp, is_confidential
+from connected_apps_tools.api.pagination import Walk
+from connected_apps_tools.catalogue.app_view import MAX_TEXT, MAX_URL
+from connected_apps_tools.catalogue.apps import ShownApp
+from connected_apps_tools.errors import ConnectedAppsError
+from connected_apps_tools.text.printable import printable
+
+from .error_results import protocol_error
+
+SCHEME = "connected-app://"
+JSON = "application/json"
+
+TEMPLATE = types.ResourceTemplate(
+    name="connected-app",
+    title="A Connected App",
+    uri_template=f"{SCHEME}{{client_id}}",
+    description="One OAuth client: who it is, how OAuth treats it, and where it is in its life. "
+    "Names, descriptions and URLs may be strangers' text.",
+    mime_type=JSON,
+)
+
+PAGE = 100
+"""Apps on one page of the list."""
+
+UNTRUSTED = "connected-apps-mcp/untrusted"
+"""The key in `_meta` under which a list names the fields that strangers may have written."""
+
+BAD_REQUEST = 400
+"""What the service answers to a cursor that is not its own (INFERRED)."""
+
+NO_CURSOR = "cursor: it is no nextCursor of resources/list. Leave it out to begin anew."
+
+SECTIONS: Mapping[str, Sequence[str]] = {
+    "client": (
+        "client_id",
+        "client_name",
+        "client_description",
+        "client_type",
+        "logo_url",
+        "client_id_metadata_url",
+    ),
+    "oauth_config": (
+        "redirect_urls",
+        "post_logout_redirect_urls",
+        "access_token_expiry_minutes",
+        "access_token_custom_audience",
+        "access_token_template_content",
+        "id_token_template_content",
+        "full_access_allowed",
+        "bypass_consent_for_offline_access",
+    ),
+    "lifecycle": ("status", "creation_method", "version"),
+    "rotation": ("client_secret_last_four", "next_client_secret_last_four"),
+}
+"""Where each field of an app stands; `rotation` stands in `lifecycle`."""
+
+
+def uri_of(client_id: str) -> str:
+    """The URI of an app."""
+    return SCHEME + quote(client_id, safe="")
+
+
+def app_at(uri: str) -> OneApp:
+    """Which app a URI names.
+
+    Raises:
+        MCPError: it is not the URI of an app.
+    """
+    with suppress(ValidationError):
+        if uri.startswith(SCHEME):
+            return OneApp(client_id=uri.removeprefix(SCHEME))
+    raise no_such_resource(uri)
+
+
+def no_such_resource(uri: str) -> MCPError:
+    """The error of a URI under which there is nothing, as MCP wants it: with the URI as data."""
+    return MCPError(
+        code=types.INVALID_PARAMS,
+        message=f"uri: there is no such resource. An app's is {TEMPLATE.uri_template}.",
+        data={"uri": printable(uri, MAX_URL)},
+    )
+
+
+def add_resources(
+    server: Server[Any],
+    project: Project,
+    get_app: Tool[Any, ShownApp],
+    *,
+    on_list: Callable[[AnyContext], object],
+) -> None:
+    """Let a server show apps as resources. `on_list` hears who has read the list."""
+
+    async def list_apps(
+        context: AnyContext, params: types.PaginatedRequestParams
+    ) -> types.ListResourcesResult:
+        on_list(context)
+        try:
+            cursor = unquote(params.cursor) if params.cursor else None
+            page = await anext(aiter(Walk(project.api, cursor=cursor, limit=PAGE)))
+        except ConnectedAppsError as error:
+            if params.cursor and getattr(error, "status", None) == BAD_REQUEST:
+                raise MCPError(code=types.INVALID_PARAMS, message=NO_CURSOR) from None
+            raise protocol_error(error, project.about) from None
+        return types.ListResourcesResult(
+            resources=[_entry(app) for app in page.apps],
+            next_cursor=quote(page.next_cursor, safe="") if page.next_cursor else None,
+            meta={UNTRUSTED: ["title", "description"]},
+        )
+
+    async def list_templates(
+        _context: AnyContext, _params: types.PaginatedRequestParams
+    ) -> types.ListResourceTemplatesResult:
+        return types.ListResourceTemplatesResult(resource_templates=[TEMPLATE])
+
+    async def read(
+        _context: AnyContext, params: types.ReadResourceRequestParams
+    ) -> types.ReadResourceResult:
+        try:
+            shown = await get_app(project, app_at(params.uri))
+        except ConnectedAppsError as error:
+            raise protocol_error(error, project.about, uri=params.uri) from None
+        text = json.dumps(structured(shown), ensure_ascii=False, separators=(",", ":"))
+        content = types.TextResourceContents(uri=params.uri, mime_type=JSON, text=text)
+        return types.ReadResourceResult(contents=[content])
+
+    paged = types.PaginatedRequestParams
+    server.add_request_handler("resources/list", paged, list_apps)
+    server.add_request_handler("resources/templates/list", paged, list_templates)
+    server.add_request_handler("resources/read", types.ReadResourceRequestParams, read)
+
+
+def _entry(app: ConnectedApp) -> types.Resource:
+    return types.Resource(
+        uri=uri_of(app.client_id),
+        name=printable(app.client_id, MAX_TEXT),
+        title=printable(app.client_name, MAX_TEXT) or None,
+        description=printable(app.client_description, MAX_TEXT) or None,
+        mime_type=JSON,
+    )
+
+
+def structured(shown: ShownApp) -> dict[str, Any]:
+    """An app in its logical structure, without what is empty."""
+    app = shown.app.model_dump(mode="json", exclude_none=True)
+    sections: dict[str, dict[str, Any]] = {
+        section: {name: app[name] for name in names if name in app}
+        for section, names in SECTIONS.items()
+    }
+    client_type = shown.app.client_type
+    sections["client"]["confidential"] = is_confidential(client_type)
+    sections["client"]["party"] = client_type.removesuffix("_public")
+    rotation = sections.pop("rotation")
+    state = "rotating" if "next_client_secret_last_four" in rotation else "not_rotating"
+    sections["lifecycle"]["rotation"] = {"state": state, **rotation}
+    return {**sections, "untrusted": shown.untrusted or [], "cut": shown.app.cut or []}

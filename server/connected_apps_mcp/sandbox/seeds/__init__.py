@@ -1,0 +1,1 @@
+"""What fills a sandbox: a seed, and examples of one."""

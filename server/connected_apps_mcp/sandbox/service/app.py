@@ -1,0 +1,191 @@
+"""The sandbox as an ASGI application: what happens to every request on its way to an operation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import parse_qsl
+
+from pydantic import BaseModel, ValidationError
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
+
+from connected_apps_mcp.sandbox.credentials import Environment, ProjectKind, parse_basic
+from connected_apps_mcp.sandbox.errors import ApiError, ErrorType, FailureHandler, from_validation
+from connected_apps_mcp.sandbox.handlers.call import Call, Operation
+from connected_apps_mcp.sandbox.state.faults import Cut, happen
+from connected_apps_mcp.sandbox.state.project import Project
+
+from .openapi import describe
+from .operations import OPERATION_NAMES, OPERATIONS
+from .rate_limit import RateLimit, RateLimiter
+
+ID_KINDS = {
+    "client_id": "connected-app",
+    "connected_app_id": "connected-app",
+    "user_id": "user",
+    "organization_id": "organization",
+    "member_id": "member",
+}
+"""How the ids of the service begin (KNOWN), by path parameter."""
+
+FOREIGN: dict[ProjectKind, ErrorType] = {
+    "b2b": ErrorType.INVALID_B2B_ENDPOINT,
+    "consumer": ErrorType.INVALID_CONSUMER_ENDPOINT,
+}
+"""What the other kind of project answers where an operation is for one kind only.
+
+The names are KNOWN; that the endpoints of users answer the second is INFERRED.
+"""
+
+
+def build_app(project: Project, rate_limit: RateLimit | None) -> Starlette:
+    """Bind the table of operations to routes; `app.state.project` holds what they work on."""
+    service = Service(project, rate_limit)
+    by_path: dict[str, dict[str, Operation[Any]]] = {}
+    for operation in OPERATIONS:
+        by_path.setdefault(operation.path, {})[operation.method] = operation
+    handler = FailureHandler(project.environment, project.kind)
+    app = Starlette(
+        routes=[
+            Route("/healthz", _health),
+            Route("/openapi.json", _openapi),
+            *(Route(path, Resource(service, methods)) for path, methods in by_path.items()),
+        ],
+        exception_handlers=dict.fromkeys(FailureHandler.HANDLES, handler),
+    )
+    # A redirect would drop the body of a POST in many clients.
+    app.router.redirect_slashes = False
+    app.state.project = project
+    return app
+
+
+async def _health(_: Request) -> Response:
+    return PlainTextResponse("ok")
+
+
+async def _openapi(request: Request) -> Response:
+    return JSONResponse({**describe(), "servers": [{"url": str(request.base_url).rstrip("/")}]})
+
+
+class Service:
+    """One project's side of the conversation: authenticates, limits, reads, answers."""
+
+    def __init__(self, project: Project, rate_limit: RateLimit | None) -> None:
+        self._project = project
+        self._limiter = RateLimiter(rate_limit) if rate_limit else None
+
+    async def answer(self, operation: Operation[Any], request: Request) -> Response:
+        """Run one operation. Raises `ApiError` for a request it refuses."""
+        if not operation.oauth:
+            self._authenticate(request)
+        fault = None
+        if not operation.control:
+            self._limit(operation)
+            fault = self._project.faults.take(operation.name)
+        request_id = self._project.environment.new_id("request-id")
+        if fault and (instead := await happen(fault, request_id)):
+            return instead
+        self._check_kind(operation)
+        _check_environment(request.path_params, self._project.environment)
+        read = _read_form if operation.oauth else _read_json
+        body = await read(request, operation)
+        # SQLite may wait for another process; the event loop must not wait with it.
+        reply = await run_in_threadpool(
+            operation.handle,
+            Call(self._project, body, request.path_params, OPERATION_NAMES),
+        )
+        reply.request_id = request_id
+        if fault and fault.cut:
+            return Cut()
+        return Response(reply.model_dump_json(), media_type="application/json")
+
+    def _authenticate(self, request: Request) -> None:
+        basic = parse_basic(request.headers.get("authorization", ""))
+        if basic is None:
+            raise ApiError(ErrorType.UNAUTHORIZED_CREDENTIALS)
+        project_id, secret = basic
+        if project_id != self._project.credentials.project_id:
+            raise ApiError(ErrorType.INVALID_PROJECT_ID_AUTHENTICATION)
+        if not self._project.credentials.has_secret(secret):
+            raise ApiError(ErrorType.UNAUTHORIZED_CREDENTIALS)
+
+    def _check_kind(self, operation: Operation[Any]) -> None:
+        if operation.only and operation.only != self._project.kind:
+            raise ApiError(FOREIGN[operation.only])
+
+    def _limit(self, operation: Operation[Any]) -> None:
+        if self._limiter is None:
+            return
+        wait = self._limiter.seconds_to_wait(operation.name)
+        if wait is not None:
+            headers = self._limiter.headers(wait)
+            raise ApiError(ErrorType.TOO_MANY_REQUESTS, headers=headers)
+
+
+class Resource:
+    """One path, with its operations by method.
+
+    It takes every method, or the router would try the next path that fits: `GET …/search` would
+    become a get of the client named "search".
+    """
+
+    def __init__(self, service: Service, operations: dict[str, Operation[Any]]) -> None:
+        self._service = service
+        self._operations = operations
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request, as an ASGI application."""
+        operation = self._operations.get(scope["method"])
+        if operation is None:
+            raise HTTPException(405, headers={"allow": ", ".join(self._operations)})
+        response = await self._service.answer(operation, Request(scope, receive))
+        await response(scope, receive, send)
+
+
+def _check_environment(path: Mapping[str, str], environment: Environment) -> None:
+    """Refuse an id of the other environment; that this is what the error is for is INFERRED."""
+    for parameter, value in path.items():
+        kind = ID_KINDS[parameter]
+        if environment is Environment.TEST and value.startswith(f"{kind}-live-"):
+            raise ApiError(ErrorType.LIVE_ID_USED_IN_TEST_ENVIRONMENT)
+        if environment is Environment.LIVE and value.startswith(f"{kind}-test-"):
+            raise ApiError(ErrorType.TEST_ID_USED_IN_LIVE_ENVIRONMENT)
+
+
+async def _read_json(request: Request, operation: Operation[Any]) -> BaseModel:
+    """Read a JSON object of any declared content type; no body at all is an empty object."""
+    content = await _read(request, operation.max_body_bytes) or b"{}"
+    try:
+        body: BaseModel = operation.body.model_validate_json(content, strict=True)
+    except ValidationError as failure:
+        raise from_validation(failure) from None
+    return body
+
+
+async def _read_form(request: Request, operation: Operation[Any]) -> BaseModel:
+    """Read a form; client credentials in the Basic header come before those in the form."""
+    text = (await _read(request, operation.max_body_bytes)).decode(errors="replace")
+    fields = dict(parse_qsl(text, keep_blank_values=True))
+    basic = parse_basic(request.headers.get("authorization", ""))
+    if basic is not None:
+        fields["client_id"], fields["client_secret"] = basic
+    try:
+        body: BaseModel = operation.body.model_validate(fields)
+    except ValidationError as failure:
+        raise ApiError(ErrorType.INVALID_REQUEST, from_validation(failure).message) from None
+    return body
+
+
+async def _read(request: Request, max_bytes: int) -> bytes:
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > max_bytes:
+            raise ApiError(ErrorType.BAD_REQUEST, f"The body is larger than {max_bytes} bytes.")
+    return bytes(body)

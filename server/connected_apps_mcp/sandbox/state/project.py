@@ -1,0 +1,36 @@
+"""The project that a sandbox stands in for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from connected_apps_mcp.sandbox.credentials import Credentials, Environment, ProjectKind
+
+from .database import Database
+from .directory import Directory
+from .faults import Faults
+from .store import Store
+
+
+@dataclass(frozen=True)
+class Project:
+    """What it is known by, what kind it is, and what it holds."""
+
+    credentials: Credentials
+    kind: ProjectKind
+    database: Database
+    apps: Store
+    faults: Faults = field(default_factory=Faults)
+
+    @property
+    def environment(self) -> Environment:
+        """The half of the service that it lives in."""
+        return self.credentials.environment
+
+    @contextmanager
+    def directory(self) -> Iterator[Directory]:
+        """Open the users, members and grants, in one transaction."""
+        with self.database.transaction() as connection:
+            yield Directory(connection, self.credentials.project_id)

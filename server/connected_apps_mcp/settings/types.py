@@ -1,0 +1,46 @@
+"""The types of settings, and what is said of a value that is none of them."""
+
+import re
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BeforeValidator, StringConstraints
+from pydantic_core import ErrorDetails, PydanticCustomError
+from pydantic_settings import NoDecode
+
+from connected_apps_tools.text.printable import did_you_mean
+
+LogLevel = Literal["debug", "info", "warning", "error"]
+
+
+def _comma_separated(value: object) -> object:
+    return tuple(value.split(",")) if isinstance(value, str) else value
+
+
+def _expanded(path: Path) -> Path:
+    try:
+        return path.expanduser()
+    except RuntimeError:
+        raise PydanticCustomError("home", "there is no such home folder") from None
+
+
+HomePath = Annotated[Path, AfterValidator(_expanded)]
+"""A path that may begin with ~, which no shell expands in the configuration file of a host."""
+
+Names = Annotated[
+    tuple[Annotated[str, StringConstraints(min_length=1)], ...],
+    NoDecode,
+    BeforeValidator(_comma_separated),
+]
+
+Transports = Annotated[
+    tuple[Literal["stdio", "http", "sse"], ...], NoDecode, BeforeValidator(_comma_separated)
+]
+
+
+def nearest_value(problem: ErrorDetails) -> str:
+    """Which of the allowed values was most likely meant. The one that was given is not shown."""
+    if problem["type"] != "literal_error":
+        return ""
+    allowed = re.findall("'(.+?)'", problem["ctx"]["expected"])
+    return did_you_mean(str(problem["input"]).casefold(), allowed)

@@ -1,0 +1,288 @@
+"""Serves many clients over HTTP: Streamable HTTP at /mcp, the older SSE transport at /sse."""
+
+import json
+import logging
+import os
+import socket
+import sys
+import time
+from collections.abc import Collection
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, nullcontext, suppress
+from http import HTTPStatus
+
+import uvicorn
+from mcp.server.context import CallNext, HandlerResult
+from mcp.server.sse import SseServerTransport
+from mcp.server.streamable_http_manager import StreamableHTTPASGIApp, StreamableHTTPSessionManager
+from mcp.server.transport_security import TransportSecurityMiddleware, TransportSecuritySettings
+from starlette.applications import Starlette
+from starlette.datastructures import MutableHeaders
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import BaseRoute, Mount, Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from connected_apps_mcp.egress import AnyContext, clean
+from connected_apps_mcp.limits import (
+    MAX_BODY_BYTES,
+    MAX_CONNECTIONS,
+    MAX_SESSIONS,
+    MAX_SSE_SESSIONS,
+    RETRY_MS,
+    SESSION_IDLE_SECONDS,
+)
+from connected_apps_mcp.protocol.server import AnyServer
+from connected_apps_mcp.settings.settings import SettingsError
+
+from .http_guards import RecentEvents, Timely, TimelyProtocol
+from .shutdown import Endings
+
+logger = logging.getLogger(__name__)
+
+
+def build_app(server: AnyServer, transports: Collection[str], authority: str) -> Starlette:
+    """An ASGI application with the transports asked for, and /healthz.
+
+    Args:
+        server: what all of them serve.
+        transports: any of "http" and "sse".
+        authority: host and port under which the application is reached.
+    """
+    routes: list[BaseRoute] = [Route("/healthz", _health)]
+    sessions: AbstractAsyncContextManager[None] = nullcontext()
+    if "http" in transports:
+        manager = StreamableHTTPSessionManager(
+            server,
+            event_store=RecentEvents(),
+            retry_interval=RETRY_MS,
+            session_idle_timeout=SESSION_IDLE_SECONDS,
+            max_request_body_size=MAX_BODY_BYTES,
+            max_sessions=MAX_SESSIONS,
+        )
+        routes.append(Route(PATHS["http"], StreamableHTTPASGIApp(manager)))
+        sessions = manager.run()
+    if "sse" in transports:
+        sse = SseServerTransport("/messages/", max_request_body_size=MAX_BODY_BYTES)
+        routes.append(Route(PATHS["sse"], _SseEndpoint(server, sse), methods=["GET"]))
+        routes.append(Mount("/messages/", sse.handle_post_message))
+    return Starlette(
+        routes=routes,
+        middleware=[
+            Middleware(_Edge),
+            Middleware(Timely),
+            Middleware(_SameOriginOnly, authority),
+        ],
+        lifespan=lambda _: sessions,
+    )
+
+
+PATHS = {"http": "/mcp", "sse": "/sse"}
+"""Where a client finds each transport."""
+
+
+async def _health(_request: Request) -> Response:
+    return PlainTextResponse("ok")
+
+
+class _SseEndpoint:
+    """One client's stream of server-sent events, for as long as it is connected."""
+
+    def __init__(self, server: AnyServer, sse: SseServerTransport) -> None:
+        self._server = server
+        self._sse = sse
+        self._open = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self._open >= MAX_SSE_SESSIONS:
+            logger.warning("A stream was refused: %d are open.", self._open)
+            refusal = PlainTextResponse("Too many open streams: try again later.", 503)
+            return await refusal(scope, receive, send)
+        self._open += 1
+        try:
+            await self._stream(scope, receive, send)
+        finally:
+            self._open -= 1
+
+    async def _stream(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async with self._sse.connect_sse(scope, receive, send) as (incoming, outgoing):
+            await self._server.run(incoming, outgoing, self._server.create_initialization_options())
+
+
+class _Edge:
+    """Cleans whatever is answered."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._app(scope, receive, _Leaving(send))
+
+
+class _Leaving:
+    """One response. Each of its pieces is a whole message, or the whole body."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self._start: Message | None = None
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            headers = MutableHeaders(raw=[(k, _clean(v)) for k, v in message["headers"]])
+            message = {**message, "headers": headers.raw}
+            if "content-length" in headers:
+                self._start = message  # until the length is known
+                return
+        elif message.get("body"):
+            message = {**message, "body": self._body(message["body"])}
+        if self._start:
+            headers = MutableHeaders(raw=self._start["headers"])
+            headers["content-length"] = str(len(message.get("body", b"")))
+            start, self._start = self._start, None
+            await self._send(start)
+        await self._send(message)
+
+    def _body(self, body: bytes) -> bytes:
+        if self._start and self._start["status"] >= HTTPStatus.BAD_REQUEST:
+            body = _without_quotation(body)
+        return _clean(body)
+
+
+def _clean(piece: bytes) -> bytes:
+    return clean(piece.decode(errors="surrogateescape")).encode(errors="surrogateescape")
+
+
+def _without_quotation(body: bytes) -> bytes:
+    """An error without what the SDK quotes, in pieces, of a message that it cannot read.
+
+    That begins with the second line of its text.
+    """
+    with suppress(ValueError, LookupError, TypeError, AttributeError):
+        told = json.loads(body)
+        told["error"]["message"] = told["error"]["message"].partition("\n")[0]
+        return json.dumps(told, separators=(",", ":")).encode()
+    return body
+
+
+class _SameOriginOnly:
+    """Refuses a foreign Host with 421 and a foreign Origin with 403.
+
+    A DNS name that a stranger rebinds to loopback arrives with the one, a page of another site with
+    the other.
+    """
+
+    def __init__(self, app: ASGIApp, authority: str) -> None:
+        self._app = app
+        names = [authority, f"localhost:{authority.rpartition(':')[2]}"]
+        self._security = TransportSecurityMiddleware(
+            TransportSecuritySettings(
+                allowed_hosts=names, allowed_origins=[f"http://{name}" for name in names]
+            )
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            refusal = await self._security.validate_request(Request(scope))
+            if refusal:
+                return await refusal(scope, receive, send)
+        return await self._app(scope, receive, send)
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """A listening socket.
+
+    Raises:
+        SettingsError: the address is taken, or not this machine's.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    # asyncio switches Nagle's delay off only where the protocol is named.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    if os.name == "posix":  # elsewhere it would let another process take the port over
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+        listener.listen()
+    except OSError as error:
+        listener.close()
+        raise SettingsError(f"--host, --port: cannot listen there ({error.strerror}).") from None
+    return listener
+
+
+def authority_of(listener: socket.socket) -> str:
+    """The host and port that a socket listens on, as a URL has them."""
+    host, port = listener.getsockname()[:2]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+class CallsInFlight:
+    """Counts the calls of tools that a server is working on, as a middleware of it."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    async def __call__(self, ctx: AnyContext, call_next: CallNext) -> HandlerResult:
+        """Count a call while it is worked on."""
+        is_call = ctx.method == "tools/call"
+        self.count += is_call
+        try:
+            return await call_next(ctx)
+        finally:
+            self.count -= is_call
+
+
+class _PatientListener(uvicorn.Server):
+    """Ends once no call is in flight; uvicorn alone would cut their event streams off.
+
+    It leaves signals to `Endings`: uvicorn would handle them a second time, and raise them again.
+    """
+
+    def __init__(self, config: uvicorn.Config, calls: CallsInFlight, patience: float) -> None:
+        super().__init__(config)
+        self._calls = calls
+        self._patience = patience
+        self._ends_at: float | None = None
+        self._idle_ticks = 0
+
+    def capture_signals(self) -> AbstractContextManager[None]:  # type: ignore[override]
+        return super().capture_signals() if sys.platform == "win32" else nullcontext()
+
+    def end(self) -> None:
+        """End when no call is in flight, or patience ends."""
+        # It reports each stream that ends with it as an error.
+        logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
+        self._ends_at = time.monotonic() + self._patience
+
+    def end_now(self) -> None:
+        """End whatever is in flight."""
+        self.should_exit = True
+
+    async def on_tick(self, counter: int) -> bool:
+        if self._ends_at is not None:
+            # One idle tick more, in which the last answer leaves.
+            self._idle_ticks = 0 if self._calls.count else self._idle_ticks + 1
+            self.should_exit |= self._idle_ticks > 1 or time.monotonic() > self._ends_at
+        return await super().on_tick(counter)
+
+
+async def listen(
+    app: ASGIApp,
+    listener: socket.socket,
+    endings: Endings,
+    *,
+    calls: CallsInFlight | None = None,
+    patience: float = 0,
+) -> None:
+    """Serve until a signal comes; calls in flight then have `patience` seconds to finish."""
+    config = uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        http=TimelyProtocol,
+        limit_concurrency=MAX_CONNECTIONS,
+        ws="none",
+        timeout_graceful_shutdown=1,
+    )
+    server = _PatientListener(config, calls or CallsInFlight(), patience)
+    endings.react(server.end, server.end_now)
+    await server.serve(sockets=[listener])

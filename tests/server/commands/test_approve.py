@@ -1,0 +1,295 @@
+"""A person allows at a terminal what a client could not ask about."""
+
+import os
+import pty
+import re
+import select
+import subprocess
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mcp import Client, StdioServerParameters
+from server.audit.logs import lines_of
+from server.people import APP, A, B, Wire, asking
+from support import ERAS, SERVER, answer, refusal
+
+from connected_apps_mcp.confirmation.approvals import FOLDER, KEPT, Approvals, Waiting
+from connected_apps_mcp.sandbox import create_sandbox
+from connected_apps_mcp.sandbox.handlers.seeding import seed
+from connected_apps_mcp.sandbox.seeds.seed import Seed
+
+SECONDS = 20.0
+"""How long a terminal may show nothing."""
+
+ALLOW, FORGET = "Allow this call once? [y/N]: ", "Forget it? [Y/n]: "
+
+
+class Terminal:
+    """A process before a terminal of its own."""
+
+    def __init__(self, process: subprocess.Popen[bytes], terminal: int) -> None:
+        self._process = process
+        self._terminal = terminal
+        self.shown = b""
+
+    def read_until(self, text: str) -> None:
+        """Wait until something is shown that has not been typed at yet."""
+        while not self.shown.endswith(text.encode()):
+            self._read()
+
+    def type(self, text: str) -> None:
+        os.write(self._terminal, text.encode())
+
+    def end(self) -> tuple[int, str]:
+        """The exit code, and all that was shown."""
+        while self._process.poll() is None or select.select([self._terminal], [], [], 0)[0]:
+            if not self._read():
+                break
+        return self._process.wait(SECONDS), self.shown.decode()
+
+    def _read(self) -> bytes:
+        ready, _, _ = select.select([self._terminal], [], [], SECONDS)
+        assert ready, f"nothing more than {self.shown!r}"
+        try:
+            chunk = os.read(self._terminal, 65536)
+        except OSError:  # the process has closed its side
+            chunk = b""
+        self.shown += chunk
+        return chunk
+
+
+@contextmanager
+def at_terminal(folder: Path, *flags: str) -> Iterator[Terminal]:
+    """The command `approve` at a terminal, for a sandbox."""
+    terminal, side = pty.openpty()
+    command = [*SERVER, "approve", "--sandbox", "--data-dir", str(folder), *flags]
+    env = os.environ | {"TERM": "dumb"}
+    with subprocess.Popen(command, stdin=side, stdout=side, stderr=side, env=env) as process:
+        os.close(side)
+        try:
+            yield Terminal(process, terminal)
+        finally:
+            process.kill()
+            os.close(terminal)
+
+
+def approve(folder: Path, *typed: tuple[str, str]) -> tuple[int, str]:
+    """Type answers at prompts."""
+    with at_terminal(folder) as terminal:
+        for prompt, text in typed:
+            terminal.read_until(prompt)
+            terminal.type(text)
+        return terminal.end()
+
+
+def approve_without_a_terminal(folder: Path, **given: Any) -> subprocess.CompletedProcess[str]:
+    command = [*SERVER, "approve", "--sandbox", "--data-dir", str(folder)]
+    return subprocess.run(command, capture_output=True, text=True, check=False, **given)
+
+
+def nothing_waits_in(folder: Path) -> str:
+    return f"No call waits for approval in {folder / FOLDER}.\r\n"
+
+
+def waiting_in(folder: Path) -> list[Waiting]:
+    return list(Approvals(folder / FOLDER))
+
+
+async def refuse(
+    folder: Path, *calls: tuple[str, dict[str, Any]], wire: Wire | None = None
+) -> None:
+    """Let calls wait for a person."""
+    async with asking(wire or Wire(), None, confirm="always", folder=folder) as (client, _):
+        for call in calls:
+            refusal(await client.call_tool(*call))
+
+
+DELETE = ("delete_app", {"client_id": APP})
+WIDEN = ("update_app", {"client_id": APP, "add_redirect_urls": [B]})
+
+
+async def test_what_waits_is_shown_with_its_arguments_and_can_be_allowed(tmp_path: Path) -> None:
+    await refuse(tmp_path, WIDEN)
+    code, shown = approve(tmp_path, (ALLOW, "y\n"))
+    assert code == 0
+    assert "update_app, refused at " in shown
+    assert f'Arguments: {{"client_id": "{APP}", "add_redirect_urls": ["{B}"]}}' in shown
+    assert "Redirect host added: b.example" in shown
+    assert "It may be made once, within 10 minutes." in shown
+    assert [waiting.approved for waiting in waiting_in(tmp_path)] == [True]
+
+
+async def test_what_is_not_allowed_can_be_forgotten(tmp_path: Path) -> None:
+    await refuse(tmp_path, DELETE)
+    code, _ = approve(tmp_path, (ALLOW, "n\n"), (FORGET, "y\n"))
+    assert code == 0
+    assert waiting_in(tmp_path) == []
+
+
+async def test_what_is_neither_allowed_nor_forgotten_waits_on(tmp_path: Path) -> None:
+    await refuse(tmp_path, DELETE)
+    approve(tmp_path, (ALLOW, "n\n"), (FORGET, "n\n"))
+    assert [waiting.approved for waiting in waiting_in(tmp_path)] == [False]
+
+
+async def test_an_answer_that_is_only_confirmed_allows_nothing(tmp_path: Path) -> None:
+    await refuse(tmp_path, DELETE)
+    approve(tmp_path, (ALLOW, "\n"), (FORGET, "\n"))
+    assert waiting_in(tmp_path) == []
+
+
+async def test_who_ends_the_input_allows_nothing(tmp_path: Path) -> None:
+    await refuse(tmp_path, DELETE)
+    code, _ = approve(tmp_path, (ALLOW, "\x04"))
+    assert code != 0
+    assert [waiting.approved for waiting in waiting_in(tmp_path)] == [False]
+
+
+async def test_each_of_several_calls_is_asked_about(tmp_path: Path) -> None:
+    await refuse(tmp_path, DELETE, WIDEN)
+    order = [waiting.tool for waiting in waiting_in(tmp_path)]
+    answers = [(ALLOW, "y\n" if tool == "delete_app" else "n\n") for tool in order]
+    answers.insert(order.index("update_app") + 1, (FORGET, "n\n"))
+    approve(tmp_path, *answers)
+    approved = {waiting.tool: waiting.approved for waiting in waiting_in(tmp_path)}
+    assert approved == {"delete_app": True, "update_app": False}
+
+
+async def test_what_was_allowed_is_not_asked_about_again(tmp_path: Path) -> None:
+    await refuse(tmp_path, DELETE)
+    approve(tmp_path, (ALLOW, "y\n"))
+    assert approve(tmp_path) == (0, nothing_waits_in(tmp_path))
+
+
+async def test_what_has_waited_too_long_is_gone(tmp_path: Path) -> None:
+    await refuse(tmp_path, DELETE)
+    (waiting,) = waiting_in(tmp_path)
+    late = waiting.model_copy(update={"since": waiting.since - KEPT - timedelta(seconds=1)})
+    Approvals(tmp_path / FOLDER).wait(late)
+    assert approve(tmp_path) == (0, nothing_waits_in(tmp_path))
+    assert waiting_in(tmp_path) == []
+
+
+def test_a_data_folder_that_is_not_there_is_no_folder_in_which_nothing_waits(
+    tmp_path: Path,
+) -> None:
+    code, shown = approve(tmp_path / "mistyped")
+    assert code == 2
+    assert "there is no folder" in shown
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_where_nothing_has_ever_waited_that_is_said(tmp_path: Path) -> None:
+    assert approve(tmp_path) == (0, nothing_waits_in(tmp_path))
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("given", ["", "y\ny\n"])
+async def test_without_a_terminal_all_is_listed_and_nothing_is_allowed(
+    given: str, tmp_path: Path
+) -> None:
+    await refuse(tmp_path, DELETE, WIDEN)
+    done = approve_without_a_terminal(tmp_path, input=given)
+    assert done.returncode == 2
+    assert "takes a terminal" in done.stderr
+    assert "delete_app, refused at" in done.stdout
+    assert "update_app, refused at" in done.stdout
+    assert [waiting.approved for waiting in waiting_in(tmp_path)] == [False, False]
+
+
+async def test_with_a_terminal_to_read_from_only_nothing_is_allowed(tmp_path: Path) -> None:
+    await refuse(tmp_path, DELETE)
+    terminal, side = pty.openpty()
+    os.write(terminal, b"y\n")
+    done = approve_without_a_terminal(tmp_path, stdin=side)
+    os.close(side)
+    os.close(terminal)
+    assert done.returncode == 2
+    assert [waiting.approved for waiting in waiting_in(tmp_path)] == [False]
+
+
+def test_a_sandbox_that_ends_with_its_process_has_nothing_to_approve() -> None:
+    done = subprocess.run([*SERVER, "approve", "--sandbox"], capture_output=True, check=False)
+    assert done.returncode == 2
+    assert b"--data-dir" in done.stderr
+
+
+def test_a_folder_that_others_can_open_is_refused(tmp_path: Path) -> None:
+    (tmp_path / FOLDER).mkdir(mode=0o755)
+    code, shown = approve(tmp_path)
+    assert code == 2
+    assert "chmod 700" in shown
+
+
+HOSTILE = "\x1b[2J\x1b]0;owned\x07\r\nAllow this call once? [y/N]: y\n\u202egpj\u200b\x9b31m\x00"
+
+
+async def test_hostile_text_does_nothing_to_the_terminal(tmp_path: Path) -> None:
+    wire = Wire()
+    changes = {"client_name": HOSTILE, "access_token_template_content": HOSTILE}
+    async with asking(wire, None, folder=tmp_path) as (client, _):
+        answer(await client.call_tool("update_app", {"client_id": APP, "client_name": HOSTILE}))
+    await refuse(tmp_path, ("update_app", {"client_id": APP, **changes}), wire=wire)
+    code, shown = approve(tmp_path, (ALLOW, "n\n"), (FORGET, "y\n"))
+    assert code == 0
+    assert "owned" in shown
+    assert not re.search(r"[\x00-\x08\x0b-\x0c\x0e-\x1f\x7f-\x9f\u200b\u202e]", shown)
+    assert len([line for line in shown.splitlines() if line.startswith("Allow this call")]) == 1
+
+
+async def test_long_arguments_do_not_push_the_question_away(tmp_path: Path) -> None:
+    call = ("update_app", {"client_id": APP, "redirect_urls": [], "client_name": "x" * 50_000})
+    await refuse(tmp_path, call)
+    _, shown = approve(tmp_path, (ALLOW, "n\n"), (FORGET, "y\n"))
+    after = shown.partition("Change this app although")[2].partition(ALLOW)[0]
+    assert f"Redirect URL removed: {A}" in after
+    assert len(after) < 2000
+
+
+# A whole server.
+
+
+@asynccontextmanager
+async def serve(folder: Path, era: str) -> AsyncIterator[Client]:
+    """A client that cannot ask, of a server process that always wants somebody to be asked."""
+    flags = ["--sandbox", "--sandbox-db", str(folder / "apps.sqlite3"), "--data-dir", str(folder)]
+    parameters = StdioServerParameters(
+        command=SERVER[0], args=[*SERVER[1:], *flags, "--confirm", "always"]
+    )
+    async with Client(parameters, mode=era) as client:
+        yield client
+
+
+@pytest.mark.parametrize("era", ERAS)
+async def test_what_was_allowed_goes_through_once_and_with_no_other_arguments(
+    era: str, tmp_path: Path
+) -> None:
+    app = {"client_id": APP, "client_type": "first_party", "redirect_urls": [A]}
+    sandbox = create_sandbox(database=tmp_path / "apps.sqlite3")
+    seed(sandbox, Seed.model_validate({"apps": [app]}))
+    tool, arguments = "update_app", {"client_id": APP, "full_access_allowed": True}
+    back = {"client_id": APP, "full_access_allowed": False}
+    async with serve(tmp_path, era) as client:
+        told = refusal(await client.call_tool(tool, arguments))
+        assert "connected-apps-mcp approve" in told["hint"]
+        assert approve(tmp_path, (ALLOW, "y\n"))[0] == 0
+        refusal(await client.call_tool(tool, arguments | {"redirect_urls": []}))
+        answer(await client.call_tool(tool, arguments))
+        answer(await client.call_tool(tool, back))
+        refusal(await client.call_tool(tool, arguments))
+    said = [
+        (line["event"], line.get("answer"))
+        for line in lines_of(tmp_path / "audit")
+        if line["event"] in {"intent", "refusal"}
+    ]
+    assert said == [
+        ("refusal", None),
+        ("refusal", None),
+        ("intent", "approve"),
+        ("intent", None),
+        ("refusal", None),
+    ]

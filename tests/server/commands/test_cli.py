@@ -1,0 +1,364 @@
+"""What an operator meets: help, refusals, and the way out of each."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+from support import REAL, SERVER
+
+from connected_apps_mcp.commands.cli import main
+from connected_apps_mcp.settings import settings
+from connected_apps_tools import CATALOGUE
+
+CANARY = "canary-Zx81kQ0pLm27vTn4Rb6wYs3c"
+
+
+pytestmark = pytest.mark.usefixtures("_logging_as_before")
+
+
+def run(*arguments: str, **environment: str) -> Result:
+    return CliRunner().invoke(main, arguments, env=environment)
+
+
+def test_help_names_every_command() -> None:
+    shown = run("--help").stdout
+    assert all(command in shown for command in ("serve", "demo", "policy", "sandbox", "--sandbox"))
+
+
+@pytest.mark.parametrize("flag", ["-h", "--help"])
+@pytest.mark.parametrize(
+    "command", [[], ["serve"], ["secrets"], ["secrets", "show"], ["sandbox", "seed"], ["audit"]]
+)
+def test_each_way_to_ask_for_help_shows_the_same(command: list[str], flag: str) -> None:
+    asked = [[*command, flag], ["help", *command]]
+    if command:
+        asked.append([*command[:-1], "help", command[-1]])
+    shown = [run(*arguments) for arguments in asked]
+    assert {each.exit_code for each in shown} == {0}
+    assert len({each.stdout for each in shown}) == 1
+    assert " ".join(["Usage: main", *command]) in shown[0].stdout
+
+
+def test_help_of_an_unknown_command_is_refused() -> None:
+    refused = run("help", "secret")
+    assert refused.exit_code == 2
+    assert "No such command 'secret'" in refused.stderr
+
+
+def test_help_of_serve_names_the_flag_and_the_variable_of_every_setting() -> None:
+    shown = re.sub(r"\s+", " ", run("serve", "--help").stdout)
+    for name in settings.FLAGS:
+        assert settings.flag(name) in shown
+        assert f"[{settings.variable(name)}]" in shown
+
+
+def test_the_readme_names_the_flag_and_the_variable_of_every_setting() -> None:
+    readme = (Path(__file__).parents[3] / "README.md").read_text()
+    for name in settings.FLAGS:
+        assert f"| `{settings.variable(name)}` | `{settings.flag(name)}` |" in readme
+
+
+def test_the_readme_names_every_tool() -> None:
+    readme = (Path(__file__).parents[3] / "README.md").read_text()
+    assert all(f"| `{tool.name}` |" in readme for tool in CATALOGUE)
+
+
+def test_the_version_is_that_of_the_distribution() -> None:
+    assert re.search(r"\d+\.\d+\.\d+", run("--version").stdout)
+
+
+def test_there_is_no_flag_for_the_secret() -> None:
+    assert not {"secret", "project_id"} & settings.FLAGS.keys()
+
+
+NO_CREDENTIALS: dict[str, str] = {}
+
+REFUSED: dict[str, tuple[list[str], dict[str, str], str]] = {
+    "no credentials": ([], NO_CREDENTIALS, "STYTCH_PROJECT_ID is not set.*--sandbox"),
+    "no secret": ([], REAL | {"STYTCH_SECRET": ""}, "STYTCH_SECRET is not set.*--sandbox"),
+    "a secret with a space": (
+        [],
+        REAL | {"STYTCH_SECRET": f"{CANARY} {CANARY}"},
+        "STYTCH_SECRET is malformed",
+    ),
+    "a placeholder": (
+        [],
+        REAL | {"STYTCH_SECRET": "${STYTCH_SECRET}"},
+        "STYTCH_SECRET is malformed.*placeholder",
+    ),
+    "a project id that is none": (
+        [],
+        REAL | {"STYTCH_PROJECT_ID": f"{CANARY}:x"},
+        "STYTCH_PROJECT_ID is malformed",
+    ),
+    "the id of a live project in other letters": (
+        ["--base-url", "http://localhost:1"],
+        REAL | {"STYTCH_PROJECT_ID": "PROJECT-LIVE-1"},
+        "STYTCH_PROJECT_ID is malformed: it must look like.*in small letters",
+    ),
+    "a project of which nobody knows whether it is live": (
+        [],
+        REAL | {"STYTCH_PROJECT_ID": "project-production-1"},
+        "STYTCH_PROJECT_ID is malformed: it must look like project-test-… or project-live-…",
+    ),
+    "the secret of a live project for a test project": (
+        [],
+        REAL | {"STYTCH_SECRET": f"secret-live-{CANARY}"},
+        "STYTCH_SECRET is a secret of a live project, and STYTCH_PROJECT_ID names a test project",
+    ),
+    "the secret of a test project for a live project": (
+        [],
+        {"STYTCH_PROJECT_ID": "project-live-1", "STYTCH_SECRET": f"secret-test-{CANARY}"},
+        "STYTCH_SECRET is a secret of a test project, and STYTCH_PROJECT_ID names a live project",
+    ),
+    "a base URL with the path of the operations": (
+        ["--base-url", "https://api.example/v1/"],
+        REAL,
+        "--base-url: the URL must not end in /v1: every operation adds it",
+    ),
+    "an unknown variable": (
+        ["--sandbox"],
+        {"CONNECTED_APPS_MCP_TRANSPROT": CANARY},
+        "Unknown variable CONNECTED_APPS_MCP_TRANSPROT. Did you mean CONNECTED_APPS_MCP_TRANSPORT?",
+    ),
+    "an unknown variable, whatever its case": (
+        ["demo"],
+        {"connected_apps_mcp_sandbx": CANARY},
+        "Unknown variable connected_apps_mcp_sandbx. Did you mean CONNECTED_APPS_MCP_SANDBOX?",
+    ),
+    "an unknown variable for the sandbox": (
+        ["sandbox", "serve"],
+        {"CONNECTED_APPS_MCP_SECRET": CANARY},
+        "Unknown variable CONNECTED_APPS_MCP_SECRET.",
+    ),
+    "a database that is none": (
+        ["--sandbox", "--sandbox-db", "/dev/null/x"],
+        {},
+        "--sandbox-db: the file cannot be used as a database",
+    ),
+    "a database for the sandbox that is none": (
+        ["sandbox", "serve", "--db", "/dev/null/x"],
+        {},
+        "--db: the file cannot be used as a database",
+    ),
+    "an empty database": (["--sandbox", "--sandbox-db", ""], {}, "--sandbox-db: the file"),
+    "an empty service": (["--base-url", ""], REAL, "--base-url: the URL must be absolute"),
+    "an unknown flag": (["--sandbx"], {}, "No such option '--sandbx'.*--sandbox"),
+    "an unknown command": (["dmeo"], {}, "No such command 'dmeo'.*demo"),
+    "a secret as a flag": (["--secret", CANARY], {}, "No such option '--secret'"),
+    "a superfluous argument": (["--sandbox", "x"], {}, "unexpected extra argument"),
+    "a transport that is none": (
+        ["--sandbox", "--transport", "htp"],
+        {},
+        "--transport or CONNECTED_APPS_MCP_TRANSPORT: Input should be 'stdio', 'http' or 'sse'",
+    ),
+    "stdio beside another transport": (
+        ["--sandbox", "--transport", "stdio,http"],
+        {},
+        "stdio cannot be combined",
+    ),
+    "a transport twice": (
+        ["--sandbox", "--transport", "http,http"],
+        {},
+        "--transport names one twice",
+    ),
+    "a way to confirm that is none": (
+        ["--sandbox", "--confirm", "sometimes"],
+        {},
+        "--confirm or CONNECTED_APPS_MCP_CONFIRM: Input should be 'auto', 'always' or 'never'",
+    ),
+    "a guard that is no switch": (
+        ["--sandbox"],
+        {"CONNECTED_APPS_MCP_ALLOW_LIVE_WRITES": CANARY},
+        "--allow-live-writes or CONNECTED_APPS_MCP_ALLOW_LIVE_WRITES: Input should be a valid bool",
+    ),
+    "a port that is none": (
+        ["--sandbox"],
+        {"CONNECTED_APPS_MCP_PORT": CANARY},
+        "--port or CONNECTED_APPS_MCP_PORT: Input should be a valid integer",
+    ),
+    "a port out of range": (["--sandbox", "--port", "65536"], {}, "less than or equal to 65535"),
+    "a deadline of nothing": (["--sandbox", "--deadline", "0"], {}, "--deadline.*greater than 0"),
+    "a level that is none": (["--sandbox", "--log-level", "loud"], {}, "--log-level.*'debug'"),
+    "a level near a right one": (
+        ["--sandbox", "--log-level", "warn"],
+        {},
+        "--log-level or CONNECTED_APPS_MCP_LOG_LEVEL: .* Did you mean warning?",
+    ),
+    "a choice in capitals": (
+        ["--sandbox"],
+        {"CONNECTED_APPS_MCP_CONFIRM": "ALWAYS"},
+        "Did you mean always?",
+    ),
+    "one of several values near a right one": (
+        ["--sandbox", "--transport", "http,see"],
+        {},
+        "Did you mean sse?",
+    ),
+    "an address that others reach": (
+        ["--sandbox", "--transport", "http", "--host", "0.0.0.0"],  # noqa: S104 - refused
+        {},
+        "--host must be a loopback address.*not authenticated",
+    ),
+    "a name that is no loopback": (
+        ["--sandbox", "--transport", "sse", "--host", "example.com"],
+        {},
+        "--host must be a loopback address",
+    ),
+    "a database without a sandbox": (["--sandbox-db", "x"], REAL, "--sandbox-db needs --sandbox"),
+    "a kind without a sandbox": (
+        ["--sandbox-kind", "b2b"],
+        REAL,
+        "--sandbox-kind needs --sandbox",
+    ),
+    "a kind that is none": (
+        ["--sandbox", "--sandbox-kind", "both"],
+        {},
+        "--sandbox-kind or CONNECTED_APPS_MCP_SANDBOX_KIND: Input should be 'consumer' or 'b2b'",
+    ),
+    "a seed for no sandbox": (["sandbox", "seed"], {}, "Give --db or --url"),
+    "a seed for two sandboxes": (
+        ["sandbox", "seed", "--db", "x", "--url", "http://127.0.0.1:1"],
+        {},
+        "Give --db or --url",
+    ),
+    "a kind for a running sandbox": (
+        ["sandbox", "seed", "--url", "http://127.0.0.1:1", "--kind", "b2b"],
+        {},
+        "--kind goes with --db",
+    ),
+    "a seed for a file that is no database": (
+        ["sandbox", "seed", "--db", "/dev/null/x"],
+        {},
+        "--db: the file cannot be used as a database",
+    ),
+    "a seed for the service": (
+        ["sandbox", "seed", "--url", "https://test.stytch.com"],
+        REAL,
+        "--url: a sandbox is on a loopback address",
+    ),
+    "a seed over plain http": (
+        ["sandbox", "seed", "--url", f"http://{CANARY}.example"],
+        REAL,
+        "--url: the URL must use https",
+    ),
+    "a seed for nobody": (
+        ["sandbox", "seed", "--url", "http://127.0.0.1:1"],
+        REAL,
+        "--url: no answer",
+    ),
+    "a seed of no apps": (["sandbox", "seed", "--db", "x", "--apps", "0"], {}, "--apps.*x>=1"),
+    "a seed that is not there": (
+        ["sandbox", "seed", "--db", "x", "--from", "/dev/null/x"],
+        {},
+        "Invalid value for '--from'",
+    ),
+    "a seed that is empty": (
+        ["sandbox", "seed", "--db", "x", "--from", "/dev/null"],
+        {},
+        "--from: Invalid JSON",
+    ),
+    "a service beside the sandbox": (
+        ["--sandbox", "--base-url", "https://x.example"],
+        {},
+        "exclude each other",
+    ),
+    "a service over plain http": (
+        ["--base-url", f"http://{CANARY}.example"],
+        REAL,
+        "--base-url: the URL must use https; plain http only goes to a loopback address",
+    ),
+    "a service with credentials in it": (
+        [],
+        REAL | {"CONNECTED_APPS_MCP_BASE_URL": f"https://user:{CANARY}@x.example"},
+        "--base-url: the URL must hold no user",
+    ),
+    "half of the credentials for the sandbox": (
+        ["sandbox", "serve"],
+        {"STYTCH_PROJECT_ID": "project-test-1"},
+        "STYTCH_SECRET is not set",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_cannot_work_is_refused_with_one_message_and_exit_code_2(case: str) -> None:
+    arguments, environment, message = REFUSED[case]
+    refused = run(*arguments, **environment)
+    assert refused.exit_code == 2
+    assert CANARY not in refused.stdout
+    assert re.search(message, refused.stderr, re.DOTALL)
+    assert CANARY not in refused.stderr
+    assert "Traceback" not in refused.stderr
+
+
+@pytest.mark.parametrize("flags", [[], ["serve"], ["serve", "--transport", "stdio"]])
+def test_the_sandbox_needs_no_credentials_and_ignores_them(flags: list[str]) -> None:
+    done = subprocess.run(
+        [*SERVER, *flags, "--sandbox"],
+        input="",
+        env={"STYTCH_SECRET": "not a secret"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert (done.stdout, done.stderr) == ("", "")
+
+
+def test_a_setting_may_come_from_the_environment() -> None:
+    done = subprocess.run(
+        SERVER,
+        input="",
+        env={"CONNECTED_APPS_MCP_SANDBOX": "1", "CONNECTED_APPS_MCP_BASE_URL": ""},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert (done.stdout, done.stderr) == ("", "")
+
+
+def test_a_flag_wins_over_the_environment() -> None:
+    refused = run("--no-sandbox", CONNECTED_APPS_MCP_SANDBOX="1")
+    assert "STYTCH_PROJECT_ID is not set" in refused.stderr
+
+
+def test_a_port_that_is_taken_is_said() -> None:
+    import socket
+
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        refused = run("--sandbox", "--transport", "http", "--port", port)
+    assert refused.exit_code == 2
+    assert "cannot listen there" in refused.stderr
+
+
+def test_a_sandbox_that_cannot_listen_prints_no_credentials() -> None:
+    import socket
+
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        refused = run("sandbox", "serve", "--port", str(taken.getsockname()[1]))
+    assert refused.exit_code == 2
+    assert refused.stdout == ""
+    assert "cannot listen there" in refused.stderr
+
+
+def test_the_command_line_is_there_before_the_tools_and_the_protocol() -> None:
+    code = "import sys, connected_apps_mcp.commands.cli; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = set(done.stdout.split())
+    assert "connected_apps_mcp.settings.settings" in loaded
+    assert not loaded & {"connected_apps_tools.api.models", "connected_apps_tools.tool"}
+    assert not loaded & {"httpx2", "mcp", "mcp_types", "starlette"}
+
+
+def test_nothing_that_lies_in_the_working_directory_is_imported(tmp_path: Path) -> None:
+    for name in ("server", "tools", "mcp", "connected_apps_tools", "json"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('imported from the workspace')")
+    script = Path(SERVER[0]).with_name("connected-apps-mcp")
+    done = subprocess.run(
+        [script, "--sandbox"], input="", cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert done.stderr == ""

@@ -1,0 +1,174 @@
+"""Approvals and used answers, whatever a crash, a clock or a flood does to their files."""
+
+import os
+import time
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from connected_apps_mcp.confirmation import approvals as module
+from connected_apps_mcp.confirmation.approvals import (
+    KEPT,
+    MAX_OF_ONE_APP,
+    MAX_WAITING,
+    SPENT,
+    Approvals,
+    Waiting,
+    Where,
+)
+from connected_apps_tools.safety.question import Question, digest
+from connected_apps_tools.storage.errors import StoreError
+
+WHERE = Where("project-test-mine", "test")
+
+
+def waiting(tool: str = "delete_app", client_id: str = "mine", **more: Any) -> Waiting:
+    question = Question("Do it?", [("Client id", client_id)], "Then it is done.", "state")
+    return Waiting.of(WHERE, tool, {"client_id": client_id, **more}, question)
+
+
+@pytest.fixture
+def approvals(tmp_path: Path) -> Approvals:
+    return Approvals(tmp_path / "confirmations")
+
+
+def test_an_approval_holds_for_the_call_that_was_shown_and_not_for_its_id(
+    approvals: Approvals,
+) -> None:
+    shown, other = waiting("update_app"), waiting("delete_app")
+    approvals.approve(shown.model_copy(update={"id": other.id}))
+    assert not approvals.take(other)
+
+
+@pytest.mark.parametrize(
+    "differs",
+    [
+        {"project_id": "project-test-other"},
+        {"environment": "live"},
+        {"tool": "update_app"},
+        {"arguments": {"client_id": "other"}},
+        {"state": "another state"},
+        {"question": "Another question?"},
+    ],
+)
+def test_every_part_of_a_call_is_compared(approvals: Approvals, differs: dict[str, Any]) -> None:
+    call = waiting()
+    approvals.approve(call.model_copy(update=differs))
+    assert not approvals.take(call)
+
+
+def test_an_approval_is_taken_once(approvals: Approvals) -> None:
+    approvals.approve(waiting())
+    assert [approvals.take(waiting()), approvals.take(waiting())] == [True, False]
+
+
+def test_an_id_and_a_digest_have_256_bits() -> None:
+    assert len(waiting().id) == len(digest("anything")) == 64
+
+
+def test_a_waiting_call_names_the_project_and_its_environment(approvals: Approvals) -> None:
+    approvals.wait(waiting())
+    (kept,) = approvals
+    assert (kept.project_id, kept.environment) == ("project-test-mine", "test")
+
+
+@pytest.mark.parametrize("left", ["", "2026-", "not a time", "2026-01-01T00:00:00"])
+def test_a_damaged_note_counts_as_used_and_stops_no_other_answer(
+    approvals: Approvals, left: str
+) -> None:
+    approvals.spend("first")
+    (approvals.place / f"{SPENT}damaged").write_text(left)
+    assert [approvals.spend("damaged"), approvals.spend("new")] == [False, True]
+
+
+def test_a_clock_that_jumps_ahead_lets_no_answer_count_twice(
+    approvals: Approvals, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert approvals.spend("answer")
+    now = module._now() + timedelta(days=1)
+    monkeypatch.setattr(module, "_now", lambda: now)
+    assert approvals.spend("another")
+    assert not approvals.spend("answer")
+
+
+def test_old_notes_are_removed_once_both_clocks_say_so(
+    approvals: Approvals, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    approvals.spend("answer")
+    approvals.spend("seen")
+    later = module._now() + 3 * KEPT
+    monkeypatch.setattr(module, "_now", lambda: later)
+    monotonic = time.monotonic() + 3 * KEPT.total_seconds()
+    monkeypatch.setattr(time, "monotonic", lambda: monotonic)
+    approvals.spend("new")
+    left = {path.name for path in approvals.place.iterdir()}
+    assert left == {f"{SPENT}seen", f"{SPENT}new"}
+
+
+def test_a_clock_that_is_set_back_makes_no_approval_last_longer(
+    approvals: Approvals, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    approvals.approve(waiting())
+    assert len(list(approvals)) == 1
+    monotonic = time.monotonic() + KEPT.total_seconds() + 1
+    monkeypatch.setattr(time, "monotonic", lambda: monotonic)
+    assert not approvals.take(waiting())
+
+
+@pytest.mark.parametrize("left", ["", "0123", "not hexadecimal, and of thirty-two"])
+def test_an_identity_that_a_crash_left_damaged_is_refused(approvals: Approvals, left: str) -> None:
+    approvals.spend("any")
+    (approvals.place / ".identity").write_text(left)
+    with pytest.raises(StoreError, match=r"\.identity is damaged: remove it"):
+        approvals.identity()
+
+
+def test_the_identity_of_a_folder_stays(approvals: Approvals) -> None:
+    assert approvals.identity() == Approvals(approvals.place).identity()
+
+
+def test_a_flood_on_one_app_pushes_out_its_own_calls_alone(approvals: Approvals) -> None:
+    approvals.wait(waiting(client_id="victim"))
+    for number in range(3 * MAX_OF_ONE_APP):
+        approvals.wait(waiting(client_id="flooded", number=number))
+    about = [each.subject for each in approvals]
+    assert about.count("flooded") == MAX_OF_ONE_APP
+    assert about.count("victim") == 1
+
+
+def test_calls_on_many_apps_push_out_those_of_the_app_with_the_most(
+    approvals: Approvals, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "MAX_WAITING", 6)
+    approvals.wait(waiting(client_id="victim"))
+    for number in range(3):
+        approvals.wait(waiting(client_id="busy", number=number))
+    for number in range(4):
+        approvals.wait(waiting(client_id=f"app-{number}"))
+    about = [each.subject for each in approvals]
+    assert len(about) == 6 < MAX_WAITING
+    assert "victim" in about
+    assert about.count("busy") == 1
+
+
+def test_an_approved_call_is_never_pushed_out(approvals: Approvals) -> None:
+    approvals.approve(waiting())
+    for number in range(2 * MAX_OF_ONE_APP):
+        approvals.wait(waiting(number=number))
+    assert approvals.take(waiting())
+
+
+def test_arguments_that_no_person_reads_do_not_wait(approvals: Approvals) -> None:
+    with pytest.raises(StoreError, match="the arguments are longer than 262144 characters"):
+        approvals.wait(waiting(long="x" * 262144))
+
+
+def test_a_data_folder_that_others_can_write_later_is_refused_when_it_is_used(
+    approvals: Approvals,
+) -> None:
+    approvals.approve(waiting())
+    os.chmod(approvals.place.parent, 0o777)  # noqa: PTH101, S103 - the fault itself
+    with pytest.raises(StoreError, match="can be written by other users"):
+        approvals.take(waiting())

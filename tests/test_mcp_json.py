@@ -1,0 +1,58 @@
+"""mcp.json at the top of the checkout, read as a host reads it."""
+
+import json
+import os
+import re
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mcp import Client, StdioServerParameters
+from support import REAL
+
+from connected_apps_tools import CATALOGUE, TOOLSETS, Tool
+
+CHECKOUT = Path(__file__).parents[1]
+ENTRIES: dict[str, dict[str, Any]] = json.loads((CHECKOUT / "mcp.json").read_text())["mcpServers"]
+
+
+@pytest.fixture
+def _installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the program on the PATH, as pipx and uv install it."""
+    monkeypatch.setenv("PATH", str(Path(sys.executable).parent), prepend=os.pathsep)
+
+
+def expanded(entry: dict[str, Any], folder: Path) -> StdioServerParameters:
+    """An entry with the host's variables filled in, to be run from any folder."""
+    filled = re.sub(r"\$\{(\w+)\}", lambda name: REAL[name[1]], json.dumps(entry))
+    return StdioServerParameters(**json.loads(filled), cwd=folder)
+
+
+@pytest.mark.usefixtures("_installed")
+@pytest.mark.parametrize(
+    ("name", "off"),
+    [("connected-apps-sandbox", TOOLSETS["organizations"]), ("connected-apps", [])],
+)
+async def test_an_entry_starts_a_server_with_the_default_tools_from_any_folder(
+    name: str, off: Sequence[Tool[Any, Any]], tmp_path: Path
+) -> None:
+    async with Client(expanded(ENTRIES[name], tmp_path)) as client:
+        listed = {tool.name for tool in (await client.list_tools()).tools}
+    assert listed == {tool.name for tool in CATALOGUE} - {tool.name for tool in off}
+
+
+@pytest.mark.usefixtures("_installed")
+async def test_the_sandbox_entry_works_on_the_sandbox(tmp_path: Path) -> None:
+    async with Client(expanded(ENTRIES["connected-apps-sandbox"], tmp_path)) as client:
+        assert not (await client.call_tool("search_apps", {})).is_error
+
+
+def test_no_entry_runs_what_lies_in_the_working_directory() -> None:
+    assert {entry["command"] for entry in ENTRIES.values()} == {"connected-apps-mcp"}
+
+
+def test_no_entry_holds_a_credential() -> None:
+    for entry in ENTRIES.values():
+        assert all(value == f"${{{name}}}" for name, value in entry.get("env", {}).items())

@@ -1,0 +1,1 @@
+"""The Connected Apps API: its requests and answers, and the client that sends them."""

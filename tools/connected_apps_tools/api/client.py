@@ -1,0 +1,334 @@
+"""The async client of the Connected Apps API. Every request leaves through `_send`.
+
+Hosts and authentication: the service's OpenAPI description and its official SDKs.
+"""
+
+import logging
+import time
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any, Self, TypeVar
+
+import anyio
+import anyio.lowlevel
+import httpx2
+
+from connected_apps_tools.deadline import seconds_left
+from connected_apps_tools.errors import (
+    ConnectedAppsError,
+    NoAnswer,
+    NotFound,
+    NotSent,
+    ServiceError,
+    UnexpectedAnswer,
+)
+from connected_apps_tools.text.redaction import SCRUBBER
+
+from . import operations
+from .connection_errors import unreachable
+from .models import (
+    Answer,
+    AppAnswer,
+    ConnectedApp,
+    CreateAnswer,
+    CreateApp,
+    GrantsAnswer,
+    Model,
+    OrganizationAppAnswer,
+    OrganizationAppsAnswer,
+    PageOfApps,
+    SearchAnswer,
+    StartRotationAnswer,
+    UpdateApp,
+)
+from .operations import ApiRequest, Operation
+from .responses import Reply, read
+from .service import CALL_DEADLINE, Credentials, check_base_url, is_local
+
+logger = logging.getLogger(__name__)
+
+A = TypeVar("A", bound=Model)
+E = TypeVar("E", bound=ConnectedAppsError)
+
+TIMEOUT = httpx2.Timeout(connect=5.0, read=20.0, write=10.0, pool=10.0)
+"""Seconds that one step of one attempt may take."""
+
+MAX_IN_FLIGHT = 100
+"""Calls at once. It equals the pool's size, so that calls queue here and not inside the pool."""
+
+KEEPALIVE_SECONDS = 60.0
+
+MAX_ATTEMPTS = 5
+
+MAX_REPLY_BYTES = 64 * 1024 * 1024
+"""Size of the largest answer that is read: 1,000 apps of 64 kB each."""
+
+LOOK_FIRST = (
+    "It may have been carried out all the same: look with search_apps or get_app before you try "
+    "again."
+)
+
+
+TRAIL: ContextVar[list[str] | None] = ContextVar("trail", default=None)
+"""Gathers the service's names for the requests by which a call of a tool changed something."""
+
+
+@dataclass
+class _RetryPolicy:
+    """When one call may be attempted again, and what its attempts have left open."""
+
+    operation: Operation[Any]
+    give_up_at: float
+    """When the call's deadline ends, on the monotonic clock."""
+    doubtful: bool = False
+    """Whether a failed attempt may have been carried out."""
+    sent: bool = False
+    """Whether the attempt under way has left the queue."""
+    waiting_after: ConnectedAppsError | None = None
+    """The failure after which the next attempt is still to start."""
+
+    def __call__(self, error: Exception) -> bool | float:
+        """Say whether to try again, as a number where the service named the seconds to wait."""
+        if not isinstance(error, ConnectedAppsError) or not self.judge(error).transient:
+            return False
+        self.waiting_after = error
+        self.doubtful |= error.may_have_taken_effect
+        if isinstance(error, ServiceError) and error.retry_after is not None:
+            return time.monotonic() + error.retry_after < self.give_up_at and error.retry_after
+        return True
+
+    def judge(self, error: E) -> E:
+        """Tell the error what this operation makes of it."""
+        error.may_have_taken_effect &= self.operation.changes
+        if error.may_have_taken_effect and not self.operation.repeatable:
+            error.transient, error.hint = False, LOOK_FIRST
+        return error
+
+
+class ConnectedAppsClient:
+    """The client operations of the API. Use it as an async context manager.
+
+    Every method raises a `ConnectedAppsError`: `InvalidRequest` before anything is sent, `NotSent`,
+    `NoAnswer`, `UnexpectedAnswer`, or `ServiceError` with what the service said.
+    """
+
+    def __init__(
+        self,
+        credentials: Credentials,
+        *,
+        base_url: str | None = None,
+        transport: httpx2.AsyncBaseTransport | None = None,
+        deadline: float = CALL_DEADLINE,
+        origin: str | None = None,
+    ) -> None:
+        """Know the service as `origin` where its base URL does not tell it from another one."""
+        self._credentials = credentials
+        self._base_url = check_base_url(credentials.base_url if base_url is None else base_url)
+        self.origin = origin or self._base_url.casefold()
+        """What tells this service from others that have the same projects."""
+        self._transport = transport
+        self.deadline = deadline
+        """Seconds that a call may take, all its requests, retries and waits included."""
+        self._in_flight = anyio.CapacityLimiter(MAX_IN_FLIGHT)
+        self._http: httpx2.AsyncClient | None = None
+        SCRUBBER.learn(credentials.secret.get_secret_value())
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._http:
+            await self._http.aclose()
+
+    @property
+    def project_id(self) -> str:
+        """The project whose apps these are."""
+        return self._credentials.project_id
+
+    async def create(self, app: CreateApp) -> CreateAnswer:
+        """Create an app. The answer to a confidential type holds its secret, this once."""
+        return await self._send(operations.CREATE.request(app.body()))
+
+    async def get(self, client_id: str) -> AppAnswer:
+        """Read an app."""
+        return await self._send(operations.GET.request(client_id=client_id))
+
+    async def find(self, client_id: str) -> ConnectedApp | None:
+        """Read an app, if it is there."""
+        try:
+            return (await self.get(client_id)).connected_app
+        except NotFound:
+            return None
+
+    async def update(self, change: UpdateApp) -> AppAnswer:
+        """Replace the fields given; the others stay (INFERRED from the official SDKs)."""
+        return await self._send(
+            operations.UPDATE.request(change.body(), client_id=change.client_id)
+        )
+
+    async def delete(self, client_id: str) -> None:
+        """Delete an app. That an earlier attempt of this call already did so is no error."""
+        await self._end(operations.DELETE.request(client_id=client_id))
+
+    async def search(self, page: PageOfApps) -> SearchAnswer:
+        """Read one page of the project's apps."""
+        return await self._send(operations.SEARCH.request(page.body()))
+
+    async def start_rotation(self, client_id: str) -> StartRotationAnswer:
+        """Add a next secret, which the answer holds this once; both secrets work from now on."""
+        return await self._send(operations.START_ROTATION.request({}, client_id=client_id))
+
+    async def complete_rotation(self, client_id: str) -> AppAnswer:
+        """Promote the next secret; the current one stops working."""
+        return await self._send(operations.COMPLETE_ROTATION.request({}, client_id=client_id))
+
+    async def cancel_rotation(self, client_id: str) -> AppAnswer:
+        """Discard the next secret; the current one stays."""
+        return await self._send(operations.CANCEL_ROTATION.request({}, client_id=client_id))
+
+    async def user_grants(self, user_id: str) -> GrantsAnswer:
+        """Read which apps a user of a consumer project has authorised."""
+        return await self._send(operations.USER_GRANTS.request(user_id=user_id))
+
+    async def revoke_user_grant(self, user_id: str, client_id: str) -> None:
+        """End a user's authorisation of an app, and with it the tokens issued under it (KNOWN)."""
+        await self._end(
+            operations.REVOKE_USER_GRANT.request({}, user_id=user_id, client_id=client_id)
+        )
+
+    async def organization_apps(self, organization_id: str) -> OrganizationAppsAnswer:
+        """Read which apps the members of an organization have authorised."""
+        return await self._send(
+            operations.ORGANIZATION_APPS.request(organization_id=organization_id)
+        )
+
+    async def organization_app(self, organization_id: str, client_id: str) -> OrganizationAppAnswer:
+        """Read which members of an organization have authorised an app."""
+        ids = {"organization_id": organization_id, "client_id": client_id}
+        return await self._send(operations.ORGANIZATION_APP.request(**ids))
+
+    async def member_grants(self, organization_id: str, member_id: str) -> GrantsAnswer:
+        """Read which apps a member of an organization has authorised."""
+        ids = {"organization_id": organization_id, "member_id": member_id}
+        return await self._send(operations.MEMBER_GRANTS.request(**ids))
+
+    async def revoke_member_grant(
+        self, organization_id: str, member_id: str, client_id: str
+    ) -> None:
+        """End a member's authorisation of an app, and with it the tokens issued under it."""
+        ids = {"organization_id": organization_id, "member_id": member_id, "client_id": client_id}
+        await self._end(operations.REVOKE_MEMBER_GRANT.request({}, **ids))
+
+    async def _end(self, request: ApiRequest[A]) -> None:
+        """Put an end to something. That an earlier attempt of this call did so is no error."""
+        try:
+            await self._send(request)
+        except NotFound as error:
+            if not error.after_doubtful_attempt:
+                raise
+
+    async def _send(self, request: ApiRequest[A]) -> A:
+        """Send one call, repeat it where that is safe and may help, and read its answer."""
+        import stamina  # only a call needs it, and not every session makes one
+
+        seconds = min(self.deadline, seconds_left())
+        policy = _RetryPolicy(request.operation, give_up_at=time.monotonic() + seconds)
+        attempts = stamina.retry_context(
+            on=policy, attempts=MAX_ATTEMPTS, timeout=None, wait_initial=0.2
+        )
+        try:
+            with anyio.fail_after(seconds):
+                async for attempt in attempts:
+                    with attempt:
+                        policy.waiting_after, policy.sent = None, False
+                        reply = await self._request(request, policy)
+                        answer = read(reply, request.operation.answer, request.client_id)
+                        return _noted(request, answer)
+        except NotFound as error:
+            error.after_doubtful_attempt = policy.doubtful
+            raise
+        except TimeoutError:
+            kind = NoAnswer if policy.sent else NotSent
+            late = policy.waiting_after or policy.judge(
+                kind(f"The service did not answer within {self.deadline:g} seconds.")
+            )
+            late.late = True
+            raise late from None
+        raise AssertionError("a retry loop ends in an answer or an error")
+
+    async def _request(self, request: ApiRequest[Any], policy: _RetryPolicy) -> Reply:
+        """Make one attempt, and translate what the transport raises."""
+        http, method = self._client(), request.operation.method
+        try:
+            async with self._in_flight:
+                await anyio.lowlevel.checkpoint_if_cancelled()
+                policy.sent = True
+                sent = http.build_request(method, request.path, json=request.body)
+                reply = await _receive(await http.send(sent, stream=True))
+        except (
+            httpx2.ConnectError,
+            httpx2.ConnectTimeout,
+            httpx2.PoolTimeout,
+            httpx2.ProxyError,
+        ) as error:
+            raise unreachable(error, self._base_url) from None
+        except httpx2.TransportError as error:
+            raise NoAnswer(f"The service did not answer ({_kind(error)}).") from None
+        except httpx2.DecodingError:
+            raise UnexpectedAnswer("The answer's body could not be decoded.") from None
+        logger.debug("%s %s: %d", method, request.path, reply.status)
+        return reply
+
+    def _client(self) -> httpx2.AsyncClient:
+        """The HTTP client, made on first use: its TLS context takes 16 to 32 ms.
+
+        Raises:
+            NotSent: the proxy or certificate settings of the environment are of no use.
+        """
+        if self._http is None:
+            try:
+                self._http = self._open()
+            except (OSError, ValueError, ImportError, httpx2.InvalidURL) as error:
+                raise unreachable(error, self._base_url) from None
+        return self._http
+
+    def _open(self) -> httpx2.AsyncClient:
+        return httpx2.AsyncClient(
+            base_url=self._base_url,
+            auth=(self._credentials.project_id, self._credentials.secret.get_secret_value()),
+            timeout=TIMEOUT,
+            limits=httpx2.Limits(
+                max_connections=MAX_IN_FLIGHT,
+                max_keepalive_connections=MAX_IN_FLIGHT,
+                keepalive_expiry=KEEPALIVE_SECONDS,
+            ),
+            transport=self._transport,
+            # A proxy from the environment must not see what is meant for this machine, while
+            # SSL_CERT_FILE and SSL_CERT_DIR hold for it too.
+            trust_env=not is_local(self._base_url),
+            verify=httpx2.create_ssl_context() if self._base_url.startswith("https") else True,
+        )
+
+
+def _noted(request: ApiRequest[A], answer: A) -> A:
+    trail = TRAIL.get()
+    if trail is not None and request.operation.changes and isinstance(answer, Answer):
+        trail.append(answer.request_id)
+    return answer
+
+
+async def _receive(response: httpx2.Response) -> Reply:
+    """The whole answer, unless it is larger than any answer of the API."""
+    body = bytearray()
+    try:
+        async for chunk in response.aiter_bytes():
+            body += chunk
+            if len(body) > MAX_REPLY_BYTES:
+                raise UnexpectedAnswer(f"The answer is larger than {MAX_REPLY_BYTES} bytes.")
+    finally:
+        await response.aclose()
+    return Reply(response.status_code, bytes(body), response.headers.get("retry-after"))
+
+
+def _kind(error: Exception) -> str:
+    return type(error).__name__

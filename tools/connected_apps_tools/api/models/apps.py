@@ -1,0 +1,284 @@
+"""Connected Apps, and what is done with them."""
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    StringConstraints,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
+
+from connected_apps_tools.api.service import INT32_MAX
+
+from .base import WHOLE, Answer, Model, Request, Revealing, Words
+
+ClientType = Literal["first_party", "first_party_public", "third_party", "third_party_public"]
+
+
+def is_confidential(client_type: str) -> bool:
+    """Whether apps of a type have a client secret (KNOWN of the four types)."""
+    return not client_type.endswith("_public")
+
+
+def is_third_party(client_type: str) -> bool:
+    """Whether an app belongs to somebody else, so that users are asked for their consent."""
+    return client_type.startswith("third_party")
+
+
+ClientId = Annotated[
+    str,
+    StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", max_length=128),
+    Words("1 to 128 letters, digits, hyphens and underscores; use search_apps to find it"),
+]
+"""An app's id. The service's own are `connected-app-test-<uuid>` and `connected-app-live-<uuid>`;
+the pattern admits what is safe as one segment of a path.
+"""
+
+
+class AppSettings(Request):
+    """What create and update both set. Every field may be left out."""
+
+    client_name: str | None = None
+    client_description: str | None = None
+    redirect_urls: list[str] | None = Field(
+        None,
+        description="Redirect URIs for OAuth authorization, e.g. https://app.example/callback; "
+        "http only for a loopback host.",
+    )
+    post_logout_redirect_urls: list[str] | None = Field(
+        None, description="Redirect URIs after OIDC logout."
+    )
+    logo_url: str | None = None
+    access_token_expiry_minutes: Annotated[int, Field(ge=1, le=INT32_MAX), WHOLE] | None = Field(
+        None,
+        description="Lifetime of access tokens in minutes; a new app has 60 where it is left out.",
+    )
+    access_token_custom_audience: str | None = Field(
+        None, description="An audience (aud) added to access tokens."
+    )
+    access_token_template_content: str | None = Field(
+        None,
+        description="Template of custom claims in access tokens: a JSON object as one string, "
+        'may hold unquoted tags, e.g. {"role": {{ user.trusted_metadata.role }} }.',
+    )
+    id_token_template_content: str | None = Field(
+        None, description="The same for ID tokens; the service does not document it."
+    )
+    full_access_allowed: bool | None = Field(
+        None,
+        description="First-party only: its tokens can be exchanged for a full Stytch session.",
+    )
+    bypass_consent_for_offline_access: bool | None = Field(
+        None,
+        description="First-party only: offline_access needs no consent of the user.",
+    )
+
+
+class CreateApp(AppSettings):
+    """A new app. Only its type is required."""
+
+    client_type: ClientType = Field(
+        description="first_party and third_party are confidential and get a client secret; "
+        "the _public types (mobile, single-page, CLI) get none and use PKCE. It cannot be changed "
+        "later."
+    )
+
+    @property
+    def confidential(self) -> bool:
+        """Whether the service gives this type a client secret."""
+        return is_confidential(self.client_type)
+
+
+class CreateAppRevealing(Revealing, CreateApp):
+    """The same, where callers may ask for the secret."""
+
+
+def _described_by_create(schema: dict[str, Any]) -> None:
+    for name in AppSettings.model_fields:
+        schema["properties"][name].pop("description", None)
+
+
+class UpdateApp(AppSettings):
+    """A change to an app: what is given is replaced, what is left out stays."""
+
+    model_config = ConfigDict(json_schema_extra=_described_by_create)
+
+    client_id: ClientId = Field(exclude=True)
+
+    def changes_something(self) -> bool:
+        """Whether any argument says what to change."""
+        return bool(self.body())
+
+    @model_validator(mode="after")
+    def _changes_something(self) -> Self:
+        if not self.changes_something():
+            raise PydanticCustomError(
+                "nothing_to_change",
+                "give at least one field to change besides client_id; to make one empty, send "
+                '"" or []',
+            )
+        return self
+
+
+class OneApp(Request):
+    """Which app."""
+
+    client_id: ClientId
+
+
+class OneAppRevealing(Revealing, OneApp):
+    """The same, where callers may ask for the secret."""
+
+
+class CompleteRotation(OneApp):
+    """Which rotation to complete, and whether at the price of every known secret."""
+
+    force: bool = Field(
+        default=False,
+        description="Complete although the next secret is not kept here: then only who else holds "
+        "it can still use the app. Needs a reason.",
+    )
+    reason: str | None = Field(None, min_length=10, max_length=500, description="Why to force it.")
+
+    @model_validator(mode="after")
+    def _forced_for_a_reason(self) -> Self:
+        if self.force != (self.reason is not None):
+            raise PydanticCustomError("reason", "force and reason must be given together")
+        return self
+
+
+class RevealClientSecret(OneApp):
+    """Which secret to show."""
+
+    which: Literal["current", "next"] = Field(
+        "current", description="next: the one that a rotation under way will make current."
+    )
+
+
+class PageOfApps(Request):
+    """One page of the project's apps: the body of a search."""
+
+    cursor: str | None = Field(None, min_length=1)
+    """The next_cursor of the page before; none for the first."""
+    limit: Annotated[int, Field(ge=1, le=1000), WHOLE] | None = None
+    """Apps per page; the service gives 100 by default."""
+
+
+class App(Model):
+    """An app as every answer shows it. There is no field that a secret could be in."""
+
+    client_id: str = Field(min_length=1)
+    client_name: str
+    client_description: str
+    client_type: str
+    status: str
+    redirect_urls: list[str]
+    post_logout_redirect_urls: list[str]
+    access_token_expiry_minutes: int
+    access_token_template_content: str
+    full_access_allowed: bool
+    bypass_consent_for_offline_access: bool
+    id_token_template_content: str | None = None
+    access_token_custom_audience: str | None = None
+    logo_url: str | None = None
+    client_id_metadata_url: str | None = None
+    client_secret_last_four: str | None = None
+    next_client_secret_last_four: str | None = None
+
+
+class ConnectedApp(App):
+    """An app as get, update and search show it."""
+
+    creation_method: str
+
+
+class AppWithClientSecret(App):
+    """A new app, with the secret that the service shows this once. Public types have none."""
+
+    client_secret: SecretStr | None = None
+
+
+class AppWithNextClientSecret(App):
+    """An app whose rotation has just started, with the secret that the service shows this once."""
+
+    client_secret_last_four: str
+    next_client_secret: SecretStr
+
+
+class _ShowsAnApp(Answer):
+    connected_app: App
+
+    @property
+    def about(self) -> str:
+        return self.connected_app.client_id
+
+
+class AppAnswer(_ShowsAnApp):
+    """To get, update, and to completing or cancelling a rotation."""
+
+    connected_app: ConnectedApp
+
+
+class CreateAnswer(_ShowsAnApp):
+    """To create."""
+
+    connected_app: AppWithClientSecret
+
+
+class StartRotationAnswer(_ShowsAnApp):
+    """To starting a rotation."""
+
+    connected_app: AppWithNextClientSecret
+
+
+class DeleteAnswer(Answer):
+    """To delete."""
+
+    client_id: str
+
+    @property
+    def about(self) -> str:
+        """The app that is gone."""
+        return self.client_id
+
+
+def _text_or_nothing(value: object) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+_Text = Annotated[str | None, BeforeValidator(_text_or_nothing)]
+_Secret = Annotated[SecretStr | None, BeforeValidator(_text_or_nothing)]
+
+
+class _AnySecret(Model):
+    client_id: _Text = None
+    client_secret: _Secret = None
+    next_client_secret: _Secret = None
+    client_secret_last_four: _Text = None
+    next_client_secret_last_four: _Text = None
+
+
+class SecretAnswer(Model):
+    """As little of an answer as it takes to save the secret in it."""
+
+    connected_app: _AnySecret
+
+
+class ResultsMetadata(Model):
+    """Where a search stands."""
+
+    total: int
+    """Number of all results, or -1 where the workspace has totals switched off."""
+    next_cursor: str | None = None
+    """Null or absent at the end."""
+
+
+class SearchAnswer(Answer):
+    """To search."""
+
+    connected_apps: list[ConnectedApp]
+    results_metadata: ResultsMetadata

@@ -1,0 +1,70 @@
+"""Where the service is, what it bears, and who we are to it."""
+
+import re
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+from pydantic import SecretStr
+
+from connected_apps_tools.errors import InvalidRequest
+from connected_apps_tools.text.urls import is_loopback
+
+_LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?"
+_AUTHORITY = rf"(?:{_LABEL}(?:\.{_LABEL})*|\[[0-9A-Fa-f:.]+\])(?::\d+)?"
+
+LIVE_URL = "https://api.stytch.com"
+TEST_URL = "https://test.stytch.com"
+
+INT32_MAX = 2**31 - 1
+"""The largest number that it takes: its description has numbers of 32 bits (KNOWN)."""
+
+CALL_DEADLINE = 30.0
+"""Seconds that a call may take, all its attempts and waits included."""
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """What the service authenticates a project with: HTTP Basic (KNOWN)."""
+
+    project_id: str
+    secret: SecretStr = field(repr=False)
+
+    @property
+    def base_url(self) -> str:
+        """The API of the project's environment (KNOWN)."""
+        return LIVE_URL if is_live(self.project_id) else TEST_URL
+
+
+def is_live(project_id: str) -> bool:
+    """Whether real users depend on a project; the prefix of its id tells (KNOWN)."""
+    return project_id.startswith("project-live-")
+
+
+def is_local(url: str) -> bool:
+    """Whether a URL points at this machine."""
+    return is_loopback(urlsplit(url).hostname or "")
+
+
+def check_base_url(url: str) -> str:
+    """The URL without a trailing slash, if the credentials may go there.
+
+    Raises:
+        InvalidRequest: it is neither https nor http to a loopback host, or holds more than scheme,
+            host, port and path.
+    """
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        raise InvalidRequest("the URL cannot be parsed") from None
+    if not parts.hostname or parts.scheme not in {"https", "http"}:
+        raise InvalidRequest("the URL must be absolute and start with https://")
+    if parts.scheme == "http" and not is_loopback(parts.hostname):
+        raise InvalidRequest("the URL must use https; plain http only goes to a loopback address")
+    if parts.username is not None or "?" in url or "#" in url:
+        raise InvalidRequest("the URL must hold no user, password, query or fragment")
+    if not re.fullmatch(_AUTHORITY, parts.netloc) or not re.fullmatch(r"[\w./~-]*", parts.path):
+        raise InvalidRequest("the URL's host or path is malformed")
+    if parts.path.rstrip("/").endswith("/v1"):
+        raise InvalidRequest("the URL must not end in /v1: every operation adds it")
+    return url.rstrip("/")

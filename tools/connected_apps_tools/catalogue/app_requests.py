@@ -1,0 +1,117 @@
+"""What callers may say of an app: create it, change it, delete it."""
+
+from typing import Any, Self
+
+from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from connected_apps_tools.api.models import (
+    ConnectedApp,
+    CreateApp,
+    OneApp,
+    Request,
+    Revealing,
+    UpdateApp,
+)
+from connected_apps_tools.errors import InvalidRequest
+from connected_apps_tools.text.printable import did_you_mean, printable_url
+
+from .app_view import MAX_URL, require_as_approved, require_unchanged
+
+LISTS = ("redirect_urls", "post_logout_redirect_urls")
+
+
+class DryRun(Request):
+    """What a caller may say to try something out."""
+
+    dry_run: bool = Field(
+        default=False, exclude=True, description="Check and show what would be sent; send nothing."
+    )
+
+    @property
+    def tries(self) -> bool:
+        """Whether the caller only tries it out."""
+        return self.dry_run
+
+
+class Conditional(DryRun):
+    """What a caller may say to change the app that was looked at, and no other."""
+
+    if_unchanged: str | None = Field(
+        None,
+        min_length=1,
+        max_length=64,
+        exclude=True,
+        description="The app's version as last read: refused if it has changed since.",
+    )
+
+    def require_unchanged(self, app: ConnectedApp) -> None:
+        """Refuse where the app is not the one that the caller looked at.
+
+        Raises:
+            AppHasChanged: it is not.
+        """
+        require_unchanged(app, self.if_unchanged)
+        require_as_approved(app, self)
+
+
+class NewApp(DryRun, CreateApp):
+    """A new app."""
+
+
+class NewAppRevealing(Revealing, NewApp):
+    """The same, where callers may ask for the secret."""
+
+
+class ChangedSettings(Conditional, UpdateApp):
+    """A change to an app."""
+
+    add_redirect_urls: list[str] | None = Field(None, exclude=True)
+    remove_redirect_urls: list[str] | None = Field(None, exclude=True)
+    add_post_logout_redirect_urls: list[str] | None = Field(None, exclude=True)
+    remove_post_logout_redirect_urls: list[str] | None = Field(None, exclude=True)
+
+    def changes_something(self) -> bool:
+        """Whether any argument says what to change."""
+        return bool(self.model_fields_set - {"client_id", *Conditional.model_fields})
+
+    @model_validator(mode="after")
+    def _edits_or_replaces(self) -> Self:
+        for name in LISTS:
+            if getattr(self, name) is not None and any(self._edits(name)):
+                raise PydanticCustomError(
+                    "edits_or_replaces", "give {name} or what to add and remove", {"name": name}
+                )
+        return self
+
+    def _edits(self, name: str) -> tuple[list[str], list[str]]:
+        return getattr(self, f"add_{name}") or [], getattr(self, f"remove_{name}") or []
+
+    def settings(self, app: ConnectedApp) -> dict[str, Any]:
+        """The fields to replace in an app as it is, without those that are so already.
+
+        Raises:
+            InvalidRequest: what is to be removed is not there.
+        """
+        settings = self.body()
+        for name in LISTS:
+            add, remove = self._edits(name)
+            if add or remove:
+                settings[name] = _edited(name, getattr(app, name), add, remove)
+        return {name: value for name, value in settings.items() if value != getattr(app, name)}
+
+
+def _edited(name: str, urls: list[str], add: list[str], remove: list[str]) -> list[str]:
+    by_looks = {printable_url(url, MAX_URL): url for url in urls}
+    doomed = {by_looks.get(url, url) for url in remove}
+    for url in doomed.difference(urls):
+        near = did_you_mean(url, by_looks)
+        refusal = InvalidRequest(f"remove_{name}: not all of them are among the app's.{near}")
+        refusal.quotes = True
+        refusal.hint = "Nothing was sent. Read the app with get_app first."
+        raise refusal
+    return list(dict.fromkeys(url for url in [*urls, *add] if url not in doomed))
+
+
+class DoomedApp(Conditional, OneApp):
+    """Which app to delete."""

@@ -1,0 +1,224 @@
+"""What a model reads of an app: cleaned, cut, and without what is empty.
+
+Names, descriptions and URLs may have been written by strangers, who can register apps themselves
+(KNOWN: dynamic client registration and client-id metadata documents exist). What cannot be seen is
+taken out of their text and percent-encoded in their URLs, and answers name these fields.
+"""
+
+import sys
+from base64 import urlsafe_b64encode
+from hashlib import sha256
+from typing import Self
+
+from pydantic import WithJsonSchema
+from pydantic_core import to_json
+
+from connected_apps_tools.api.models import App, ConnectedApp, Model, Request, Result
+from connected_apps_tools.errors import AgreementOutdated, AppHasChanged
+from connected_apps_tools.text.printable import printable, printable_url
+from connected_apps_tools.text.urls import targets_of
+
+MAX_TEXT = 200
+MAX_URL = 2000
+LONGER = {
+    "client_description": 1000,
+    "access_token_template_content": 8000,
+    "id_token_template_content": 8000,
+}
+"""Characters that are shown of a field, of a URL and of some longer fields."""
+
+URLS = ("_url", "_urls")
+"""How the names of fields end that hold URLs."""
+
+MAX_URLS = 100
+"""URLs that are shown of a list."""
+
+HOSTS_SHOWN = 3
+
+VERSION_LENGTH = 22
+"""Characters of an app's version, of 6 bits each."""
+
+LOOSE = WithJsonSchema({"type": "object"})
+"""The schema of what is shown where the names of its fields say all that a model needs."""
+
+OBJECTS = WithJsonSchema({"type": "array", "items": {"type": "object"}})
+"""The same for a list."""
+
+STRANGERS = (
+    "client_name",
+    "client_description",
+    "redirect_urls",
+    "redirect_hosts",
+    "post_logout_redirect_urls",
+    "logo_url",
+    "client_id_metadata_url",
+)
+"""The fields that need not be the operator's own words."""
+
+
+class View(Model):
+    """An app as it is shown."""
+
+    client_id: str
+    client_name: str | None = None
+    client_type: str
+    status: str
+    version: str | None = None
+    """What `if_unchanged` takes."""
+
+
+class AppSummary(View):
+    """An app in brief, to choose from many."""
+
+    redirect_hosts: list[str]
+    redirect_urls_count: int
+    rotating: bool
+
+    @classmethod
+    def of(cls, app: ConnectedApp) -> Self:
+        """The summary of an app."""
+        hosts = targets_of(app.redirect_urls)[:HOSTS_SHOWN]
+        return cls(
+            client_id=printable(app.client_id, MAX_TEXT),
+            client_name=printable(app.client_name, MAX_TEXT) or None,
+            client_type=printable(app.client_type, MAX_TEXT),
+            status=printable(app.status, MAX_TEXT),
+            version=version_of(app),
+            redirect_hosts=[printable_url(host, MAX_TEXT) for host in hosts],
+            redirect_urls_count=len(app.redirect_urls),
+            rotating=rotating(app),
+        )
+
+
+class AppView(View):
+    """An app in full."""
+
+    client_description: str | None = None
+    creation_method: str | None = None
+    redirect_urls: list[str]
+    post_logout_redirect_urls: list[str] | None = None
+    access_token_expiry_minutes: int
+    access_token_custom_audience: str | None = None
+    access_token_template_content: str | None = None
+    id_token_template_content: str | None = None
+    full_access_allowed: bool
+    bypass_consent_for_offline_access: bool
+    logo_url: str | None = None
+    client_id_metadata_url: str | None = None
+    client_secret_last_four: str | None = None
+    next_client_secret_last_four: str | None = None
+    cut: list[str] | None = None
+    """The fields of which more exists than is shown."""
+
+    @classmethod
+    def of(cls, app: App, *, uncut: bool = False) -> Self:
+        """The view of an app."""
+        whole = app.model_dump(include=set(cls.model_fields))
+        shown = {name: shown_of(name, value, uncut=uncut) for name, value in whole.items()}
+        return cls.model_validate(
+            {name: value for name, value in shown.items() if value or value is False}
+            | {
+                "redirect_urls": shown["redirect_urls"],
+                "version": version_of(app),
+                "cut": None
+                if uncut
+                else [name for name, value in whole.items() if more_of(name, value)] or None,
+            }
+        )
+
+
+class AboutApps(Result):
+    """An answer that shows apps."""
+
+    untrusted: list[str] | None = None
+    """The fields that strangers may have written."""
+
+
+def untrusted_in(*views: View) -> list[str] | None:
+    """The fields of some views that strangers may have written."""
+    there = [name for name in STRANGERS if any(getattr(view, name, None) for view in views)]
+    return there or None
+
+
+def version_of(app: App) -> str:
+    """A digest of everything about an app that can change: it changes when the app does.
+
+    It has 132 bits, in 22 characters. Strangers choose some of an app's text, so fewer bits would
+    let them prepare two apps of one version.
+    """
+    state = app.model_dump_json(include=set(App.model_fields)).encode()
+    return urlsafe_b64encode(sha256(state).digest()).decode()[:VERSION_LENGTH]
+
+
+def require_unchanged(app: ConnectedApp, version: str | None) -> None:
+    """Refuse where an app is not the one that was looked at; None stands for any.
+
+    Raises:
+        AppHasChanged: it is not.
+    """
+    if version not in {None, version_of(app)}:
+        raise AppHasChanged("Nothing was sent: the app has changed since that version.")
+
+
+def require_as_approved(app: ConnectedApp, request: Request) -> None:
+    """Refuse where an app is not the one that a person agreed to change.
+
+    Raises:
+        AgreementOutdated: it is not.
+    """
+    if request.approved not in {None, version_of(app)}:
+        raise AgreementOutdated("Nothing was sent: the app has changed since the person agreed.")
+
+
+def require_still_harmless(request: Request, *, harmless: bool) -> None:
+    """Refuse what nobody was asked about, where the app has changed so that somebody has to be.
+
+    Raises:
+        AgreementOutdated: it has.
+    """
+    if request.harmless and not harmless:
+        raise AgreementOutdated(
+            "Nothing was sent: the app has changed, and a person has to agree now."
+        )
+
+
+def rotating(app: App) -> bool:
+    """Whether a rotation is under way."""
+    return app.next_client_secret_last_four is not None
+
+
+def shown_of(field: str, value: object, *, uncut: bool = False) -> object:
+    """What is shown of a field's value."""
+    limit = sys.maxsize if uncut else _bound(field)
+    match value:
+        case str():
+            return _cleaned(field, value, limit)
+        case list():
+            shown = value if uncut else value[:MAX_URLS]
+            return [_cleaned(field, str(each), limit) for each in shown]
+        case _:
+            return value
+
+
+def more_of(field: str, value: object) -> bool:
+    """Whether more of it exists than is shown."""
+    match value:
+        case str():
+            return len(_cleaned(field, value, sys.maxsize)) > _bound(field)
+        case list():
+            return len(value) > MAX_URLS or any(more_of(field, str(each)) for each in value)
+        case _:
+            return False
+
+
+def _bound(field: str) -> int:
+    return MAX_URL if field.endswith(URLS) else LONGER.get(field, MAX_TEXT)
+
+
+def _cleaned(field: str, text: str, limit: int) -> str:
+    return (printable_url if field.endswith(URLS) else printable)(text, limit)
+
+
+def size_of(shown: Model, exclude: set[str] | None = None) -> int:
+    """Bytes that something takes in an answer, without some of its fields."""
+    return len(to_json(shown, exclude_none=True, exclude=exclude))

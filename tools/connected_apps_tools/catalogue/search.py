@@ -1,0 +1,259 @@
+"""The tool that finds apps. The service has no filters, so they are applied here, page by page."""
+
+import binascii
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import PydanticCustomError
+
+from connected_apps_tools.api.models import WHOLE, ClientType, ConnectedApp, Request, Words
+from connected_apps_tools.api.pagination import ENDLESS, LARGEST, End, Page, Walk
+from connected_apps_tools.context import Project
+from connected_apps_tools.errors import InvalidRequest
+from connected_apps_tools.text.printable import nearest, printable
+from connected_apps_tools.text.urls import canonical_host, host_of
+from connected_apps_tools.tool import Effect, Tool
+
+from .app_view import (
+    MAX_TEXT,
+    OBJECTS,
+    AboutApps,
+    AppSummary,
+    AppView,
+    rotating,
+    size_of,
+    untrusted_in,
+)
+from .ranking import MISSES, rank, ranked
+
+FRAME_BYTES = 1_000
+"""What an answer takes besides its apps and its cursor."""
+
+Stopped = Literal[End, "limit", "max_scanned", "max_bytes"]
+
+
+MAX_NAMES = 1_000
+"""Names among which the nearest is looked for where no app fits."""
+
+FILTERS = {"query", "client_type", "redirect_host", "creation_method", "rotating"}
+
+
+def _a_host(text: str) -> str:
+    host = host_of(text) or canonical_host(text.removeprefix("*."))
+    if host is None:
+        raise PydanticCustomError("host", "must be a host alone, such as app.example")
+    return host
+
+
+class SearchApps(Request):
+    """Which apps, and how much of them."""
+
+    query: Annotated[str, Words("at least one word")] | None = Field(
+        None,
+        pattern=r"\S",
+        max_length=200,
+        description="Words that all occur in the name, description, id or a redirect URL. Of each "
+        "1,000 apps, those with the words in their name come first.",
+    )
+    client_type: ClientType | None = None
+    redirect_host: Annotated[str, AfterValidator(_a_host)] | None = Field(
+        None,
+        description="Host of a redirect URL, e.g. app.example; its subdomains count too.",
+    )
+    creation_method: str | None = Field(None, min_length=1, max_length=100)
+    rotating: bool | None = Field(None, description="Whether a secret rotation is under way.")
+    detail: Literal["summary", "full"] = Field(
+        "summary", description="full: all settings, as get_app shows them."
+    )
+    limit: Annotated[int, Field(ge=1, le=LARGEST), WHOLE] = 20
+    cursor: str | None = Field(
+        None, min_length=1, description="next_cursor of the previous answer, to go on from there."
+    )
+    max_scanned: Annotated[int, Field(ge=1, le=1_000_000), WHOLE] = 10_000
+    max_bytes: Annotated[int, Field(ge=4_000, le=300_000), WHOLE] = 24_000
+
+    @property
+    def page_size(self) -> int:
+        """Apps to read at once: as many as are wanted, or most where few will fit."""
+        return LARGEST if self.model_fields_set & FILTERS else self.limit
+
+    def wants(self, app: ConnectedApp) -> bool:
+        """Whether an app fits every filter."""
+        return (
+            (self.query is None or rank(app, self.query) < MISSES)
+            and self.client_type in {None, app.client_type}
+            and (self.creation_method or app.creation_method).casefold()
+            == app.creation_method.casefold()
+            and self.rotating in {None, rotating(app)}
+            and (self.redirect_host is None or _leads_to(app, self.redirect_host))
+        )
+
+
+def _leads_to(app: ConnectedApp, wanted: str) -> bool:
+    hosts = (host_of(url) or "" for url in app.redirect_urls)
+    return any(host == wanted or host.endswith(f".{wanted}") for host in hosts)
+
+
+class FoundApps(AboutApps):
+    """The answer of search_apps."""
+
+    apps: Annotated[list[AppSummary | AppView], OBJECTS]
+    scanned: int
+    total: int | None = None
+    """None where the service does not count."""
+    stopped: Stopped
+    next_cursor: str | None = None
+    note: str | None = None
+
+
+def _order_of(query: str | None) -> str:
+    return sha256(query.encode()).hexdigest()[:8] if query else ""
+
+
+def _no_cursor(why: str) -> InvalidRequest:
+    refusal = InvalidRequest(f"cursor: {why}")
+    refusal.hint = "Leave cursor out to begin anew."
+    return refusal
+
+
+class _Place(BaseModel):
+    """Where a search goes on: at an app of a page of the service."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    page: str | None = None
+    offset: int = Field(0, ge=0, lt=LARGEST)
+    limit: int = Field(LARGEST, ge=1, le=LARGEST)
+    order: str = ""
+    """A digest of the words by which the page is ordered."""
+
+    @classmethod
+    def begun(cls, request: "SearchApps") -> "_Place":
+        """Where a search goes on, or begins.
+
+        Raises:
+            InvalidRequest: its cursor is not ours, or belongs to other words.
+        """
+        order = _order_of(request.query)
+        if not request.cursor:
+            return cls(limit=request.page_size, order=order)
+        try:
+            place = cls.model_validate_json(urlsafe_b64decode(request.cursor.encode("ascii")))
+        except (ValidationError, UnicodeEncodeError, binascii.Error):
+            raise _no_cursor("it is not a next_cursor of search_apps.") from None
+        if place.order != order:
+            raise _no_cursor("it belongs to a search with another query.")
+        return place
+
+    @property
+    def cursor(self) -> str:
+        """How it is written in an answer."""
+        return urlsafe_b64encode(self.model_dump_json(exclude_defaults=True).encode()).decode()
+
+    def after(self, walk: Walk) -> "_Place | None":
+        """The place where a walk ended; None where there is nowhere to go on."""
+        return self._on(walk.cursor)
+
+    def at(self, page: Page, offset: int) -> "_Place | None":
+        """The place of an app of a page, or of what follows the page; None at the end."""
+        if offset < len(page.apps):
+            return self.model_copy(update={"page": page.cursor, "offset": offset})
+        return self._on(page.next_cursor)
+
+    def _on(self, cursor: str | None) -> "_Place | None":
+        return self.model_copy(update={"page": cursor, "offset": 0}) if cursor else None
+
+
+async def search_apps(project: Project, request: SearchApps) -> FoundApps:
+    """Find Connected Apps by name, type, redirect host or state, or list them.
+
+    Answers with a summary of each app that fits all filters, and says how many were scanned and why
+    it stopped; next_cursor goes on exactly there. To see all settings of one, use get_app.
+    """
+    place = _Place.begun(request)
+    found = _Found(request)
+    offset = place.offset
+    walk = Walk(project.api, cursor=place.page, limit=place.limit)
+    async for page in walk:
+        found.total = page.total
+        apps = ranked(page.apps, request.query) if request.query else page.apps
+        while offset < len(apps):
+            stopped = found.take(apps[offset])
+            offset += stopped != "max_bytes"
+            if stopped:
+                return found.answer(stopped, place.at(page, offset))
+        offset = 0
+        await project.report(found.scanned, page.total, f"{len(found.apps)} apps found")
+    return found.answer(walk.ended, place.after(walk))
+
+
+@dataclass
+class _Found:
+    """What a search has found so far."""
+
+    request: SearchApps
+    apps: list[AppSummary | AppView] = field(default_factory=list)
+    scanned: int = 0
+    total: int | None = None
+    note: str | None = None
+    _bytes: int = FRAME_BYTES
+    _names: dict[str, str] = field(default_factory=dict)
+    """The ids of the first apps, by name."""
+
+    def take(self, app: ConnectedApp) -> Stopped | None:
+        """Take an app if it is wanted, and say whether the search ends with it.
+
+        With max_bytes it ends before it.
+        """
+        if self.request.wants(app):
+            view = self._view(app)
+            if not self.apps and FRAME_BYTES + size_of(view) >= self.request.max_bytes:
+                # An app must not stand in the way of those behind it.
+                view = view.model_copy(update={"client_name": None, "redirect_hosts": []})
+                self.note = f"{view.client_id} is too large to be shown here: use get_app."
+            self._bytes += size_of(view) + 1
+            if self._bytes > self.request.max_bytes:
+                return "max_bytes"
+            self.apps.append(view)
+        elif len(self._names) < MAX_NAMES:
+            self._names.setdefault(
+                printable(app.client_name, MAX_TEXT).casefold(), printable(app.client_id, MAX_TEXT)
+            )
+        self.scanned += 1
+        if len(self.apps) == self.request.limit:
+            return "limit"
+        return "max_scanned" if self.scanned == self.request.max_scanned else None
+
+    def _view(self, app: ConnectedApp) -> AppSummary | AppView:
+        if self.request.detail == "full":
+            view = AppView.of(app)
+            if self.apps or FRAME_BYTES + size_of(view) < self.request.max_bytes:
+                return view
+            self.note = f"{view.client_id} is larger than max_bytes, so this is its summary."
+        return AppSummary.of(app)
+
+    def answer(self, stopped: Stopped, place: _Place | None) -> FoundApps:
+        """What the caller reads."""
+        query = (self.request.query or "").casefold()
+        whole = stopped == "end" and not self.request.cursor
+        if whole and not self.apps and (near := nearest(query, self._names)):
+            self.note = f"No app fits. The app with the nearest name is {self._names[near]}."
+        if stopped in {"empty_page", "cycle"}:
+            self.note = ENDLESS
+        return FoundApps(
+            apps=self.apps,
+            scanned=self.scanned,
+            total=self.total,
+            stopped=stopped if place or stopped == "cycle" else "end",
+            next_cursor=place.cursor if place else None,
+            note=self.note,
+            untrusted=untrusted_in(*self.apps),
+        )
+
+
+TOOLS: tuple[Tool[Any, Any], ...] = (
+    Tool(search_apps, "Search apps", SearchApps, FoundApps, Effect.READS),
+)

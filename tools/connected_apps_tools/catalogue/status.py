@@ -1,0 +1,55 @@
+"""The tool that tells how the server stands."""
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from connected_apps_tools.api.models import Request, Result
+from connected_apps_tools.context import Project
+from connected_apps_tools.errors import ConnectedAppsError
+from connected_apps_tools.tool import Effect, Tool
+
+
+class NoArguments(Request):
+    """Nothing to say."""
+
+
+class ServerStatus(Result):
+    """The answer of get_server_status."""
+
+    project_id: str
+    environment: Literal["sandbox", "test", "live"]
+    service: str
+    secret_store: str
+    version: str
+    tools_off: dict[str, str] = Field(description="Why, by name.")
+    losses: list[str] | None = Field(None, description="Secrets that may be lost.")
+    untrusted: list[str] | None = None
+
+
+async def get_server_status(project: Project, request: NoArguments) -> ServerStatus:  # noqa: ARG001
+    """Tell which project this is, whether the service answers, and which tools are off and why.
+
+    Use it when a tool is missing or when calls fail.
+    """
+    untrusted = None
+    try:
+        service = await project.pulse()
+    except ConnectedAppsError as error:
+        service = f"fails: {error}"
+        untrusted = ["service"] if error.quotes else None
+    return ServerStatus(
+        project_id=project.api.project_id,
+        environment=project.about.environment,
+        service=service,
+        secret_store=project.custody.safe.kind,
+        version=project.about.version,
+        tools_off=dict(project.about.tools_off),
+        losses=list(project.about.losses) or None,
+        untrusted=untrusted,
+    )
+
+
+TOOLS: tuple[Tool[Any, Any], ...] = (
+    Tool(get_server_status, "Get the server's status", NoArguments, ServerStatus, Effect.READS),
+)

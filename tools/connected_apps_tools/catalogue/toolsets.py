@@ -1,0 +1,21 @@
+"""Every tool there is, by toolset."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from connected_apps_tools.tool import Tool
+
+from . import apps, grants, review, rotation, search, status
+
+TOOLSETS: Mapping[str, Sequence[Tool[Any, Any]]] = {
+    "apps": apps.TOOLS + search.TOOLS,
+    "rotation": rotation.TOOLS,
+    "grants": grants.USER_TOOLS,
+    "organizations": grants.ORGANIZATION_TOOLS,
+    "review": review.TOOLS,
+    "": status.TOOLS,
+}
+"""Every tool, by toolset, in the order in which they are listed; without a name, in each."""
+
+CATALOGUE: Sequence[Tool[Any, Any]] = [tool for tools in TOOLSETS.values() for tool in tools]
+"""Every tool, in the order in which it is listed."""

@@ -1,0 +1,156 @@
+"""What the tools work on."""
+
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+from weakref import WeakValueDictionary
+
+import anyio
+
+from connected_apps_tools.api.app_names import Directory
+from connected_apps_tools.api.client import ConnectedAppsClient
+from connected_apps_tools.api.models import PageOfApps
+from connected_apps_tools.api.ttl_cache import Remembered
+from connected_apps_tools.findings.limits import Bounds
+from connected_apps_tools.safety.policy import Policy
+from connected_apps_tools.secrets.lifecycle import Custody
+
+from .deadline import seconds_left
+from .errors import NotSent
+
+PULSE_SECONDS = 10.0
+"""How long it is taken for granted that the service answers."""
+
+Report = Callable[[float, float | None, str], Awaitable[None]]
+"""Takes how much is done, of how much where that is known, and a sentence on it."""
+
+
+@dataclass(frozen=True)
+class SecretsCommand:
+    """How a person reads a kept secret in a shell, outside the conversation.
+
+    Attributes:
+        program: the words that start this program.
+        variables: what the environment has to hold; no secret value.
+        flags: the settings that lead to what is kept.
+        fleeting: the kind of store that ends with this process, so that no command can read it.
+    """
+
+    program: Sequence[str] = ("connected-apps-mcp",)
+    variables: Mapping[str, str] = field(default_factory=dict)
+    flags: Sequence[str] = ()
+    fleeting: str | None = None
+
+
+@dataclass(frozen=True)
+class About:
+    """What is to be known of the server.
+
+    Attributes:
+        tools_off: why, by the name of the tool.
+        losses: what may have become of secrets, in sentences.
+        secrets_command: how a person reads a kept secret.
+    """
+
+    version: str = "unknown"
+    environment: Literal["sandbox", "test", "live"] = "test"
+    tools_off: Mapping[str, str] = field(default_factory=dict)
+    losses: Sequence[str] = ()
+    secrets_command: SecretsCommand = SecretsCommand()
+
+    def advice(self, text: str) -> str:
+        """Advice that also says which of the tools it names cannot be used here, and why."""
+        return " ".join(filter(None, [text, self.why_off(text)]))
+
+    def why_off(self, text: str) -> str:
+        """Why tools that a text names cannot be used here, as far as the text does not say so."""
+        off: dict[str, list[str]] = {}
+        for name in dict.fromkeys(re.findall(r"[a-z]+(?:_[a-z]+)+", text)):
+            why = self.tools_off.get(name)
+            if why and why not in text:
+                off.setdefault(why, []).append(name)
+        reasons = [
+            f"{' and '.join(names)} cannot be used here. {why}" for why, names in off.items()
+        ]
+        return " ".join([*reasons, "Only the operator can change that."] if reasons else [])
+
+
+async def _to_nobody(done: float, total: float | None, message: str) -> None:
+    """Report to nobody."""
+
+
+class Turns:
+    """Sees to it that one call at a time changes an app."""
+
+    def __init__(self) -> None:
+        self._locks: WeakValueDictionary[str, anyio.Lock] = WeakValueDictionary()
+
+    @asynccontextmanager
+    async def of(self, client_id: str) -> AsyncIterator[None]:
+        """Be the only call of this process that reads an app in order to change it.
+
+        Raises:
+            NotSent: the deadline of the call ended before its turn came.
+        """
+        lock = self._locks.setdefault(client_id, anyio.Lock())
+        try:
+            with anyio.fail_after(seconds_left()):
+                await lock.acquire()
+        except TimeoutError:
+            late = NotSent("Nothing was sent: other changes of this app do not come to an end.")
+            late.late, late.hint = True, "Wait a moment, then try again."
+            raise late from None
+        try:
+            yield
+        finally:
+            lock.release()
+
+
+@dataclass(frozen=True)
+class Project:
+    """A Stytch project as a call sees it.
+
+    Attributes:
+        custody: the custody of its apps' secrets.
+        folder: what outlives a call is kept here, on this machine.
+        directory: which apps there are, to recognise one.
+        pulse: says that the service answers, or raises like `api.search`.
+        policy: what the operator allows.
+        report: where the progress of the call goes.
+        bounds: where a review draws its lines.
+    """
+
+    api: ConnectedAppsClient
+    custody: Custody
+    folder: Path
+    directory: Directory
+    pulse: Remembered[str]
+    turns: Turns = field(default_factory=Turns)
+    about: About = About()
+    policy: Policy = field(default_factory=Policy)
+    report: Report = _to_nobody
+    bounds: Bounds = field(default_factory=Bounds)
+
+    @classmethod
+    def of(cls, api: ConnectedAppsClient, custody: Custody, folder: Path) -> "Project":
+        """The project of a client."""
+
+        async def ask() -> str:
+            await api.search(PageOfApps(limit=1))
+            return "answers"
+
+        return cls(api, custody, folder, Directory(api), Remembered(ask, PULSE_SECONDS))
+
+    async def require_unprotected(self, client_id: str) -> None:
+        """Let nobody touch an app that the policy protects. It is read where names are protected.
+
+        Raises:
+            PolicyRefusal: the policy protects it.
+            ConnectedAppsError: it could not be read.
+        """
+        self.policy.admit_touching(client_id)
+        if self.policy.protected_apps.names and (app := await self.api.find(client_id)):
+            self.policy.admit_touching(client_id, app.client_name)

@@ -1,0 +1,87 @@
+"""An app as a review looks at it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+from connected_apps_tools.api.models import ConnectedApp, is_confidential
+from connected_apps_tools.text.printable import printable, printable_url
+from connected_apps_tools.text.urls import Url, parse
+
+from .limits import Bounds
+
+MAX_SHOWN_URL = 200
+MAX_SHOWN = 80
+
+
+def shown(text: str) -> str:
+    """A stranger's name or host, fit to stand in a fact."""
+    return printable(text, MAX_SHOWN)
+
+
+def shown_url(url: str) -> str:
+    """A stranger's URL, likewise."""
+    return printable_url(url, MAX_SHOWN_URL)
+
+
+@dataclass(frozen=True)
+class Link:
+    """One of an app's URLs. As text, it is the subject of a sentence."""
+
+    field: str
+    url: Url
+
+    def __str__(self) -> str:
+        return f"The {self.field} {shown_url(self.url.text)}"
+
+
+@dataclass(frozen=True)
+class Subject:
+    """An app, with its URLs taken apart once for all checks."""
+
+    app: ConnectedApp
+    bounds: Bounds
+
+    @cached_property
+    def redirects(self) -> list[Link]:
+        """Where authorization codes go."""
+        return [Link("redirect URL", parse(url)) for url in self.app.redirect_urls]
+
+    @cached_property
+    def post_logout_redirects(self) -> list[Link]:
+        """Where users go after they have logged out."""
+        urls = self.app.post_logout_redirect_urls
+        return [Link("post-logout redirect URL", parse(url)) for url in urls]
+
+    @property
+    def links(self) -> list[Link]:
+        """Both."""
+        return self.redirects + self.post_logout_redirects
+
+    @property
+    def sound_links(self) -> Iterator[Link]:
+        """Those of them that everybody reads alike."""
+        return (link for link in self.links if not link.url.problem)
+
+    @property
+    def first_party(self) -> bool:
+        """Whether the app is the operator's own."""
+        return self.app.client_type.startswith("first_party")
+
+    @property
+    def confidential(self) -> bool:
+        """Whether the app has a secret."""
+        return is_confidential(self.app.client_type)
+
+    @cached_property
+    def by_stranger(self) -> bool:
+        """Whether somebody registered it who is not the operator, as far as can be told."""
+        method = self.app.creation_method.casefold()
+        return bool(self.app.client_id_metadata_url) or any(
+            word.casefold() in method for word in self.bounds.stranger_methods
+        )
+
+    @property
+    def distance(self) -> int:
+        """How far from the operator: 0 is their own, 1 a third party's, 2 a stranger's."""
+        return 2 if self.by_stranger else 0 if self.first_party else 1

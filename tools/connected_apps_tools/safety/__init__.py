@@ -1,0 +1,1 @@
+"""What protects apps: the policy, the questions to a person, and which changes are risky."""

@@ -1,0 +1,373 @@
+"""What the operator allows: one TOML file, read at start, that no call can change.
+
+An asterisk in a pattern stands for whole labels only, and only where what is spelled out says whose
+the name is: first in a host, last in a scheme. `*` is one label, as in a certificate (RFC 9525,
+section 6.3), `**` is one or more.
+"""
+
+import ipaddress
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, Literal, NamedTuple, Protocol, Self
+
+from pydantic import AfterValidator, ConfigDict, Field, Strict, StringConstraints, ValidationError
+from pydantic_core import ErrorDetails, PydanticCustomError
+
+from connected_apps_tools.api.models import ClientId, ClientType, Model
+from connected_apps_tools.api.service import INT32_MAX
+from connected_apps_tools.errors import InvalidRequest, PolicyRefusal
+from connected_apps_tools.text.printable import cut, did_you_mean, printable, redact
+from connected_apps_tools.text.urls import ACTIVE_SCHEMES, WEB_SCHEMES, Url, canonical_host, parse
+
+MAX_NAMED = 10
+"""Breaches, or mistakes in the file, that one refusal names."""
+
+MAX_SHOWN = 80
+"""Characters that are shown of a host, a scheme or a malformed URL."""
+
+NEW_APP_MINUTES = 60
+"""Life of the access tokens of a new app that names none (KNOWN)."""
+
+URL_FIELDS = ("redirect_urls", "post_logout_redirect_urls")
+
+_WILD = frozenset({"*", "**"})
+_NUMBER = re.compile(r"(?:.*\.)?(?:\d+|0x[0-9a-f]*)")
+"""A host whose last label is a number, which a browser takes for an IPv4 address."""
+
+_SCHEME_GLOB = re.compile(r"[a-z][a-z0-9+-]*(?:\.[a-z0-9+-]+)*(?:\.\*\*?)?")
+
+Confirm = Literal["never", "auto", "always"]
+Reveal = Literal["allow", "never"]
+
+_FROM_LAX_TO_STRICT: dict[str, tuple[str, ...]] = {
+    "reveal": ("allow", "never"),
+    "confirm": ("never", "auto", "always"),
+}
+
+
+def _host_glob(text: str) -> str:
+    first, _, rest = text.partition(".")
+    spelled = rest if first in _WILD else text
+    if not spelled or "*" in spelled:
+        raise _mistake(
+            text,
+            "an asterisk stands for a whole label before a name: *.corp.example for one label, "
+            "**.corp.example for one or more; to allow every host, leave redirect_hosts out",
+        )
+    # An IPv6 address is one with brackets or without.
+    bare = ":" in spelled and not spelled.startswith("[")
+    host = canonical_host(f"[{spelled}]" if bare else spelled)
+    if host is None:
+        raise _mistake(text, "give a host alone, without scheme, port and path")
+    if _NUMBER.fullmatch(host) and not _is_ipv4(host):
+        raise _mistake(text, "write an address out, as in 127.0.0.1")
+    if spelled == text:
+        return host
+    if Url("", host=host).loopback or _is_address(host):
+        raise _mistake(text, "spell loopback names and addresses out, without an asterisk")
+    return f"{first}.{host}"
+
+
+def _is_ipv4(host: str) -> bool:
+    try:
+        ipaddress.IPv4Address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_address(host: str) -> bool:
+    return ":" in host or _is_ipv4(host)
+
+
+def _scheme_glob(text: str) -> str:
+    scheme = text.lower()
+    if not (text.isascii() and _SCHEME_GLOB.fullmatch(scheme)):
+        raise _mistake(
+            text,
+            "give a scheme alone, such as https or com.example.app; an asterisk stands for a "
+            "whole label at its end: com.example.* for one label, com.example.** for one or more",
+        )
+    if scheme in ACTIVE_SCHEMES:
+        raise _mistake(text, "browsers run or open such URLs, so no policy allows them")
+    return scheme
+
+
+def _mistake(value: str, way_out: str) -> PydanticCustomError:
+    shown = printable(value, MAX_SHOWN)
+    return PydanticCustomError("policy", "{shown}: {way_out}", {"shown": shown, "way_out": way_out})
+
+
+def _matches(glob: list[str], labels: list[str]) -> bool:
+    """Whether labels fit a pattern whose first label may be an asterisk."""
+    first, *rest = glob
+    if first == "**":
+        return len(labels) > len(rest) and labels[-len(rest) :] == rest
+    return labels[1:] == rest if first == "*" else labels == glob
+
+
+HostGlob = Annotated[str, AfterValidator(_host_glob)]
+SchemeGlob = Annotated[str, AfterValidator(_scheme_glob)]
+AnyCaseId = Annotated[ClientId, AfterValidator(str.casefold)]
+Name = Annotated[str, StringConstraints(min_length=1)]
+FromList = Strict(strict=False)
+"""TOML has lists, and what is frozen holds tuples."""
+
+
+class AppLike(Protocol):
+    """What the policy judges: an app, or one that is to be. What is None was left out."""
+
+    @property
+    def redirect_urls(self) -> list[str] | None: ...  # noqa: D102 - the API's own fields
+    @property
+    def post_logout_redirect_urls(self) -> list[str] | None: ...  # noqa: D102
+    @property
+    def client_type(self) -> str: ...  # noqa: D102
+    @property
+    def access_token_expiry_minutes(self) -> int | None: ...  # noqa: D102
+    @property
+    def full_access_allowed(self) -> bool | None: ...  # noqa: D102
+    @property
+    def bypass_consent_for_offline_access(self) -> bool | None: ...  # noqa: D102
+
+
+class Breach(NamedTuple):
+    """A rule that an app breaks."""
+
+    rule: str
+    what: tuple[str, object]
+    """The field and the value that break it, to tell breaches apart; never shown."""
+    fact: str
+    """The rest of a sentence, fit to be shown."""
+
+    def __str__(self) -> str:
+        return f"policy {self.rule}: {self.fact}"
+
+
+class ProtectedApps(Model):
+    """The apps that tools may not touch. An id is safer: anybody may use a name."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    client_ids: Annotated[tuple[AnyCaseId, ...], FromList] = ()
+    """Whatever their case, since it is UNKNOWN whether the service tells the cases apart."""
+    names: Annotated[tuple[Name, ...], FromList] = ()
+    """As they are written, to the letter."""
+
+
+class Policy(Model):
+    """What tools may do in a project. A rule that is left out limits nothing."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    redirect_hosts: Annotated[tuple[HostGlob, ...], FromList] | None = None
+    """Hosts to which http and https URLs may lead, of redirects and post-logout redirects."""
+    redirect_schemes: Annotated[tuple[SchemeGlob, ...], FromList] | None = None
+    """Schemes that these URLs may have."""
+    client_types: Annotated[tuple[ClientType, ...], FromList] | None = None
+    """Types of which apps may be created."""
+    max_access_token_expiry_minutes: int | None = Field(None, ge=1, le=INT32_MAX)
+    allow_full_access: bool = True
+    """Whether `full_access_allowed` may be true."""
+    allow_consent_bypass: bool = True
+    """Whether `bypass_consent_for_offline_access` may be true."""
+    protected_apps: ProtectedApps = ProtectedApps()
+    reveal: Reveal | None = None
+    confirm: Confirm | None = None
+    toolsets: Annotated[tuple[str, ...], FromList] | None = None
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """The policy in a file.
+
+        Raises:
+            InvalidRequest: the file cannot be read, or it is not right. The text names the file and
+                each key that is wrong, with its rule.
+        """
+        import tomllib
+
+        try:
+            return cls.model_validate(tomllib.loads(path.read_text("utf-8")))
+        except ValidationError as error:
+            problems = error.errors(include_url=False, include_input=False)
+            mistakes = _first(list(map(_explain, problems)))
+        except OSError as error:
+            mistakes = [f"it cannot be read ({error.strerror})"]
+        except (ValueError, RecursionError) as error:
+            mistakes = [f"it is no TOML ({printable(str(error))})"]
+        name = printable(str(path))
+        raise InvalidRequest("\n".join(f"{name}: {mistake}" for mistake in mistakes))
+
+    def permits(self, setting: Literal["reveal", "confirm", "toolsets"], asked: Any) -> bool:  # noqa: ANN401 - as the setting has it
+        """Whether a setting may have this value: the rule's own, or a stricter one."""
+        rule = getattr(self, setting)
+        if rule is None:
+            return True
+        if setting == "toolsets":
+            return set(asked) <= set(rule)
+        order = _FROM_LAX_TO_STRICT[setting]
+        return order.index(asked) >= order.index(rule)
+
+    def rules(self) -> dict[str, Any]:
+        """The rules that limit something, by their dotted names."""
+        limits = self.model_dump(exclude_defaults=True)
+        protected = limits.pop("protected_apps", {})
+        return limits | {f"protected_apps.{key}": value for key, value in protected.items()}
+
+    def broken_rules(self, app: AppLike) -> list[str]:
+        """A sentence for each rule that an app breaks, with the name of the rule."""
+        return [str(breach) for breach in self.breaches(app)]
+
+    def breaches(self, app: AppLike) -> Iterator[Breach]:
+        """The rules that an app breaks."""
+        yield from self._of_type(app)
+        yield from self._of_urls(app)
+        yield from self._of_tokens(app)
+        for rule, field in _SWITCHES.items():
+            if getattr(app, field) and not getattr(self, rule):
+                yield Breach(rule, (field, True), f"{field} may not be true")
+
+    def admit_new(self, app: AppLike) -> None:
+        """Refuse to create what breaks a rule.
+
+        Raises:
+            PolicyRefusal: it does.
+        """
+        _refuse(map(str, self.breaches(app)))
+
+    def admit_change(self, before: AppLike, after: AppLike) -> None:
+        """Refuse to leave an app in a state that breaks a rule.
+
+        What only takes breaches away may leave others behind, so that an app can be mended step by
+        step. Of the type, which nobody can change, nothing is said.
+
+        Raises:
+            PolicyRefusal: it does, and is no step to the better.
+        """
+        was, now = (
+            # In order, and quick to look up: an app may have any number of URLs.
+            {breach: None for breach in self.breaches(app) if breach.rule != "client_types"}
+            for app in (before, after)
+        )
+        if not now.keys() < was.keys():
+            _refuse(f"{breach}{' (as before)' if breach in was else ''}" for breach in now)
+
+    def protects(self, client_id: str, name: str | None = None) -> bool:
+        """Whether tools may not touch the app of this id or name."""
+        protected = self.protected_apps
+        return client_id.casefold() in protected.client_ids or name in protected.names
+
+    def admit_touching(self, client_id: str, name: str | None = None) -> None:
+        """Refuse to touch a protected app.
+
+        Raises:
+            PolicyRefusal: it is one.
+        """
+        if self.protects(client_id, name):
+            refusal = PolicyRefusal("policy protected_apps: tools may not change or delete the app")
+            refusal.hint = "Nothing was sent. The operator protects this app and can change it."
+            raise refusal
+
+    def _of_type(self, app: AppLike) -> Iterator[Breach]:
+        if self.client_types is not None and app.client_type not in self.client_types:
+            shown = printable(app.client_type, MAX_SHOWN)
+            fact = f"{shown} is not allowed, {_only(self.client_types)}"
+            yield Breach("client_types", ("client_type", app.client_type), fact)
+
+    def _of_tokens(self, app: AppLike) -> Iterator[Breach]:
+        given, most = app.access_token_expiry_minutes, self.max_access_token_expiry_minutes
+        minutes = NEW_APP_MINUTES if given is None else given
+        if most is not None and minutes > most:
+            field = "access_token_expiry_minutes"
+            said = f"{minutes}{' where it is left out' if given is None else ''}"
+            fact = f"{field} is {said}; {most} is the most"
+            yield Breach(f"max_{field}", (field, minutes), fact)
+
+    def _of_urls(self, app: AppLike) -> Iterator[Breach]:
+        for field in URL_FIELDS:
+            for url in map(parse, dict.fromkeys(getattr(app, field) or ())):
+                faults = {
+                    "redirect_schemes": self._fault_of_scheme(url),
+                    "redirect_hosts": self._fault_of_host(url),
+                }
+                for rule, fault in faults.items():
+                    if fault:
+                        yield Breach(rule, (field, url.text), f"{fault} ({field})")
+
+    def _fault_of_scheme(self, url: Url) -> str | None:
+        if self.redirect_schemes is None or self._spells(url.scheme):
+            return None
+        if not url.scheme:
+            return f"{_malformed(url)} has no scheme"
+        return f"the scheme {_shown(url.scheme)} is not allowed, {_only(self.redirect_schemes)}"
+
+    def _fault_of_host(self, url: Url) -> str | None:
+        if self.redirect_hosts is None:
+            return None
+        if url.problem:
+            return f"{_malformed(url)} {url.problem}"
+        if url.scheme not in WEB_SCHEMES:
+            fault = f"the scheme {_shown(url.scheme)} has no host; redirect_schemes may allow it"
+            return None if self._spells(url.scheme) else fault
+        labels = url.host.split(".")
+        allowed = any(_matches(glob.split("."), labels) for glob in self.redirect_hosts)
+        fault = _ambiguity(url) or ("" if allowed else "is not allowed")
+        return f"{_shown(url.host)} {fault}" if fault else None
+
+    def _spells(self, scheme: str) -> bool:
+        labels = scheme.split(".")[::-1]
+        return all(labels) and any(
+            _matches(glob.split(".")[::-1], labels) for glob in self.redirect_schemes or ()
+        )
+
+
+_SWITCHES = {
+    "allow_full_access": "full_access_allowed",
+    "allow_consent_bypass": "bypass_consent_for_offline_access",
+}
+"""The rules that say whether a field may be true."""
+
+
+def _ambiguity(url: Url) -> str | None:
+    """Why not everybody may take the host for the same one."""
+    if url.user_info:
+        return "stands behind user information and an @, which nothing may"
+    if "*" in url.host:
+        return "holds an asterisk, so it is no single host"
+    if url.unicode_written:  # what browsers make of such names has changed over time
+        return "must be written so, in ASCII"
+    return None
+
+
+def _shown(text: str) -> str:
+    return printable(text, MAX_SHOWN)
+
+
+def _malformed(url: Url) -> str:
+    return cut(redact(url.text), MAX_SHOWN) or "an empty URL"
+
+
+def _only(allowed: tuple[str, ...]) -> str:
+    return f"only {', '.join(allowed)}" if allowed else "nor is any other"
+
+
+def _first(sentences: list[str]) -> list[str]:
+    more = len(sentences) - MAX_NAMED
+    return sentences[:MAX_NAMED] + ([f"and {more} more like that"] if more > 0 else [])
+
+
+def _refuse(breaches: Iterator[str]) -> None:
+    told = _first(list(breaches))
+    if told:
+        raise PolicyRefusal("; ".join(told))
+
+
+def _explain(problem: ErrorDetails) -> str:
+    """A mistake in the file: its key and its rule."""
+    key = printable(".".join(map(str, problem["loc"])), MAX_SHOWN)
+    if problem["type"] != "extra_forbidden":
+        return f"{key}: {problem['msg']}"
+    known = (ProtectedApps if len(problem["loc"]) > 1 else Policy).model_fields
+    near = did_you_mean(str(problem["loc"][-1]), known)
+    return f"{key}: there is no such key.{near or ' Known are ' + ', '.join(known)}"

@@ -1,0 +1,1 @@
+"""Client secrets: stored before an answer leaves, and never lost in silence."""

@@ -1,0 +1,282 @@
+"""The moment in which the service hands a client secret over, which it does once.
+
+The order is everything: prove that the store can be written, record what is about to be done, call
+the service, keep the secret, strike the record out, and only then answer.
+"""
+
+import logging
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+from pydantic import SecretStr
+
+from connected_apps_tools.api.client import ConnectedAppsClient
+from connected_apps_tools.api.models import App
+from connected_apps_tools.deadline import unhurried
+from connected_apps_tools.errors import (
+    ConnectedAppsError,
+    InvalidRequest,
+    SecretNotKept,
+    UnexpectedAnswer,
+)
+from connected_apps_tools.storage.errors import StoreError
+from connected_apps_tools.storage.threads import in_thread
+from connected_apps_tools.text.printable import printable
+from connected_apps_tools.text.redaction import MIN_LENGTH
+
+from .fallback_store import Place, Safe
+from .journal import Intent, Journal
+from .stores import Which
+from .unknown_outcome import MENDED, that_fit, what_can_be_seen
+
+logger = logging.getLogger(__name__)
+
+LEAST_DIFFERENT = 4
+"""Different characters that a secret has at the least."""
+
+NO_STORE = (
+    "The service showed the secret, and no store took it.",
+    "The operator has to mend the secret store first.",
+)
+NO_ANSWER = (
+    (
+        "The service showed the secret in an answer that is not what the API promises, and does "
+        "not show the app."
+    ),
+    UnexpectedAnswer.hint,
+)
+"""Why an act is undone, and what has to be done before it is tried again."""
+
+UNIDENTIFIED = "unidentified-"
+"""How the name begins under which a secret is kept while its app is not known."""
+
+NO_ID = (
+    " The answer named no app, and no app fits for certain: connected-apps-mcp secrets list shows "
+    "the secret under that name."
+)
+
+A = TypeVar("A", bound=App)
+
+
+@dataclass(frozen=True)
+class Taken:
+    """What became of a secret that was shown.
+
+    Attributes:
+        secret: what was shown; None where that cannot be a secret.
+        place: where it is kept; None where it is not.
+        doubtful: whether it looks different from what the service tells of it.
+    """
+
+    secret: SecretStr | None = None
+    place: Place | None = None
+    doubtful: bool = False
+
+
+@dataclass(frozen=True)
+class Kept(Taken):
+    """The same, with the app as the service showed it."""
+
+    app: App = field(kw_only=True)
+
+
+@dataclass(frozen=True)
+class Handover(Generic[A]):
+    """An act in which the service shows a secret once."""
+
+    intent: Intent
+    which: Which
+    call: Callable[[], Awaitable[A]]
+    secret: Callable[[A], SecretStr | None]
+    last_four: Callable[[A], str | None]
+    undo: Callable[[str], Awaitable[Any]]
+    undone: str
+
+
+class Receiver:
+    """Receives what the service hands over, and keeps it."""
+
+    def __init__(self, api: ConnectedAppsClient, journal: Journal, safe: Safe) -> None:
+        self._api = api
+        self._journal = journal
+        self._safe = safe
+
+    async def prove_writable(self, *, revealed: bool) -> None:
+        """See to it that a secret would be kept, or be `revealed` to a caller who takes it.
+
+        Raises:
+            InvalidRequest: it would be lost.
+        """
+        if not self._safe.keeps:
+            if revealed:
+                return
+            refusal = InvalidRequest(
+                "Nothing was sent: no secret is kept here (the secret store is none), so the one "
+                "that the service shows once would be lost."
+            )
+            refusal.hint = (
+                "Set reveal_secret to true where it is offered, or let the operator choose a "
+                "secret store."
+            )
+            raise refusal
+        with nothing_sent():
+            await self._safe.check()
+
+    @asynccontextmanager
+    async def intending(self, intent: Intent) -> AsyncIterator[None]:
+        """Record an intent, and let it stand unless it is struck out."""
+        with nothing_sent("what is about to be done could not be recorded"):
+            await in_thread(self._journal.begin, intent)
+        try:
+            yield
+        finally:
+            self._journal.leave(intent)
+
+    async def strike_out(self, intent: Intent) -> None:
+        """Take an intent out of the journal: what it was about is safe."""
+        try:
+            await in_thread(self._journal.end, intent)
+        except StoreError as error:
+            logger.error("An intent stays in the journal: %s", error)
+
+    async def receive(self, handover: Handover[A]) -> Kept:
+        """Call the service, keep what it shows, and undo the call where nothing keeps it.
+
+        Raises:
+            ConnectedAppsError: the call failed, and the hint says what became of the secret.
+        """
+        async with self.intending(handover.intent):
+            try:
+                app = await handover.call()
+            except ConnectedAppsError as error:
+                with unhurried():
+                    return await self._save(handover, error)
+            secret, last_four = handover.secret(app), handover.last_four(app)
+            with unhurried():
+                taken = await self._take(handover, app.client_id, secret, last_four)
+            return Kept(**vars(taken), app=app)
+
+    async def _recognised(self, intent: Intent, secret: SecretStr) -> str:
+        """The id of the one app that a secret in an answer without an id fits; else nothing."""
+        last_four, fitting = secret.get_secret_value()[-4:], list[str]()
+        with suppress(ConnectedAppsError):
+            fitting = [
+                app.client_id
+                async for app in that_fit(self._api, intent)
+                if app.client_secret_last_four == last_four
+            ]
+        return fitting[0] if len(fitting) == 1 else ""
+
+    async def _take(
+        self,
+        handover: Handover[A],
+        client_id: str,
+        secret: SecretStr | None,
+        last_four: str | None,
+        *,
+        sure: bool = True,
+    ) -> Taken:
+        """Keep a secret, and strike the intent out where there is no doubt about it."""
+        if secret is None or not _plausible(secret.get_secret_value()):
+            return Taken()
+        place = await self._safe.keep(client_id, handover.which, secret)
+        if place is None and self._safe.keeps:
+            raise await self._undo(handover, client_id, NO_STORE) from None
+        doubtful = not (sure and _as_told(secret.get_secret_value(), last_four))
+        if place and not doubtful:
+            await self.strike_out(handover.intent)
+        return Taken(secret, place, doubtful)
+
+    async def _save(self, handover: Handover[A], error: ConnectedAppsError) -> Kept:
+        """Do for a failed call what can still be done, and raise it with a word on that.
+
+        Returns:
+            What the caller has to get, since nothing is kept here.
+        """
+        found = error.salvaged if isinstance(error, UnexpectedAnswer) else None
+        if found and (secret := found.secrets[handover.which]):
+            asked = handover.intent.client_id
+            client_id = asked or found.client_id or await self._recognised(handover.intent, secret)
+            named = client_id or f"{UNIDENTIFIED}{handover.intent.id}"
+            sure = bool(client_id) and found.client_id in {"", client_id}
+            last_four = found.last_fours[handover.which]
+            taken = await self._take(handover, named, secret, last_four, sure=sure)
+            if taken.secret and not taken.place:
+                return await self._hand_over(handover, named, taken)
+            error.hint = f"It was carried out for app {printable(named)}, {_became(taken)}"
+            if not client_id:
+                error.hint += NO_ID
+        elif error.may_have_taken_effect:
+            error.hint = await what_can_be_seen(self._api, self._safe, handover.intent)
+        else:
+            await self.strike_out(handover.intent)
+        raise error
+
+    async def _hand_over(self, handover: Handover[A], client_id: str, taken: Taken) -> Kept:
+        """Read the app that the answer did not show in full, so that there is an answer."""
+        try:
+            app = (await self._api.get(client_id)).connected_app
+        except ConnectedAppsError:
+            raise await self._undo(handover, client_id, NO_ANSWER) from None
+        return Kept(**vars(taken), app=app)
+
+    async def _undo(
+        self, handover: Handover[A], client_id: str, why: tuple[str, str]
+    ) -> SecretNotKept:
+        failed, hint = why
+        try:
+            await handover.undo(client_id)
+        except ConnectedAppsError:
+            lost = SecretNotKept(
+                f"{failed} App {printable(client_id)} has a secret that nobody knows."
+            )
+            lost.may_have_taken_effect, lost.hint = True, MENDED
+            return lost
+        await self.strike_out(handover.intent)
+        undone = SecretNotKept(f"{failed} {handover.undone}: all is as it was.")
+        undone.hint = hint
+        return undone
+
+
+def _plausible(secret: str) -> bool:
+    """Whether this can be a secret at all."""
+    return len(secret) >= MIN_LENGTH and len(set(secret)) >= LEAST_DIFFERENT
+
+
+def _as_told(secret: str, last_four: str | None) -> bool:
+    """Whether this is the secret whose last four the service tells, in whatever form it does.
+
+    A character that is repeated makes it look masked.
+    """
+    return (last_four is None or secret[-4:] == last_four[-4:]) and not re.search(
+        r"(.)\1{3}", secret
+    )
+
+
+def _became(taken: Taken) -> str:
+    """What became of the secret in an answer that is not what the API promises."""
+    if taken.secret is None:
+        return f"but what the answer shows cannot be its secret. {MENDED}"
+    if taken.doubtful:
+        return f"and what is kept in {taken.place} may not be its secret. {MENDED}"
+    return f"and its secret is kept in {taken.place}."
+
+
+@contextmanager
+def nothing_sent(
+    why: str = "the secret that the service shows once could not be kept",
+) -> Iterator[None]:
+    """Make the failure of a store or of the journal a refusal of the call, which says why.
+
+    Raises:
+        InvalidRequest: a store or the journal failed.
+    """
+    try:
+        yield
+    except StoreError as error:
+        refusal = InvalidRequest(f"Nothing was sent: {why}. {error}")
+        refusal.hint = "The operator has to mend that first."
+        raise refusal from None

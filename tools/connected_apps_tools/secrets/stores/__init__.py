@@ -1,0 +1,96 @@
+"""Where client secrets are kept, since the service shows each of them once.
+
+A store is synchronous, because what stands behind it is: call it from a worker thread.
+"""
+
+from pathlib import Path
+from typing import get_args
+
+from connected_apps_tools.storage.errors import StoreError
+from connected_apps_tools.storage.private_folder import PrivateFolder
+
+from .base import (
+    DamagedSecret,
+    Entry,
+    PartlyListed,
+    SecretKey,
+    SecretStore,
+    StoredSecret,
+    StoreKind,
+    Which,
+)
+from .files import FileStore
+from .lazy import LazyStore
+
+__all__ = [
+    "DamagedSecret",
+    "Entry",
+    "PartlyListed",
+    "SecretKey",
+    "SecretStore",
+    "StoreKind",
+    "StoredSecret",
+    "Which",
+    "open_store",
+    "require_usable",
+]
+
+
+def require_usable(kind: StoreKind) -> None:
+    """See that this machine has what the store needs. Nothing is sent, and no secret is touched.
+
+    Raises:
+        StoreError: it has not. The text says what to do.
+    """
+    match kind:
+        case "aws" | "vault":
+            from .installation import require_library
+
+            require_library(kind)
+        case "keyring":
+            from .os_keyring import require_backend
+
+            require_backend()
+
+
+def open_store(kind: StoreKind, *, files: FileStore, index: Path) -> SecretStore | None:
+    """The store that the operator chose; None for "none".
+
+    Args:
+        kind: auto is the OS keyring where a real one answers, else `files`.
+        files: the file store.
+        index: a folder for the list of what is in the keyring.
+
+    Raises:
+        StoreError: it cannot be opened as things are, or there is none of this kind.
+    """
+    match kind:
+        case "none":
+            return None
+        case "file":
+            return files
+        case "aws":
+            from .aws import AwsStore
+
+            return AwsStore()
+        case "vault":
+            from .vault import VaultStore
+
+            return VaultStore.from_environment()
+        case "keyring":
+            return _open_keyring(index)
+        case "auto":
+            return LazyStore(lambda: _open_keyring(index) if _there_is_a_keyring() else files)
+    raise StoreError(f"There is no such store: choose one of {', '.join(get_args(StoreKind))}.")
+
+
+def _open_keyring(index: Path) -> SecretStore:
+    from .os_keyring import KeyringStore
+
+    return KeyringStore(PrivateFolder(index, within=index.parent))
+
+
+def _there_is_a_keyring() -> bool:
+    from .os_keyring import real_backend
+
+    return real_backend()

@@ -1,0 +1,208 @@
+"""Secrets in AWS Secrets Manager."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import time
+import uuid
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from pydantic import SecretStr, ValidationError
+
+from connected_apps_tools.api.service import is_local
+from connected_apps_tools.storage.errors import StoreError
+
+from .base import Entry, SecretKey, StoredSecret, failures, listed, name_of, segment
+from .installation import require_library
+
+if TYPE_CHECKING:
+    from types_boto3_secretsmanager import SecretsManagerClient
+
+CONNECT_SECONDS = 3
+READ_SECONDS = 8
+ATTEMPTS = 2
+
+_PAUSES = (0.0, 0.5, 1.0, 2.0)
+"""Seconds before each attempt to write.
+
+AWS deletes in the background; until it is done, no secret of that name can be written or created.
+"""
+
+_STORE = "AWS Secrets Manager"
+_DENIED = "denied the access: allow the actions that docs/secrets.md lists."
+_CREDENTIALS = "needs valid credentials: set AWS_PROFILE, or AWS_ACCESS_KEY_ID and its secret."
+_UNREACHABLE = "could not be reached: see whether the network, region and endpoint are right."
+_ADVICE = {
+    "AccessDeniedException": _DENIED,
+    "UnrecognizedClientException": _CREDENTIALS,
+    "InvalidSignatureException": _CREDENTIALS,
+    "ExpiredTokenException": _CREDENTIALS,
+    "NoCredentialsError": _CREDENTIALS,
+    "PartialCredentialsError": _CREDENTIALS,
+    "CredentialRetrievalError": _CREDENTIALS,
+    "ProfileNotFound": _CREDENTIALS,
+    "NoRegionError": "needs a region: set AWS_REGION or AWS_DEFAULT_REGION.",
+    "EndpointConnectionError": _UNREACHABLE,
+    "ConnectTimeoutError": _UNREACHABLE,
+    "ReadTimeoutError": _UNREACHABLE,
+    "ConnectionClosedError": _UNREACHABLE,
+    "DecryptionFailure": "could not use the KMS key: allow it to these credentials.",
+    "EncryptionFailure": "could not use the KMS key: allow it to these credentials.",
+    "KeyError": "answered without the value: see the secret in the AWS console.",
+}
+
+
+class AwsStore:
+    """One secret of Secrets Manager a secret, described by its entry as JSON.
+
+    Region, credentials and endpoint come from the environment, as AWS's own tools take them.
+    """
+
+    kind = "aws"
+
+    def __init__(
+        self, prefix: str = "connected-apps-mcp", client: SecretsManagerClient | None = None
+    ) -> None:
+        self._prefix = prefix
+        self._given = client
+
+    @property
+    def where(self) -> str:
+        """The prefix of the names."""
+        return f"AWS Secrets Manager, under {self._prefix}/"
+
+    def place(self, key: SecretKey) -> str:
+        """The name of the secret."""
+        return f"the AWS Secrets Manager secret {self._name(key)}"
+
+    def check(self) -> None:
+        """Write a probe, which stays.
+
+        Deleting it would cost the next check the wait for AWS to be done with that. A version is
+        made once a day: AWS ignores a write whose token it knows, once it has found it allowed.
+        """
+        token = f"{datetime.now(UTC):%Y-%m-%d}-connected-apps-mcp-probe"
+        with failures(_STORE, _ADVICE, _kind):
+            self._write(f"{self._prefix}/probe", "probe", "Shows that writing works", token)
+
+    def put(self, key: SecretKey, secret: SecretStr) -> None:
+        """Write the secret and its description."""
+        stored = StoredSecret.now(key, secret)
+        description = stored.entry().model_dump_json()
+        with failures(_STORE, _ADVICE, _kind):
+            self._write(self._name(key), stored.document(), description, str(uuid.uuid4()))
+
+    def get(self, key: SecretKey) -> StoredSecret | None:
+        """Read the secret. One that is scheduled for deletion is none."""
+        with failures(_STORE, _ADVICE, _kind):
+            errors = self._client.exceptions
+            try:
+                answer = self._client.get_secret_value(SecretId=self._name(key))
+            except (errors.ResourceNotFoundException, errors.InvalidRequestException):
+                return None
+            return StoredSecret.from_document(key, answer["SecretString"])
+
+    def forget(self, key: SecretKey) -> None:
+        """Delete the secret."""
+        with failures(_STORE, _ADVICE, _kind):
+            # Nothing is worth recovering: the service has already ended what this secret opened.
+            # A secret that is not there is no error to this call.
+            self._client.delete_secret(SecretId=self._name(key), ForceDeleteWithoutRecovery=True)
+
+    def entries(self, project_id: str) -> list[Entry]:
+        """Read the descriptions of the project's secrets; a secret only where it has none."""
+        project = f"{self._prefix}/{segment(project_id)}/"
+        with failures(_STORE, _ADVICE, _kind):
+            pages = self._client.get_paginator("list_secrets").paginate(
+                Filters=[{"Key": "name", "Values": [project]}]
+            )
+            descriptions = {
+                SecretKey.of_segments(found["Name"].split("/")[-3:]): found.get("Description", "")
+                for page in pages
+                for found in page["SecretList"]
+                if found["Name"].startswith(project) and "DeletedDate" not in found
+            }
+
+        def read(key: SecretKey) -> Entry | None:
+            try:
+                return Entry.model_validate_json(descriptions[key])
+            except ValidationError:
+                return self.get(key)
+
+        return listed(descriptions, project_id, read)
+
+    def _name(self, key: SecretKey) -> str:
+        return "/".join([self._prefix, *key.segments])
+
+    @functools.cached_property
+    def _client(self) -> SecretsManagerClient:
+        """A client, which several threads may share; making two of them at once does no harm."""
+        return self._given or _connect()
+
+    def _write(self, name: str, value: str, description: str, token: str) -> None:
+        for pause in _PAUSES:
+            time.sleep(pause)
+            if self._update(name, value, description, token) or self._create(
+                name, value, description, token
+            ):
+                return
+        raise StoreError(f"{_STORE} does not let {name} be written: see it in the AWS console.")
+
+    def _update(self, name: str, value: str, description: str, token: str) -> bool:
+        errors = self._client.exceptions
+        try:
+            # Unlike PutSecretValue, this changes the value and its description together.
+            self._client.update_secret(
+                SecretId=name,
+                SecretString=value,
+                Description=description,
+                ClientRequestToken=token,
+            )
+        except errors.ResourceNotFoundException:
+            return False
+        except errors.InvalidRequestException:  # scheduled for deletion
+            # Deleted for good, it cannot be restored, and is soon gone.
+            with contextlib.suppress(
+                errors.ResourceNotFoundException, errors.InvalidRequestException
+            ):
+                self._client.restore_secret(SecretId=name)
+            return False
+        return True
+
+    def _create(self, name: str, value: str, description: str, token: str) -> bool:
+        errors = self._client.exceptions
+        try:
+            self._client.create_secret(
+                Name=name, SecretString=value, Description=description, ClientRequestToken=token
+            )
+        except (errors.ResourceExistsException, errors.InvalidRequestException):
+            return False
+        return True
+
+
+def _connect() -> SecretsManagerClient:
+    require_library("aws")
+    import boto3
+    from botocore.config import Config
+
+    # A session of its own, since boto3's default one is not for several threads.
+    client = boto3.session.Session().client(
+        "secretsmanager",
+        config=Config(
+            connect_timeout=CONNECT_SECONDS,
+            read_timeout=READ_SECONDS,
+            retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
+        ),
+    )
+    endpoint = client.meta.endpoint_url
+    if not endpoint.startswith("https://") and not is_local(endpoint):
+        raise StoreError(f"{_STORE} needs an endpoint with https, unless it is on this machine.")
+    return client
+
+
+def _kind(error: Exception) -> str:
+    from botocore.exceptions import ClientError
+
+    return error.response["Error"]["Code"] if isinstance(error, ClientError) else name_of(error)

@@ -1,0 +1,1 @@
+"""Text: made printable, redacted, and read as URLs. It knows nothing of apps."""
