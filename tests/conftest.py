@@ -25,9 +25,9 @@ from support import ERAS, project_on
 
 from connected_apps_mcp.protocol.server import build_server
 from connected_apps_mcp.sandbox import create_sandbox
-from connected_apps_tools import Project
+from connected_apps_tools import ToolContext
 from connected_apps_tools.api.client import ConnectedAppsClient
-from connected_apps_tools.text.redaction import SCRUBBER, Scrubber
+from connected_apps_tools.text.redaction import REDACTOR, Redactor
 
 # Under nohup a hang-up is ignored, and by every process that is started from here.
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
@@ -88,7 +88,7 @@ def _a_home_of_its_own(
 
 @pytest.fixture(autouse=True)
 def _no_secrets_of_other_tests() -> None:
-    vars(SCRUBBER).update(vars(Scrubber()))
+    vars(REDACTOR).update(vars(Redactor()))
 
 
 @pytest.fixture(autouse=True)
@@ -117,20 +117,20 @@ def sandbox() -> httpx2.ASGITransport:
 
 
 @pytest.fixture
-async def project(sandbox: httpx2.ASGITransport) -> AsyncIterator[Project]:
+async def project(sandbox: httpx2.ASGITransport) -> AsyncIterator[ToolContext]:
     """The project of a fresh sandbox, with a file store."""
     async with project_on(sandbox) as project:
         yield project
 
 
 @pytest.fixture
-def api(project: Project) -> ConnectedAppsClient:
+def api(project: ToolContext) -> ConnectedAppsClient:
     """A client of a fresh sandbox."""
     return project.api
 
 
 @pytest.fixture
-def server(project: Project) -> Server[Any]:
+def server(project: ToolContext) -> Server[Any]:
     """A server of the whole catalogue on a fresh sandbox."""
     return build_server(project)
 

@@ -25,15 +25,15 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from connected_apps_mcp.protocol.server import build_server
 from connected_apps_mcp.sandbox import SANDBOX_CREDENTIALS
 from connected_apps_mcp.transports.http import authority_of, bind
-from connected_apps_tools import TOOLSETS, Project
+from connected_apps_tools import TOOLSETS, ToolContext
 from connected_apps_tools.api.client import ConnectedAppsClient
 from connected_apps_tools.api.service import Credentials
-from connected_apps_tools.secrets.fallback_store import Safe
+from connected_apps_tools.secrets.fallback_store import FallbackStore
 from connected_apps_tools.secrets.journal import Journal
-from connected_apps_tools.secrets.lifecycle import Custody
+from connected_apps_tools.secrets.lifecycle import SecretLifecycle
 from connected_apps_tools.secrets.stores import SecretStore
 from connected_apps_tools.secrets.stores.files import FileStore
-from connected_apps_tools.selection import Choice, Offer, choose
+from connected_apps_tools.selection import OfferedTools, Selection, select_tools
 
 SANDBOX = Credentials(SANDBOX_CREDENTIALS.project_id, SecretStr(SANDBOX_CREDENTIALS.secret))
 
@@ -72,9 +72,9 @@ SHOWN_APP: dict[str, Any] = {
 """An app as the service shows it, with as little as it may hold."""
 
 
-def offering(**choice: Any) -> Offer:
+def offering(**choice: Any) -> OfferedTools:
     """What a choice from the whole catalogue leaves."""
-    return choose(TOOLSETS, Choice(**{"toolsets": list(filter(None, TOOLSETS)), **choice}))
+    return select_tools(TOOLSETS, Selection(**{"toolsets": list(filter(None, TOOLSETS)), **choice}))
 
 
 def said(result: CallToolResult) -> dict[str, Any]:
@@ -104,7 +104,7 @@ async def project_on(
     *stores: SecretStore | None,
     folder: Path | None = None,
     **options: Any,
-) -> AsyncIterator[Project]:
+) -> AsyncIterator[ToolContext]:
     """A project behind a transport, with a file store and a journal, or with the stores given."""
     with tempfile.TemporaryDirectory() as temporary:
         data = folder or Path(temporary)
@@ -112,13 +112,13 @@ async def project_on(
             ConnectedAppsClient(
                 SANDBOX, base_url="http://localhost", transport=transport, **options
             ) as api,
-            Custody(
+            SecretLifecycle(
                 api,
                 Journal(data / "journal"),
-                Safe(api.project_id, *(stores or [FileStore(data / "secrets")])),
-            ) as custody,
+                FallbackStore(api.project_id, *(stores or [FileStore(data / "secrets")])),
+            ) as lifecycle,
         ):
-            yield Project.of(api, custody, data)
+            yield ToolContext.of(api, lifecycle, data)
 
 
 SERVER = [sys.executable, "-P", "-m", "connected_apps_mcp"]

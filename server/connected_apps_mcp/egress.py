@@ -16,7 +16,7 @@ from mcp.server import Server
 from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 from pydantic import ValidationError
 
-from connected_apps_tools.text.redaction import SCRUBBER
+from connected_apps_tools.text.redaction import REDACTOR
 
 logger = logging.getLogger(__name__)
 
@@ -35,16 +35,16 @@ def reveal(secret: str) -> dict[str, Any]:
     return {REVEALS: ticket}
 
 
-def clean(message: str) -> str:
+def redact(message: str) -> str:
     """A message as it may leave: without any secret but the one that it was asked for.
 
     Every transport passes everything that it sends through this, as the last thing before the wire:
     answers, errors, notifications, and requests to the client.
     """
-    if not SCRUBBER.finds(message):
+    if not REDACTOR.finds(message):
         return message
     ticket = _TICKET.search(message)
-    return SCRUBBER.text(message, but=_asked_for.pop(ticket[1], None) if ticket else None)
+    return REDACTOR.text(message, but=_asked_for.pop(ticket[1], None) if ticket else None)
 
 
 def guard_traces(server: Server[Any]) -> None:
@@ -56,9 +56,9 @@ def guard_traces(server: Server[Any]) -> None:
 async def _clean_request(ctx: AnyContext, call_next: CallNext) -> HandlerResult:
     params = ctx.params or {}
     traced = [ctx.method, ctx.request_id, params.get("name"), ctx.meta]
-    if not SCRUBBER.finds(json.dumps(traced, default=str)):
+    if not REDACTOR.finds(json.dumps(traced, default=str)):
         return await call_next(ctx)
-    method, request_id, name, meta = SCRUBBER.value(traced)
+    method, request_id, name, meta = REDACTOR.value(traced)
     named = {"name": name} if "name" in params else {}
     return await call_next(
         replace(ctx, method=method, request_id=request_id, params={**params, **named}, meta=meta)
@@ -72,8 +72,8 @@ async def _clean_error(ctx: AnyContext, call_next: CallNext) -> HandlerResult:
         told = error.error
         raise MCPError(
             code=told.code,
-            message=SCRUBBER.text(told.message),
-            data=SCRUBBER.value(told.data),
+            message=REDACTOR.text(told.message),
+            data=REDACTOR.value(told.data),
         ) from None
     except ValidationError:
         raise  # the SDK tells nothing of it
@@ -100,18 +100,18 @@ def _clean(record: logging.LogRecord) -> logging.LogRecord:
     except Exception:  # noqa: BLE001 - logging would report whatever breaks, and go on
         message = "A log record that cannot be formatted."
         record.msg, record.args = message, None
-    clean = SCRUBBER.text(message)
-    if clean != message:
-        record.msg, record.args = clean, None
+    redact = REDACTOR.text(message)
+    if redact != message:
+        record.msg, record.args = redact, None
     if record.exc_info and record.exc_info[0]:
         told = "".join(traceback.format_exception(*record.exc_info))
-        clean = SCRUBBER.text(told)
-        if clean != told:
-            record.exc_info, record.exc_text = None, clean.rstrip()
+        redact = REDACTOR.text(told)
+        if redact != told:
+            record.exc_info, record.exc_text = None, redact.rstrip()
     return record
 
 
 def _report_crash(
     kind: type[BaseException], error: BaseException, trace: TracebackType | None
 ) -> None:
-    sys.stderr.write(SCRUBBER.text("".join(traceback.format_exception(kind, error, trace))))
+    sys.stderr.write(REDACTOR.text("".join(traceback.format_exception(kind, error, trace))))

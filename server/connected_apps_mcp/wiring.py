@@ -17,19 +17,19 @@ from starlette.applications import Starlette
 
 from connected_apps_mcp.settings.folders import temporary_folder, user_folder
 from connected_apps_mcp.settings.settings import PROJECT_ID, SECRET, Settings, SettingsError, flag
-from connected_apps_tools import Project
+from connected_apps_tools import ToolContext
 from connected_apps_tools.api.client import ConnectedAppsClient
 from connected_apps_tools.api.service import Credentials
 from connected_apps_tools.context import SecretsCommand
 from connected_apps_tools.errors import NotSent
-from connected_apps_tools.secrets.fallback_store import Safe
+from connected_apps_tools.secrets.fallback_store import FallbackStore
 from connected_apps_tools.secrets.journal import Journal
-from connected_apps_tools.secrets.lifecycle import Custody
+from connected_apps_tools.secrets.lifecycle import SecretLifecycle
 from connected_apps_tools.secrets.stores import SecretStore, open_store, require_usable
 from connected_apps_tools.secrets.stores.files import FileStore
 from connected_apps_tools.storage.errors import StoreError
 from connected_apps_tools.storage.private_folder import require_trusted
-from connected_apps_tools.text.redaction import SCRUBBER
+from connected_apps_tools.text.redaction import REDACTOR
 
 from .audit import AuditFailed, AuditLog, Ledger, Stream
 
@@ -49,25 +49,25 @@ NO_SECRET = SecretStr("")
 
 
 @asynccontextmanager
-async def open_project(settings: Settings) -> AsyncIterator[Project]:
+async def open_project(settings: Settings) -> AsyncIterator[ToolContext]:
     """The project, for as long as it is worked on. Leaving it waits for what is under way.
 
     Raises:
         SettingsError: the secret store cannot be opened, or the data folder is open to others.
     """
     for name in STORE_CREDENTIALS:
-        SCRUBBER.learn(os.environ.get(name))
+        REDACTOR.learn(os.environ.get(name))
     with data_folder(settings) as folder:
         files = FileStore(folder / "secrets")
         store = _open_store(settings, files, folder)
         last_resort = files if store and store is not files else None
         async with (
             open_client(settings) as api,
-            Custody(
-                api, Journal(folder / "journal"), Safe(api.project_id, store, last_resort)
-            ) as custody,
+            SecretLifecycle(
+                api, Journal(folder / "journal"), FallbackStore(api.project_id, store, last_resort)
+            ) as lifecycle,
         ):
-            yield replace(Project.of(api, custody, folder), policy=settings.rules)
+            yield replace(ToolContext.of(api, lifecycle, folder), policy=settings.rules)
 
 
 @asynccontextmanager

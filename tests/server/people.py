@@ -15,7 +15,7 @@ from connected_apps_mcp.protocol.server import build_server
 from connected_apps_mcp.sandbox import ProjectKind, create_sandbox
 from connected_apps_mcp.sandbox.handlers.seeding import seed
 from connected_apps_mcp.sandbox.seeds.seed import Seed
-from connected_apps_tools import Project
+from connected_apps_tools import ToolContext
 from connected_apps_tools.api.service import CALL_DEADLINE
 from connected_apps_tools.safety.policy import Policy
 
@@ -124,11 +124,11 @@ async def asking(  # noqa: PLR0913 - each tells another thing
     policy: Policy | None = None,
     deadline: float = CALL_DEADLINE,
     **options: Any,
-) -> AsyncIterator[tuple[Client, Project]]:
+) -> AsyncIterator[tuple[Client, ToolContext]]:
     """A client with this person before it, and the project that it works on."""
     async with project_on(wire, folder=folder, deadline=deadline) as opened:
-        about = replace(opened.about, environment="live" if live else "sandbox")
-        project = replace(opened, about=about, policy=policy or Policy())
+        about = replace(opened.server, environment="live" if live else "sandbox")
+        project = replace(opened, server=about, policy=policy or Policy())
         server = build_server(project, **options)
         answers: Any = person
         async with Client(
@@ -137,15 +137,15 @@ async def asking(  # noqa: PLR0913 - each tells another thing
             yield client, project
 
 
-async def rotating(project: Project) -> None:
-    await project.custody.start_rotation(APP, revealed=False)
+async def rotating(project: ToolContext) -> None:
+    await project.secrets.start_rotation(APP, revealed=False)
 
 
-async def nothing(_project: Project) -> None:
+async def nothing(_project: ToolContext) -> None:
     """Nothing to prepare."""
 
 
-Preparation = Callable[[Project], Awaitable[None]]
+Preparation = Callable[[ToolContext], Awaitable[None]]
 CONFIRMED: dict[str, tuple[str, dict[str, Any], Preparation]] = {
     "delete": ("delete_app", {"client_id": APP}, nothing),
     "complete": ("complete_secret_rotation", {"client_id": APP}, rotating),

@@ -25,9 +25,9 @@ from mcp.types import (
 
 from connected_apps_mcp.egress import guard_traces
 from connected_apps_mcp.transports import http as web
-from connected_apps_mcp.transports.shutdown import Endings
+from connected_apps_mcp.transports.shutdown import ShutdownSignals
 from connected_apps_mcp.transports.stdio import serve_stdio
-from connected_apps_tools.text.redaction import SCRUBBER
+from connected_apps_tools.text.redaction import REDACTOR
 
 SECRET = 'canary-Zx81 "kQ0p/Lm27+vTn4\\é'
 WAYS = {"legacy": 7, "modern": 3}
@@ -69,13 +69,13 @@ async def ask_for_more(
 
 async def main(transport: str) -> None:
     """Serve over one transport."""
-    SCRUBBER.learn(SECRET)
+    REDACTOR.learn(SECRET)
     listen = ListenHandler(InMemorySubscriptionBus())
     server: Server[Any] = Server("talkative", on_subscriptions_listen=listen)
     server.add_request_handler("prompts/list", PaginatedRequestParams, tell_all)
     server.add_request_handler("resources/list", PaginatedRequestParams, ask_for_more)
     guard_traces(server)
-    async with Endings() as endings:
+    async with ShutdownSignals() as endings:
         if transport == "stdio":
             await serve_stdio(server, patience=20, endings=endings)
         else:

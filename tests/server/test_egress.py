@@ -23,7 +23,7 @@ from support import SANDBOX, answer, exported_by_the_server, project_on
 from connected_apps_mcp import egress as boundary
 from connected_apps_mcp.protocol.server import build_server
 from connected_apps_mcp.transports import http as web
-from connected_apps_tools.text.redaction import MASK, SCRUBBER, Scrubber
+from connected_apps_tools.text.redaction import MASK, REDACTOR, Redactor
 
 CANARY = 'canary-Zx81 "kQ0p/Lm27+vTn4\\é'
 
@@ -64,7 +64,7 @@ def guarded(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixtu
     """Logs under guard, as the server runs them."""
     factory, hook = logging.getLogRecordFactory(), sys.excepthook
     boundary.guard_logs()
-    SCRUBBER.learn(CANARY)
+    REDACTOR.learn(CANARY)
     yield caplog
     logging.setLogRecordFactory(factory)
     logging.captureWarnings(capture=False)
@@ -73,7 +73,7 @@ def guarded(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixtu
 
 @pytest.mark.parametrize("form", FORMS)
 def test_a_secret_is_found_in_every_form(form: str) -> None:
-    scrubber = Scrubber()
+    scrubber = Redactor()
     scrubber.learn(CANARY)
     clean = scrubber.text(f"before {FORMS[form](CANARY)} after")
     assert MASK in clean
@@ -83,7 +83,7 @@ def test_a_secret_is_found_in_every_form(form: str) -> None:
 
 
 def test_other_text_is_left_as_it_is() -> None:
-    scrubber = Scrubber()
+    scrubber = Redactor()
     assert scrubber.text("nothing known") == "nothing known"
     scrubber.learn(CANARY)
     assert scrubber.value({"a": ["b", 1, None, True]}) == {"a": ["b", 1, None, True]}
@@ -91,13 +91,13 @@ def test_other_text_is_left_as_it_is() -> None:
 
 @pytest.mark.parametrize("short", [None, "", "abc"])
 def test_what_is_too_short_to_be_a_secret_is_not_one(short: str | None) -> None:
-    scrubber = Scrubber()
+    scrubber = Redactor()
     scrubber.learn(short)
     assert scrubber.text("abc and so on") == "abc and so on"
 
 
 def test_only_the_secret_that_was_asked_for_passes() -> None:
-    scrubber = Scrubber()
+    scrubber = Redactor()
     scrubber.learn(CANARY)
     scrubber.learn("another-secret-1")
     text = scrubber.text(json.dumps([CANARY, "another-secret-1"]), but=CANARY)
@@ -106,7 +106,7 @@ def test_only_the_secret_that_was_asked_for_passes() -> None:
 
 @pytest.mark.parametrize("form", FORMS)
 def test_the_last_four_may_stand_for_a_long_secret_in_whatever_form(form: str) -> None:
-    scrubber = Scrubber()
+    scrubber = Redactor()
     scrubber.learn(CANARY)
     clean = scrubber.value([FORMS[form](CANARY)], last_four=True)
     assert f"[secret …{CANARY[-4:]}]" in clean[0]
@@ -114,7 +114,7 @@ def test_the_last_four_may_stand_for_a_long_secret_in_whatever_form(form: str) -
 
 
 def test_the_last_four_of_a_short_secret_are_not_shown() -> None:
-    scrubber = Scrubber()
+    scrubber = Redactor()
     scrubber.learn("short-one")
     assert scrubber.text("a short-one", last_four=True) == f"a {MASK}"
 
@@ -260,20 +260,20 @@ async def test_the_project_secret_is_taken_out_of_whatever_the_service_says(form
 
 
 def test_a_ticket_lets_its_own_secret_pass_once() -> None:
-    SCRUBBER.learn(CANARY)
-    SCRUBBER.learn("another-secret-1")
+    REDACTOR.learn(CANARY)
+    REDACTOR.learn("another-secret-1")
     told = [CANARY, "another-secret-1"]
     message = json.dumps({"_meta": boundary.reveal(CANARY), "text": json.dumps(told), "x": told})
-    shown = json.loads(boundary.clean(message))
+    shown = json.loads(boundary.redact(message))
     assert shown["x"] == [CANARY, MASK]
     assert json.loads(shown["text"]) == [CANARY, MASK]
-    assert json.loads(boundary.clean(message))["x"] == [MASK, MASK]
+    assert json.loads(boundary.redact(message))["x"] == [MASK, MASK]
 
 
 def test_a_ticket_that_nobody_issued_lets_nothing_pass() -> None:
-    SCRUBBER.learn(CANARY)
+    REDACTOR.learn(CANARY)
     forged = json.dumps({"_meta": {boundary.REVEALS: "0" * 32}, "x": CANARY})
-    assert json.loads(boundary.clean(forged))["x"] == MASK
+    assert json.loads(boundary.redact(forged))["x"] == MASK
 
 
 PING = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
@@ -296,8 +296,8 @@ TRACED: dict[str, dict[str, Any]] = {
 async def test_no_secret_that_a_client_sends_gets_into_a_span(
     spans: InMemorySpanExporter, server: Server[Any], part: str
 ) -> None:
-    SCRUBBER.learn(CANARY)
-    SCRUBBER.learn("token-Zx81kQ0pLm27")
+    REDACTOR.learn(CANARY)
+    REDACTOR.learn("token-Zx81kQ0pLm27")
     message = json.loads(json.dumps(TRACED[part]).replace("TOKEN", "token-Zx81kQ0pLm27"))
     async with Client(server, mode="legacy") as client:
         written = client.session._dispatcher._write_stream  # type: ignore[attr-defined]
@@ -316,7 +316,7 @@ async def test_no_secret_of_an_error_gets_into_a_span(
     async def refuse(_ctx: Any, _params: Any) -> Any:
         raise MCPError(code=1, message=CANARY)
 
-    SCRUBBER.learn(CANARY)
+    REDACTOR.learn(CANARY)
     server.add_request_handler("prompts/list", PaginatedRequestParams, explode)
     server.add_request_handler("resources/list", PaginatedRequestParams, refuse)
     async with Client(server) as client:
@@ -340,7 +340,7 @@ async def test_no_secret_of_an_error_gets_into_a_span(
 async def test_a_message_that_cannot_be_read_is_not_quoted(
     server: Server[Any], body: dict[str, Any]
 ) -> None:
-    SCRUBBER.learn(CANARY)
+    REDACTOR.learn(CANARY)
     async with http_client_of(server) as http:
         refused = await http.post(
             "/mcp", json=body, headers={"accept": "application/json, text/event-stream"}
@@ -353,7 +353,7 @@ async def test_a_message_that_cannot_be_read_is_not_quoted(
 async def test_the_name_of_an_argument_is_cut_without_leaving_part_of_a_secret(
     client: Client,
 ) -> None:
-    SCRUBBER.learn("token-Zx81kQ0pLm27")
+    REDACTOR.learn("token-Zx81kQ0pLm27")
     for length in range(40, 70):
         name = "x" * length + "token-Zx81kQ0pLm27"
         refused = str(await client.call_tool("get_app", {name: 1}))
@@ -362,7 +362,7 @@ async def test_the_name_of_an_argument_is_cut_without_leaving_part_of_a_secret(
 
 
 async def test_no_secret_is_in_a_header(server: Server[Any]) -> None:
-    SCRUBBER.learn("token-Zx81kQ0pLm27")
+    REDACTOR.learn("token-Zx81kQ0pLm27")
     async with http_client_of(server) as http:
         moved = await http.get("/healthz/", params={"key": "token-Zx81kQ0pLm27"})
     assert moved.status_code == 307

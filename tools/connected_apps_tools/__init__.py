@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from connected_apps_tools.catalogue.toolsets import CATALOGUE, TOOLSETS
 
-    from .context import Project
+    from .context import ToolContext
     from .tool import Effect, Tool
 
 __all__ = [
@@ -20,9 +20,9 @@ __all__ = [
     "TOOLSETS",
     "TOOLSET_NAMES",
     "Effect",
-    "Project",
     "ProjectKind",
     "Tool",
+    "ToolContext",
 ]
 
 TOOLSET_NAMES = ("apps", "rotation", "grants", "organizations", "review")
@@ -41,7 +41,7 @@ DEFAULT_TOOLSETS: Mapping[ProjectKind | None, Sequence[str]] = {
 _HOMES = {
     "CATALOGUE": "catalogue.toolsets",
     "TOOLSETS": "catalogue.toolsets",
-    "Project": "context",
+    "ToolContext": "context",
     "Effect": "tool",
     "Tool": "tool",
 }

@@ -10,13 +10,13 @@ from weakref import WeakValueDictionary
 
 import anyio
 
-from connected_apps_tools.api.app_names import Directory
+from connected_apps_tools.api.app_names import AppNames
 from connected_apps_tools.api.client import ConnectedAppsClient
 from connected_apps_tools.api.models import PageOfApps
-from connected_apps_tools.api.ttl_cache import Remembered
-from connected_apps_tools.findings.limits import Bounds
+from connected_apps_tools.api.ttl_cache import TtlCache
+from connected_apps_tools.findings.limits import ReviewLimits
 from connected_apps_tools.safety.policy import Policy
-from connected_apps_tools.secrets.lifecycle import Custody
+from connected_apps_tools.secrets.lifecycle import SecretLifecycle
 
 from .deadline import seconds_left
 from .errors import NotSent
@@ -24,7 +24,7 @@ from .errors import NotSent
 PULSE_SECONDS = 10.0
 """How long it is taken for granted that the service answers."""
 
-Report = Callable[[float, float | None, str], Awaitable[None]]
+ReportProgress = Callable[[float, float | None, str], Awaitable[None]]
 """Takes how much is done, of how much where that is known, and a sentence on it."""
 
 
@@ -46,7 +46,7 @@ class SecretsCommand:
 
 
 @dataclass(frozen=True)
-class About:
+class ServerInfo:
     """What is to be known of the server.
 
     Attributes:
@@ -82,14 +82,14 @@ async def _to_nobody(done: float, total: float | None, message: str) -> None:
     """Report to nobody."""
 
 
-class Turns:
+class AppLocks:
     """Sees to it that one call at a time changes an app."""
 
     def __init__(self) -> None:
         self._locks: WeakValueDictionary[str, anyio.Lock] = WeakValueDictionary()
 
     @asynccontextmanager
-    async def of(self, client_id: str) -> AsyncIterator[None]:
+    async def hold(self, client_id: str) -> AsyncIterator[None]:
         """Be the only call of this process that reads an app in order to change it.
 
         Raises:
@@ -110,39 +110,42 @@ class Turns:
 
 
 @dataclass(frozen=True)
-class Project:
-    """A Stytch project as a call sees it.
+class ToolContext:
+    """What a call of a tool works with: one Stytch project, and how this server is set up.
 
     Attributes:
-        custody: the custody of its apps' secrets.
-        folder: what outlives a call is kept here, on this machine.
-        directory: which apps there are, to recognise one.
-        pulse: says that the service answers, or raises like `api.search`.
+        api: the client of the service.
+        secrets: creates, rotates and ends client secrets, and stores them.
+        folder: the folder on this machine for what outlives a call.
+        app_names: the names of the apps, to recognise one.
+        service_check: says that the service answers, or raises like `api.search`.
+        app_locks: let one call at a time change an app.
+        server: what answers say about this server.
         policy: what the operator allows.
-        report: where the progress of the call goes.
-        bounds: where a review draws its lines.
+        report_progress: takes the progress of the call.
+        review_limits: what a review accepts.
     """
 
     api: ConnectedAppsClient
-    custody: Custody
+    secrets: SecretLifecycle
     folder: Path
-    directory: Directory
-    pulse: Remembered[str]
-    turns: Turns = field(default_factory=Turns)
-    about: About = About()
+    app_names: AppNames
+    service_check: TtlCache[str]
+    app_locks: AppLocks = field(default_factory=AppLocks)
+    server: ServerInfo = ServerInfo()
     policy: Policy = field(default_factory=Policy)
-    report: Report = _to_nobody
-    bounds: Bounds = field(default_factory=Bounds)
+    report_progress: ReportProgress = _to_nobody
+    review_limits: ReviewLimits = field(default_factory=ReviewLimits)
 
     @classmethod
-    def of(cls, api: ConnectedAppsClient, custody: Custody, folder: Path) -> "Project":
+    def of(cls, api: ConnectedAppsClient, secrets: SecretLifecycle, folder: Path) -> "ToolContext":
         """The project of a client."""
 
         async def ask() -> str:
             await api.search(PageOfApps(limit=1))
             return "answers"
 
-        return cls(api, custody, folder, Directory(api), Remembered(ask, PULSE_SECONDS))
+        return cls(api, secrets, folder, AppNames(api), TtlCache(ask, PULSE_SECONDS))
 
     async def require_unprotected(self, client_id: str) -> None:
         """Let nobody touch an app that the policy protects. It is read where names are protected.

@@ -39,7 +39,7 @@ def paused() -> Iterator[None]:
 
 
 @contextmanager
-def unhurried() -> Iterator[None]:
+def without_deadline() -> Iterator[None]:
     """Give each request inside its own time, whatever the call has left.
 
     It is for what saves a secret that the service has shown, or finds out what became of it.

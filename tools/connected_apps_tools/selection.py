@@ -14,7 +14,7 @@ Tools = Mapping[str, Tool[Any, Any]]
 
 
 @dataclass(frozen=True)
-class Choice:
+class Selection:
     """What an operator wants.
 
     Attributes:
@@ -34,14 +34,16 @@ class Choice:
 
 
 @dataclass(frozen=True)
-class Offer:
+class OfferedTools:
     """What there is, by name: the tools that are on, and why the others are off."""
 
     on: Tools
     off: Mapping[str, str]
 
 
-def choose(toolsets: Mapping[str, Sequence[Tool[Any, Any]]], choice: Choice) -> Offer:
+def select_tools(
+    toolsets: Mapping[str, Sequence[Tool[Any, Any]]], choice: Selection
+) -> OfferedTools:
     """Choose from the toolsets; what is under no name is in every choice.
 
     Raises:
@@ -57,7 +59,7 @@ def choose(toolsets: Mapping[str, Sequence[Tool[Any, Any]]], choice: Choice) -> 
     for toolset, tools in toolsets.items():
         for tool in tools:
             why = _why_not(tool, toolset, choice)
-            offered = tool.under_ceiling(reveals=choice.reveals and not choice.read_only)
+            offered = tool.where_secrets_show(reveals=choice.reveals and not choice.read_only)
             if why or not offered:
                 off[tool.name] = (
                     why or "Secrets are not shown (--reveal never, --read-only or the policy)."
@@ -66,10 +68,10 @@ def choose(toolsets: Mapping[str, Sequence[Tool[Any, Any]]], choice: Choice) -> 
                 on[tool.name] = offered
     if not on:
         raise InvalidRequest("no tool is left: widen --toolsets or --tools")
-    return Offer(on, off)
+    return OfferedTools(on, off)
 
 
-def _why_not(tool: Tool[Any, Any], toolset: str, choice: Choice) -> str | None:
+def _why_not(tool: Tool[Any, Any], toolset: str, choice: Selection) -> str | None:
     if choice.read_only and tool.effect.changes:
         return "The server is read-only (--read-only)."
     if choice.live_guard and tool.effect.changes:

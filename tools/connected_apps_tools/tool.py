@@ -13,13 +13,13 @@ from connected_apps_tools.api.models import Request, Result, words_of
 from connected_apps_tools.safety.question import Question
 from connected_apps_tools.text.printable import did_you_mean, printable
 
-from .context import Project
+from .context import ToolContext
 from .errors import ConnectedAppsError, InvalidRequest, NotFound
 
 MAX_RULES = 10
 """Broken rules that one refusal names."""
 
-MAX_NAME = 64
+MAX_ARGUMENT_NAME = 64
 """Characters of a foreign name that are shown."""
 
 Q = TypeVar("Q", bound=Request)
@@ -52,14 +52,14 @@ class Tool(Generic[Q, R]):
     The function's docstring is the description that the model reads.
     """
 
-    function: Callable[[Project, Q], Awaitable[R]]
+    function: Callable[[ToolContext, Q], Awaitable[R]]
     title: str
     request: type[Q]
     response: type[R]
     effect: Effect
     revealing: type[Q] | None = None
     """The request type where secrets may be shown."""
-    question: Callable[[Project, Q], Awaitable[Question | None]] | None = None
+    question: Callable[[ToolContext, Q], Awaitable[Question | None]] | None = None
     """What a person is asked before; None where nobody needs to be."""
 
     @property
@@ -72,13 +72,13 @@ class Tool(Generic[Q, R]):
         """What the model reads before it chooses."""
         return " ".join((self.function.__doc__ or "").split())
 
-    def under_ceiling(self, *, reveals: bool) -> Self | None:
+    def where_secrets_show(self, *, reveals: bool) -> Self | None:
         """The tool as it is where secrets may or may not be shown, if it then exists."""
         if not reveals:
             return None if self.effect is Effect.REVEALS else self
         return replace(self, request=self.revealing or self.request)
 
-    def leaves_a_mark(self, request: Q | None) -> bool:
+    def is_recorded(self, request: Q | None) -> bool:
         """Whether a call changes something or shows a secret; without a request, whether it may."""
         if request is None:
             return self.effect is not Effect.READS
@@ -95,7 +95,7 @@ class Tool(Generic[Q, R]):
         except ValidationError as error:
             raise refusal_of(self.request, error) from None
 
-    async def ask(self, project: Project, request: Q) -> Question | None:
+    async def ask(self, context: ToolContext, request: Q) -> Question | None:
         """What a person has to be asked before; None where nobody has to be.
 
         What the tool would refuse is refused here, so that nobody is asked in vain.
@@ -105,41 +105,41 @@ class Tool(Generic[Q, R]):
         """
         if request.tries:
             return None
-        await self._require_unprotected(project, request)
+        await self._require_unprotected(context, request)
         if not self.question:
             return None
-        async with _with_near_misses(project, request):
-            return await self.question(project, request)
+        async with _with_near_misses(context, request):
+            return await self.question(context, request)
 
-    async def __call__(self, project: Project, request: Q) -> R:
+    async def __call__(self, context: ToolContext, request: Q) -> R:
         """Do it.
 
         Raises:
             ConnectedAppsError: it could not be done.
         """
-        await self._require_unprotected(project, request)
-        async with _with_near_misses(project, request):
-            return await self.function(project, request)
+        await self._require_unprotected(context, request)
+        async with _with_near_misses(context, request):
+            return await self.function(context, request)
 
-    async def _require_unprotected(self, project: Project, request: Q) -> None:
+    async def _require_unprotected(self, context: ToolContext, request: Q) -> None:
         client_id = getattr(request, "client_id", None)
         if client_id and self.effect.changes:
-            await project.require_unprotected(client_id)
+            await context.require_unprotected(client_id)
 
 
 @asynccontextmanager
-async def _with_near_misses(project: Project, request: Request) -> AsyncIterator[None]:
+async def _with_near_misses(context: ToolContext, request: Request) -> AsyncIterator[None]:
     """Say which app was most likely meant where there is none of the id given."""
     try:
         yield
     except NotFound as error:
-        error.hint = await _meant(project, getattr(request, "client_id", "")) or error.hint
+        error.hint = await _meant(context, getattr(request, "client_id", "")) or error.hint
         raise
 
 
-async def _meant(project: Project, wrong_id: str) -> str | None:
+async def _meant(context: ToolContext, wrong_id: str) -> str | None:
     with suppress(ConnectedAppsError):
-        if meant := await project.directory.meant_by(wrong_id):
+        if meant := await context.app_names.meant_by(wrong_id):
             return f"Did you mean {meant}? Else use search_apps to find the client_id."
     return None
 
@@ -153,7 +153,7 @@ def refusal_of(request: type[Request], error: ValidationError) -> InvalidRequest
 
 
 def _rule(request: type[Request], problem: ErrorDetails) -> str:
-    field = printable(".".join(map(str, problem["loc"])), MAX_NAME)
+    field = printable(".".join(map(str, problem["loc"])), MAX_ARGUMENT_NAME)
     if problem["type"] == "extra_forbidden":
         return f"{field}: there is no such argument.{_meant_argument(field, request)}"
     rule = problem["msg"]

@@ -5,19 +5,19 @@ go, `log` what the server calls, and `verify` how tampering is found.
 """
 
 from .ledger import Ledger
-from .log import AuditFailed, AuditLog, Entry
-from .records import Answer, Call, Caller, Outcome, Software
+from .log import AuditFailed, AuditLog, OpenEntry
+from .records import Caller, Outcome, PersonAnswer, RecordedCall, Software
 from .stream import Stream
 
 __all__ = [
-    "Answer",
     "AuditFailed",
     "AuditLog",
-    "Call",
     "Caller",
-    "Entry",
     "Ledger",
+    "OpenEntry",
     "Outcome",
+    "PersonAnswer",
+    "RecordedCall",
     "Software",
     "Stream",
 ]

@@ -26,7 +26,7 @@ TORN = "torn"
 _ENDING = re.compile(rb',"mac":"([0-9a-f]{64})"\}')
 ENDING_SIZE = len(',"mac":""}') + len(NO_MAC)
 
-Record = dict[str, Any]
+AuditRecord = dict[str, Any]
 
 
 def now() -> str:
@@ -55,7 +55,7 @@ def _split(line: bytes) -> tuple[bytes, str] | None:
 
 
 @dataclass(frozen=True)
-class Link:
+class ChainLink:
     """Where a chain stands: the sequence number and the MAC of its last line."""
 
     seq: int = 0
@@ -67,7 +67,7 @@ class Link:
         mac = _mac(key, "line", self.mac, body)
         return type(self)(self.seq + 1, mac), body[:-1] + ending(mac) + b"\n"
 
-    def follow(self, key: bytes, line: bytes) -> tuple[Self, Record] | None:
+    def follow(self, key: bytes, line: bytes) -> tuple[Self, AuditRecord] | None:
         """Where the chain stands after a line, and what it says; None if it is not the next one."""
         body, mac = _split(line) or (b"", "")
         if not hmac.compare_digest(mac, _mac(key, "line", self.mac, body)):
@@ -86,7 +86,7 @@ class Head:
 
     file: int = 0
     size: int = 0
-    link: Link = Link()
+    link: ChainLink = ChainLink()
 
     def document(self, key: bytes) -> str:
         """It, as it is kept."""
@@ -101,15 +101,15 @@ class Head:
         if not hmac.compare_digest(mac, _mac(key, "head", NO_MAC, body)):
             return None
         told = json.loads(body)
-        return cls(told["file"], told["size"], Link(told["seq"], told["last"]))
+        return cls(told["file"], told["size"], ChainLink(told["seq"], told["last"]))
 
 
-def opened(file: int, previous: Link) -> Record:
+def opened(file: int, previous: ChainLink) -> AuditRecord:
     """The first record of a file, which ties it to the one before."""
     return {"time": now(), "event": OPENED, "file": file, "previous": previous.mac}
 
 
-def torn(fragment: bytes) -> Record:
+def torn(fragment: bytes) -> AuditRecord:
     """The record that follows what an interrupted write left, and covers it with its seal."""
     return {"time": now(), "event": TORN} | _print_of(fragment + SEAL[:-1])
 
@@ -119,25 +119,25 @@ def looks_torn(rest: bytes) -> bool:
     return not rest.endswith(b"\n") or rest.endswith(SEAL) or b"\0" in rest
 
 
-def _print_of(fragment: bytes) -> Record:
+def _print_of(fragment: bytes) -> AuditRecord:
     return {"bytes": len(fragment), "sha256": hashlib.sha256(fragment).hexdigest()}
 
 
 @dataclass(frozen=True)
-class Step:
+class ChainStep:
     """One record of a chain, where the chain stands after it, and the offset of its end."""
 
-    record: Record
-    link: Link
+    record: AuditRecord
+    link: ChainLink
     end: int
 
 
-def walk(key: bytes, link: Link, data: bytes) -> list[Step]:
+def walk(key: bytes, link: ChainLink, data: bytes) -> list[ChainStep]:
     """Follow a chain as far as it goes.
 
     What an interrupted write left is passed over where the record after it covers it.
     """
-    steps: list[Step] = []
+    steps: list[ChainStep] = []
     done = at = 0
     while (end := data.find(b"\n", at)) >= 0:
         fragment = data[done : at - 1] if at > done else None
@@ -145,11 +145,11 @@ def walk(key: bytes, link: Link, data: bytes) -> list[Step]:
         at = end + 1
         if followed and _covers(followed[1], fragment):
             link, done = followed[0], at
-            steps.append(Step(followed[1], link, done))
+            steps.append(ChainStep(followed[1], link, done))
     return steps
 
 
-def _covers(record: Record, fragment: bytes | None) -> bool:
+def _covers(record: AuditRecord, fragment: bytes | None) -> bool:
     is_torn: bool = record["event"] == TORN
     if fragment is None:
         return not is_torn

@@ -6,10 +6,10 @@ import stat
 from pathlib import Path
 
 from connected_apps_tools.storage.errors import StoreError
-from connected_apps_tools.text.redaction import SCRUBBER
+from connected_apps_tools.text.redaction import REDACTOR
 
 MIN_CHARACTERS = 32
-MAX_BYTES = 4096
+MAX_KEY_BYTES = 4096
 
 
 def new_key() -> str:
@@ -27,7 +27,7 @@ def read_key(path: Path) -> bytes:
         with path.open("rb") as file:
             if stat.S_IMODE(os.fstat(file.fileno()).st_mode) & 0o027:
                 raise StoreError(f"{path} is open to other users: run chmod 600 on it.")
-            text = file.read(MAX_BYTES + 1)
+            text = file.read(MAX_KEY_BYTES + 1)
     except OSError as error:
         raise StoreError(f"The key {path} cannot be read: {error.strerror}.") from None
     return as_key(text, path)
@@ -40,10 +40,10 @@ def as_key(text: bytes, path: Path) -> bytes:
         StoreError: it is too short or too long to be one.
     """
     key = text.strip()
-    if len(key) < MIN_CHARACTERS or len(text) > MAX_BYTES:
+    if len(key) < MIN_CHARACTERS or len(text) > MAX_KEY_BYTES:
         raise StoreError(
             f"{path} holds no key: it takes {MIN_CHARACTERS} characters or more, such as "
             "'openssl rand -hex 32' makes."
         )
-    SCRUBBER.learn(key.decode("latin-1"))
+    REDACTOR.learn(key.decode("latin-1"))
     return key

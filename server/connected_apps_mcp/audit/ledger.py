@@ -9,17 +9,17 @@ from connected_apps_tools.storage.errors import StoreError
 from connected_apps_tools.storage.private_folder import PrivateFolder
 
 from . import chain
-from .chain import Head, Link, Step, walk
+from .chain import ChainLink, ChainStep, Head, walk
 from .key import as_key, new_key, read_key
 
-HEAD = "head.json"
-KEY = "key"
-LOCK = ".lock"
+HEAD_FILE = "head.json"
+KEY_FILE = "key"
+LOCK_FILE = ".lock"
 
 LOCK_SECONDS = 10.0
 """How long the other processes that write may take, together, before a call is refused."""
 
-MAX_BYTES = 10_000_000
+DEFAULT_FILE_BYTES = 10_000_000
 """Bytes of a file from which on the next one is begun."""
 
 _FILE = re.compile(r"audit\.(\d{6,})\.jsonl")
@@ -54,14 +54,14 @@ class Ledger:
         self,
         folder: Path,
         *,
-        max_bytes: int = MAX_BYTES,
+        max_bytes: int = DEFAULT_FILE_BYTES,
         key_file: Path | None = None,
         within: Path | None = None,
     ) -> None:
         self._folder = PrivateFolder(folder, within=within)
         self._max_bytes = max_bytes
         self._key_file = key_file
-        self._written = Link()
+        self._written = ChainLink()
 
     @property
     def place(self) -> str:
@@ -70,7 +70,7 @@ class Ledger:
 
     def check(self) -> None:
         """Prove that a line can be written, without writing one."""
-        with self._folder.locked(LOCK, LOCK_SECONDS):
+        with self._folder.locked(LOCK_FILE, LOCK_SECONDS):
             self._folder.check()
             self._caught_up(self._key())
 
@@ -79,7 +79,7 @@ class Ledger:
 
         An intent is written only beside a reserve of disk space, which its outcome may use up.
         """
-        with self._folder.locked(LOCK, LOCK_SECONDS):
+        with self._folder.locked(LOCK_FILE, LOCK_SECONDS):
             if record["event"] == "intent" and not self._folder.has(RESERVE):
                 self._folder.create(RESERVE, "-" * RESERVE_BYTES)
             try:
@@ -102,36 +102,36 @@ class Ledger:
         if self._key_file:
             key = read_key(self._key_file)
             if begins:
-                self._folder.write(HEAD, Head().document(key))
+                self._folder.write(HEAD_FILE, Head().document(key))
             return key
-        text = self._folder.read(KEY)
+        text = self._folder.read(KEY_FILE)
         if text is None and begins:
             text = new_key()
             # The key last: a log that has a key has a head.
-            self._folder.write(HEAD, Head().document(text.encode()))
-            self._folder.write(KEY, text)
+            self._folder.write(HEAD_FILE, Head().document(text.encode()))
+            self._folder.write(KEY_FILE, text)
         if text is None:
-            raise self._tampered(KEY)
-        return as_key(text.encode(), self._folder.path / KEY)
+            raise self._tampered(KEY_FILE)
+        return as_key(text.encode(), self._folder.path / KEY_FILE)
 
     def _begins(self) -> bool:
         """Whether there is no log yet: nothing but a head that a crash may have left."""
         if self._written.seq:
             return False
-        return set(self._folder.names()) <= ({HEAD} if self._key_file is None else set())
+        return set(self._folder.names()) <= ({HEAD_FILE} if self._key_file is None else set())
 
     def _caught_up(self, key: bytes) -> Head:
         """Where the log stands, after what a crash may have left is dealt with."""
-        head = Head.from_document(key, (self._folder.read(HEAD) or "").encode())
+        head = Head.from_document(key, (self._folder.read(HEAD_FILE) or "").encode())
         if head is None:
-            raise self._tampered(HEAD)
+            raise self._tampered(HEAD_FILE)
         if head.file:
             head = self._mended(key, head, self._beyond(head))
         following = self._folder.read_from(file_name(head.file + 1), 0)
         if following is not None:
             head = self._adopted(key, head, head.file + 1, following)
         if head.link.seq < self._written.seq:  # an earlier state of it was put there
-            raise self._tampered(HEAD)
+            raise self._tampered(HEAD_FILE)
         return head
 
     def _beyond(self, head: Head) -> bytes:
@@ -177,7 +177,7 @@ class Ledger:
         return self._keep(key, Head(head.file, head.size + len(fragment) + len(data), link))
 
     def _keep(self, key: bytes, head: Head) -> Head:
-        self._folder.write(HEAD, head.document(key))
+        self._folder.write(HEAD_FILE, head.document(key))
         return head
 
     def _tampered(self, name: str) -> StoreError:
@@ -188,7 +188,7 @@ class Ledger:
         )
 
 
-def _one_step(key: bytes, head: Head, data: bytes) -> Step | None:
+def _one_step(key: bytes, head: Head, data: bytes) -> ChainStep | None:
     """The step that this is, if it is one and nothing else."""
     steps = walk(key, head.link, data)
     return steps[0] if len(steps) == 1 and steps[0].end == len(data) else None

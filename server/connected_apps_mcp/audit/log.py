@@ -15,8 +15,8 @@ from connected_apps_tools.storage.errors import StoreError
 from connected_apps_tools.storage.threads import in_thread
 
 from . import records
-from .chain import Record
-from .records import Call, Outcome
+from .chain import AuditRecord
+from .records import Outcome, RecordedCall
 from .refusals import Refusals
 
 logger = logging.getLogger(__name__)
@@ -46,7 +46,7 @@ class Lines(Protocol):
 
 
 @dataclass(frozen=True)
-class Entry:
+class OpenEntry:
     """A call that is on record as about to be made."""
 
     tool: str
@@ -63,7 +63,7 @@ class AuditLog:
 
     def __init__(self, lines: Lines) -> None:
         self._lines = lines
-        self._owed: list[Record] = []
+        self._owed: list[AuditRecord] = []
         self._turn = threading.Lock()
         self._refusals = Refusals()
 
@@ -80,18 +80,18 @@ class AuditLog:
         """
         await self._do(self._lines.check)
 
-    async def intend(self, call: Call) -> Entry:
+    async def intend(self, call: RecordedCall) -> OpenEntry:
         """Record that a call is about to be made. When this returns, it is on the disk.
 
         Raises:
             AuditFailed: it could not be recorded, so the call must not be made.
         """
-        entry = Entry(call.tool)
+        entry = OpenEntry(call.tool)
         self._owed += self._refusals.counted()
         await self._do(self._write, records.intent(entry.id, call))
         return entry
 
-    async def outcome(self, entry: Entry, outcome: Outcome) -> bool:
+    async def outcome(self, entry: OpenEntry, outcome: Outcome) -> bool:
         """Record how a call ended; return whether that is on the disk.
 
         A cancellation does not keep it from being written.
@@ -99,7 +99,7 @@ class AuditLog:
         duration_ms = round((time.monotonic() - entry.begun) * 1000)
         return await self._owe(records.outcome(entry.id, entry.tool, outcome, duration_ms))
 
-    async def refused(self, call: Call, reason: str) -> bool:
+    async def refused(self, call: RecordedCall, reason: str) -> bool:
         """Record that a call was not made, and why; return whether that is on the disk.
 
         Of many in a short time the first are recorded one by one, and the others are counted.
@@ -107,7 +107,7 @@ class AuditLog:
         counted = self._refusals.count_unless_few(call.tool)
         if counted is not None:
             return await self._owe(*counted)
-        return await self._owe(records.refusal(Entry(call.tool).id, call, reason))
+        return await self._owe(records.refusal(OpenEntry(call.tool).id, call, reason))
 
     async def aclose(self) -> None:
         """Write what is counted, and try once more to write what is owed."""
@@ -115,7 +115,7 @@ class AuditLog:
         if self._owed:
             await self._pay()
 
-    async def _owe(self, *more: Record) -> bool:
+    async def _owe(self, *more: AuditRecord) -> bool:
         self._owed += more
         return await self._pay() if self._owed else True
 
@@ -134,7 +134,7 @@ class AuditLog:
         except StoreError as error:
             raise AuditFailed(f"The audit log cannot be written: {error}") from None
 
-    def _write(self, *more: Record) -> None:
+    def _write(self, *more: AuditRecord) -> None:
         with self._turn:
             while self._owed:
                 self._lines.append(self._owed[0])

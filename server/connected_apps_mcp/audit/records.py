@@ -8,17 +8,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Self
 
-from connected_apps_tools.text.redaction import SCRUBBER
+from connected_apps_tools.text.redaction import REDACTOR
 
-from .chain import Record, now
+from .chain import AuditRecord, now
 
-MAX_TEXT = 1_000
+MAX_RECORDED_TEXT = 1_000
 """Characters of one text that are recorded; of more, so many and a digest of the whole."""
 
-MAX_ARGUMENTS = 20_000
+MAX_RECORDED_ARGUMENTS = 20_000
 """Characters of JSON that the arguments of a call may take."""
 
-Answer = Literal["accept", "decline", "cancel", "approve"]
+PersonAnswer = Literal["accept", "decline", "cancel", "approve"]
 """What a person said: an action of MCP's elicitation, or `approve` at a terminal."""
 
 
@@ -51,7 +51,7 @@ class Software:
 
 
 @dataclass(frozen=True)
-class Call:
+class RecordedCall:
     """What is asked for.
 
     Attributes:
@@ -63,7 +63,7 @@ class Call:
     project_id: str
     caller: Caller
     software: Software | None = None
-    answer: Answer | None = None
+    answer: PersonAnswer | None = None
 
 
 @dataclass(frozen=True)
@@ -83,22 +83,22 @@ class Outcome:
     revealed: str | None = field(default=None, repr=False)
 
 
-def intent(entry_id: str, call: Call) -> Record:
+def intent(entry_id: str, call: RecordedCall) -> AuditRecord:
     """A call that is about to be made."""
     return _record("intent", entry_id, **_of_call(call))
 
 
-def refusal(entry_id: str, call: Call, reason: str) -> Record:
+def refusal(entry_id: str, call: RecordedCall, reason: str) -> AuditRecord:
     """A call that was not made, and why."""
     return _record("refusal", entry_id, **_of_call(call), reason=reason)
 
 
-def refusals(counts: Mapping[str, int]) -> Record:
+def refusals(counts: Mapping[str, int]) -> AuditRecord:
     """How many more calls were not made, by tool."""
     return {"time": now(), "event": "refusals", "count": sum(counts.values()), "tools": counts}
 
 
-def outcome(entry_id: str, tool: str, ended: Outcome, duration_ms: int) -> Record:
+def outcome(entry_id: str, tool: str, ended: Outcome, duration_ms: int) -> AuditRecord:
     """How a call ended that was about to be made."""
     return _record(
         "outcome",
@@ -113,7 +113,7 @@ def outcome(entry_id: str, tool: str, ended: Outcome, duration_ms: int) -> Recor
     )
 
 
-def _of_call(call: Call) -> Record:
+def _of_call(call: RecordedCall) -> AuditRecord:
     return {
         "tool": call.tool,
         "project_id": call.project_id,
@@ -124,36 +124,36 @@ def _of_call(call: Call) -> Record:
     }
 
 
-def _record(event: str, entry_id: str, **told: Any) -> Record:  # noqa: ANN401 - any JSON
-    record: Record = _bounded(SCRUBBER.value(_given(told), last_four=True))
+def _record(event: str, entry_id: str, **told: Any) -> AuditRecord:  # noqa: ANN401 - any JSON
+    record: AuditRecord = _bounded(REDACTOR.value(_given(told), last_four=True))
     if "arguments" in record:
         record["arguments"] = _small(record["arguments"])
     return {"time": now(), "event": event, "entry": entry_id, **record}
 
 
-def _given(told: Mapping[str, Any]) -> Record:
+def _given(told: Mapping[str, Any]) -> AuditRecord:
     return {name: value for name, value in told.items() if value is not None}
 
 
 def _bounded(value: Any) -> Any:  # noqa: ANN401 - any JSON
     match value:
-        case str() if len(value) > MAX_TEXT:
+        case str() if len(value) > MAX_RECORDED_TEXT:
             return _cut(value)
         case float() if not math.isfinite(value):
             return str(value)
         case dict():
-            return {name[:MAX_TEXT]: _bounded(each) for name, each in value.items()}
+            return {name[:MAX_RECORDED_TEXT]: _bounded(each) for name, each in value.items()}
         case list():
             return [_bounded(each) for each in value]
         case _:
             return value
 
 
-def _small(arguments: Record) -> Record:
+def _small(arguments: AuditRecord) -> AuditRecord:
     text = json.dumps(arguments)
-    return arguments if len(text) <= MAX_ARGUMENTS else _cut(text)
+    return arguments if len(text) <= MAX_RECORDED_ARGUMENTS else _cut(text)
 
 
-def _cut(text: str) -> Record:
+def _cut(text: str) -> AuditRecord:
     digest = hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()
-    return {"cut": text[:MAX_TEXT], "characters": len(text), "sha256": digest}
+    return {"cut": text[:MAX_RECORDED_TEXT], "characters": len(text), "sha256": digest}

@@ -4,7 +4,7 @@ import time
 from collections import Counter
 
 from . import records
-from .chain import Record
+from .chain import AuditRecord
 
 BURST = 50
 """Refusals that are recorded whole at once."""
@@ -24,7 +24,7 @@ class Refusals:
         self._looked_at = self._written_at = time.monotonic()
         self._counts: Counter[str] = Counter()
 
-    def count_unless_few(self, tool: str) -> list[Record] | None:
+    def count_unless_few(self, tool: str) -> list[AuditRecord] | None:
         """Count a refusal, and give the lines that are due; None where it is recorded whole."""
         now = time.monotonic()
         self._room = min(BURST, self._room + (now - self._looked_at) / SECONDS_EACH)
@@ -37,7 +37,7 @@ class Refusals:
         self._counts[tool] += 1
         return self.counted() if now - self._written_at >= SECONDS_COUNTED else []
 
-    def counted(self) -> list[Record]:
+    def counted(self) -> list[AuditRecord]:
         """The line that tells how many were counted, if any were."""
         if not self._counts:
             return []

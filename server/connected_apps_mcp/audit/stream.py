@@ -10,7 +10,7 @@ from connected_apps_tools.storage.errors import StoreError
 from connected_apps_tools.storage.private_folder import write_all
 
 from . import chain
-from .chain import Link
+from .chain import ChainLink
 from .key import new_key, read_key
 
 STDERR = 2
@@ -24,7 +24,7 @@ class Stream:
     def __init__(self, key_file: Path | None = None) -> None:
         self._key_file = key_file
         self._key = None if key_file else new_key().encode()
-        self._link = Link()
+        self._link = ChainLink()
         self._broken = False
 
     def check(self) -> None:
@@ -47,7 +47,7 @@ class Stream:
         """
         if self._broken:
             raise StoreError("Standard error failed in the middle of a line.")
-        if self._link == Link():
+        if self._link == ChainLink():
             # No two processes write the same line, so one that is there twice was repeated.
             self._write(chain.opened(0, self._link) | {"process": secrets.token_hex(8)})
         self._write(record)

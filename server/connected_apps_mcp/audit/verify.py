@@ -10,9 +10,9 @@ from pathlib import Path
 from connected_apps_tools.storage.errors import StoreError
 
 from . import chain
-from .chain import Head, Link, Step, walk
+from .chain import ChainLink, ChainStep, Head, walk
 from .key import read_key
-from .ledger import HEAD, KEY, LOCK, LOCK_SECONDS, file_name, file_number
+from .ledger import HEAD_FILE, KEY_FILE, LOCK_FILE, LOCK_SECONDS, file_name, file_number
 
 
 class Unreadable(Exception):
@@ -20,7 +20,7 @@ class Unreadable(Exception):
 
 
 @dataclass
-class Report:
+class Verification:
     """What was found.
 
     Attributes:
@@ -35,10 +35,10 @@ class Report:
     lines: int = 0
     torn: int = 0
     pending: dict[str, str] = field(default_factory=dict)
-    last: Link = field(default_factory=Link)
+    last: ChainLink = field(default_factory=ChainLink)
     problems: list[str] = field(default_factory=list)
 
-    def count(self, step: Step) -> None:
+    def count(self, step: ChainStep) -> None:
         """Take a record in."""
         self.lines += 1
         self.last = step.link
@@ -62,10 +62,10 @@ class Snapshot:
         self._folder = folder
         if not folder.exists():
             raise Unreadable(f"Nothing is recorded yet: there is no folder {folder}.")
-        with _explained(folder), _locked(folder / LOCK):
+        with _explained(folder), _locked(folder / LOCK_FILE):
             found = {n: path for path in folder.iterdir() if (n := file_number(path.name))}
             self._sizes = {n: found[n].stat().st_size for n in sorted(found)}
-            head = folder / HEAD
+            head = folder / HEAD_FILE
             self.head = head.read_bytes() if head.exists() else b""
         if not self._sizes and not self.head:
             raise Unreadable(f"Nothing is recorded yet in {folder}: there is no audit log.")
@@ -117,8 +117,12 @@ def _locked(lock: Path) -> Iterator[None]:
 
 
 def verify(
-    folder: Path, key_file: Path | None = None, *, first: int = 1, remembered: Link | None = None
-) -> Report:
+    folder: Path,
+    key_file: Path | None = None,
+    *,
+    first: int = 1,
+    remembered: ChainLink | None = None,
+) -> Verification:
     """Look at every line of a log.
 
     Args:
@@ -131,7 +135,7 @@ def verify(
         Unreadable: there is no log, or it or its key cannot be read.
     """
     snapshot = Snapshot(folder)
-    return _Verification(snapshot, _key(key_file or folder / KEY), remembered).run(first)
+    return _Verification(snapshot, _key(key_file or folder / KEY_FILE), remembered).run(first)
 
 
 def _key(path: Path) -> bytes:
@@ -142,19 +146,19 @@ def _key(path: Path) -> bytes:
 
 
 class _Verification:
-    def __init__(self, snapshot: Snapshot, key: bytes, remembered: Link | None) -> None:
+    def __init__(self, snapshot: Snapshot, key: bytes, remembered: ChainLink | None) -> None:
         self._snapshot = snapshot
         self._key = key
         self._remembered = remembered
         self._head = Head.from_document(key, snapshot.head)
-        self._report = Report()
-        self._ends: dict[tuple[int, int], Link] = {(0, 0): Link()}
+        self._report = Verification()
+        self._ends: dict[tuple[int, int], ChainLink] = {(0, 0): ChainLink()}
 
-    def run(self, first: int) -> Report:
+    def run(self, first: int) -> Verification:
         if self._head is None:
-            self._tell(f"{HEAD} is missing or was changed, or the key is another one.")
+            self._tell(f"{HEAD_FILE} is missing or was changed, or the key is another one.")
         last = max([*self._snapshot.numbers, self._head.file if self._head else 0])
-        link: Link | None = Link() if first == 1 else None
+        link: ChainLink | None = ChainLink() if first == 1 else None
         for number in range(first, last + 1):
             link = self._check_file(number, link)
         if self._head:
@@ -163,7 +167,7 @@ class _Verification:
             self._tell(f"The remembered line {self._remembered.seq} is not there.")
         return self._report
 
-    def _check_file(self, number: int, before: Link | None) -> Link | None:
+    def _check_file(self, number: int, before: ChainLink | None) -> ChainLink | None:
         """Check one file; return where the chain stands after it, None where nobody knows."""
         name, data = file_name(number), self._snapshot.data(number)
         if data is None:
@@ -185,7 +189,7 @@ class _Verification:
         self._tell(_break(name, data, done, steps[-1].link if steps else begins))
         return None
 
-    def _take(self, number: int, step: Step) -> None:
+    def _take(self, number: int, step: ChainStep) -> None:
         self._report.count(step)
         self._ends[number, step.end] = step.link
         if step.link == self._remembered:
@@ -201,20 +205,24 @@ class _Verification:
         if self._ends.get((head.file, head.size)) != head.link:
             self._tell(f"Lines are missing at the end: line {head.link.seq} was written.")
         elif len(beyond) > 1:
-            self._tell(f"{HEAD} is older than the last lines.")
+            self._tell(f"{HEAD_FILE} is older than the last lines.")
 
     def _tell(self, problem: str) -> None:
         self._report.problems.append(problem)
 
 
-def _claimed_start(data: bytes) -> Link:
+def _claimed_start(data: bytes) -> ChainLink:
     """Where the first line says that the chain stood. Its MAC will tell whether that is so."""
     said = _said(data.partition(b"\n")[0])
     seq, previous = said.get("seq"), said.get("previous")
-    return Link(seq - 1, previous) if isinstance(seq, int) and isinstance(previous, str) else Link()
+    return (
+        ChainLink(seq - 1, previous)
+        if isinstance(seq, int) and isinstance(previous, str)
+        else ChainLink()
+    )
 
 
-def _break(name: str, data: bytes, at: int, link: Link) -> str:
+def _break(name: str, data: bytes, at: int, link: ChainLink) -> str:
     number = data.count(b"\n", 0, at) + 1
     found = _said(data[at:].partition(b"\n")[0]).get("seq")
     what = f"sequence number {found}" if isinstance(found, int) else "something else"
@@ -224,7 +232,7 @@ def _break(name: str, data: bytes, at: int, link: Link) -> str:
     )
 
 
-def _said(line: bytes) -> chain.Record:
+def _said(line: bytes) -> chain.AuditRecord:
     """What a line seems to say, whoever wrote it."""
     try:
         said = json.loads(line)
@@ -233,7 +241,7 @@ def _said(line: bytes) -> chain.Record:
     return said if isinstance(said, dict) else {}
 
 
-def verify_stream(data: bytes, key_file: Path) -> Report:
+def verify_stream(data: bytes, key_file: Path) -> Verification:
     """Look at the lines of one process among what it wrote to standard error.
 
     What comes before a line, such as a time that a platform adds, and what is none of ours, is
@@ -242,13 +250,13 @@ def verify_stream(data: bytes, key_file: Path) -> Report:
     Raises:
         Unreadable: the key cannot be read, or none of it is an audit log.
     """
-    key, report, link = _key(key_file), Report(), Link()
-    begun: set[Link] = set()
+    key, report, link = _key(key_file), Verification(), ChainLink()
+    begun: set[ChainLink] = set()
     for text in data.splitlines():
         line = text[text.find(chain.LINE_START) :] if chain.LINE_START in text else b""
         if not line:
             continue
-        followed = link.follow(key, line) or Link().follow(key, line)
+        followed = link.follow(key, line) or ChainLink().follow(key, line)
         if followed is None:
             report.problems.append(
                 f"After {report.lines} lines: sequence number {link.seq + 1} should follow, "
@@ -262,7 +270,7 @@ def verify_stream(data: bytes, key_file: Path) -> Report:
         if record["event"] == chain.OPENED:
             begun.add(link)
             report.files += 1
-        report.count(Step(record, link, 0))
+        report.count(ChainStep(record, link, 0))
     if not report.lines and not report.problems:
         raise Unreadable("None of this is an audit log.")
     return report

@@ -13,7 +13,7 @@ from connected_apps_mcp.settings import settings as config
 from .common import log_to_stderr, setting_flags
 
 if TYPE_CHECKING:
-    from connected_apps_mcp.confirmation.approvals import Waiting
+    from connected_apps_mcp.confirmation.approvals import PendingCall
 
 
 NO_TERMINAL = "To approve takes a terminal: run connected-apps-mcp approve in one."
@@ -67,7 +67,7 @@ def approve(**flags: object) -> None:
             raise _Unapproved(str(error)) from None
 
 
-def _show(waiting: Waiting) -> None:
+def _show(waiting: PendingCall) -> None:
     click.echo(f"\n{waiting.tool}, refused at {waiting.since:%Y-%m-%d %H:%M:%S} UTC")
     # In ASCII, so that no text of a stranger can play with the terminal; and first, so that long
     # ones do not push away what the person has to read.

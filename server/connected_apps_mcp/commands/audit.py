@@ -16,11 +16,11 @@ from .common import Commands, setting_flags
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from connected_apps_mcp.audit.chain import Link
-    from connected_apps_mcp.audit.verify import Report
+    from connected_apps_mcp.audit.chain import ChainLink
+    from connected_apps_mcp.audit.verify import Verification
 
 TAMPERED = 1
-MAX_SHOWN = 2_000
+MAX_LINE = 2_000
 """Characters of one line that are shown."""
 
 
@@ -30,18 +30,23 @@ class _CannotTell(click.ClickException):
     exit_code = 2
 
 
-class _LastLine(click.ParamType["Link"]):
+class _LastLine(click.ParamType["ChainLink"]):
     """A last line as `verify` prints it."""
 
     name = "NUMBER:DIGEST"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Link:  # noqa: ANN401 - click's
-        from connected_apps_mcp.audit.chain import Link
+    def convert(
+        self,
+        value: Any,  # noqa: ANN401 - click's
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> ChainLink:
+        from connected_apps_mcp.audit.chain import ChainLink
 
         found = re.fullmatch(r"([1-9]\d{0,18}):([0-9a-f]{64})", value)
         if found is None:
             self.fail("give what an earlier verify printed as the last line", param, ctx)
-        return Link(int(found[1]), found[2])
+        return ChainLink(int(found[1]), found[2])
 
 
 @click.group(cls=Commands)
@@ -62,7 +67,7 @@ def audit() -> None:
     type=_LastLine(),
     help="The last line of an earlier verify, which must still be there.",
 )
-def verify(first: int, remembered: Link | None, **flags: object) -> None:
+def verify(first: int, remembered: ChainLink | None, **flags: object) -> None:
     """Check that no line was removed, added, moved or changed.
 
     With --audit-log - the log is read from the standard input, as containers wrote it, and needs
@@ -110,7 +115,7 @@ def _folder(settings: config.Settings) -> Path:
     return folder
 
 
-def _verify_input(key_file: Path | None) -> Report:
+def _verify_input(key_file: Path | None) -> Verification:
     from connected_apps_mcp.audit.verify import verify_stream
 
     if key_file is None:
@@ -118,7 +123,7 @@ def _verify_input(key_file: Path | None) -> Report:
     return verify_stream(sys.stdin.buffer.read(), key_file)
 
 
-def _tell(report: Report) -> None:
+def _tell(report: Verification) -> None:
     click.echo(f"{report.lines} lines in {report.files} files.")
     if report.torn:
         click.echo(
@@ -144,8 +149,8 @@ def readable(line: bytes) -> str:
         told = json.loads(line)
         shown = f"{told['time']}  {told['seq']:>6}  {told['event']:7}  {_details(told)}"
     except (ValueError, RecursionError, KeyError, TypeError):
-        shown = f"(no whole line) {line[:MAX_SHOWN].decode(errors='replace')}"
-    return printable(shown, MAX_SHOWN)
+        shown = f"(no whole line) {line[:MAX_LINE].decode(errors='replace')}"
+    return printable(shown, MAX_LINE)
 
 
 def _details(told: dict[str, Any]) -> str:

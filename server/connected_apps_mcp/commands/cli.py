@@ -88,7 +88,7 @@ def main() -> None:
 def serve(**flags: object) -> None:
     """Serve MCP clients. This is the default."""
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-        signal.signal(signal.SIGINT, signal.SIG_DFL)  # until `Endings` reacts to it
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # until `ShutdownSignals` reacts to it
     gc.disable()  # imports leave no garbage, and looking for it costs a tenth of the start-up
     settings = config.load(**flags)
     log_to_stderr(settings.log_level)
@@ -101,27 +101,27 @@ async def _serve(settings: config.Settings) -> None:
 
     from connected_apps_mcp.confirmation.confirm import open_security
     from connected_apps_mcp.protocol.server import build_server
-    from connected_apps_mcp.transports.shutdown import Endings
+    from connected_apps_mcp.transports.shutdown import ShutdownSignals
     from connected_apps_mcp.wiring import open_audit, open_project, secrets_command
     from connected_apps_tools import TOOLSETS
-    from connected_apps_tools.context import About
-    from connected_apps_tools.selection import choose
+    from connected_apps_tools.context import ServerInfo
+    from connected_apps_tools.selection import select_tools
 
     async with (
-        Endings() as endings,
+        ShutdownSignals() as endings,
         open_audit(settings) as audit,
         open_project(settings) as project,
     ):
         losses = await report_losses(project)
-        offer = choose(TOOLSETS, settings.choice)
-        about = About(
+        offer = select_tools(TOOLSETS, settings.choice)
+        about = ServerInfo(
             version=version("connected-apps-mcp"),
             environment=settings.environment,
             losses=losses,
             secrets_command=secrets_command(settings),
         )
         server = build_server(
-            replace(project, about=about, bounds=settings.bounds),
+            replace(project, server=about, review_limits=settings.review_limits),
             offer,
             confirm=settings.in_force("confirm"),
             audit=audit,

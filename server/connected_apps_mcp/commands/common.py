@@ -13,7 +13,7 @@ import click
 from connected_apps_mcp.settings import settings as config
 
 if TYPE_CHECKING:
-    from connected_apps_tools import Project
+    from connected_apps_tools import ToolContext
 
 RECOVERY_SECONDS = 10.0
 """How long a start may take to look after what an earlier process left behind."""
@@ -121,24 +121,24 @@ def _shorten(record: logging.LogRecord) -> bool:
     return True
 
 
-async def report_losses(project: Project, client_id: str | None = None) -> list[str]:
+async def report_losses(project: ToolContext, client_id: str | None = None) -> list[str]:
     """Say on standard error which apps may have lost a secret; the same for models, without names.
 
     With a client id it is about that app only.
     """
-    from connected_apps_tools.secrets.recovery import Report, recover
+    from connected_apps_tools.secrets.recovery import LossReport, recover
     from connected_apps_tools.storage.errors import StoreError
     from connected_apps_tools.text.printable import printable
-    from connected_apps_tools.text.redaction import SCRUBBER
+    from connected_apps_tools.text.redaction import REDACTOR
 
     def fit(text: str) -> str:
-        return printable(SCRUBBER.text(text), 1000)
+        return printable(REDACTOR.text(text), 1000)
 
     try:
-        reports = await recover(project.custody, client_id=client_id, within=RECOVERY_SECONDS)
+        reports = await recover(project.secrets, client_id=client_id, within=RECOVERY_SECONDS)
     except StoreError as error:
         problem = f"The journal cannot be read: {error}"
-        reports = [Report(problem, problem)]
+        reports = [LossReport(problem, problem)]
     for report in reports:
         tell(f"Warning: {fit(report.for_people)}")
     return [fit(report.for_models) for report in reports if report.for_models]

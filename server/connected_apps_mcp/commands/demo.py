@@ -13,7 +13,7 @@ SERVER = StdioServerParameters(
     args=["-P", "-m", "connected_apps_mcp", "--sandbox"],
 )
 
-NAME = "Billing dashboard"
+DEMO_NAME = "Billing dashboard"
 CALLBACK = "https://billing.example/callback"
 
 
@@ -43,7 +43,7 @@ async def _transcript(client: Client) -> AsyncIterator[str]:
     tools = [tool.name for tool in (await client.list_tools()).tools]
     yield f"connected    protocol {client.protocol_version}, tools {', '.join(tools)}"
 
-    created = await _call(client, "create_app", client_type="first_party", client_name=NAME)
+    created = await _call(client, "create_app", client_type="first_party", client_name=DEMO_NAME)
     app, secret = created["app"], created["client_secret"]
     _hold("the secret is withheld", holds="value" not in secret)
     yield f"create_app   {app['client_id']}, secret …{secret['last_four']} withheld"
@@ -58,7 +58,7 @@ async def _transcript(client: Client) -> AsyncIterator[str]:
 
     read = (await _call(client, "get_app", **this))["app"]
     _hold("the change is there", holds=read["redirect_urls"] == [CALLBACK])
-    _hold("the rest is as it was", holds=read["client_name"] == NAME)
+    _hold("the rest is as it was", holds=read["client_name"] == DEMO_NAME)
     yield "get_app      changed there, and nowhere else"
 
     await _call(client, "delete_app", **this)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from connected_apps_tools.api.models import ConnectedApp
     from connected_apps_tools.safety.policy import Policy
 
-MAX_NAME = 64
+MAX_PRINTED_NAME = 64
 """Characters of an app's name that are shown."""
 
 
@@ -86,13 +86,13 @@ async def _check_apps(settings: config.Settings) -> int:
 
 
 async def _report(api: ConnectedAppsClient, policy: Policy) -> int:
-    from connected_apps_tools.api.pagination import Walk
+    from connected_apps_tools.api.pagination import AppPages
     from connected_apps_tools.errors import UnexpectedAnswer
 
     seen = broken = 0
     protected = policy.protected_apps
     absent = {"client_ids": set(protected.client_ids), "names": set(protected.names)}
-    walk = Walk(api)
+    walk = AppPages(api)
     async for page in walk:
         for app in page.apps:
             seen += 1
@@ -112,8 +112,8 @@ async def _report(api: ConnectedAppsClient, policy: Policy) -> int:
 
 def _print_app(app: ConnectedApp, breaches: list[str]) -> None:
     from connected_apps_tools.text.printable import printable
-    from connected_apps_tools.text.redaction import SCRUBBER
+    from connected_apps_tools.text.redaction import REDACTOR
 
-    name = printable(app.client_name, MAX_NAME)
+    name = printable(app.client_name, MAX_PRINTED_NAME)
     told = [f"{printable(app.client_id)} ({name})", *(f"  {breach}" for breach in breaches)]
-    click.echo(SCRUBBER.text("\n".join(told)))
+    click.echo(REDACTOR.text("\n".join(told)))

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from starlette.types import ASGIApp
 
-    from connected_apps_mcp.sandbox import Credentials
+    from connected_apps_mcp.sandbox import SandboxCredentials
     from connected_apps_mcp.sandbox.seeds.seed import Seed, Seeded
 
 ENV_FILE_MARK = "# Written by connected-apps-mcp sandbox serve, and removed when it ends."
@@ -121,7 +121,7 @@ def _is_ours(path: Path) -> bool:
 
 
 @contextmanager
-def _env_file(path: Path | None, url: str, accepted: Credentials) -> Iterator[None]:
+def _env_file(path: Path | None, url: str, accepted: SandboxCredentials) -> Iterator[None]:
     """Keep a file with the URL and the credentials, for its owner alone, until the end.
 
     Raises:
@@ -155,9 +155,9 @@ def _env_file(path: Path | None, url: str, accepted: Credentials) -> Iterator[No
 
 async def _listen(app: ASGIApp, listener: socket.socket) -> None:
     from connected_apps_mcp.transports import http as web
-    from connected_apps_mcp.transports.shutdown import Endings
+    from connected_apps_mcp.transports.shutdown import ShutdownSignals
 
-    async with Endings() as endings:
+    async with ShutdownSignals() as endings:
         await web.listen(app, listener, endings)
 
 
@@ -262,11 +262,11 @@ def _seed_running(url: str, plan: Seed) -> Seeded:
     raise config.SettingsError(f"The sandbox refused the seed: {message}")
 
 
-def _credentials() -> Credentials:
-    from connected_apps_mcp.sandbox import SANDBOX_CREDENTIALS, Credentials
+def _credentials() -> SandboxCredentials:
+    from connected_apps_mcp.sandbox import SANDBOX_CREDENTIALS, SandboxCredentials
 
     given = config.ProjectSettings()
     if not (given.project_id or given.secret):
         return SANDBOX_CREDENTIALS
     known = given.credentials()
-    return Credentials(known.project_id, known.secret.get_secret_value())
+    return SandboxCredentials(known.project_id, known.secret.get_secret_value())

@@ -16,8 +16,8 @@ from connected_apps_mcp.settings import settings as config
 from .common import Commands, log_to_stderr, report_losses, run, setting_flags, tell
 
 if TYPE_CHECKING:
-    from connected_apps_tools import Project
-    from connected_apps_tools.secrets.stores import Entry, StoredSecret, Which
+    from connected_apps_tools import ToolContext
+    from connected_apps_tools.secrets.stores import StoredEntry, StoredSecret, Which
 
 _where = setting_flags(("secret_store", "data_dir", "sandbox", "sandbox_db", "base_url"))
 _which = click.option("--next", "upcoming", is_flag=True, help="The next secret of a rotation.")
@@ -56,11 +56,11 @@ def list_secrets(**flags: object) -> None:
     Standard error says where it looked.
     """
 
-    async def act(project: Project) -> None:
+    async def act(project: ToolContext) -> None:
         from connected_apps_tools.secrets.stores import PartlyListed
 
         try:
-            _print(project, await project.custody.safe.entries())
+            _print(project, await project.secrets.store.entries())
         except PartlyListed as partly:
             _print(project, partly.entries)
             raise
@@ -70,10 +70,10 @@ def list_secrets(**flags: object) -> None:
     _with_project(act, flags)
 
 
-def _print(project: Project, entries: Sequence[Entry]) -> None:
+def _print(project: ToolContext, entries: Sequence[StoredEntry]) -> None:
     from connected_apps_tools.text.printable import printable
 
-    found = "Kept" if entries else "Nothing is kept yet"
+    found = "CapturedSecret" if entries else "Nothing is kept yet"
     tell(f"{found} {_where_looked(project)}")
     for entry in entries:
         line = f"{entry.client_id}  {entry.which:7}  …{entry.last_four}"
@@ -87,7 +87,7 @@ def _print(project: Project, entries: Sequence[Entry]) -> None:
 def show(client_id: str, upcoming: bool, **flags: object) -> None:  # noqa: FBT001 - click's
     """Print a secret, and nothing else."""
 
-    async def act(project: Project) -> None:
+    async def act(project: ToolContext) -> None:
         click.echo((await _kept(project, client_id, upcoming=upcoming)).secret.get_secret_value())
 
     _with_project(act, flags)
@@ -101,12 +101,12 @@ def show(client_id: str, upcoming: bool, **flags: object) -> None:  # noqa: FBT0
 def forget(client_id: str, upcoming: bool, **flags: object) -> None:  # noqa: FBT001 - click's
     """Delete a secret from the store. The app keeps it, and nobody knows it then."""
 
-    async def act(project: Project) -> None:
+    async def act(project: ToolContext) -> None:
         from connected_apps_tools.storage.errors import StoreError
 
         with suppress(StoreError):  # what cannot be read can be forgotten all the same
             await _kept(project, client_id, upcoming=upcoming)
-        await project.custody.safe.forget(client_id, _named(upcoming=upcoming))
+        await project.secrets.store.forget(client_id, _named(upcoming=upcoming))
 
     _with_project(act, flags)
 
@@ -131,7 +131,7 @@ def run_with(
     For example: secrets run CLIENT_ID --as CLIENT_SECRET -- ./deploy.sh
     """
 
-    async def act(project: Project) -> str:
+    async def act(project: ToolContext) -> str:
         return (await _kept(project, client_id, upcoming=upcoming)).secret.get_secret_value()
 
     environment = os.environ | {name: _with_project(act, flags)}
@@ -143,12 +143,12 @@ def run_with(
         raise click.ClickException(f"{command[0]}: {error.strerror}") from None
 
 
-async def _kept(project: Project, client_id: str, *, upcoming: bool) -> StoredSecret:
+async def _kept(project: ToolContext, client_id: str, *, upcoming: bool) -> StoredSecret:
     from connected_apps_tools.text.printable import printable
 
     which = _named(upcoming=upcoming)
     await report_losses(project, client_id)
-    kept = await project.custody.safe.get(client_id, which)
+    kept = await project.secrets.store.get(client_id, which)
     if kept is None:
         app = printable(client_id)
         raise click.ClickException(
@@ -158,8 +158,8 @@ async def _kept(project: Project, client_id: str, *, upcoming: bool) -> StoredSe
     return kept
 
 
-def _where_looked(project: Project) -> str:
-    return f"in {project.custody.safe.where}, for project {project.api.project_id}."
+def _where_looked(project: ToolContext) -> str:
+    return f"in {project.secrets.store.where}, for project {project.api.project_id}."
 
 
 def _named(*, upcoming: bool) -> Which:

@@ -20,9 +20,9 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationErro
 from connected_apps_tools.safety.question import Question
 from connected_apps_tools.storage.errors import StoreError
 from connected_apps_tools.storage.private_folder import PrivateFolder
-from connected_apps_tools.text.redaction import SCRUBBER
+from connected_apps_tools.text.redaction import REDACTOR
 
-KEPT = timedelta(minutes=10)
+LIFETIME = timedelta(minutes=10)
 """How long something waits, how long an approval holds, and how long an answer may be used."""
 
 FOLDER = "confirmations"
@@ -34,31 +34,31 @@ MAX_WAITING = 500
 MAX_OF_ONE_APP = 10
 """Calls on one app that wait at a time. The newest take the place of the oldest."""
 
-MAX_ARGUMENTS = 256 * 1024
+MAX_PENDING_ARGUMENTS = 256 * 1024
 """Characters of the arguments of a call that waits, as JSON."""
 
 IDENTITY = ".identity"
-SPENT = "spent-"
+USED = "spent-"
 
-Environment = Literal["sandbox", "test", "live"]
+EnvironmentName = Literal["sandbox", "test", "live"]
 
 
 def _now() -> datetime:
     return datetime.now(UTC)
 
 
-class Where(NamedTuple):
+class ProjectLabel(NamedTuple):
     """The project on which a call works."""
 
     project_id: str
-    environment: Environment
+    environment: EnvironmentName
 
     def __str__(self) -> str:
         """The project as a person reads it."""
         return f"{self.project_id} ({self.environment})"
 
 
-class Waiting(BaseModel):
+class PendingCall(BaseModel):
     """A call that a person has to allow.
 
     Attributes:
@@ -70,7 +70,7 @@ class Waiting(BaseModel):
 
     id: str
     project_id: str
-    environment: Environment
+    environment: EnvironmentName
     tool: str
     arguments: dict[str, Any]
     state: str
@@ -79,7 +79,9 @@ class Waiting(BaseModel):
     approved: bool = False
 
     @classmethod
-    def of(cls, where: Where, tool: str, arguments: dict[str, Any], question: Question) -> Self:
+    def of(
+        cls, where: ProjectLabel, tool: str, arguments: dict[str, Any], question: Question
+    ) -> Self:
         """The call with these very arguments, on the app in its present state."""
         exactly = json.dumps([*where, tool, arguments, question.state], sort_keys=True)
         return cls(
@@ -87,12 +89,12 @@ class Waiting(BaseModel):
             project_id=where.project_id,
             environment=where.environment,
             tool=tool,
-            arguments=SCRUBBER.value(arguments),
+            arguments=REDACTOR.value(arguments),
             state=question.state,
-            question=SCRUBBER.text(question.text(str(where))),
+            question=REDACTOR.text(question.text(str(where))),
         )
 
-    def same_call(self, other: "Waiting") -> bool:
+    def same_call(self, other: "PendingCall") -> bool:
         """Whether both stand for one call, in every part and not by their id alone."""
         own = {"since", "approved"}
         return self.model_dump(exclude=own) == other.model_dump(exclude=own)
@@ -116,10 +118,10 @@ class Approvals:
         """The folder of these files."""
         return self._folder.path
 
-    def __iter__(self) -> Iterator[Waiting]:
+    def __iter__(self) -> Iterator[PendingCall]:
         """The calls that wait or were approved. Reading removes the ones that waited too long."""
         for name in self._names():
-            if not name.startswith(SPENT) and (waiting := self._read(name)):
+            if not name.startswith(USED) and (waiting := self._read(name)):
                 yield waiting
 
     def identity(self) -> str:
@@ -130,15 +132,15 @@ class Approvals:
             raise StoreError(f"{self.place / IDENTITY} is damaged: remove it and start again.")
         return identity
 
-    def wait(self, waiting: Waiting) -> None:
+    def wait(self, waiting: PendingCall) -> None:
         """Let a call wait for approval.
 
         Where one app has too many, the oldest goes. Where there are too many in all, the oldest
         of the app with the most goes, so that a flood on one app shuts no other out.
         """
-        if len(json.dumps(waiting.arguments, ensure_ascii=False)) > MAX_ARGUMENTS:
-            raise StoreError(f"the arguments are longer than {MAX_ARGUMENTS} characters")
-        others: dict[str, list[Waiting]] = defaultdict(list)
+        if len(json.dumps(waiting.arguments, ensure_ascii=False)) > MAX_PENDING_ARGUMENTS:
+            raise StoreError(f"the arguments are longer than {MAX_PENDING_ARGUMENTS} characters")
+        others: dict[str, list[PendingCall]] = defaultdict(list)
         for each in self:
             if not each.approved and each.id != waiting.id:
                 others[each.subject].append(each)
@@ -151,30 +153,30 @@ class Approvals:
             self.withdraw(min(own if len(own) == most else fullest, key=_age))
         self._folder.write(waiting.id, waiting.model_dump_json())
 
-    def approve(self, waiting: Waiting) -> None:
+    def approve(self, waiting: PendingCall) -> None:
         """Allow a call, once."""
         approved = waiting.model_copy(update={"approved": True, "since": _now()})
         self._folder.write(approved.id, approved.model_dump_json())
 
-    def withdraw(self, waiting: Waiting) -> None:
+    def withdraw(self, waiting: PendingCall) -> None:
         """Let a call wait no longer."""
         self._folder.remove(waiting.id)
 
-    def take(self, waiting: Waiting) -> bool:
+    def take(self, waiting: PendingCall) -> bool:
         """Use the approval of a call, if there is one for exactly this call."""
         found = self._read(waiting.id)
         approved = found is not None and found.approved and found.same_call(waiting)
         return approved and self._folder.remove(waiting.id)
 
-    def spend(self, answer: str) -> bool:
+    def use_answer(self, answer: str) -> bool:
         """Use an answer; says whether it is the first time. What is there counts as used."""
         self._sweep()
-        return self._folder.create(SPENT + answer, _now().isoformat())
+        return self._folder.create(USED + answer, _now().isoformat())
 
-    def _read(self, name: str) -> Waiting | None:
+    def _read(self, name: str) -> PendingCall | None:
         text = self._folder.read(name)
         try:
-            waiting = Waiting.model_validate_json(text) if text else None
+            waiting = PendingCall.model_validate_json(text) if text else None
         except ValidationError:
             waiting = None
         if waiting and waiting.id == name and not self._over(waiting):
@@ -182,18 +184,18 @@ class Approvals:
         self._folder.remove(name)
         return None
 
-    def _over(self, waiting: Waiting) -> bool:
+    def _over(self, waiting: PendingCall) -> bool:
         """Whether it has waited too long by either clock: somebody may set the wall clock back."""
-        in_time = timedelta() <= _now() - waiting.since <= KEPT
-        return not in_time or self._known_for(waiting.id, waiting.since) > KEPT
+        in_time = timedelta() <= _now() - waiting.since <= LIFETIME
+        return not in_time or self._known_for(waiting.id, waiting.since) > LIFETIME
 
     def _sweep(self) -> None:
         """Remove old notes of used answers, where both clocks say that they are old."""
         for name in self._names():
             if (
-                name.startswith(SPENT)
-                and self._known_for(name) > 2 * KEPT
-                and self._written_before(name, 2 * KEPT)
+                name.startswith(USED)
+                and self._known_for(name) > 2 * LIFETIME
+                and self._written_before(name, 2 * LIFETIME)
             ):
                 self._folder.remove(name)
 
@@ -220,5 +222,5 @@ class Approvals:
             return False
 
 
-def _age(waiting: Waiting) -> datetime:
+def _age(waiting: PendingCall) -> datetime:
     return waiting.since

@@ -21,32 +21,32 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from connected_apps_mcp.egress import AnyContext
 from connected_apps_mcp.settings.settings import SettingsError
-from connected_apps_tools import Project
+from connected_apps_tools import ToolContext
 from connected_apps_tools.deadline import paused
 from connected_apps_tools.errors import NotConfirmed
 from connected_apps_tools.safety.question import Question, digest
 from connected_apps_tools.storage.errors import StoreError
 from connected_apps_tools.storage.threads import in_thread
-from connected_apps_tools.text.redaction import SCRUBBER
+from connected_apps_tools.text.redaction import REDACTOR
 
-from .approvals import FOLDER, KEPT, Approvals, Waiting, Where
+from .approvals import FOLDER, LIFETIME, Approvals, PendingCall, ProjectLabel
 
 Mode = Literal["auto", "always", "never"]
 Ask = Callable[[], Awaitable[Question | None]]
 """Says what a person has to be asked, as things are now."""
 
-KEY = "confirm"
+FORM_FIELD = "confirm"
 FORM: dict[str, Any] = {
     "type": "object",
-    "properties": {KEY: {"type": "boolean", "title": "Yes, do it"}},
-    "required": [KEY],
+    "properties": {FORM_FIELD: {"type": "boolean", "title": "Yes, do it"}},
+    "required": [FORM_FIELD],
 }
 MIN_KEY_LENGTH = 32
 
 MAX_ROUNDS = 3
 """How often a person is asked anew because the app has changed meanwhile."""
 
-REPORT_SECONDS = 5.0
+PROGRESS_SECONDS = 5.0
 """How often a client hears that a person is still being asked."""
 
 CHANGED = "The app has changed since you were asked."
@@ -79,16 +79,16 @@ class _Sealed(BaseModel):
 class Confirmation:
     """Settles whether a call may go on."""
 
-    def __init__(self, approvals: Approvals, mode: Mode, where: Where) -> None:
+    def __init__(self, approvals: Approvals, mode: Mode, where: ProjectLabel) -> None:
         """Do as `mode` says where the client cannot ask."""
         self._approvals = approvals
         self._mode = mode
         self._where = where
 
     @classmethod
-    def of(cls, project: Project, mode: Mode) -> Self:
+    def of(cls, project: ToolContext, mode: Mode) -> Self:
         """The confirmation of calls on a project."""
-        where = Where(project.api.project_id, project.about.environment)
+        where = ProjectLabel(project.api.project_id, project.server.environment)
         return cls(Approvals(project.folder / FOLDER), mode, where)
 
     async def settle(
@@ -102,7 +102,7 @@ class Confirmation:
         """
         sealed = _unsealed(params.request_state)
         if sealed:  # who declined has declined, whatever has become of the app since
-            _require_yes((params.input_responses or {}).get(KEY))
+            _require_yes((params.input_responses or {}).get(FORM_FIELD))
         question = await ask()
         if question is None:
             return Agreement("not required")
@@ -122,7 +122,7 @@ class Confirmation:
             return self._round(question)
         if sealed.question != self._digest(question):
             return self._round(question, said=CHANGED)
-        await self._spend(sealed.answer_id)
+        await self._use_answer(sealed.answer_id)
         return Agreement("accepted", question.state)
 
     def _round(self, question: Question, *, said: str = "") -> types.InputRequiredResult:
@@ -131,7 +131,7 @@ class Confirmation:
             message=self._text(question, said), requested_schema=FORM
         )
         return types.InputRequiredResult(
-            input_requests={KEY: types.ElicitRequest(params=form)},
+            input_requests={FORM_FIELD: types.ElicitRequest(params=form)},
             request_state=sealed.model_dump_json(),
         )
 
@@ -146,7 +146,7 @@ class Confirmation:
         said = ""
         for rounds in range(MAX_ROUNDS):
             try:
-                with paused(), anyio.fail_after(KEPT.total_seconds()):
+                with paused(), anyio.fail_after(LIFETIME.total_seconds()):
                     answer = await _elicited(context, self._text(question, said), rounds)
             except NoBackChannelError:
                 return await self._without_client(params, question)
@@ -166,7 +166,7 @@ class Confirmation:
     ) -> Agreement:
         if self._mode == "auto" and self._where.environment != "live":
             return Agreement("not asked")
-        waiting = Waiting.of(self._where, params.name, params.arguments or {}, question)
+        waiting = PendingCall.of(self._where, params.name, params.arguments or {}, question)
         try:
             if await in_thread(self._approvals.take, waiting):
                 return Agreement("approved", question.state)
@@ -181,9 +181,9 @@ class Confirmation:
         refusal.transient = True
         raise refusal
 
-    async def _spend(self, answer_id: str) -> None:
+    async def _use_answer(self, answer_id: str) -> None:
         try:
-            first = await in_thread(self._approvals.spend, answer_id)
+            first = await in_thread(self._approvals.use_answer, answer_id)
         except StoreError as error:
             raise _nothing(f"it cannot be told whether the answer is new ({error})") from None
         if not first:
@@ -191,7 +191,7 @@ class Confirmation:
 
     def _text(self, question: Question, said: str = "") -> str:
         text = question.text(str(self._where))
-        return SCRUBBER.text(f"{said}\n{text}" if said else text)
+        return REDACTOR.text(f"{said}\n{text}" if said else text)
 
     def _digest(self, question: Question) -> str:
         return digest(question.text(str(self._where)), question.state)
@@ -220,11 +220,11 @@ async def _elicited(context: AnyContext, message: str, rounds: int) -> types.Eli
 
 
 async def _report_waiting(context: AnyContext, rounds: int) -> None:
-    before = rounds * KEPT.total_seconds()
+    before = rounds * LIFETIME.total_seconds()
     for count in itertools.count(1):
-        await anyio.sleep(REPORT_SECONDS)
+        await anyio.sleep(PROGRESS_SECONDS)
         await context.session.report_progress(
-            before + count * REPORT_SECONDS, None, "Waiting for the user's answer"
+            before + count * PROGRESS_SECONDS, None, "Waiting for the user's answer"
         )
 
 
@@ -288,7 +288,7 @@ def open_security(path: Path | None, folder: Path) -> RequestStateSecurity:
     if len(set(keys)) < len(keys):
         raise SettingsError(f"--state-key-file: {path} holds a key twice.")
     for key in keys:
-        SCRUBBER.learn(key)
+        REDACTOR.learn(key)
     try:
         identity = Approvals(folder / FOLDER).identity()
     except StoreError as error:

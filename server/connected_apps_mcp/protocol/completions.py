@@ -7,10 +7,10 @@ from mcp import MCPError, types
 from mcp.server import Server
 
 from connected_apps_mcp.egress import AnyContext
-from connected_apps_tools import Project
+from connected_apps_tools import ToolContext
 from connected_apps_tools.api.models import OneApp, Request
 from connected_apps_tools.errors import ConnectedAppsError
-from connected_apps_tools.selection import Offer
+from connected_apps_tools.selection import OfferedTools
 from connected_apps_tools.text.printable import did_you_mean
 
 from .prompts import require_runbook
@@ -20,7 +20,7 @@ MOST = 100
 """Values in one completion (KNOWN: the protocol's bound)."""
 
 
-def add_completions(server: Server[Any], project: Project, offer: Offer) -> None:
+def add_completions(server: Server[Any], project: ToolContext, offer: OfferedTools) -> None:
     """Let a server complete what it knows: ids of apps where they may be searched, and choices."""
 
     def arguments_of(ref: types.PromptReference | types.ResourceTemplateReference) -> type[Request]:
@@ -44,7 +44,7 @@ def add_completions(server: Server[Any], project: Project, offer: Offer) -> None
         matching, these_are_all = _choices(known[argument.name], argument.value), True
         if argument.name == "client_id" and "search_apps" in offer.on:
             with suppress(ConnectedAppsError):
-                matching, these_are_all = await project.directory.matching(argument.value)
+                matching, these_are_all = await project.app_names.matching(argument.value)
         return types.CompleteResult(
             completion=types.Completion(
                 values=matching[:MOST],

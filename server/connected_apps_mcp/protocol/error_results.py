@@ -4,19 +4,19 @@ from typing import Any
 
 from mcp import MCPError, types
 
-from connected_apps_tools.context import About
+from connected_apps_tools.context import ServerInfo
 from connected_apps_tools.errors import ConnectedAppsError, InvalidRequest, NotFound, ServiceError
 
 
-def name_of(error: ConnectedAppsError) -> str | None:
+def error_name(error: ConnectedAppsError) -> str | None:
     """The service's name for an error, else ours."""
     return error.error_type if isinstance(error, ServiceError) else type(error).__name__
 
 
-def told_of(error: ConnectedAppsError, about: About) -> dict[str, Any]:
+def error_fields(error: ConnectedAppsError, about: ServerInfo) -> dict[str, Any]:
     """What a client is told of an error. The hint says which tools in it are off, and why."""
     fields = {
-        "error": name_of(error),
+        "error": error_name(error),
         "message": str(error),
         "hint": error.hint and about.advice(error.hint),
         "retry_may_help": error.transient,
@@ -28,9 +28,9 @@ def told_of(error: ConnectedAppsError, about: About) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if value is not None}
 
 
-def protocol_error(error: ConnectedAppsError, about: About, **more: str) -> MCPError:
+def protocol_error(error: ConnectedAppsError, about: ServerInfo, **more: str) -> MCPError:
     """The same as a JSON-RPC error, for whatever is no call of a tool, with `more` as data."""
-    told = told_of(error, about) | more
+    told = error_fields(error, about) | more
     theirs = isinstance(error, InvalidRequest | NotFound)
     return MCPError(
         code=types.INVALID_PARAMS if theirs else types.INTERNAL_ERROR,

@@ -15,10 +15,10 @@ from pydantic import Field, ValidationError
 
 from connected_apps_mcp.egress import AnyContext
 from connected_apps_tools.api.models import ClientId, ClientType, Request, UserId
-from connected_apps_tools.context import About
+from connected_apps_tools.context import ServerInfo
 from connected_apps_tools.errors import InvalidRequest
 from connected_apps_tools.findings.review import Severity
-from connected_apps_tools.selection import Offer
+from connected_apps_tools.selection import OfferedTools
 from connected_apps_tools.text.printable import did_you_mean, printable
 from connected_apps_tools.tool import refusal_of
 
@@ -32,7 +32,7 @@ PREAMBLE = (
 )
 
 
-class RegisterApp(Request):
+class RegisterAppPrompt(Request):
     """What register-app asks for."""
 
     client_name: str = Field(max_length=200, description="The name that users will see.")
@@ -46,13 +46,13 @@ class RegisterApp(Request):
     client_description: str | None = Field(None, max_length=1000, description="What it is for.")
 
 
-class RotateSecret(Request):
+class RotateSecretPrompt(Request):
     """What rotate-secret asks for."""
 
     client_id: ClientId = Field(description="The confidential app whose secret is to be replaced.")
 
 
-class ReviewApps(Request):
+class ReviewAppsPrompt(Request):
     """What review-apps asks for."""
 
     min_severity: Severity | None = Field(
@@ -60,18 +60,18 @@ class ReviewApps(Request):
     )
 
 
-class OffboardUser(Request):
+class OffboardUserPrompt(Request):
     """What offboard-user asks for."""
 
     user_id: UserId = Field(description="The user who leaves: a user_id or external id.")
 
 
-LISTS = {"redirect_urls"}
+LIST_FIELDS = {"redirect_urls"}
 """Arguments that a prompt takes as one text and a tool as a list."""
 
 
 @dataclass(frozen=True)
-class Step:
+class RunbookStep:
     """One thing to do.
 
     Attributes:
@@ -114,7 +114,7 @@ class Runbook:
     title: str
     goal: str
     request: type[Request]
-    steps: Sequence[Step]
+    steps: Sequence[RunbookStep]
 
     @property
     def tools(self) -> set[str]:
@@ -147,7 +147,7 @@ class Runbook:
             request = self.request.model_validate({k: clean[k] for k in clean.keys() - blank})
         except ValidationError as error:
             raise refusal_of(self.request, error) from None
-        given = {k: v.split() if k in LISTS else v for k, v in request.body().items()}
+        given = {k: v.split() if k in LIST_FIELDS else v for k, v in request.body().items()}
         steps = [f"{number}. {step.told(given)}" for number, step in enumerate(self.steps, 1)]
         return "\n".join([self.goal, PREAMBLE, *steps])
 
@@ -166,31 +166,31 @@ RUNBOOKS: Sequence[Runbook] = (
         "register-app",
         "Register an app",
         "Register a new Connected App (an OAuth client), unless there is one like it already.",
-        RegisterApp,
+        RegisterAppPrompt,
         (
-            Step(
+            RunbookStep(
                 "If an app of that name is there, show it to the user and ask whether another one "
                 "is wanted.",
                 "search_apps",
                 {"query": "{client_name}"},
             ),
-            Step(
+            RunbookStep(
                 "Nothing is created yet. Show the user what would be sent, and wait for the user's "
                 "word to go on.",
                 "create_app",
                 {**_NEW_APP, "dry_run": "true"},
             ),
-            Step(
+            RunbookStep(
                 "Once only: a second call creates a second app.",
                 "create_app",
                 _NEW_APP,
             ),
-            Step(
+            RunbookStep(
                 "See that it is as it was meant to be.",
                 "get_app",
                 {"client_id": "<client_id>"},
             ),
-            Step(
+            RunbookStep(
                 "Tell the user the client_id and, if there is a client secret, where it is kept. "
                 "Do not ask to see the secret unless the user wants to see it. The app finds its "
                 "issuer and endpoints in /.well-known/openid-configuration on the project's own "
@@ -202,32 +202,32 @@ RUNBOOKS: Sequence[Runbook] = (
         "rotate-secret",
         "Rotate a client secret",
         "Replace the client secret of a Connected App without an outage.",
-        RotateSecret,
+        RotateSecretPrompt,
         (
-            Step(
+            RunbookStep(
                 "A _public type has no secret: stop there. If it has next_client_secret_last_four, "
                 "a rotation is under way: ask the user whether to finish that one, and leave the "
                 "next step out.",
                 "get_app",
                 _THE_APP,
             ),
-            Step(
+            RunbookStep(
                 "Both secrets work from now on. The answer says where the next one is kept. Do not "
                 "ask to see it unless the user wants to see it.",
                 "start_secret_rotation",
                 _THE_APP,
             ),
-            Step(
+            RunbookStep(
                 "Ask the user to put the next secret wherever the app runs, and wait until the "
                 "user confirms that it is in use everywhere. Without that, stop here: both secrets "
                 "go on working.",
             ),
-            Step(
+            RunbookStep(
                 "The old secret stops working at once.",
                 "complete_secret_rotation",
                 _THE_APP,
             ),
-            Step(
+            RunbookStep(
                 "Its client_secret_last_four must be what next_client_secret_last_four was. Tell "
                 "the user that the rotation is done.",
                 "get_app",
@@ -239,20 +239,20 @@ RUNBOOKS: Sequence[Runbook] = (
         "review-apps",
         "Review the apps",
         "Look through all Connected Apps for what is dangerous, odd or left open.",
-        ReviewApps,
+        ReviewAppsPrompt,
         (
-            Step(
+            RunbookStep(
                 "If the answer says that it did not reach the end, say so too.",
                 "review_apps",
                 {"min_severity": "{min_severity}"},
             ),
-            Step(
+            RunbookStep(
                 "Look closer at the app of the worst finding, and so at each other one that has a "
                 "finding of high severity.",
                 "get_app",
                 {"client_id": "<client_id>"},
             ),
-            Step(
+            RunbookStep(
                 "Report to the user, the worst first: the app, the fact, and the fix that the "
                 "review gives for it. Change nothing before the user has chosen what to fix.",
             ),
@@ -262,25 +262,25 @@ RUNBOOKS: Sequence[Runbook] = (
         "offboard-user",
         "Offboard a user",
         "End what a user of a consumer project has granted to Connected Apps.",
-        OffboardUser,
+        OffboardUserPrompt,
         (
-            Step(
+            RunbookStep(
                 "Show the user you work for the apps and scopes, and wait for the word to end them "
                 "all. If there are none, there is nothing to do.",
                 "list_user_grants",
                 _THE_USER,
             ),
-            Step(
+            RunbookStep(
                 "It takes the app's tokens for that user away; only that user can grant it again.",
                 "revoke_user_grant",
                 {**_THE_USER, "client_id": "<each client_id>"},
             ),
-            Step(
+            RunbookStep(
                 "No app may be left.",
                 "list_user_grants",
                 _THE_USER,
             ),
-            Step(
+            RunbookStep(
                 "Say what was ended, and what was not: the user's account and other sessions are "
                 "as they were, and so is every client secret that the user may know.",
             ),
@@ -289,7 +289,7 @@ RUNBOOKS: Sequence[Runbook] = (
 )
 
 
-def add_prompts(server: Server[Any], offer: Offer) -> None:
+def add_prompts(server: Server[Any], offer: OfferedTools) -> None:
     """Let a server show the runbooks whose tools are all on."""
     listing = types.ListPromptsResult(
         prompts=[runbook.listed() for runbook in runbooks_of(offer).values()]
@@ -307,7 +307,7 @@ def add_prompts(server: Server[Any], offer: Offer) -> None:
         try:
             text = runbook.told(params.arguments or {})
         except InvalidRequest as error:
-            raise protocol_error(error, About()) from None
+            raise protocol_error(error, ServerInfo()) from None
         message = types.PromptMessage(role="user", content=types.TextContent(text=text))
         return types.GetPromptResult(description=runbook.goal, messages=[message])
 
@@ -315,12 +315,12 @@ def add_prompts(server: Server[Any], offer: Offer) -> None:
     server.add_request_handler("prompts/get", types.GetPromptRequestParams, get_prompt)
 
 
-def runbooks_of(offer: Offer) -> Mapping[str, Runbook]:
+def runbooks_of(offer: OfferedTools) -> Mapping[str, Runbook]:
     """The runbooks whose tools are all on, by name."""
     return {runbook.name: runbook for runbook in RUNBOOKS if runbook.tools <= offer.on.keys()}
 
 
-def require_runbook(offer: Offer, name: str) -> Runbook:
+def require_runbook(offer: OfferedTools, name: str) -> Runbook:
     """The runbook of a name, if its tools are all on.
 
     Raises:

@@ -11,9 +11,9 @@ from mcp.server import Server
 from pydantic import ValidationError
 
 from connected_apps_mcp.egress import AnyContext
-from connected_apps_tools import Project, Tool
+from connected_apps_tools import Tool, ToolContext
 from connected_apps_tools.api.models import ConnectedApp, OneApp, is_confidential
-from connected_apps_tools.api.pagination import Walk
+from connected_apps_tools.api.pagination import AppPages
 from connected_apps_tools.catalogue.app_view import MAX_TEXT, MAX_URL
 from connected_apps_tools.catalogue.apps import ShownApp
 from connected_apps_tools.errors import ConnectedAppsError
@@ -36,7 +36,7 @@ TEMPLATE = types.ResourceTemplate(
 PAGE = 100
 """Apps on one page of the list."""
 
-UNTRUSTED = "connected-apps-mcp/untrusted"
+UNTRUSTED_META = "connected-apps-mcp/untrusted"
 """The key in `_meta` under which a list names the fields that strangers may have written."""
 
 BAD_REQUEST = 400
@@ -97,7 +97,7 @@ def no_such_resource(uri: str) -> MCPError:
 
 def add_resources(
     server: Server[Any],
-    project: Project,
+    project: ToolContext,
     get_app: Tool[Any, ShownApp],
     *,
     on_list: Callable[[AnyContext], object],
@@ -110,15 +110,15 @@ def add_resources(
         on_list(context)
         try:
             cursor = unquote(params.cursor) if params.cursor else None
-            page = await anext(aiter(Walk(project.api, cursor=cursor, limit=PAGE)))
+            page = await anext(aiter(AppPages(project.api, cursor=cursor, limit=PAGE)))
         except ConnectedAppsError as error:
             if params.cursor and getattr(error, "status", None) == BAD_REQUEST:
                 raise MCPError(code=types.INVALID_PARAMS, message=NO_CURSOR) from None
-            raise protocol_error(error, project.about) from None
+            raise protocol_error(error, project.server) from None
         return types.ListResourcesResult(
             resources=[_entry(app) for app in page.apps],
             next_cursor=quote(page.next_cursor, safe="") if page.next_cursor else None,
-            meta={UNTRUSTED: ["title", "description"]},
+            meta={UNTRUSTED_META: ["title", "description"]},
         )
 
     async def list_templates(
@@ -132,7 +132,7 @@ def add_resources(
         try:
             shown = await get_app(project, app_at(params.uri))
         except ConnectedAppsError as error:
-            raise protocol_error(error, project.about, uri=params.uri) from None
+            raise protocol_error(error, project.server, uri=params.uri) from None
         text = json.dumps(structured(shown), ensure_ascii=False, separators=(",", ":"))
         content = types.TextResourceContents(uri=params.uri, mime_type=JSON, text=text)
         return types.ReadResourceResult(contents=[content])

@@ -25,8 +25,8 @@ from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
 from connected_apps_mcp.egress import AnyContext
 from connected_apps_mcp.limits import MAX_LISTEN_STREAMS, MAX_WATCHED, MAX_WATCHED_IN_ALL
-from connected_apps_tools import Project
-from connected_apps_tools.api.app_names import Names
+from connected_apps_tools import ToolContext
+from connected_apps_tools.api.app_names import NamesById
 from connected_apps_tools.api.models import Touched
 from connected_apps_tools.errors import ConnectedAppsError
 
@@ -48,7 +48,7 @@ async def lifespan(_server: Server[Any]) -> AsyncIterator[Mapping[str, Any]]:
 class Subscriptions:
     """The subscriptions to the apps of a server that has `lifespan`."""
 
-    def __init__(self, project: Project, bus: SubscriptionBus | None = None) -> None:
+    def __init__(self, project: ToolContext, bus: SubscriptionBus | None = None) -> None:
         self._project = project
         self._bus = bus or InMemorySubscriptionBus()
         self._watched = 0
@@ -113,15 +113,15 @@ class Subscriptions:
         wanted = {app_at(uri).client_id: uri for uri in uris}
         if not wanted:
             return
-        names = Names({}, complete=False)
+        names = NamesById({}, complete=False)
         with suppress(ConnectedAppsError):  # then each is looked for by itself
-            names = await self._project.directory.names()
+            names = await self._project.app_names.names()
         try:
             for client_id in wanted.keys() - names.by_id.keys():
                 if names.complete or await self._project.api.find(client_id) is None:
                     raise no_such_resource(wanted[client_id])
         except ConnectedAppsError as error:
-            raise protocol_error(error, self._project.about) from None
+            raise protocol_error(error, self._project.server) from None
 
     def _watch_of(self, context: AnyContext) -> "_Watch":
         # The SDK offers handlers no public way to what lasts as long as their connection.

@@ -10,19 +10,19 @@ from typing import Any
 import anyio
 from mcp import MCPError, types
 
-from connected_apps_mcp.audit import Answer as Said
-from connected_apps_mcp.audit import AuditLog, Call, Caller, Outcome, Software
+from connected_apps_mcp.audit import AuditLog, Caller, Outcome, RecordedCall, Software
+from connected_apps_mcp.audit import PersonAnswer as Said
 from connected_apps_mcp.confirmation.confirm import MAX_ROUNDS, Confirmation, How
 from connected_apps_mcp.egress import AnyContext, reveal
-from connected_apps_tools import Project, Tool
+from connected_apps_tools import Tool, ToolContext
 from connected_apps_tools.api.client import TRAIL
 from connected_apps_tools.api.models import Result, Touched
 from connected_apps_tools.deadline import deadline
 from connected_apps_tools.errors import AgreementOutdated, ConnectedAppsError
-from connected_apps_tools.selection import Offer
+from connected_apps_tools.selection import OfferedTools
 from connected_apps_tools.text.printable import did_you_mean
 
-from .error_results import name_of, told_of
+from .error_results import error_fields, error_name
 
 logger = logging.getLogger(__name__)
 
@@ -38,13 +38,13 @@ Tell = Callable[[Touched], Awaitable[None]]
 Answered = types.CallToolResult | types.InputRequiredResult
 
 
-class Calls:
+class ToolCalls:
     """Carries out calls of the tools that are on."""
 
     def __init__(
         self,
-        project: Project,
-        offer: Offer,
+        project: ToolContext,
+        offer: OfferedTools,
         confirmation: Confirmation,
         audit: AuditLog,
         tell: Tell,
@@ -67,7 +67,7 @@ class Calls:
         async def report(done: float, total: float | None, message: str) -> None:
             await context.session.report_progress(done, total, message)
 
-        project = replace(self._project, report=report)
+        project = replace(self._project, report_progress=report)
         try:
             with deadline(project.api.deadline):
                 return await self._answer(tool, project, context, params)
@@ -90,7 +90,7 @@ class Calls:
     async def _answer(
         self,
         tool: Tool[Any, Any],
-        project: Project,
+        project: ToolContext,
         context: AnyContext,
         params: types.CallToolRequestParams,
     ) -> Answered:
@@ -105,7 +105,7 @@ class Calls:
     async def _attempt(
         self,
         tool: Tool[Any, Any],
-        project: Project,
+        project: ToolContext,
         context: AnyContext,
         params: types.CallToolRequestParams,
     ) -> Answered:
@@ -116,7 +116,7 @@ class Calls:
                 context, params, lambda: tool.ask(project, request)
             )
         except ConnectedAppsError as error:
-            if tool.leaves_a_mark(request):
+            if tool.is_recorded(request):
                 call = self._call(context, params, getattr(error, "answer", None))
                 await self._audit.refused(call, f"{type(error).__name__}: {error}")
             raise
@@ -126,16 +126,16 @@ class Calls:
             request = request.as_approved(agreed.state)
         elif agreed.how != "not asked":
             request = request.as_harmless()
-        if not tool.leaves_a_mark(request):
+        if not tool.is_recorded(request):
             return self._done(tool, await tool(project, request))
         call = self._call(context, params, ANSWERS.get(agreed.how))
         return self._done(tool, await self._on_record(call, tool, project, request))
 
     async def _on_record(
         self,
-        call: Call,
+        call: RecordedCall,
         tool: Tool[Any, Any],
-        project: Project,
+        project: ToolContext,
         request: Any,  # noqa: ANN401
     ) -> Result:
         """Do it between two lines of the audit log."""
@@ -149,7 +149,7 @@ class Calls:
             ended = Outcome(request_id=trail[-1] if trail else None, revealed=result.revealed)
         except ConnectedAppsError as error:
             request_id = getattr(error, "request_id", None) or (trail[-1] if trail else None)
-            ended = Outcome(name_of(error), error.may_have_taken_effect, request_id)
+            ended = Outcome(error_name(error), error.may_have_taken_effect, request_id)
             raise
         except Exception as error:
             ended = Outcome(type(error).__name__, may_have_taken_effect=True)
@@ -161,7 +161,7 @@ class Calls:
     async def _and_tell(
         self,
         tool: Tool[Any, Any],
-        project: Project,
+        project: ToolContext,
         request: Any,  # noqa: ANN401
     ) -> Result:
         """Do it, and tell what has changed, or may have."""
@@ -185,10 +185,10 @@ class Calls:
         context: AnyContext,
         params: types.CallToolRequestParams,
         answer: Said | None = None,
-    ) -> Call:
+    ) -> RecordedCall:
         client = context.session.client_params
         info = client.client_info if client else None
-        return Call(
+        return RecordedCall(
             params.name,
             params.arguments or {},
             self._project.api.project_id,
@@ -198,14 +198,14 @@ class Calls:
         )
 
     def _failed(self, error: ConnectedAppsError) -> types.CallToolResult:
-        told = told_of(error, self._project.about)
+        told = error_fields(error, self._project.server)
         return types.CallToolResult(content=[_text(told)], is_error=True)
 
     def _done(self, tool: Tool[Any, Any], result: Result) -> types.CallToolResult:
         answer = result.model_dump(mode="json", exclude_none=True)
         for field in ADVICE & answer.keys():
-            answer[field] = self._project.about.advice(answer[field])
-        if tool.effect.changes and self._project.about.environment == "live":
+            answer[field] = self._project.server.advice(answer[field])
+        if tool.effect.changes and self._project.server.environment == "live":
             answer["live_project"] = self._project.api.project_id
         return types.CallToolResult(
             content=[_text(answer)],

@@ -26,7 +26,7 @@ class Environment(StrEnum):
 
 
 @dataclass(frozen=True)
-class Credentials:
+class SandboxCredentials:
     """A project id and its secret, sent as HTTP Basic user and password (KNOWN)."""
 
     project_id: str
@@ -43,7 +43,7 @@ class Credentials:
         return hmac.compare_digest(self.secret.encode(), secret.encode())
 
 
-SANDBOX_CREDENTIALS = Credentials(
+SANDBOX_CREDENTIALS = SandboxCredentials(
     "project-test-00000000-0000-0000-0000-000000000000",
     "secret-test-for-the-sandbox-only",
 )

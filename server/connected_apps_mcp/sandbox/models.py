@@ -107,7 +107,7 @@ class IntrospectRequest(BaseModel):
     client_secret: SecretStr = SecretStr("")
 
 
-class AppView(AppSettings):
+class AppFields(AppSettings):
     """What every answer shows of an app."""
 
     client_id: str
@@ -118,20 +118,20 @@ class AppView(AppSettings):
     client_id_metadata_url: str | None = None
 
 
-class ConnectedApp(AppView):
+class ConnectedApp(AppFields):
     """An app as get, update, search and the end of a rotation show it; also what is stored."""
 
     # The field is KNOWN, its values are UNKNOWN.
     creation_method: str = "api"
 
 
-class ConnectedAppWithClientSecret(AppView):
+class ConnectedAppWithClientSecret(AppFields):
     """An app just created; the secret is shown this once, and null for a public type."""
 
     client_secret: str | None = Field(repr=False)
 
 
-class ConnectedAppWithNextClientSecret(AppView):
+class ConnectedAppWithNextClientSecret(AppFields):
     """An app whose rotation just began; the next secret is shown this once."""
 
     next_client_secret: str = Field(repr=False)

@@ -9,7 +9,7 @@ from typing import Literal
 
 from .credentials import SettingsError
 
-NAME = "connected-apps-mcp"
+FOLDER_NAME = "connected-apps-mcp"
 
 
 def user_folder(kind: Literal["data", "state"]) -> Path:
@@ -21,7 +21,7 @@ def user_folder(kind: Literal["data", "state"]) -> Path:
     from platformdirs import PlatformDirs
 
     try:
-        folder: Path = getattr(PlatformDirs(NAME, appauthor=False), f"user_{kind}_path")
+        folder: Path = getattr(PlatformDirs(FOLDER_NAME, appauthor=False), f"user_{kind}_path")
     except RuntimeError:
         folder = Path()
     if not folder.is_absolute():  # as some versions of platformdirs say that there is none
@@ -40,7 +40,7 @@ def temporary_folder() -> Iterator[Path]:
         SettingsError: no folder for temporary files can be written.
     """
     try:
-        made = tempfile.TemporaryDirectory(prefix=f"{NAME}-", ignore_cleanup_errors=True)
+        made = tempfile.TemporaryDirectory(prefix=f"{FOLDER_NAME}-", ignore_cleanup_errors=True)
     except OSError as error:
         raise SettingsError(
             f"No temporary folder can be made ({error.strerror}). Set TMPDIR to a folder that can "

@@ -16,18 +16,18 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 from connected_apps_tools import DEFAULT_TOOLSETS, TOOLSET_NAMES, ProjectKind
 from connected_apps_tools.api.service import CALL_DEADLINE, check_base_url, is_live
 from connected_apps_tools.errors import InvalidRequest
-from connected_apps_tools.findings.limits import Bounds
+from connected_apps_tools.findings.limits import ReviewLimits
 from connected_apps_tools.secrets.stores import StoreKind
 from connected_apps_tools.text.printable import did_you_mean
 from connected_apps_tools.text.urls import is_loopback
 
 from .credentials import PREFIX, PROJECT_ID, SECRET, ProjectSettings, SettingsError
 from .folders import user_folder
-from .types import HomePath, LogLevel, Names, Transports, nearest_value
+from .types import HomePath, LogLevel, NameList, Transports, nearest_value
 
 if TYPE_CHECKING:
     from connected_apps_tools.safety.policy import Policy
-    from connected_apps_tools.selection import Choice
+    from connected_apps_tools.selection import Selection
 
 __all__ = [
     "FLAGS",
@@ -44,7 +44,7 @@ __all__ = [
     "variable",
 ]
 
-REPORT_SECONDS = 5.0
+ANSWER_SECONDS = 5.0
 """What a call gets beyond its deadline to say how it ended."""
 
 PolicySetting = Literal["reveal", "confirm", "toolsets"]
@@ -54,7 +54,7 @@ POLICY_SETTINGS: tuple[PolicySetting, ...] = ("reveal", "confirm", "toolsets")
 
 def _bound(name: str) -> Any:  # noqa: ANN401 - the field of a bound, whatever its type
     """A setting that is a bound of a review."""
-    return copy(Bounds.model_fields[name])
+    return copy(ReviewLimits.model_fields[name])
 
 
 class Settings(ProjectSettings):
@@ -115,12 +115,12 @@ class Settings(ProjectSettings):
         description="TOML file with what tools may do: redirect hosts, client types, protected "
         "apps and more. The file is checked at start. Default: no limits.",
     )
-    toolsets: Names | None = Field(
+    toolsets: NameList | None = Field(
         None,
         description=f"Groups of tools to offer, of {', '.join(TOOLSET_NAMES)}. Default: all; with "
         "--sandbox those of its kind, so without organizations (consumer) or grants (b2b).",
     )
-    tools: Names = Field(
+    tools: NameList = Field(
         (),
         description="Names of single tools to offer out of these groups, as globs: "
         "get_*,search_apps. Default: all.",
@@ -131,7 +131,7 @@ class Settings(ProjectSettings):
     )
     review_max_token_minutes: int = _bound("max_token_minutes")
     review_max_per_code: int = _bound("max_per_code")
-    review_stranger_methods: Names = _bound("stranger_methods")
+    review_stranger_methods: NameList = _bound("stranger_methods")
     transport: Transports = Field(
         ("stdio",),
         description="stdio, http (Streamable HTTP at /mcp), sse (the older transport at /sse), "
@@ -181,15 +181,15 @@ class Settings(ProjectSettings):
     @property
     def patience(self) -> float:
         """Seconds that calls in flight have to finish when the server is to end."""
-        return self.deadline + REPORT_SECONDS
+        return self.deadline + ANSWER_SECONDS
 
     @property
-    def choice(self) -> "Choice":
+    def choice(self) -> "Selection":
         """Which tools are to be offered."""
-        from connected_apps_tools.selection import Choice
+        from connected_apps_tools.selection import Selection
 
         reveals, toolsets = self.in_force("reveal") == "allow", self.in_force("toolsets")
-        return Choice(
+        return Selection(
             DEFAULT_TOOLSETS[self.kind] if toolsets is None else toolsets,
             self.tools,
             read_only=self.read_only,
@@ -226,9 +226,9 @@ class Settings(ProjectSettings):
         return getattr(self, name) if rule is None or name in self.model_fields_set else rule
 
     @property
-    def bounds(self) -> Bounds:
+    def review_limits(self) -> ReviewLimits:
         """Where a review draws its lines."""
-        return Bounds(
+        return ReviewLimits(
             max_token_minutes=self.review_max_token_minutes,
             max_per_code=self.review_max_per_code,
             stranger_methods=self.review_stranger_methods,
@@ -279,7 +279,7 @@ class Settings(ProjectSettings):
 
     def _problems(self) -> list[str]:
         from connected_apps_tools import TOOLSETS
-        from connected_apps_tools.selection import choose
+        from connected_apps_tools.selection import select_tools
 
         problems = [
             f"{flag(name)} needs --sandbox."
@@ -304,7 +304,7 @@ class Settings(ProjectSettings):
         except InvalidRequest as error:
             return [*problems, f"--policy: {error}"]
         try:
-            choose(TOOLSETS, self.choice)
+            select_tools(TOOLSETS, self.choice)
         except InvalidRequest as error:
             problems.append(f"--toolsets, --tools: {error}.")
         try:

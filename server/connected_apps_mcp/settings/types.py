@@ -27,7 +27,7 @@ def _expanded(path: Path) -> Path:
 HomePath = Annotated[Path, AfterValidator(_expanded)]
 """A path that may begin with ~, which no shell expands in the configuration file of a host."""
 
-Names = Annotated[
+NameList = Annotated[
     tuple[Annotated[str, StringConstraints(min_length=1)], ...],
     NoDecode,
     BeforeValidator(_comma_separated),

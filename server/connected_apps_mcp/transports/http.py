@@ -23,7 +23,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from connected_apps_mcp.egress import AnyContext, clean
+from connected_apps_mcp.egress import AnyContext, redact
 from connected_apps_mcp.limits import (
     MAX_BODY_BYTES,
     MAX_CONNECTIONS,
@@ -36,7 +36,7 @@ from connected_apps_mcp.protocol.server import AnyServer
 from connected_apps_mcp.settings.settings import SettingsError
 
 from .http_guards import RecentEvents, Timely, TimelyProtocol
-from .shutdown import Endings
+from .shutdown import ShutdownSignals
 
 logger = logging.getLogger(__name__)
 
@@ -149,7 +149,7 @@ class _Leaving:
 
 
 def _clean(piece: bytes) -> bytes:
-    return clean(piece.decode(errors="surrogateescape")).encode(errors="surrogateescape")
+    return redact(piece.decode(errors="surrogateescape")).encode(errors="surrogateescape")
 
 
 def _without_quotation(body: bytes) -> bytes:
@@ -233,7 +233,7 @@ class CallsInFlight:
 class _PatientListener(uvicorn.Server):
     """Ends once no call is in flight; uvicorn alone would cut their event streams off.
 
-    It leaves signals to `Endings`: uvicorn would handle them a second time, and raise them again.
+    It leaves signals to `ShutdownSignals`: uvicorn would handle and raise them a second time.
     """
 
     def __init__(self, config: uvicorn.Config, calls: CallsInFlight, patience: float) -> None:
@@ -267,7 +267,7 @@ class _PatientListener(uvicorn.Server):
 async def listen(
     app: ASGIApp,
     listener: socket.socket,
-    endings: Endings,
+    endings: ShutdownSignals,
     *,
     calls: CallsInFlight | None = None,
     patience: float = 0,

@@ -13,7 +13,7 @@ LAST = 3
 """The signal that ends the process whatever holds it."""
 
 
-class Endings:
+class ShutdownSignals:
     """Reacts to signals for as long as it is open, whatever else is going on.
 
     It alone handles them: SIGINT, SIGTERM and, where it is not ignored as under nohup, SIGHUP.

@@ -25,11 +25,11 @@ from mcp.server.stdio import stdio_server
 from mcp.shared.message import SessionMessage
 from pydantic import ValidationError
 
-from connected_apps_mcp.egress import clean
+from connected_apps_mcp.egress import redact
 from connected_apps_mcp.limits import MAX_CALLS, MAX_MESSAGE_BYTES, MAX_UNREAD_BYTES
 from connected_apps_mcp.protocol.server import AnyServer
 
-from .shutdown import Endings
+from .shutdown import ShutdownSignals
 
 logger = logging.getLogger(__name__)
 
@@ -39,7 +39,7 @@ ODD_ID = re.compile(rb'"id"\s*:\s*(?:[^\s"\d-]|-?\d+[.eE])')
 LAST_WORDS_SECONDS = 2.0
 """How long the client may take to read what is said when patience has ended."""
 
-ENDLESS = {"subscriptions/listen"}
+ENDLESS_METHODS = {"subscriptions/listen"}
 """Requests whose answer is the end of a stream, which nothing waits for."""
 
 TOO_MANY = -32000
@@ -48,7 +48,7 @@ TOO_MANY = -32000
 STDIN, STDOUT, STDERR = 0, 1, 2
 
 
-async def serve_stdio(server: AnyServer, *, patience: float, endings: Endings) -> None:
+async def serve_stdio(server: AnyServer, *, patience: float, endings: ShutdownSignals) -> None:
     """Serve until the client closes standard input, or a signal comes.
 
     Calls in flight then have `patience` seconds to finish; the rest is answered with an error, as
@@ -142,7 +142,7 @@ class _Wire:
 
     async def write(self, line: str) -> None:
         """Send a message. A client that is gone misses it, which it cannot mind."""
-        data, gone = clean(line).encode(), anyio.Event()
+        data, gone = redact(line).encode(), anyio.Event()
         self._unread += len(data)
         self._leaving.put((data, gone))
         try:
@@ -208,7 +208,7 @@ class _Calls:
     def heard(self, message: types.JSONRPCMessage) -> None:
         """Follow what the client says."""
         match message:
-            case types.JSONRPCRequest(id=request, method=method) if method not in ENDLESS:
+            case types.JSONRPCRequest(id=request, method=method) if method not in ENDLESS_METHODS:
                 self._waiting.add(str(request))
             case types.JSONRPCNotification(
                 method="notifications/cancelled", params={"requestId": str() | int() as cancelled}

@@ -8,11 +8,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from connected_apps_mcp.audit import AuditLog, Call, Caller, Ledger, Outcome, Software
+from connected_apps_mcp.audit import AuditLog, Caller, Ledger, Outcome, RecordedCall, Software
 
 Files = dict[str, bytes]
 
-CALL = Call(
+CALL = RecordedCall(
     tool="delete_app",
     arguments={"client_id": "connected-app-test-1"},
     project_id="project-test-1",

@@ -15,9 +15,9 @@ import pytest
 from server.audit.logs import CALL, events_of, files_of, lines_of, log_in
 
 from connected_apps_mcp.audit import AuditFailed, AuditLog, Caller, Outcome, Stream
-from connected_apps_mcp.audit.records import MAX_ARGUMENTS, MAX_TEXT
+from connected_apps_mcp.audit.records import MAX_RECORDED_ARGUMENTS, MAX_RECORDED_TEXT
 from connected_apps_mcp.audit.verify import verify
-from connected_apps_tools.text.redaction import SCRUBBER
+from connected_apps_tools.text.redaction import REDACTOR
 
 SECRET = "secret-canary-Kq72nV4xTb9mWz"
 
@@ -98,7 +98,7 @@ async def test_a_refusal_says_why(log: AuditLog, folder: Path) -> None:
 
 
 async def test_of_a_secret_only_the_last_four_are_recorded(log: AuditLog, folder: Path) -> None:
-    SCRUBBER.learn(SECRET)
+    REDACTOR.learn(SECRET)
     entry = await log.intend(replace(CALL, arguments={"client_name": f"x {SECRET}", SECRET: 1}))
     await log.outcome(entry, Outcome(revealed=SECRET))
     await log.refused(CALL, f"Refused {SECRET}")
@@ -139,7 +139,7 @@ async def test_a_long_text_is_cut_and_its_digest_kept(log: AuditLog, folder: Pat
     told = lines_of(folder)[-1]["arguments"]
     assert told["client_id"] == "app"
     assert told["client_name"] == {
-        "cut": "n" * MAX_TEXT,
+        "cut": "n" * MAX_RECORDED_TEXT,
         "characters": 100_000,
         "sha256": hashlib.sha256(text.encode()).hexdigest(),
     }
@@ -148,8 +148,8 @@ async def test_a_long_text_is_cut_and_its_digest_kept(log: AuditLog, folder: Pat
 async def test_many_arguments_take_no_more_room_than_they_may(log: AuditLog, folder: Path) -> None:
     await log.intend(replace(CALL, arguments={"redirect_urls": ["https://x.example/"] * 10_000}))
     told = lines_of(folder)[-1]["arguments"]
-    assert told["characters"] > MAX_ARGUMENTS
-    assert len(told["cut"]) == MAX_TEXT
+    assert told["characters"] > MAX_RECORDED_ARGUMENTS
+    assert len(told["cut"]) == MAX_RECORDED_TEXT
 
 
 async def test_a_number_that_json_does_not_have_is_recorded(log: AuditLog, folder: Path) -> None:

@@ -48,7 +48,7 @@ WRITING = [case for case in MARKED if case != "reveal"]
 
 
 def test_every_tool_that_leaves_a_mark_is_among_the_cases() -> None:
-    marking = {tool.name for tool in CATALOGUE if tool.leaves_a_mark(None)}
+    marking = {tool.name for tool in CATALOGUE if tool.is_recorded(None)}
     assert {tool for tool, _, _ in MARKED.values()} == marking
 
 

@@ -11,7 +11,7 @@ import pytest
 from server.audit.logs import CALL, Files, bytes_of, files_of, log_in, put_back, record
 
 from connected_apps_mcp.audit import AuditLog, Ledger, Outcome, Stream
-from connected_apps_mcp.audit.chain import Link
+from connected_apps_mcp.audit.chain import ChainLink
 from connected_apps_mcp.audit.verify import Unreadable, verify, verify_stream
 
 MANIPULATIONS = 1_000
@@ -290,7 +290,7 @@ async def test_a_remembered_line_is_missed_in_an_earlier_state_that_is_whole(
     assert verify(tmp_path / "earlier", remembered=later).problems == [
         f"The remembered line {later.seq} is not there."
     ]
-    assert verify(folder, remembered=Link(earlier.seq, later.mac)).problems != []
+    assert verify(folder, remembered=ChainLink(earlier.seq, later.mac)).problems != []
 
 
 @pytest.mark.parametrize("left", [0, 40])

@@ -17,7 +17,7 @@ from server.audit.logs import lines_of
 from server.people import APP, A, B, Wire, asking
 from support import ERAS, SERVER, answer, refusal
 
-from connected_apps_mcp.confirmation.approvals import FOLDER, KEPT, Approvals, Waiting
+from connected_apps_mcp.confirmation.approvals import FOLDER, LIFETIME, Approvals, PendingCall
 from connected_apps_mcp.sandbox import create_sandbox
 from connected_apps_mcp.sandbox.handlers.seeding import seed
 from connected_apps_mcp.sandbox.seeds.seed import Seed
@@ -95,7 +95,7 @@ def nothing_waits_in(folder: Path) -> str:
     return f"No call waits for approval in {folder / FOLDER}.\r\n"
 
 
-def waiting_in(folder: Path) -> list[Waiting]:
+def waiting_in(folder: Path) -> list[PendingCall]:
     return list(Approvals(folder / FOLDER))
 
 
@@ -168,7 +168,7 @@ async def test_what_was_allowed_is_not_asked_about_again(tmp_path: Path) -> None
 async def test_what_has_waited_too_long_is_gone(tmp_path: Path) -> None:
     await refuse(tmp_path, DELETE)
     (waiting,) = waiting_in(tmp_path)
-    late = waiting.model_copy(update={"since": waiting.since - KEPT - timedelta(seconds=1)})
+    late = waiting.model_copy(update={"since": waiting.since - LIFETIME - timedelta(seconds=1)})
     Approvals(tmp_path / FOLDER).wait(late)
     assert approve(tmp_path) == (0, nothing_waits_in(tmp_path))
     assert waiting_in(tmp_path) == []

@@ -72,13 +72,13 @@ async def test_it_accepts_the_credentials_of_the_environment_and_does_not_print_
 async def test_a_file_keeps_the_apps_and_is_shared_with_a_server(tmp_path: Path) -> None:
     file = str(tmp_path / "apps.sqlite3")
     with sandbox("--db", file) as (url, _):
-        create(url, PRINTED, "Kept").raise_for_status()
+        create(url, PRINTED, "CapturedSecret").raise_for_status()
         parameters = StdioServerParameters(
             command=SERVER[0], args=[*SERVER[1:], "--sandbox", "--sandbox-db", file]
         )
         async with Client(parameters) as client:
             found = answer(await client.call_tool("search_apps", {}))
-    assert [app["client_name"] for app in found["apps"]] == ["Kept"]
+    assert [app["client_name"] for app in found["apps"]] == ["CapturedSecret"]
 
 
 @pytest.mark.parametrize(("calls", "statuses"), [(1, [200, 429]), (2, [200, 200])])

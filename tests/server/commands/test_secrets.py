@@ -23,10 +23,10 @@ from support import secrets_command as command
 
 from connected_apps_mcp.sandbox import create_sandbox
 from connected_apps_tools.api.models import App
-from connected_apps_tools.catalogue.secret_answer import told
-from connected_apps_tools.context import About
-from connected_apps_tools.secrets.capture import Kept
-from connected_apps_tools.secrets.fallback_store import Place
+from connected_apps_tools.catalogue.secret_answer import describe_secret
+from connected_apps_tools.context import ServerInfo
+from connected_apps_tools.secrets.capture import CapturedSecret
+from connected_apps_tools.secrets.fallback_store import StorageLocation
 from connected_apps_tools.secrets.journal import Intent, Journal
 from connected_apps_tools.secrets.stores import SecretKey
 from connected_apps_tools.secrets.stores.files import FileStore
@@ -128,8 +128,8 @@ async def test_the_note_of_a_sandbox_in_memory_that_shows_no_secret_says_so() ->
 @pytest.mark.parametrize("client_id", ["x; touch y", "--sandbox", "$(id)", "`id`", "a\nb", "é"])
 def test_no_odd_client_id_gets_into_the_command(client_id: str) -> None:
     app = App.model_validate({**SHOWN_APP, "client_id": client_id})
-    kept = Kept(SecretStr("s" * 8), Place("file", "the file x"), app=app)
-    note = told(About(), kept, reveal=False).note
+    kept = CapturedSecret(SecretStr("s" * 8), StorageLocation("file", "the file x"), app=app)
+    note = describe_secret(ServerInfo(), kept, reveal=False).note
     assert "`connected-apps-mcp secrets show CLIENT_ID --secret-store file`" in note
 
 
@@ -327,10 +327,10 @@ async def test_a_kill_at_any_point_of_a_create_is_harmless_or_reported(where: li
     kept = {line.split()[0] for line in listed.stdout.splitlines()}
     async with Client(served(where)) as client:
         found = answer(await client.call_tool("search_apps", {"limit": 1000}))["apps"]
-        told = str(client.instructions)
+        describe_secret = str(client.instructions)
     lost = {app["client_id"] for app in found} - kept
     assert all(client_id in listed.stderr for client_id in lost)
-    assert all(client_id in told for client_id in lost)
+    assert all(client_id in describe_secret for client_id in lost)
     # Some kills came after the call, or nothing was shown.
     assert found
 

@@ -10,23 +10,23 @@ import pytest
 
 from connected_apps_mcp.confirmation import approvals as module
 from connected_apps_mcp.confirmation.approvals import (
-    KEPT,
+    LIFETIME,
     MAX_OF_ONE_APP,
     MAX_WAITING,
-    SPENT,
+    USED,
     Approvals,
-    Waiting,
-    Where,
+    PendingCall,
+    ProjectLabel,
 )
 from connected_apps_tools.safety.question import Question, digest
 from connected_apps_tools.storage.errors import StoreError
 
-WHERE = Where("project-test-mine", "test")
+WHERE = ProjectLabel("project-test-mine", "test")
 
 
-def waiting(tool: str = "delete_app", client_id: str = "mine", **more: Any) -> Waiting:
+def waiting(tool: str = "delete_app", client_id: str = "mine", **more: Any) -> PendingCall:
     question = Question("Do it?", [("Client id", client_id)], "Then it is done.", "state")
-    return Waiting.of(WHERE, tool, {"client_id": client_id, **more}, question)
+    return PendingCall.of(WHERE, tool, {"client_id": client_id, **more}, question)
 
 
 @pytest.fixture
@@ -78,33 +78,33 @@ def test_a_waiting_call_names_the_project_and_its_environment(approvals: Approva
 def test_a_damaged_note_counts_as_used_and_stops_no_other_answer(
     approvals: Approvals, left: str
 ) -> None:
-    approvals.spend("first")
-    (approvals.place / f"{SPENT}damaged").write_text(left)
-    assert [approvals.spend("damaged"), approvals.spend("new")] == [False, True]
+    approvals.use_answer("first")
+    (approvals.place / f"{USED}damaged").write_text(left)
+    assert [approvals.use_answer("damaged"), approvals.use_answer("new")] == [False, True]
 
 
 def test_a_clock_that_jumps_ahead_lets_no_answer_count_twice(
     approvals: Approvals, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert approvals.spend("answer")
+    assert approvals.use_answer("answer")
     now = module._now() + timedelta(days=1)
     monkeypatch.setattr(module, "_now", lambda: now)
-    assert approvals.spend("another")
-    assert not approvals.spend("answer")
+    assert approvals.use_answer("another")
+    assert not approvals.use_answer("answer")
 
 
 def test_old_notes_are_removed_once_both_clocks_say_so(
     approvals: Approvals, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    approvals.spend("answer")
-    approvals.spend("seen")
-    later = module._now() + 3 * KEPT
+    approvals.use_answer("answer")
+    approvals.use_answer("seen")
+    later = module._now() + 3 * LIFETIME
     monkeypatch.setattr(module, "_now", lambda: later)
-    monotonic = time.monotonic() + 3 * KEPT.total_seconds()
+    monotonic = time.monotonic() + 3 * LIFETIME.total_seconds()
     monkeypatch.setattr(time, "monotonic", lambda: monotonic)
-    approvals.spend("new")
+    approvals.use_answer("new")
     left = {path.name for path in approvals.place.iterdir()}
-    assert left == {f"{SPENT}seen", f"{SPENT}new"}
+    assert left == {f"{USED}seen", f"{USED}new"}
 
 
 def test_a_clock_that_is_set_back_makes_no_approval_last_longer(
@@ -112,14 +112,14 @@ def test_a_clock_that_is_set_back_makes_no_approval_last_longer(
 ) -> None:
     approvals.approve(waiting())
     assert len(list(approvals)) == 1
-    monotonic = time.monotonic() + KEPT.total_seconds() + 1
+    monotonic = time.monotonic() + LIFETIME.total_seconds() + 1
     monkeypatch.setattr(time, "monotonic", lambda: monotonic)
     assert not approvals.take(waiting())
 
 
 @pytest.mark.parametrize("left", ["", "0123", "not hexadecimal, and of thirty-two"])
 def test_an_identity_that_a_crash_left_damaged_is_refused(approvals: Approvals, left: str) -> None:
-    approvals.spend("any")
+    approvals.use_answer("any")
     (approvals.place / ".identity").write_text(left)
     with pytest.raises(StoreError, match=r"\.identity is damaged: remove it"):
         approvals.identity()

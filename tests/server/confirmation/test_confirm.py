@@ -503,8 +503,8 @@ async def test_a_yes_to_one_rotation_completes_no_other() -> None:
     async with asking(wire, None) as (_, elsewhere):
 
         async def another_one() -> None:
-            await elsewhere.custody.cancel_rotation(APP)
-            await elsewhere.custody.start_rotation(APP, revealed=False)
+            await elsewhere.secrets.cancel_rotation(APP)
+            await elsewhere.secrets.start_rotation(APP, revealed=False)
 
         async def yes_and_then_another() -> types.ElicitResult:
             wire.meanwhile = another_one

@@ -18,7 +18,7 @@ from support import offering, project_on, said
 
 from connected_apps_mcp.audit.verify import verify
 from connected_apps_mcp.confirmation.approvals import FOLDER, Approvals
-from connected_apps_tools import CATALOGUE, Project
+from connected_apps_tools import CATALOGUE, ToolContext
 from connected_apps_tools.api.models import UpdateApp
 from connected_apps_tools.safety.policy import Policy
 
@@ -126,17 +126,17 @@ ANSWERS = st.sampled_from(
 )
 
 
-async def add_host(project: Project) -> None:
+async def add_host(project: ToolContext) -> None:
     """Let the app have another redirect host."""
     await project.api.update(UpdateApp(client_id=APP, redirect_urls=[B]))
 
 
-async def tighten(project: Project) -> None:
+async def tighten(project: ToolContext) -> None:
     """Give the app's tokens a shorter life, so that what was harmless no longer is."""
     await project.api.update(UpdateApp(client_id=APP, access_token_expiry_minutes=1))
 
 
-async def start(project: Project) -> None:
+async def start(project: ToolContext) -> None:
     """Start a rotation of the app's secret."""
     await project.api.start_rotation(APP)
 
@@ -357,7 +357,7 @@ class Session:
         return [line["event"] for line in told if line["event"] != "opened"]
 
 
-def happening(what: Any, other: Project) -> Callable[[], Awaitable[object]] | None:
+def happening(what: Any, other: ToolContext) -> Callable[[], Awaitable[object]] | None:
     """Something that happens elsewhere, or cannot happen any more."""
 
     async def happen() -> None:

@@ -14,9 +14,9 @@ from connected_apps_mcp.sandbox import create_sandbox
 from connected_apps_mcp.settings import settings
 from connected_apps_tools import CATALOGUE, TOOLSETS, Effect, ProjectKind
 from connected_apps_tools.api.models import CreateApp, PageOfApps
-from connected_apps_tools.context import About
+from connected_apps_tools.context import ServerInfo
 from connected_apps_tools.errors import InvalidRequest
-from connected_apps_tools.selection import choose
+from connected_apps_tools.selection import select_tools
 
 NAMES = {tool.name for tool in CATALOGUE}
 
@@ -38,12 +38,12 @@ def test_a_toolset_alone_offers_its_tools_and_the_status(toolset: str) -> None:
 def test_by_default_what_another_kind_of_project_needs_is_off(
     given: dict[str, Any], off: str
 ) -> None:
-    offer = choose(TOOLSETS, settings.read(**given).choice)
+    offer = select_tools(TOOLSETS, settings.read(**given).choice)
     assert offer.off.keys() == {tool.name for tool in TOOLSETS[off]}
 
 
 def test_by_default_everything_is_on_where_the_kind_of_the_project_is_not_known() -> None:
-    assert choose(TOOLSETS, settings.read().choice).on.keys() == NAMES
+    assert select_tools(TOOLSETS, settings.read().choice).on.keys() == NAMES
 
 
 def test_a_policy_without_toolsets_leaves_none_on(tmp_path: Path) -> None:
@@ -69,7 +69,7 @@ OFF = {"list_user_grants": "It is not among --tools.", "delete_app": "The server
     ],
 )
 def test_advice_says_which_of_its_tools_are_off_and_why(text: str, more: str) -> None:
-    about = About(tools_off=OFF)
+    about = ServerInfo(tools_off=OFF)
     assert about.advice(text) == text + more
     assert about.advice(about.advice(text)) == text + more
 

@@ -12,7 +12,7 @@ from connected_apps_mcp.protocol.server import build_server
 from connected_apps_mcp.sandbox import create_sandbox
 from connected_apps_mcp.sandbox.handlers.seeding import seed
 from connected_apps_mcp.sandbox.seeds.seed import Seed
-from connected_apps_tools import Project
+from connected_apps_tools import ToolContext
 from connected_apps_tools.api.models import ClientType
 from connected_apps_tools.findings.review import SEVERITIES
 
@@ -135,7 +135,7 @@ async def test_what_there_is_not_is_refused(client: Client, ref: Ref, name: str,
     assert caught.value.error.code == types.INVALID_PARAMS
 
 
-async def test_ids_are_completed_only_where_apps_may_be_searched(project: Project) -> None:
+async def test_ids_are_completed_only_where_apps_may_be_searched(project: ToolContext) -> None:
     kept = [name for name in offering().on if name != "search_apps"]
     async with Client(build_server(project, offering(tools=kept))) as client:
         await create(client, "Billing")

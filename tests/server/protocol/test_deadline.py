@@ -17,7 +17,7 @@ from starlette.types import Receive, Scope, Send
 from support import REAL, SHOWN_APP, answer, project_on, refusal, serving
 
 from connected_apps_mcp.protocol.server import build_server
-from connected_apps_tools import Project
+from connected_apps_tools import ToolContext
 
 
 class Endless:
@@ -141,8 +141,8 @@ async def test_the_time_in_which_a_person_is_asked_does_not_count(era: str) -> N
     assert wire.writes
 
 
-async def hold_the_turn(project: Project, *, task_status: TaskStatus[None]) -> None:
-    async with project.turns.of(APP):
+async def hold_the_turn(project: ToolContext, *, task_status: TaskStatus[None]) -> None:
+    async with project.app_locks.hold(APP):
         task_status.started()
         await anyio.sleep_forever()
 

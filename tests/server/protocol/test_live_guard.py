@@ -11,7 +11,7 @@ from server.audit.logs import lines_of
 from server.people import A, B, Person
 from support import ERAS, SERVER, answer, refusal, serving
 
-from connected_apps_mcp.sandbox import Credentials, create_sandbox
+from connected_apps_mcp.sandbox import SandboxCredentials, create_sandbox
 from connected_apps_mcp.sandbox.handlers.seeding import seed
 from connected_apps_mcp.sandbox.seeds.seed import Seed
 from connected_apps_tools import CATALOGUE
@@ -26,7 +26,7 @@ WRITING = {tool.name for tool in CATALOGUE if tool.effect.changes}
 @pytest.fixture
 def service() -> Iterator[str]:
     """The URL of a stand-in for the live service, with an app that a user has authorised."""
-    sandbox = create_sandbox(Credentials(PROJECT, SECRET))
+    sandbox = create_sandbox(SandboxCredentials(PROJECT, SECRET))
     app = {"client_id": APP, "client_type": "first_party", "redirect_urls": [A]}
     user = {"external_id": "bob", "grants": [{"client_id": APP, "scopes": ["openid"]}]}
     seed(sandbox, Seed.model_validate({"apps": [app], "users": [user]}))

@@ -17,7 +17,7 @@ from connected_apps_mcp.protocol.server import build_server
 from connected_apps_mcp.sandbox import create_sandbox
 from connected_apps_mcp.settings import settings as config
 from connected_apps_mcp.wiring import open_project
-from connected_apps_tools import CATALOGUE, DEFAULT_TOOLSETS, Project
+from connected_apps_tools import CATALOGUE, DEFAULT_TOOLSETS, ToolContext
 from connected_apps_tools.safety.policy import Policy
 
 GOOD, BAD = "https://app.corp.example/cb", "https://evil.example/cb"
@@ -45,18 +45,18 @@ def wire() -> Wire:
 
 
 @pytest.fixture
-async def free(wire: Wire) -> AsyncIterator[Project]:
+async def free(wire: Wire) -> AsyncIterator[ToolContext]:
     """The project without a policy."""
     async with project_on(httpx2.ASGITransport(wire)) as project:
         yield project
 
 
-def under(project: Project, mode: Any = "auto", **rules: Any) -> Client:
+def under(project: ToolContext, mode: Any = "auto", **rules: Any) -> Client:
     """A client of the project under a policy."""
     return Client(build_server(replace(project, policy=Policy.model_validate(rules))), mode=mode)
 
 
-async def create(project: Project, **settings: Any) -> str:
+async def create(project: ToolContext, **settings: Any) -> str:
     async with under(project) as client:
         arguments = {"client_type": "first_party", **settings}
         created = answer(await client.call_tool("create_app", arguments))
@@ -66,7 +66,7 @@ async def create(project: Project, **settings: Any) -> str:
 @pytest.mark.parametrize("mode", ERAS)
 @pytest.mark.parametrize("dry_run", [False, True])
 async def test_an_app_that_breaks_a_rule_is_not_created(
-    free: Project, wire: Wire, mode: str, dry_run: bool
+    free: ToolContext, wire: Wire, mode: str, dry_run: bool
 ) -> None:
     async with under(free, mode, redirect_hosts=["app.corp.example"]) as client:
         arguments = {"client_type": "first_party", "redirect_urls": [GOOD, BAD], "dry_run": dry_run}
@@ -77,7 +77,7 @@ async def test_an_app_that_breaks_a_rule_is_not_created(
     assert wire.calls == []
 
 
-async def test_an_app_that_breaks_no_rule_is_created(free: Project) -> None:
+async def test_an_app_that_breaks_no_rule_is_created(free: ToolContext) -> None:
     rules = {"redirect_hosts": ["*.corp.example"], "client_types": ["third_party"]}
     async with under(free, **rules) as client:
         arguments = {"client_type": "third_party", "redirect_urls": [GOOD]}
@@ -89,7 +89,7 @@ async def test_an_app_that_breaks_no_rule_is_created(free: Project) -> None:
     "change", [{"redirect_urls": [BAD]}, {"add_redirect_urls": [BAD]}, {"client_name": "Other"}]
 )
 async def test_an_update_that_results_in_a_breach_is_refused(
-    free: Project, wire: Wire, change: dict[str, Any], dry_run: bool
+    free: ToolContext, wire: Wire, change: dict[str, Any], dry_run: bool
 ) -> None:
     app = await create(free, redirect_urls=[GOOD, "https://old.example/"])
     wire.calls.clear()
@@ -100,7 +100,7 @@ async def test_an_update_that_results_in_a_breach_is_refused(
     assert [call.split()[0] for call in wire.calls] == ["GET"]
 
 
-async def test_an_app_that_breaks_a_rule_can_be_mended_step_by_step(free: Project) -> None:
+async def test_an_app_that_breaks_a_rule_can_be_mended_step_by_step(free: ToolContext) -> None:
     old = ["https://one.example/", "https://two.example/"]
     app = await create(free, redirect_urls=[GOOD, *old])
     async with under(free, redirect_hosts=["*.corp.example"]) as client:
@@ -125,7 +125,7 @@ def test_every_tool_that_changes_an_app_is_looked_at() -> None:
 
 @pytest.mark.parametrize("tool", CHANGING, ids=lambda tool: tool.name)
 async def test_another_spelling_of_an_id_reaches_no_app(
-    free: Project, wire: Wire, tool: Any
+    free: ToolContext, wire: Wire, tool: Any
 ) -> None:
     app = await create(free, client_name="Billing")
     wire.alias = (app.upper(), app)
@@ -140,7 +140,7 @@ async def test_another_spelling_of_an_id_reaches_no_app(
 @pytest.mark.parametrize("tool", CHANGING, ids=lambda tool: tool.name)
 @pytest.mark.parametrize("by", ["client_ids", "names"])
 async def test_a_protected_app_is_neither_changed_nor_deleted(
-    free: Project, wire: Wire, tool: Any, by: str
+    free: ToolContext, wire: Wire, tool: Any, by: str
 ) -> None:
     app = await create(free, client_name="Billing")
     wire.calls.clear()
@@ -156,7 +156,7 @@ async def test_a_protected_app_is_neither_changed_nor_deleted(
     assert [call.split()[0] for call in wire.calls] == ([] if by == "client_ids" else ["GET"])
 
 
-async def test_a_protected_app_can_be_read_and_others_can_be_changed(free: Project) -> None:
+async def test_a_protected_app_can_be_read_and_others_can_be_changed(free: ToolContext) -> None:
     protected = await create(free, client_name="Billing")
     other = await create(free, client_name="Other")
     rules = {"client_ids": [protected], "names": ["Billing"]}
@@ -166,7 +166,7 @@ async def test_a_protected_app_can_be_read_and_others_can_be_changed(free: Proje
 
 
 async def test_an_app_that_is_not_there_is_said_to_be_missing_although_names_are_protected(
-    free: Project,
+    free: ToolContext,
 ) -> None:
     async with under(free, protected_apps={"names": ["Billing"]}) as client:
         told = refusal(await client.call_tool("delete_app", {"client_id": "nothing"}))

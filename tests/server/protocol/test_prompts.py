@@ -16,7 +16,7 @@ from connected_apps_mcp.protocol.server import build_server
 from connected_apps_mcp.sandbox import create_sandbox
 from connected_apps_mcp.sandbox.handlers.seeding import seed
 from connected_apps_mcp.sandbox.seeds.seed import Seed
-from connected_apps_tools import CATALOGUE, Project
+from connected_apps_tools import CATALOGUE, ToolContext
 
 CANARY = "canary-Zx81kQ0pLm27"
 REPORTS = "connected-app-test-00000000-0000-4000-8000-000000000003"
@@ -200,7 +200,7 @@ def test_a_runbook_speaks_of_no_tool_that_it_does_not_call(runbook: Runbook) -> 
     ids=lambda each: each if isinstance(each, str) else each.name,
 )
 async def test_a_prompt_is_there_only_with_all_its_tools(
-    project: Project, runbook: Runbook, tool: str
+    project: ToolContext, runbook: Runbook, tool: str
 ) -> None:
     kept = [each.name for each in CATALOGUE if each.name != tool]
     async with Client(build_server(project, offering(tools=kept))) as client:
@@ -211,7 +211,7 @@ async def test_a_prompt_is_there_only_with_all_its_tools(
     assert caught.value.error.code == types.INVALID_PARAMS
 
 
-async def test_reading_alone_leaves_the_review(project: Project) -> None:
+async def test_reading_alone_leaves_the_review(project: ToolContext) -> None:
     async with Client(build_server(project, offering(read_only=True))) as client:
         (prompt,) = (await client.list_prompts()).prompts
     assert prompt.name == "review-apps"

@@ -16,10 +16,10 @@ from support import exported_by_the_server, project_on
 
 from connected_apps_mcp.protocol.server import build_server
 from connected_apps_mcp.sandbox import create_sandbox
-from connected_apps_tools import Project
+from connected_apps_tools import ToolContext
 from connected_apps_tools.api.models import ConnectedApp, PageOfApps
 from connected_apps_tools.secrets.recovery import recover
-from connected_apps_tools.secrets.stores import Entry, SecretKey, StoredSecret, Which
+from connected_apps_tools.secrets.stores import SecretKey, StoredEntry, StoredSecret, Which
 from connected_apps_tools.storage.errors import StoreError
 
 FAULTS = 10_000
@@ -149,7 +149,7 @@ class FaultyStore:
         self._meet_fate()
         self._kept.pop(key, None)
 
-    def entries(self, project_id: str) -> list[Entry]:
+    def entries(self, project_id: str) -> list[StoredEntry]:
         return [kept.entry() for key, kept in self._kept.items() if key.project_id == project_id]
 
 
@@ -172,14 +172,14 @@ async def live(client: Client, chance: Chance) -> list[str]:
     return left
 
 
-async def is_safe(project: Project, app: ConnectedApp) -> bool:
+async def is_safe(project: ToolContext, app: ConnectedApp) -> bool:
     """Whether each secret that the service has of an app is kept, with the same last four."""
     last_fours: dict[Which, str | None] = {
         "current": app.client_secret_last_four,
         "next": app.next_client_secret_last_four,
     }
     for which, last_four in last_fours.items():
-        kept = await project.custody.safe.get(app.client_id, which)
+        kept = await project.secrets.store.get(app.client_id, which)
         if last_four and (kept is None or kept.last_four != last_four):
             return False
     return True
@@ -201,7 +201,7 @@ async def test_no_secret_is_lost_in_silence_and_none_leaves(
             async with Client(build_server(project)) as client:
                 left = await live(client, chance)
             with chance.spared():
-                reports = "\n".join(report.for_models for report in await recover(project.custody))
+                reports = "\n".join(report.for_models for report in await recover(project.secrets))
                 found = await project.api.search(PageOfApps(limit=1000))
                 lost = [
                     app.client_id

@@ -25,7 +25,7 @@ from connected_apps_mcp.protocol.server import build_server
 from connected_apps_mcp.sandbox import create_sandbox
 from connected_apps_mcp.sandbox.handlers.seeding import seed
 from connected_apps_mcp.sandbox.seeds.seed import Seed
-from connected_apps_tools import Project
+from connected_apps_tools import ToolContext
 from connected_apps_tools.catalogue.app_view import AppView
 
 UNSEEN = "B\u202ei\u200bll\U000e0041ing"
@@ -238,7 +238,7 @@ async def test_an_id_that_is_no_id_is_listed_as_a_sound_uri() -> None:
 @pytest.mark.parametrize("missing", ["get_app", "search_apps"])
 @pytest.mark.parametrize("era", ERAS)
 async def test_resources_show_nothing_that_the_tools_may_not(
-    project: Project, missing: str, era: str
+    project: ToolContext, missing: str, era: str
 ) -> None:
     kept = [name for name in offering().on if name != missing]
     async with Client(build_server(project, offering(tools=kept)), mode=era) as client:

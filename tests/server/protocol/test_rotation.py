@@ -10,7 +10,7 @@ from mcp import Client
 from support import answer, offering, project_on, refusal
 
 from connected_apps_mcp.protocol.server import build_server
-from connected_apps_tools import Project
+from connected_apps_tools import ToolContext
 
 
 async def call(client: Client, tool: str, client_id: str, **arguments: Any) -> dict[str, Any]:
@@ -78,7 +78,7 @@ async def test_starting_twice_answers_with_the_state(client: Client, app: str) -
 
 
 async def test_starting_twice_does_not_promise_a_next_secret_that_is_not_kept(
-    client: Client, app: str, project: Project
+    client: Client, app: str, project: ToolContext
 ) -> None:
     await project.api.start_rotation(app)
     state = await call(client, "start_secret_rotation", app)
@@ -136,10 +136,10 @@ async def test_the_next_secret_is_withheld_unless_asked_for(client: Client, app:
 
 
 async def test_completing_is_refused_where_the_next_secret_is_not_kept(
-    client: Client, app: str, project: Project
+    client: Client, app: str, project: ToolContext
 ) -> None:
     await call(client, "start_secret_rotation", app)
-    await project.custody.safe.forget(app, "next")
+    await project.secrets.store.forget(app, "next")
     error = await refused(client, "complete_secret_rotation", app)
     assert "the next secret is not kept here" in error["message"]
     assert "cancel_secret_rotation" in error["hint"]
@@ -148,7 +148,7 @@ async def test_completing_is_refused_where_the_next_secret_is_not_kept(
 
 
 async def test_completing_is_refused_where_another_next_secret_is_kept(
-    client: Client, app: str, project: Project
+    client: Client, app: str, project: ToolContext
 ) -> None:
     await call(client, "start_secret_rotation", app)
     await project.api.cancel_rotation(app)
@@ -158,7 +158,7 @@ async def test_completing_is_refused_where_another_next_secret_is_kept(
 
 
 async def test_completing_can_be_forced_for_a_reason(
-    client: Client, app: str, project: Project
+    client: Client, app: str, project: ToolContext
 ) -> None:
     await project.api.start_rotation(app)
     forced = await call(
@@ -190,15 +190,15 @@ async def test_a_public_app_has_no_secret_to_rotate(client: Client) -> None:
 
 
 async def test_a_deleted_app_leaves_no_secret_behind(
-    client: Client, app: str, project: Project
+    client: Client, app: str, project: ToolContext
 ) -> None:
     await call(client, "start_secret_rotation", app)
     await call(client, "delete_app", app)
-    assert await project.custody.safe.entries() == []
+    assert await project.secrets.store.entries() == []
 
 
 async def test_a_secret_of_which_the_service_knows_nothing_any_more_is_marked(
-    client: Client, app: str, project: Project
+    client: Client, app: str, project: ToolContext
 ) -> None:
     await project.api.start_rotation(app)
     await project.api.complete_rotation(app)
@@ -228,7 +228,7 @@ async def test_reading_and_searching_touch_neither_store_nor_journal(
     assert list(tmp_path.iterdir()) == []  # noqa: ASYNC240 - a test's own folder
 
 
-async def test_under_the_ceiling_nothing_can_be_revealed(project: Project, app: str) -> None:
+async def test_under_the_ceiling_nothing_can_be_revealed(project: ToolContext, app: str) -> None:
     async with Client(build_server(project, offering(reveals=False))) as client:
         listed = {tool.name: tool for tool in (await client.list_tools()).tools}
         assert "reveal_client_secret" not in listed

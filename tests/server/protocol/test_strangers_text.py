@@ -19,7 +19,7 @@ from support import SANDBOX, project_on, serving
 from connected_apps_mcp.commands.cli import main
 from connected_apps_mcp.commands.common import report_losses
 from connected_apps_mcp.protocol.server import build_server
-from connected_apps_tools import Project
+from connected_apps_tools import ToolContext
 from connected_apps_tools.api.models import CreateApp
 from connected_apps_tools.errors import ConnectedAppsError, UnexpectedAnswer
 from connected_apps_tools.secrets.journal import Act, Intent
@@ -111,7 +111,7 @@ class Reader:
         self.questions.append(params.message)
         return types.ElicitResult(action="accept", content={"confirm": True})
 
-    async def read_all(self, client: Client, project: Project) -> None:
+    async def read_all(self, client: Client, project: ToolContext) -> None:
         """Call, read and complete everything that is listed."""
         tools = (await client.list_tools()).tools
         prompts = (await client.list_prompts()).prompts
@@ -120,7 +120,7 @@ class Reader:
         self.said_first += map(plain, [*tools, *prompts, *templates])
         for tool in tools:
             with suppress(ConnectedAppsError):
-                await project.custody.start_rotation("app", revealed=False)
+                await project.secrets.start_rotation("app", revealed=False)
             for arguments in calls_of(tool):
                 await self.call(client, tool.name, arguments)
         for prompt in prompts:
@@ -192,7 +192,7 @@ class Reader:
 @asynccontextmanager
 async def connected(
     service: Service, reader: Reader, era: str = "auto", **options: Any
-) -> AsyncIterator[tuple[Client, Project]]:
+) -> AsyncIterator[tuple[Client, ToolContext]]:
     async with project_on(httpx2.ASGITransport(service)) as project:
         server = build_server(project, **options)
         async with Client(server, mode=era, elicitation_callback=reader.agree) as client:
@@ -489,14 +489,14 @@ def test_policy_check_shows_an_app_in_its_lines(name: str, tmp_path: Path) -> No
     assert len(shown[CORPUS[name]]) == len(shown[HONEST])
 
 
-async def left_behind(service: Service, folder: Path) -> Project:
+async def left_behind(service: Service, folder: Path) -> ToolContext:
     """A project with a secret of which there is doubt, and with two interrupted acts."""
     async with project_on(httpx2.ASGITransport(service), folder=folder) as project:
         app = CreateApp(client_type="third_party", client_name=service.text)
-        await project.custody.create(app)
+        await project.secrets.create(app)
         acts: tuple[Act, ...] = ("create_app", "start_secret_rotation")
         for act in acts:
-            project.custody.journal.begin(
+            project.secrets.journal.begin(
                 Intent(
                     act=act,
                     project_id=project.api.project_id,
@@ -539,8 +539,8 @@ async def test_the_instructions_tell_losses_without_a_word_of_strangers(
     service.failing = {"*": status} if status else {}
     async with project_on(httpx2.ASGITransport(service), folder=tmp_path) as project:
         losses = await report_losses(project)
-        about = replace(project.about, losses=losses)
-        async with Client(build_server(replace(project, about=about))) as client:
+        about = replace(project.server, losses=losses)
+        async with Client(build_server(replace(project, server=about))) as client:
             assert len(losses) == 3
             assert client.instructions
             assert all(loss in client.instructions for loss in losses)

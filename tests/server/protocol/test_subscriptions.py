@@ -19,7 +19,7 @@ from connected_apps_mcp.limits import MAX_WATCHED
 from connected_apps_mcp.protocol import subscriptions
 from connected_apps_mcp.protocol.server import build_server
 from connected_apps_mcp.protocol.subscriptions import Subscriptions, lifespan
-from connected_apps_tools import Project
+from connected_apps_tools import ToolContext
 from connected_apps_tools.api.models import CreateApp
 
 pytestmark = pytest.mark.filterwarnings("ignore:resources/(un)?subscribe is removed")
@@ -352,7 +352,7 @@ class CountingBus(InMemorySubscriptionBus):
 
 
 @pytest.mark.parametrize("era", ERAS)
-async def test_a_subscription_ends_with_its_connection(project: Project, era: str) -> None:
+async def test_a_subscription_ends_with_its_connection(project: ToolContext, era: str) -> None:
     bus = CountingBus()
     server: Server[Any] = Server("test", lifespan=lifespan)
     Subscriptions(project, bus).add_to(server)

@@ -14,7 +14,7 @@ import pytest
 import uvicorn
 from starlette.applications import Starlette
 
-from connected_apps_mcp.sandbox import SANDBOX_CREDENTIALS, Credentials, create_sandbox
+from connected_apps_mcp.sandbox import SANDBOX_CREDENTIALS, SandboxCredentials, create_sandbox
 
 BASE_URL = "http://sandbox/v1"
 
@@ -55,7 +55,7 @@ async def connect() -> AsyncIterator[Callable[..., Awaitable[httpx2.AsyncClient]
     async with AsyncExitStack() as stack:
 
         async def open_client(
-            app: Starlette, credentials: Credentials | None = SANDBOX_CREDENTIALS
+            app: Starlette, credentials: SandboxCredentials | None = SANDBOX_CREDENTIALS
         ) -> httpx2.AsyncClient:
             client = httpx2.AsyncClient(
                 transport=httpx2.ASGITransport(app=app, raise_app_exceptions=False),

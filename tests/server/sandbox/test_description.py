@@ -15,7 +15,7 @@ from schemathesis.specs.openapi.checks import ignored_auth, positive_data_accept
 from starlette.testclient import TestClient
 
 from connected_apps_mcp.sandbox import SANDBOX_CREDENTIALS, create_sandbox
-from connected_apps_mcp.sandbox.handlers.call import Operation
+from connected_apps_mcp.sandbox.handlers.call import SandboxOperation
 from connected_apps_mcp.sandbox.handlers.seeding import seed
 from connected_apps_mcp.sandbox.seeds.seed import Seed
 from connected_apps_mcp.sandbox.service.operations import OPERATIONS
@@ -139,7 +139,7 @@ async def test_the_description_needs_no_credentials(
 
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.name)
 async def test_every_operation_is_described(
-    client: httpx2.AsyncClient, operation: Operation[Any]
+    client: httpx2.AsyncClient, operation: SandboxOperation[Any]
 ) -> None:
     paths = (await client.get("http://sandbox/openapi.json")).json()["paths"]
     path, method = operation.path, operation.method.lower()

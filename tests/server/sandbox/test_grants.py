@@ -10,7 +10,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from connected_apps_mcp.sandbox import Credentials, ProjectKind, create_sandbox
+from connected_apps_mcp.sandbox import ProjectKind, SandboxCredentials, create_sandbox
 
 from .seeds import ACME, ADA, ALAN, CALENDAR, GRACE, NOTES, UNUSED, seeded
 
@@ -294,7 +294,7 @@ async def test_an_id_of_the_other_environment_is_refused(
 
 
 async def test_a_user_id_of_the_other_environment_is_refused(connect: Connect) -> None:
-    live = Credentials("project-live-1", "secret-live-fake")
+    live = SandboxCredentials("project-live-1", "secret-live-fake")
     client = await connect(create_sandbox(live), live)
     error = await error_of(client, "GET", "/users/user-test-1/connected_apps")
     assert error == (400, "test_id_used_in_live_environment")

@@ -13,7 +13,12 @@ import stytch
 from starlette.applications import Starlette
 from stytch.core.response_base import StytchError
 
-from connected_apps_mcp.sandbox import SANDBOX_CREDENTIALS, Credentials, RateLimit, create_sandbox
+from connected_apps_mcp.sandbox import (
+    SANDBOX_CREDENTIALS,
+    RateLimit,
+    SandboxCredentials,
+    create_sandbox,
+)
 
 # The SDK still gives aiohttp its credentials in the old way.
 pytestmark = [
@@ -24,7 +29,7 @@ pytestmark = [
 # The SDK's answers are typed by the vendor; calling its methods by name loses that.
 Answer = Any
 Sdk = Callable[..., Awaitable[Answer]]
-LIVE = Credentials("project-live-00000000-0000-0000-0000-000000000000", "secret-live-fake")
+LIVE = SandboxCredentials("project-live-00000000-0000-0000-0000-000000000000", "secret-live-fake")
 CONFIDENTIAL = ["first_party", "third_party"]
 PUBLIC = ["first_party_public", "third_party_public"]
 MISSING = "connected-app-test-00000000-0000-4000-8000-000000000000"
@@ -37,7 +42,7 @@ async def open_sdk(request: pytest.FixtureRequest) -> AsyncIterator[Callable[...
     async with aiohttp.ClientSession() as async_session:
         with requests.Session() as sync_session:
 
-            def open_url(url: str, credentials: Credentials = SANDBOX_CREDENTIALS) -> Sdk:
+            def open_url(url: str, credentials: SandboxCredentials = SANDBOX_CREDENTIALS) -> Sdk:
                 clients = stytch.Client(
                     project_id=credentials.project_id,
                     secret=credentials.secret,
@@ -120,9 +125,9 @@ async def test_an_omitted_setting_takes_its_default(sdk: Sdk) -> None:
 
 
 async def test_an_update_changes_only_what_it_names(sdk: Sdk) -> None:
-    created = await create(sdk, client_name="Old", client_description="Kept")
+    created = await create(sdk, client_name="Old", client_description="CapturedSecret")
     updated = (await sdk("update", client_id=created.client_id, client_name="New")).connected_app
-    assert (updated.client_name, updated.client_description) == ("New", "Kept")
+    assert (updated.client_name, updated.client_description) == ("New", "CapturedSecret")
 
 
 async def test_an_update_applies_empty_values(sdk: Sdk) -> None:
@@ -184,14 +189,16 @@ async def test_an_empty_client_id_is_not_a_route(sdk: Sdk) -> None:
 async def test_a_wrong_project_secret_is_refused(
     open_sdk: Callable[..., Sdk], sandbox_url: str
 ) -> None:
-    sdk = open_sdk(sandbox_url, Credentials(SANDBOX_CREDENTIALS.project_id, "wrong"))
+    sdk = open_sdk(sandbox_url, SandboxCredentials(SANDBOX_CREDENTIALS.project_id, "wrong"))
     assert await error_of(sdk, "search") == (401, "unauthorized_credentials")
 
 
 async def test_a_wrong_project_id_is_refused(
     open_sdk: Callable[..., Sdk], sandbox_url: str
 ) -> None:
-    sdk = open_sdk(sandbox_url, Credentials("project-test-other", SANDBOX_CREDENTIALS.secret))
+    sdk = open_sdk(
+        sandbox_url, SandboxCredentials("project-test-other", SANDBOX_CREDENTIALS.secret)
+    )
     assert await error_of(sdk, "search") == (400, "invalid_project_id_authentication")
 
 

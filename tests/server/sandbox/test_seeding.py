@@ -14,7 +14,7 @@ import httpx2
 import pytest
 from pydantic import ValidationError
 
-from connected_apps_mcp.sandbox import Credentials, ProjectKind, create_sandbox
+from connected_apps_mcp.sandbox import ProjectKind, SandboxCredentials, create_sandbox
 from connected_apps_mcp.sandbox.errors import ApiError
 from connected_apps_mcp.sandbox.handlers.seeding import seed
 from connected_apps_mcp.sandbox.seeds.seed import Seed, SeedApp
@@ -68,7 +68,7 @@ def test_who_has_no_id_gets_one() -> None:
 
 
 def test_ids_of_a_live_project_say_so() -> None:
-    app = create_sandbox(Credentials("project-live-1", "secret-live-fake"))
+    app = create_sandbox(SandboxCredentials("project-live-1", "secret-live-fake"))
     done = seed(
         app, Seed(apps=[SeedApp(client_type="first_party")], generated_apps=1, example=True)
     )
@@ -367,7 +367,7 @@ async def test_two_projects_on_one_file_do_not_see_each_others_users(
 ) -> None:
     database = tmp_path / "sandbox.sqlite3"
     seeded("consumer", database=database)
-    other = Credentials("project-test-other", "secret-test-other")
+    other = SandboxCredentials("project-test-other", "secret-test-other")
     stranger = await connect(create_sandbox(other, database=database), other)
     response = await stranger.get("/users/ada/connected_apps")
     assert response.json()["error_type"] == "user_not_found"

@@ -14,7 +14,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from connected_apps_mcp.sandbox import Credentials, create_sandbox
+from connected_apps_mcp.sandbox import SandboxCredentials, create_sandbox
 
 Connect = Callable[..., Awaitable[httpx2.AsyncClient]]
 Create = Callable[..., Awaitable[dict[str, Any]]]
@@ -76,7 +76,7 @@ async def test_two_projects_on_one_file_do_not_see_each_other(
     connect: Connect, create: Create, tmp_path: Path
 ) -> None:
     database = tmp_path / "sandbox.sqlite3"
-    other = Credentials("project-test-other", "secret-test-other")
+    other = SandboxCredentials("project-test-other", "secret-test-other")
     app = await create(await connect(create_sandbox(database=database)))
     stranger = await connect(create_sandbox(other, database=database), other)
     assert await found_ids(stranger) == []

@@ -276,7 +276,9 @@ def test_nothing_but_protocol_is_on_standard_output_however_much_is_logged(servi
     with start(service, "--log-level", "debug") as process:
         output, errors = process.communicate(lines(*HELLO, get_app("quick")), timeout=20)
     assert heard(output).keys() == {"hello", "quick"}
-    assert "DEBUG connected_apps_tools.api.client: GET /v1/connected_apps/clients/quick: 200" in errors
+    assert (
+        "DEBUG connected_apps_tools.api.client: GET /v1/connected_apps/clients/quick: 200" in errors
+    )
     assert REAL["STYTCH_SECRET"] not in errors + output
 
 

@@ -16,7 +16,7 @@ from support import ERAS, EVERY_SETTING, SANDBOX, SERVER, answer, listening, off
 
 from connected_apps_mcp.protocol.server import build_server
 from connected_apps_mcp.sandbox import create_sandbox
-from connected_apps_tools import DEFAULT_TOOLSETS, Project
+from connected_apps_tools import DEFAULT_TOOLSETS, ToolContext
 
 STDIO = StdioServerParameters(command=SERVER[0], args=[*SERVER[1:], "--sandbox"])
 
@@ -53,7 +53,7 @@ async def conversation(client: Client) -> list[Any]:
 
 
 @pytest.fixture
-def server(project: Project) -> Server[Any]:
+def server(project: ToolContext) -> Server[Any]:
     """A server of the default toolsets."""
     return build_server(project, offering(toolsets=DEFAULT_TOOLSETS["consumer"]))
 

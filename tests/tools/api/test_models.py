@@ -21,14 +21,14 @@ ANSWERS: dict[str, type[models.Model]] = {
     "ConnectedAppWithClientSecret": models.AppWithClientSecret,
     "ConnectedAppWithNextClientSecret": models.AppWithNextClientSecret,
     "ResultsMetadata": models.ResultsMetadata,
-    "CreateResponse": models.CreateAnswer,
-    "GetResponse": models.AppAnswer,
-    "UpdateResponse": models.AppAnswer,
-    "DeleteResponse": models.DeleteAnswer,
-    "SearchResponse": models.SearchAnswer,
-    "RotateStartResponse": models.StartRotationAnswer,
-    "RotateResponse": models.AppAnswer,
-    "RotateCancelResponse": models.AppAnswer,
+    "CreateResponse": models.CreateResponse,
+    "GetResponse": models.AppResponse,
+    "UpdateResponse": models.AppResponse,
+    "DeleteResponse": models.DeleteResponse,
+    "SearchResponse": models.SearchResponse,
+    "RotateStartResponse": models.StartRotationResponse,
+    "RotateResponse": models.AppResponse,
+    "RotateCancelResponse": models.AppResponse,
 }
 MODEL_OF_REF = {ANSWERS[name].__name__: name for name in ANSWERS}
 

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from connected_apps_tools import CATALOGUE
 from connected_apps_tools.api.models import AppSettings, ConnectedApp
-from connected_apps_tools.findings.review import RULES, SEVERITIES, Bounds, Finding, Review
+from connected_apps_tools.findings.review import RULES, SEVERITIES, Finding, Review, ReviewLimits
 
 DOCS = Path(__file__).parents[3] / "docs" / "review.md"
 CYRILLIC_A = "\u0430"
@@ -37,7 +37,7 @@ def app(name: str = "Plain", **changes: Any) -> ConnectedApp:
     )
 
 
-def reviewed(*apps: ConnectedApp, bounds: Bounds | None = None) -> list[Finding]:
+def reviewed(*apps: ConnectedApp, bounds: ReviewLimits | None = None) -> list[Finding]:
     review = Review(bounds)
     for one in apps:
         review.see(one)
@@ -138,7 +138,7 @@ def test_a_dangerous_setting_is_found(changes: dict[str, Any], code: str) -> Non
 
 
 def test_a_token_may_live_as_long_as_the_bound() -> None:
-    hour = Bounds(max_token_minutes=60)
+    hour = ReviewLimits(max_token_minutes=60)
     assert reviewed(app(access_token_expiry_minutes=60), bounds=hour) == []
     (finding,) = reviewed(app(access_token_expiry_minutes=61), bounds=hour)
     assert "61 minutes" in finding.fact
@@ -146,7 +146,7 @@ def test_a_token_may_live_as_long_as_the_bound() -> None:
 
 
 def test_the_words_of_strangers_methods_can_be_set() -> None:
-    bounds = Bounds(stranger_methods=("Self_Service",))
+    bounds = ReviewLimits(stranger_methods=("Self_Service",))
     assert reviewed(app(creation_method="SELF_SERVICE"), bounds=bounds)
     assert not reviewed(app(creation_method="dynamic"), bounds=bounds)
 
@@ -164,7 +164,7 @@ def test_the_words_of_strangers_methods_can_be_set() -> None:
 )
 def test_a_bound_out_of_bounds_is_refused(bounds: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
-        Bounds.model_validate(bounds)
+        ReviewLimits.model_validate(bounds)
 
 
 OWN = app("Acme", client_type="first_party")
@@ -277,7 +277,7 @@ def test_a_url_that_is_there_twice_is_told_once() -> None:
 
 
 def test_more_findings_than_are_listed_are_counted() -> None:
-    review = Review(Bounds(max_per_code=2))
+    review = Review(ReviewLimits(max_per_code=2))
     for n in range(5):
         review.see(app(f"App number {n}", redirect_urls=[]))
     assert [finding.code for finding in review.findings()] == ["no-redirect"] * 2

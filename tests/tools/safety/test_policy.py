@@ -15,7 +15,7 @@ from support import EVERY_SETTING, SHOWN_APP
 from connected_apps_tools import TOOLSETS
 from connected_apps_tools.api.models import ConnectedApp, CreateApp
 from connected_apps_tools.errors import InvalidRequest, PolicyRefusal
-from connected_apps_tools.findings.review import Bounds, Review
+from connected_apps_tools.findings.review import Review, ReviewLimits
 from connected_apps_tools.safety.policy import Policy
 
 DOCS = Path(__file__).parents[3] / "docs" / "policy.md"
@@ -579,7 +579,7 @@ def test_a_review_reports_what_breaks_the_policy() -> None:
         allow_full_access=False,
         allow_consent_bypass=False,
     )
-    review = Review(Bounds(), rules)
+    review = Review(ReviewLimits(), rules)
     switches = {"full_access_allowed": True, "bypass_consent_for_offline_access": True}
     urls = ["https://good.example/", "com.example.app:/cb"]
     review.see(app(redirect_urls=urls, access_token_expiry_minutes=61, **switches))

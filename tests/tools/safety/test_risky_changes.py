@@ -4,7 +4,7 @@ import pytest
 from support import SHOWN_APP
 
 from connected_apps_tools.api.models import ConnectedApp
-from connected_apps_tools.safety.risky_changes import SHOWN, weakenings
+from connected_apps_tools.safety.risky_changes import SHOWN, risky_changes
 
 
 def leading_to(*urls: str) -> ConnectedApp:
@@ -13,7 +13,7 @@ def leading_to(*urls: str) -> ConnectedApp:
 
 def test_a_target_that_begins_like_a_known_one_is_told_as_added() -> None:
     known = "com.example:/" + "x" * SHOWN
-    told = list(weakenings(leading_to(known), leading_to(known, f"{known}2")))
+    told = list(risky_changes(leading_to(known), leading_to(known, f"{known}2")))
     assert told == [("Redirect host added", f"{known[:SHOWN]}…")]
 
 
@@ -38,7 +38,7 @@ WIDER = {
 @pytest.mark.parametrize("case", WIDER)
 def test_a_url_that_leads_elsewhere_is_asked_about(case: str, field: str) -> None:
     before = app(**{field: KNOWN})
-    found = list(weakenings(before, app(**{field: [*KNOWN, WIDER[case]]})))
+    found = list(risky_changes(before, app(**{field: [*KNOWN, WIDER[case]]})))
     assert len(found) == 1
 
 
@@ -53,7 +53,7 @@ def test_a_url_that_leads_elsewhere_is_asked_about(case: str, field: str) -> Non
 )
 def test_a_url_of_a_known_place_is_not_asked_about(url: str, field: str) -> None:
     before = app(**{field: KNOWN})
-    assert list(weakenings(before, app(**{field: [*KNOWN, url]}))) == []
+    assert list(risky_changes(before, app(**{field: [*KNOWN, url]}))) == []
 
 
 @pytest.mark.parametrize("field", ["client_name", "logo_url"])
@@ -61,7 +61,7 @@ def test_a_url_of_a_known_place_is_not_asked_about(url: str, field: str) -> None
 def test_what_users_see_on_the_consent_page_is_asked_about(client_type: str, field: str) -> None:
     before = app(client_type=client_type, **{field: "https://a.example/one"})
     after = before.model_copy(update={field: "https://a.example/two"})
-    assert [fact for _, fact in weakenings(before, after)] == [
+    assert [fact for _, fact in risky_changes(before, after)] == [
         "https://a.example/one",
         "https://a.example/two",
     ]
@@ -71,4 +71,4 @@ def test_what_users_see_on_the_consent_page_is_asked_about(client_type: str, fie
 def test_the_operators_own_app_is_renamed_unasked(field: str) -> None:
     before = app(client_type="first_party", **{field: "https://a.example/one"})
     after = before.model_copy(update={field: "https://a.example/two"})
-    assert list(weakenings(before, after)) == []
+    assert list(risky_changes(before, after)) == []

@@ -7,9 +7,9 @@ from connected_apps_tools.text.printable import (
     nearest,
     printable,
     printable_url,
-    redact,
+    redact_tokens,
 )
-from connected_apps_tools.text.redaction import SCRUBBER
+from connected_apps_tools.text.redaction import REDACTOR
 
 UUID = "b05c992f-ebdc-489d-a754-c7e70ba13141"
 
@@ -56,7 +56,7 @@ def test_what_cannot_be_seen_in_a_url_is_encoded() -> None:
     ],
 )
 def test_what_could_be_a_secret_is_redacted(secret: str) -> None:
-    assert redact(f"before {secret}, after") == "before [redacted], after"
+    assert redact_tokens(f"before {secret}, after") == "before [redacted], after"
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ def test_what_could_be_a_secret_is_redacted(secret: str) -> None:
     ],
 )
 def test_ids_and_words_are_kept(text: str) -> None:
-    assert redact(text) == text
+    assert redact_tokens(text) == text
 
 
 SECRET = "canary-Zx81kQ0pLm27vTn4Rb6wYs3c"
@@ -81,7 +81,7 @@ SECRET = "canary-Zx81kQ0pLm27vTn4Rb6wYs3c"
 
 @pytest.mark.parametrize("place", range(30, MAX_MESSAGE + 1, 47))
 def test_no_part_of_a_secret_is_left_where_text_is_cut(place: int) -> None:
-    SCRUBBER.learn(SECRET)
+    REDACTOR.learn(SECRET)
     text = "x " * (place // 2) + SECRET + " x" * MAX_MESSAGE
     for limit in range(place, place + len(SECRET) + 2, 3):
         assert "can" not in cut(text, limit)
@@ -92,9 +92,9 @@ def test_no_part_of_a_secret_is_left_where_text_is_cut(place: int) -> None:
 @pytest.mark.parametrize("shown", range(1, len(SECRET)))
 def test_no_part_of_a_token_is_left_where_an_error_is_cut(shown: int) -> None:
     text = "x " * ((MAX_MESSAGE - shown) // 2) + "unseen-Zx81kQ0pLm27vTn4Rb6wYs3c and so on"
-    assert "unseen" not in redact(text)
+    assert "unseen" not in redact_tokens(text)
 
 
 def test_invisible_characters_do_not_hide_a_secret_from_the_cut() -> None:
-    SCRUBBER.learn(SECRET)
+    REDACTOR.learn(SECRET)
     assert "can" not in printable("\u200b".join(SECRET), 20)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from connected_apps_tools.text.redaction import MASK, Scrubber
+from connected_apps_tools.text.redaction import MASK, Redactor
 
 KEY = "Zx81-kQ0p_Lm27+vTn4/WbR5~Yd63.Hs9=JcE2aGf7uK8iOqM"
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
@@ -33,8 +33,8 @@ AROUND_IT: list[Callable[[str], str]] = [
 ]
 
 
-def knowing(*secrets: str) -> Scrubber:
-    scrubber = Scrubber()
+def knowing(*secrets: str) -> Redactor:
+    scrubber = Redactor()
     for secret in secrets:
         scrubber.learn(secret)
     return scrubber

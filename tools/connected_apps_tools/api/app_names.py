@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from connected_apps_tools.text.printable import nearest, printable
 
 from .client import ConnectedAppsClient
-from .pagination import Walk
-from .ttl_cache import Remembered
+from .pagination import AppPages
+from .ttl_cache import TtlCache
 
 SECONDS = 10.0
 """How long it is trusted."""
 
-MAX_NAME = 64
-MAX_ID = 128
+MAX_APP_NAME = 64
+MAX_APP_ID = 128
 """Characters that are known of each."""
 
 LOOKS_LIKE_AN_ID = 0.9
@@ -21,7 +21,7 @@ LOOKS_LIKE_AN_ID = 0.9
 
 
 @dataclass(frozen=True)
-class Names:
+class NamesById:
     """The names of apps by id, both cleaned; the names are strangers' text.
 
     `complete` says whether these are all apps.
@@ -31,19 +31,19 @@ class Names:
     complete: bool
 
 
-class Directory:
+class AppNames:
     """The ids and names of the first 1,000 apps. Every method raises like `api.search`."""
 
     def __init__(self, api: ConnectedAppsClient) -> None:
-        async def read() -> Names:
-            first = await anext(aiter(Walk(api)))
+        async def read() -> NamesById:
+            first = await anext(aiter(AppPages(api)))
             by_id = {
-                printable(app.client_id, MAX_ID): printable(app.client_name, MAX_NAME)
+                printable(app.client_id, MAX_APP_ID): printable(app.client_name, MAX_APP_NAME)
                 for app in first.apps
             }
-            return Names(by_id, complete=first.next_cursor is None)
+            return NamesById(by_id, complete=first.next_cursor is None)
 
-        self.names = Remembered(read, SECONDS)
+        self.names = TtlCache(read, SECONDS)
 
     async def matching(self, part: str) -> tuple[list[str], bool]:
         """The ids of apps whose id or name holds `part`, whatever the case, and whether of all."""

@@ -22,27 +22,27 @@ from connected_apps_tools.errors import (
     ServiceError,
     UnexpectedAnswer,
 )
-from connected_apps_tools.text.redaction import SCRUBBER
+from connected_apps_tools.text.redaction import REDACTOR
 
 from . import operations
 from .connection_errors import unreachable
 from .models import (
-    Answer,
-    AppAnswer,
+    AppResponse,
     ConnectedApp,
-    CreateAnswer,
     CreateApp,
-    GrantsAnswer,
+    CreateResponse,
+    GrantsResponse,
     Model,
-    OrganizationAppAnswer,
-    OrganizationAppsAnswer,
+    OrganizationAppResponse,
+    OrganizationAppsResponse,
     PageOfApps,
-    SearchAnswer,
-    StartRotationAnswer,
+    Response,
+    SearchResponse,
+    StartRotationResponse,
     UpdateApp,
 )
 from .operations import ApiRequest, Operation
-from .responses import Reply, read
+from .responses import HttpReply, read
 from .service import CALL_DEADLINE, Credentials, check_base_url, is_local
 
 logger = logging.getLogger(__name__)
@@ -131,7 +131,7 @@ class ConnectedAppsClient:
         """Seconds that a call may take, all its requests, retries and waits included."""
         self._in_flight = anyio.CapacityLimiter(MAX_IN_FLIGHT)
         self._http: httpx2.AsyncClient | None = None
-        SCRUBBER.learn(credentials.secret.get_secret_value())
+        REDACTOR.learn(credentials.secret.get_secret_value())
 
     async def __aenter__(self) -> Self:
         return self
@@ -145,11 +145,11 @@ class ConnectedAppsClient:
         """The project whose apps these are."""
         return self._credentials.project_id
 
-    async def create(self, app: CreateApp) -> CreateAnswer:
+    async def create(self, app: CreateApp) -> CreateResponse:
         """Create an app. The answer to a confidential type holds its secret, this once."""
         return await self._send(operations.CREATE.request(app.body()))
 
-    async def get(self, client_id: str) -> AppAnswer:
+    async def get(self, client_id: str) -> AppResponse:
         """Read an app."""
         return await self._send(operations.GET.request(client_id=client_id))
 
@@ -160,7 +160,7 @@ class ConnectedAppsClient:
         except NotFound:
             return None
 
-    async def update(self, change: UpdateApp) -> AppAnswer:
+    async def update(self, change: UpdateApp) -> AppResponse:
         """Replace the fields given; the others stay (INFERRED from the official SDKs)."""
         return await self._send(
             operations.UPDATE.request(change.body(), client_id=change.client_id)
@@ -170,23 +170,23 @@ class ConnectedAppsClient:
         """Delete an app. That an earlier attempt of this call already did so is no error."""
         await self._end(operations.DELETE.request(client_id=client_id))
 
-    async def search(self, page: PageOfApps) -> SearchAnswer:
+    async def search(self, page: PageOfApps) -> SearchResponse:
         """Read one page of the project's apps."""
         return await self._send(operations.SEARCH.request(page.body()))
 
-    async def start_rotation(self, client_id: str) -> StartRotationAnswer:
+    async def start_rotation(self, client_id: str) -> StartRotationResponse:
         """Add a next secret, which the answer holds this once; both secrets work from now on."""
         return await self._send(operations.START_ROTATION.request({}, client_id=client_id))
 
-    async def complete_rotation(self, client_id: str) -> AppAnswer:
+    async def complete_rotation(self, client_id: str) -> AppResponse:
         """Promote the next secret; the current one stops working."""
         return await self._send(operations.COMPLETE_ROTATION.request({}, client_id=client_id))
 
-    async def cancel_rotation(self, client_id: str) -> AppAnswer:
+    async def cancel_rotation(self, client_id: str) -> AppResponse:
         """Discard the next secret; the current one stays."""
         return await self._send(operations.CANCEL_ROTATION.request({}, client_id=client_id))
 
-    async def user_grants(self, user_id: str) -> GrantsAnswer:
+    async def user_grants(self, user_id: str) -> GrantsResponse:
         """Read which apps a user of a consumer project has authorised."""
         return await self._send(operations.USER_GRANTS.request(user_id=user_id))
 
@@ -196,18 +196,20 @@ class ConnectedAppsClient:
             operations.REVOKE_USER_GRANT.request({}, user_id=user_id, client_id=client_id)
         )
 
-    async def organization_apps(self, organization_id: str) -> OrganizationAppsAnswer:
+    async def organization_apps(self, organization_id: str) -> OrganizationAppsResponse:
         """Read which apps the members of an organization have authorised."""
         return await self._send(
             operations.ORGANIZATION_APPS.request(organization_id=organization_id)
         )
 
-    async def organization_app(self, organization_id: str, client_id: str) -> OrganizationAppAnswer:
+    async def organization_app(
+        self, organization_id: str, client_id: str
+    ) -> OrganizationAppResponse:
         """Read which members of an organization have authorised an app."""
         ids = {"organization_id": organization_id, "client_id": client_id}
         return await self._send(operations.ORGANIZATION_APP.request(**ids))
 
-    async def member_grants(self, organization_id: str, member_id: str) -> GrantsAnswer:
+    async def member_grants(self, organization_id: str, member_id: str) -> GrantsResponse:
         """Read which apps a member of an organization has authorised."""
         ids = {"organization_id": organization_id, "member_id": member_id}
         return await self._send(operations.MEMBER_GRANTS.request(**ids))
@@ -256,7 +258,7 @@ class ConnectedAppsClient:
             raise late from None
         raise AssertionError("a retry loop ends in an answer or an error")
 
-    async def _request(self, request: ApiRequest[Any], policy: _RetryPolicy) -> Reply:
+    async def _request(self, request: ApiRequest[Any], policy: _RetryPolicy) -> HttpReply:
         """Make one attempt, and translate what the transport raises."""
         http, method = self._client(), request.operation.method
         try:
@@ -312,12 +314,12 @@ class ConnectedAppsClient:
 
 def _noted(request: ApiRequest[A], answer: A) -> A:
     trail = TRAIL.get()
-    if trail is not None and request.operation.changes and isinstance(answer, Answer):
+    if trail is not None and request.operation.changes and isinstance(answer, Response):
         trail.append(answer.request_id)
     return answer
 
 
-async def _receive(response: httpx2.Response) -> Reply:
+async def _receive(response: httpx2.Response) -> HttpReply:
     """The whole answer, unless it is larger than any answer of the API."""
     body = bytearray()
     try:
@@ -327,7 +329,7 @@ async def _receive(response: httpx2.Response) -> Reply:
                 raise UnexpectedAnswer(f"The answer is larger than {MAX_REPLY_BYTES} bytes.")
     finally:
         await response.aclose()
-    return Reply(response.status_code, bytes(body), response.headers.get("retry-after"))
+    return HttpReply(response.status_code, bytes(body), response.headers.get("retry-after"))
 
 
 def _kind(error: Exception) -> str:

@@ -12,18 +12,18 @@ from pydantic import TypeAdapter, ValidationError
 from connected_apps_tools.errors import InvalidRequest
 
 from .models import (
-    Answer,
-    AppAnswer,
+    AppResponse,
     ClientId,
-    CreateAnswer,
-    DeleteAnswer,
-    GrantsAnswer,
+    CreateResponse,
+    DeleteResponse,
+    GrantsResponse,
     HolderId,
     Model,
-    OrganizationAppAnswer,
-    OrganizationAppsAnswer,
-    SearchAnswer,
-    StartRotationAnswer,
+    OrganizationAppResponse,
+    OrganizationAppsResponse,
+    Response,
+    SearchResponse,
+    StartRotationResponse,
     words_of,
 )
 
@@ -98,17 +98,17 @@ _OF_USER = "/v1/users/{user_id}/connected_apps"
 _OF_ORGANIZATION = "/v1/b2b/organizations/{organization_id}/connected_apps"
 _OF_MEMBER = "/v1/b2b/organizations/{organization_id}/members/{member_id}/connected_apps"
 
-CREATE = _happens_once("POST", _APPS, CreateAnswer)
-GET = _reads("GET", _APP, AppAnswer)
-UPDATE = _replaces("PUT", _APP, AppAnswer)
-DELETE = _replaces("DELETE", _APP, DeleteAnswer)
-SEARCH = _reads("POST", f"{_APPS}/search", SearchAnswer)
-START_ROTATION = _happens_once("POST", f"{_ROTATE}/start", StartRotationAnswer)
-COMPLETE_ROTATION = _happens_once("POST", _ROTATE, AppAnswer)
-CANCEL_ROTATION = _happens_once("POST", f"{_ROTATE}/cancel", AppAnswer)
-USER_GRANTS = _reads("GET", _OF_USER, GrantsAnswer)
-REVOKE_USER_GRANT = _replaces("POST", f"{_OF_USER}/{{client_id}}/revoke", Answer)
-ORGANIZATION_APPS = _reads("GET", _OF_ORGANIZATION, OrganizationAppsAnswer)
-ORGANIZATION_APP = _reads("GET", f"{_OF_ORGANIZATION}/{{client_id}}", OrganizationAppAnswer)
-MEMBER_GRANTS = _reads("GET", _OF_MEMBER, GrantsAnswer)
-REVOKE_MEMBER_GRANT = _replaces("POST", f"{_OF_MEMBER}/{{client_id}}/revoke", Answer)
+CREATE = _happens_once("POST", _APPS, CreateResponse)
+GET = _reads("GET", _APP, AppResponse)
+UPDATE = _replaces("PUT", _APP, AppResponse)
+DELETE = _replaces("DELETE", _APP, DeleteResponse)
+SEARCH = _reads("POST", f"{_APPS}/search", SearchResponse)
+START_ROTATION = _happens_once("POST", f"{_ROTATE}/start", StartRotationResponse)
+COMPLETE_ROTATION = _happens_once("POST", _ROTATE, AppResponse)
+CANCEL_ROTATION = _happens_once("POST", f"{_ROTATE}/cancel", AppResponse)
+USER_GRANTS = _reads("GET", _OF_USER, GrantsResponse)
+REVOKE_USER_GRANT = _replaces("POST", f"{_OF_USER}/{{client_id}}/revoke", Response)
+ORGANIZATION_APPS = _reads("GET", _OF_ORGANIZATION, OrganizationAppsResponse)
+ORGANIZATION_APP = _reads("GET", f"{_OF_ORGANIZATION}/{{client_id}}", OrganizationAppResponse)
+MEMBER_GRANTS = _reads("GET", _OF_MEMBER, GrantsResponse)
+REVOKE_MEMBER_GRANT = _replaces("POST", f"{_OF_MEMBER}/{{client_id}}/revoke", Response)

@@ -37,7 +37,7 @@ class Page:
     total: int | None
 
 
-class Walk:
+class AppPages:
     """A walk over the pages from a cursor on, each read when it is asked for.
 
     It always ends: a service that names ever new pages without apps, or pages in a circle, ends it.

@@ -17,10 +17,17 @@ from connected_apps_tools.errors import (
     TooManyRequests,
     UnexpectedAnswer,
 )
-from connected_apps_tools.text.printable import redact
-from connected_apps_tools.text.redaction import SCRUBBER
+from connected_apps_tools.text.printable import redact_tokens
+from connected_apps_tools.text.redaction import REDACTOR
 
-from .models import AboutOneApp, CreateAnswer, ErrorAnswer, Model, SecretAnswer, StartRotationAnswer
+from .models import (
+    AboutOneApp,
+    CreateResponse,
+    ErrorResponse,
+    Model,
+    SecretResponse,
+    StartRotationResponse,
+)
 
 A = TypeVar("A", bound=Model)
 
@@ -28,13 +35,13 @@ _NAME = re.compile(r"[A-Za-z0-9._-]{1,100}")
 """What an error's type or a request's id looks like. Words are not put in their place."""
 
 
-SHOW_SECRETS = (CreateAnswer, StartRotationAnswer)
+SHOW_SECRETS = (CreateResponse, StartRotationResponse)
 """The answers that show a secret."""
 
 ANOTHER_APP = "The service answered for another app than the one asked for."
 
 
-class Reply(NamedTuple):
+class HttpReply(NamedTuple):
     """What came back over the wire."""
 
     status: int
@@ -42,7 +49,7 @@ class Reply(NamedTuple):
     retry_after: str | None
 
 
-def read(reply: Reply, answer: type[A], client_id: str | None = None) -> A:
+def read(reply: HttpReply, answer: type[A], client_id: str | None = None) -> A:
     """The promised answer, which must be about the app of this `client_id` where one is given.
 
     Raises:
@@ -75,17 +82,17 @@ def _unexpected(why: str, shown: Salvaged | None) -> UnexpectedAnswer:
     return unexpected
 
 
-def _shown_secret(reply: Reply, answer: type[Model]) -> Salvaged | None:
+def _shown_secret(reply: HttpReply, answer: type[Model]) -> Salvaged | None:
     """The secret in an answer, however little else of it is as promised."""
     if answer not in SHOW_SECRETS and b'client_secret"' not in reply.body:
         return None
     try:
-        app = SecretAnswer.model_validate_json(_lenient_json(reply.body)).connected_app
+        app = SecretResponse.model_validate_json(_lenient_json(reply.body)).connected_app
     except (ValidationError, ValueError, RecursionError):
         return None
     secrets = {"current": app.client_secret, "next": app.next_client_secret}
     for secret in filter(None, secrets.values()):
-        SCRUBBER.learn(secret.get_secret_value())
+        REDACTOR.learn(secret.get_secret_value())
     last_fours = {
         "current": app.client_secret_last_four,
         "next": app.next_client_secret_last_four,
@@ -104,7 +111,7 @@ def _lenient_json(body: bytes) -> str:
     return json.dumps(found)
 
 
-def _what_is_missing(reply: Reply, error: ValidationError) -> str:
+def _what_is_missing(reply: HttpReply, error: ValidationError) -> str:
     """Where the body differs from what is promised, by our own field names only."""
     problems = error.errors(include_url=False, include_context=False, include_input=False)
     fields = [".".join(map(str, problem["loc"])) for problem in problems[:5]]
@@ -113,12 +120,12 @@ def _what_is_missing(reply: Reply, error: ValidationError) -> str:
     return f"The service answered {reply.status} without the promised {', '.join(fields)}."
 
 
-def _error(reply: Reply) -> ServiceError | UnexpectedAnswer:
+def _error(reply: HttpReply) -> ServiceError | UnexpectedAnswer:
     status = reply.status
     try:
-        said = ErrorAnswer.model_validate_json(reply.body)
+        said = ErrorResponse.model_validate_json(reply.body)
     except ValidationError:
-        said = ErrorAnswer()
+        said = ErrorResponse()
     message, error_type = (
         said.error_message or said.error_description,
         said.error_type or said.error,
@@ -153,7 +160,7 @@ def _name(text: str | None) -> str | None:
 
 
 def _clean(text: str) -> str:
-    return redact(SCRUBBER.text(text))
+    return redact_tokens(REDACTOR.text(text))
 
 
 def _retry_after(value: str | None) -> float | None:

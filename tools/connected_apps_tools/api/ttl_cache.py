@@ -9,7 +9,7 @@ import anyio
 T = TypeVar("T")
 
 
-class Remembered(Generic[T]):
+class TtlCache(Generic[T]):
     """The outcome of `read`, at most `seconds` old. Of many who ask at once, one reads."""
 
     def __init__(self, read: Callable[[], Awaitable[T]], seconds: float) -> None:

@@ -18,7 +18,7 @@ from connected_apps_tools.text.printable import did_you_mean, printable_url
 
 from .app_view import MAX_URL, require_as_approved, require_unchanged
 
-LISTS = ("redirect_urls", "post_logout_redirect_urls")
+URL_LISTS = ("redirect_urls", "post_logout_redirect_urls")
 
 
 class DryRun(Request):
@@ -55,15 +55,15 @@ class Conditional(DryRun):
         require_as_approved(app, self)
 
 
-class NewApp(DryRun, CreateApp):
+class CreateAppRequest(DryRun, CreateApp):
     """A new app."""
 
 
-class NewAppRevealing(Revealing, NewApp):
+class CreateAppRevealingRequest(Revealing, CreateAppRequest):
     """The same, where callers may ask for the secret."""
 
 
-class ChangedSettings(Conditional, UpdateApp):
+class UpdateAppRequest(Conditional, UpdateApp):
     """A change to an app."""
 
     add_redirect_urls: list[str] | None = Field(None, exclude=True)
@@ -77,7 +77,7 @@ class ChangedSettings(Conditional, UpdateApp):
 
     @model_validator(mode="after")
     def _edits_or_replaces(self) -> Self:
-        for name in LISTS:
+        for name in URL_LISTS:
             if getattr(self, name) is not None and any(self._edits(name)):
                 raise PydanticCustomError(
                     "edits_or_replaces", "give {name} or what to add and remove", {"name": name}
@@ -94,7 +94,7 @@ class ChangedSettings(Conditional, UpdateApp):
             InvalidRequest: what is to be removed is not there.
         """
         settings = self.body()
-        for name in LISTS:
+        for name in URL_LISTS:
             add, remove = self._edits(name)
             if add or remove:
                 settings[name] = _edited(name, getattr(app, name), add, remove)
@@ -113,5 +113,5 @@ def _edited(name: str, urls: list[str], add: list[str], remove: list[str]) -> li
     return list(dict.fromkeys(url for url in [*urls, *add] if url not in doomed))
 
 
-class DoomedApp(Conditional, OneApp):
+class DeletedAppRequest(Conditional, OneApp):
     """Which app to delete."""

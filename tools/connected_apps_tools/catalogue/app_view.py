@@ -44,7 +44,7 @@ LOOSE = WithJsonSchema({"type": "object"})
 OBJECTS = WithJsonSchema({"type": "array", "items": {"type": "object"}})
 """The same for a list."""
 
-STRANGERS = (
+UNTRUSTED_FIELDS = (
     "client_name",
     "client_description",
     "redirect_urls",
@@ -127,7 +127,7 @@ class AppView(View):
         )
 
 
-class AboutApps(Result):
+class ShowsApps(Result):
     """An answer that shows apps."""
 
     untrusted: list[str] | None = None
@@ -136,7 +136,7 @@ class AboutApps(Result):
 
 def untrusted_in(*views: View) -> list[str] | None:
     """The fields of some views that strangers may have written."""
-    there = [name for name in STRANGERS if any(getattr(view, name, None) for view in views)]
+    there = [name for name in UNTRUSTED_FIELDS if any(getattr(view, name, None) for view in views)]
     return there or None
 
 

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal, Self
 
 from connected_apps_tools.api.models import ConnectedApp, Model, OneApp, Touched, UpdateApp
 from connected_apps_tools.api.operations import CREATE, DELETE, UPDATE, ApiRequest
-from connected_apps_tools.context import Project
+from connected_apps_tools.context import ToolContext
 from connected_apps_tools.safety.question import (
     WHO_WILL_KNOW,
     Question,
@@ -13,24 +13,29 @@ from connected_apps_tools.safety.question import (
     digest,
     led_to,
 )
-from connected_apps_tools.safety.risky_changes import weakenings
+from connected_apps_tools.safety.risky_changes import risky_changes
 from connected_apps_tools.text.printable import printable
 from connected_apps_tools.tool import Effect, Tool
 
-from .app_requests import ChangedSettings, DoomedApp, NewApp, NewAppRevealing
+from .app_requests import (
+    CreateAppRequest,
+    CreateAppRevealingRequest,
+    DeletedAppRequest,
+    UpdateAppRequest,
+)
 from .app_view import (
     LOOSE,
     MAX_TEXT,
-    STRANGERS,
-    AboutApps,
+    UNTRUSTED_FIELDS,
     AppView,
+    ShowsApps,
     more_of,
     require_still_harmless,
     shown_of,
     untrusted_in,
     version_of,
 )
-from .secret_answer import ClientSecret, told
+from .secret_answer import ClientSecret, describe_secret
 
 TITLES = ("client_name", "client_description")
 """What a list of apps tells of each."""
@@ -60,7 +65,7 @@ class PlannedRequest(Model):
 WouldSend = Annotated[PlannedRequest | None, LOOSE]
 
 
-class CreatedApp(AboutApps):
+class CreatedApp(ShowsApps):
     """The answer of create_app."""
 
     app: Annotated[AppView | None, LOOSE] = None
@@ -78,7 +83,7 @@ class CreatedApp(AboutApps):
         return Touched(self.app.client_id, relists=True) if self.app else None
 
 
-class ShownApp(AboutApps):
+class ShownApp(ShowsApps):
     """The answer of get_app."""
 
     app: Annotated[AppView, LOOSE]
@@ -117,7 +122,7 @@ class Change(Model):
         )
 
 
-class ChangedApp(AboutApps):
+class ChangedApp(ShowsApps):
     """The answer of update_app."""
 
     client_id: str
@@ -134,7 +139,7 @@ class ChangedApp(AboutApps):
         return Touched(self.client_id, relists=not self.changes.keys().isdisjoint(TITLES))
 
 
-class DeletedApp(AboutApps):
+class DeletedApp(ShowsApps):
     """The answer of delete_app."""
 
     client_id: str
@@ -149,7 +154,7 @@ class DeletedApp(AboutApps):
         return Touched(self.client_id, relists=True) if self.deleted else None
 
 
-async def create_app(project: Project, request: NewApp) -> CreatedApp:
+async def create_app(context: ToolContext, request: CreateAppRequest) -> CreatedApp:
     """Register a new Connected App, i.e. an OAuth client of this project.
 
     Answers with the app. Confidential types get a client secret: it is kept where
@@ -157,56 +162,56 @@ async def create_app(project: Project, request: NewApp) -> CreatedApp:
     name; to change one that exists, use update_app. The app finds issuer and endpoints at
     /.well-known/openid-configuration of the project's domain.
     """
-    project.policy.admit_new(request)
+    context.policy.admit_new(request)
     if request.dry_run:
         if request.confidential:
-            await project.custody.receiver.prove_writable(revealed=request.reveals)
+            await context.secrets.capture.prove_writable(revealed=request.reveals)
         return CreatedApp(would_send=PlannedRequest.of(CREATE.request(request.body())))
     if not request.confidential:
-        view = AppView.of((await project.api.create(request)).connected_app)
+        view = AppView.of((await context.api.create(request)).connected_app)
         return CreatedApp(app=view, untrusted=untrusted_in(view))
-    kept = await project.custody.create(request)
+    kept = await context.secrets.create(request)
     view = AppView.of(kept.app)
     return CreatedApp(
         app=view,
-        client_secret=told(project.about, kept, reveal=request.reveals),
+        client_secret=describe_secret(context.server, kept, reveal=request.reveals),
         untrusted=untrusted_in(view),
     )
 
 
-async def get_app(project: Project, request: OneApp) -> ShownApp:
+async def get_app(context: ToolContext, request: OneApp) -> ShownApp:
     """Read one Connected App by its client_id.
 
     Answers with its type, redirect URLs, token settings, version, and the last four characters of
     its secrets (a next secret means that a rotation is under way). Empty fields are left out. To
     find an app by name, use search_apps.
     """
-    view = AppView.of((await project.api.get(request.client_id)).connected_app)
+    view = AppView.of((await context.api.get(request.client_id)).connected_app)
     return ShownApp(app=view, untrusted=untrusted_in(view))
 
 
-async def update_app(project: Project, request: ChangedSettings) -> ChangedApp:
+async def update_app(context: ToolContext, request: UpdateAppRequest) -> ChangedApp:
     """Change a Connected App.
 
     The settings are those of create_app; what is left out stays. A list replaces the whole list: to
     add or remove single URLs, use the add_ and remove_ arguments. Type, client_id and secrets
     cannot be changed. Answers with each field that changed, before and after.
     """
-    async with project.turns.of(request.client_id):
-        before = (await project.api.get(request.client_id)).connected_app
-        settings, after = _admitted(project, request, before)
+    async with context.app_locks.hold(request.client_id):
+        before = (await context.api.get(request.client_id)).connected_app
+        settings, after = _admitted(context, request, before)
         if not settings:
             return _changed(before, before, note="It is so already; nothing was sent.")
         change = UpdateApp(client_id=request.client_id, **settings)
         if request.dry_run:
             planned = UPDATE.request(change.body(), client_id=change.client_id)
             return _changed(before, after, would_send=PlannedRequest.of(planned))
-        require_still_harmless(request, harmless=not any(weakenings(before, after)))
-        return _changed(before, (await project.api.update(change)).connected_app)
+        require_still_harmless(request, harmless=not any(risky_changes(before, after)))
+        return _changed(before, (await context.api.update(change)).connected_app)
 
 
 def _admitted(
-    project: Project, request: ChangedSettings, before: ConnectedApp
+    context: ToolContext, request: UpdateAppRequest, before: ConnectedApp
 ) -> tuple[dict[str, Any], ConnectedApp]:
     """The fields to replace, and the app as it would be.
 
@@ -217,7 +222,7 @@ def _admitted(
     settings = request.settings(before)
     after = before.model_copy(update=settings)
     if settings:
-        project.policy.admit_change(before, after)
+        context.policy.admit_change(before, after)
     return settings, after
 
 
@@ -238,12 +243,12 @@ def _changed(
         version=None if would_send else version_of(after),
         note=note,
         would_send=would_send,
-        untrusted=[name for name in STRANGERS if name in changes] or None,
+        untrusted=[name for name in UNTRUSTED_FIELDS if name in changes] or None,
     )
 
 
-async def _before_creating(project: Project, request: NewApp) -> Question | None:
-    project.policy.admit_new(request)
+async def _before_creating(context: ToolContext, request: CreateAppRequest) -> Question | None:
+    context.policy.admit_new(request)
     if not (request.reveals and request.confidential):
         return None
     return Question(
@@ -254,10 +259,10 @@ async def _before_creating(project: Project, request: NewApp) -> Question | None
     )
 
 
-async def _before_updating(project: Project, request: ChangedSettings) -> Question | None:
-    before = (await project.api.get(request.client_id)).connected_app
-    _, after = _admitted(project, request, before)
-    weaker = list(weakenings(before, after))
+async def _before_updating(context: ToolContext, request: UpdateAppRequest) -> Question | None:
+    before = (await context.api.get(request.client_id)).connected_app
+    _, after = _admitted(context, request, before)
+    weaker = list(risky_changes(before, after))
     if not weaker:
         return None
     return Question(
@@ -269,8 +274,8 @@ async def _before_updating(project: Project, request: ChangedSettings) -> Questi
     )
 
 
-async def _before_deleting(project: Project, request: DoomedApp) -> Question:
-    app = (await project.api.get(request.client_id)).connected_app
+async def _before_deleting(context: ToolContext, request: DeletedAppRequest) -> Question:
+    app = (await context.api.get(request.client_id)).connected_app
     request.require_unchanged(app)
     return Question(
         "Delete this app for good?",
@@ -281,15 +286,15 @@ async def _before_deleting(project: Project, request: DoomedApp) -> Question:
     )
 
 
-async def delete_app(project: Project, request: DoomedApp) -> DeletedApp:
+async def delete_app(context: ToolContext, request: DeletedAppRequest) -> DeletedApp:
     """Delete a Connected App for good.
 
     Its client_id and secrets stop working, cannot be restored and are kept no longer; tokens
     already issued may stay valid until they expire. Be sure that it is the right one. Answers with
     its former settings, from which create_app can make another one like it.
     """
-    async with project.turns.of(request.client_id):
-        former = (await project.api.get(request.client_id)).connected_app
+    async with context.app_locks.hold(request.client_id):
+        former = (await context.api.get(request.client_id)).connected_app
         request.require_unchanged(former)
         view = AppView.of(former, uncut=True)
         answer = DeletedApp(
@@ -301,7 +306,7 @@ async def delete_app(project: Project, request: DoomedApp) -> DeletedApp:
         if request.dry_run:
             planned = PlannedRequest.of(DELETE.request(client_id=request.client_id))
             return answer.model_copy(update={"would_send": planned})
-        problem = await project.custody.delete(request.client_id)
+        problem = await context.secrets.delete(request.client_id)
         note = f"Its secrets are still kept: {problem}" if problem else None
         return answer.model_copy(update={"note": note})
 
@@ -310,17 +315,17 @@ TOOLS: tuple[Tool[Any, Any], ...] = (
     Tool(
         create_app,
         "Create an app",
-        NewApp,
+        CreateAppRequest,
         CreatedApp,
         Effect.ADDS,
-        NewAppRevealing,
+        CreateAppRevealingRequest,
         question=_before_creating,
     ),
     Tool(get_app, "Get an app", OneApp, ShownApp, Effect.READS),
     Tool(
         update_app,
         "Update an app",
-        ChangedSettings,
+        UpdateAppRequest,
         ChangedApp,
         Effect.REPLACES,
         question=_before_updating,
@@ -328,7 +333,7 @@ TOOLS: tuple[Tool[Any, Any], ...] = (
     Tool(
         delete_app,
         "Delete an app",
-        DoomedApp,
+        DeletedAppRequest,
         DeletedApp,
         Effect.DESTROYS,
         question=_before_deleting,

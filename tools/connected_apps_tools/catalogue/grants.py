@@ -14,7 +14,7 @@ from connected_apps_tools.api.models import (
     Result,
     UserGrant,
 )
-from connected_apps_tools.context import Project
+from connected_apps_tools.context import ToolContext
 from connected_apps_tools.errors import InvalidRequest
 from connected_apps_tools.safety.question import Question, described, digest
 from connected_apps_tools.text.printable import printable, printable_url
@@ -22,7 +22,7 @@ from connected_apps_tools.tool import Effect, Tool
 
 from .app_view import LOOSE, MAX_TEXT, MAX_URL, OBJECTS
 
-STRANGERS = ["client_name", "client_description", "logo_url", "scopes"]
+UNTRUSTED_IN_GRANTS = ["client_name", "client_description", "logo_url", "scopes"]
 """What an app says of itself; scopes are named by the app that asks for them."""
 
 
@@ -62,7 +62,7 @@ class AuthorisedApps(Result):
     @classmethod
     def of(cls, apps: list[Grant] | list[AuthorisedApp]) -> Self:
         """What is shown of them."""
-        return cls(apps=[AuthorisedAppView.of(app) for app in apps], untrusted=STRANGERS)
+        return cls(apps=[AuthorisedAppView.of(app) for app in apps], untrusted=UNTRUSTED_IN_GRANTS)
 
 
 class Member(Model):
@@ -87,32 +87,32 @@ class Revoked(Result):
     client_id: str
 
 
-async def list_user_grants(project: Project, request: OneUser) -> AuthorisedApps:
+async def list_user_grants(context: ToolContext, request: OneUser) -> AuthorisedApps:
     """List the apps that a user has authorised, with the scopes granted (consumer projects).
 
     To end one, use revoke_user_grant. In a B2B project members authorise apps: list_member_grants.
     """
-    return AuthorisedApps.of((await project.api.user_grants(request.user_id)).connected_apps)
+    return AuthorisedApps.of((await context.api.user_grants(request.user_id)).connected_apps)
 
 
-async def revoke_user_grant(project: Project, request: UserGrant) -> Revoked:
+async def revoke_user_grant(context: ToolContext, request: UserGrant) -> Revoked:
     """End a user's authorisation of an app (consumer projects).
 
     The app leaves the user's list and its tokens for this user are revoked; only the user can
     authorise it again.
     """
-    await project.api.revoke_user_grant(request.user_id, request.client_id)
+    await context.api.revoke_user_grant(request.user_id, request.client_id)
     return Revoked(client_id=request.client_id)
 
 
-async def _before_revoking_users(project: Project, request: UserGrant) -> Question:
-    granted = (await project.api.user_grants(request.user_id)).connected_apps
+async def _before_revoking_users(context: ToolContext, request: UserGrant) -> Question:
+    granted = (await context.api.user_grants(request.user_id)).connected_apps
     holder = ("User", request.user_id)
     return _before_revoking(request.client_id, granted, holder, "list_user_grants")
 
 
-async def _before_revoking_members(project: Project, request: MemberGrant) -> Question:
-    answer = await project.api.member_grants(request.organization_id, request.member_id)
+async def _before_revoking_members(context: ToolContext, request: MemberGrant) -> Question:
+    answer = await context.api.member_grants(request.organization_id, request.member_id)
     holder = ("Member", f"{request.member_id} of {request.organization_id}")
     return _before_revoking(request.client_id, answer.connected_apps, holder, "list_member_grants")
 
@@ -139,47 +139,47 @@ def _before_revoking(
     raise refusal
 
 
-async def list_organization_apps(project: Project, request: OneOrganization) -> AuthorisedApps:
+async def list_organization_apps(context: ToolContext, request: OneOrganization) -> AuthorisedApps:
     """List the apps that members of an organization have authorised (B2B projects).
 
     Who they are and what they granted, get_organization_app tells.
     """
     return AuthorisedApps.of(
-        (await project.api.organization_apps(request.organization_id)).connected_apps
+        (await context.api.organization_apps(request.organization_id)).connected_apps
     )
 
 
-async def get_organization_app(project: Project, request: OrganizationApp) -> AppOfOrganization:
+async def get_organization_app(context: ToolContext, request: OrganizationApp) -> AppOfOrganization:
     """Read which members of an organization have authorised an app, and for which scopes.
 
     For B2B projects. To end one member's grant, use revoke_member_grant.
     """
-    found = await project.api.organization_app(request.organization_id, request.client_id)
+    found = await context.api.organization_app(request.organization_id, request.client_id)
     members = [
         Member(member_id=printable(each.member_id), scopes=_scopes(each.granted_scopes))
         for each in found.active_members
     ]
     return AppOfOrganization(
-        app=AuthorisedAppView.of(found), active_members=members, untrusted=STRANGERS
+        app=AuthorisedAppView.of(found), active_members=members, untrusted=UNTRUSTED_IN_GRANTS
     )
 
 
-async def list_member_grants(project: Project, request: OneMember) -> AuthorisedApps:
+async def list_member_grants(context: ToolContext, request: OneMember) -> AuthorisedApps:
     """List the apps that a member has authorised, with the scopes granted (B2B projects).
 
     To end one, use revoke_member_grant.
     """
-    answer = await project.api.member_grants(request.organization_id, request.member_id)
+    answer = await context.api.member_grants(request.organization_id, request.member_id)
     return AuthorisedApps.of(answer.connected_apps)
 
 
-async def revoke_member_grant(project: Project, request: MemberGrant) -> Revoked:
+async def revoke_member_grant(context: ToolContext, request: MemberGrant) -> Revoked:
     """Take from an app what a member of an organization has granted it (B2B projects).
 
     list_member_grants shows what there is. Tokens issued under the grant are revoked, and nobody
     but the member can grant it anew.
     """
-    await project.api.revoke_member_grant(
+    await context.api.revoke_member_grant(
         request.organization_id, request.member_id, request.client_id
     )
     return Revoked(client_id=request.client_id)

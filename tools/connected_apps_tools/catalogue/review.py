@@ -7,18 +7,18 @@ from anyio.lowlevel import checkpoint
 from pydantic import Field, PlainSerializer
 
 from connected_apps_tools.api.models import WHOLE, ClientId, Request
-from connected_apps_tools.api.pagination import ENDLESS, End, Walk
-from connected_apps_tools.context import Project
+from connected_apps_tools.api.pagination import ENDLESS, AppPages, End
+from connected_apps_tools.context import ToolContext
 from connected_apps_tools.findings.review import SEVERITIES, Finding, Review, Severity
 from connected_apps_tools.text.printable import printable
 from connected_apps_tools.tool import Effect, Tool
 
-from .app_view import MAX_TEXT, OBJECTS, AboutApps, size_of
+from .app_view import MAX_TEXT, OBJECTS, ShowsApps, size_of
 
 BREATH = 100
 """Apps, at some 0.15 ms each, after which other calls get their turn."""
 
-STRANGERS = ["client_name", "fact"]
+UNTRUSTED_IN_FINDINGS = ["client_name", "fact"]
 
 WITHOUT_FIX = PlainSerializer(lambda finding: finding.model_dump(exclude={"fix"}))
 """The fix of a code is told once."""
@@ -30,7 +30,7 @@ INCOMPLETE: Mapping[str, str] = {
 }
 """What an answer says of a walk that did not end with the last app."""
 
-FRAME_BYTES = 1_500
+REVIEW_FRAME_BYTES = 1_500
 """What an answer takes besides its findings and fixes, at the most."""
 
 
@@ -48,7 +48,7 @@ class ReviewApps(Request):
         return severe and self.client_id in {None, finding.client_id}
 
 
-class ReviewedApps(AboutApps):
+class ReviewedApps(ShowsApps):
     """The answer of review_apps."""
 
     findings: Annotated[list[Annotated[Finding, WITHOUT_FIX]], OBJECTS]
@@ -64,18 +64,18 @@ class ReviewedApps(AboutApps):
     note: str | None = None
 
 
-async def review_apps(project: Project, request: ReviewApps) -> ReviewedApps:
+async def review_apps(context: ToolContext, request: ReviewApps) -> ReviewedApps:
     """Look through all apps for what is dangerous, odd or left open.
 
     Answers with findings, the most severe first: a code, the app and the fact; fixes says what to
     do about each code. Tell the user before you change anything: a finding may be intended.
     """
     if request.client_id:
-        await project.api.get(request.client_id)  # else no finding could mean no such app
-    review = Review(project.bounds, project.policy)
+        await context.api.get(request.client_id)  # else no finding could mean no such app
+    review = Review(context.review_limits, context.policy)
     total: int | None = None
     left = False
-    walk = Walk(project.api)
+    walk = AppPages(context.api)
     async for page in walk:
         total = page.total
         room = request.max_scanned - review.seen
@@ -84,12 +84,14 @@ async def review_apps(project: Project, request: ReviewApps) -> ReviewedApps:
             if review.seen % BREATH == 0:
                 await checkpoint()
         left = len(page.apps) > room or (len(page.apps) == room and page.next_cursor is not None)
-        await project.report(review.seen, total, f"{sum(review.counts().values())} findings")
+        await context.report_progress(
+            review.seen, total, f"{sum(review.counts().values())} findings"
+        )
         if left:
             break
     told, not_told = _that_fit(filter(request.wants, review.findings()), request.max_bytes)
     fixes = {finding.code: finding.fix for finding in told}
-    why_off = project.about.why_off(" ".join(fixes.values()))
+    why_off = context.server.why_off(" ".join(fixes.values()))
     return ReviewedApps(
         findings=told,
         fixes=fixes,
@@ -99,7 +101,7 @@ async def review_apps(project: Project, request: ReviewApps) -> ReviewedApps:
         total=total,
         stopped="max_scanned" if left else walk.ended,
         note=" ".join(filter(None, [INCOMPLETE.get(walk.ended), why_off])) or None,
-        untrusted=STRANGERS if told else None,
+        untrusted=UNTRUSTED_IN_FINDINGS if told else None,
     )
 
 
@@ -107,7 +109,7 @@ def _that_fit(findings: Iterable[Finding], max_bytes: int) -> tuple[list[Finding
     """The findings for which there is room, as they are shown, and how many more there are."""
     told: list[Finding] = []
     fixed: set[str] = set()
-    room = max_bytes - FRAME_BYTES
+    room = max_bytes - REVIEW_FRAME_BYTES
     not_told = 0
     for finding in findings:
         cleaned = {

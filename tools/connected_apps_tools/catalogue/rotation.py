@@ -18,7 +18,7 @@ from connected_apps_tools.api.models import (
     Touched,
     is_confidential,
 )
-from connected_apps_tools.context import Project
+from connected_apps_tools.context import ToolContext
 from connected_apps_tools.errors import InvalidRequest, ServiceError
 from connected_apps_tools.safety.question import WHO_WILL_KNOW, Question, about
 from connected_apps_tools.secrets.stores import StoredSecret
@@ -34,7 +34,7 @@ from .app_view import (
     rotating,
     version_of,
 )
-from .secret_answer import ClientSecret, told
+from .secret_answer import ClientSecret, describe_secret
 
 START = "To replace the secret, use start_secret_rotation."
 FINISH = (
@@ -70,7 +70,7 @@ class Rotation(Result):
         return Touched(self.client_id)
 
 
-def _stands(
+def _rotation_of(
     app: App, *, said: str = "", step: str = FINISH, secret: ClientSecret | None = None
 ) -> Rotation:
     rotating = app.next_client_secret_last_four is not None or secret is not None
@@ -85,7 +85,7 @@ def _stands(
     )
 
 
-async def start_secret_rotation(project: Project, request: OneApp) -> Rotation:
+async def start_secret_rotation(context: ToolContext, request: OneApp) -> Rotation:
     """Give an app a next client secret, beside the current one.
 
     Both work until complete_secret_rotation makes the next one current, or cancel_secret_rotation
@@ -94,52 +94,56 @@ async def start_secret_rotation(project: Project, request: OneApp) -> Rotation:
     """
     reveals = request.reveals and not request.harmless
     try:
-        kept = await project.custody.start_rotation(request.client_id, revealed=reveals)
+        kept = await context.secrets.start_rotation(request.client_id, revealed=reveals)
     except ServiceError as error:
         if error.error_type != "connected_app_already_rotating_secret":
             raise
-        return await _under_way(project, request.client_id)
-    return _stands(kept.app, secret=told(project.about, kept, reveal=reveals, which="next"))
+        return await _under_way(context, request.client_id)
+    return _rotation_of(
+        kept.app, secret=describe_secret(context.server, kept, reveal=reveals, which="next")
+    )
 
 
-async def _under_way(project: Project, client_id: str) -> Rotation:
-    app = (await project.api.get(client_id)).connected_app
+async def _under_way(context: ToolContext, client_id: str) -> Rotation:
+    app = (await context.api.get(client_id)).connected_app
     upcoming = app.next_client_secret_last_four
     try:
-        kept = await project.custody.safe.find(client_id, "next", upcoming)
+        kept = await context.secrets.store.find(client_id, "next", upcoming)
     except StoreError as error:
-        return _stands(app, said=f"{ALREADY}Whether the next one is kept cannot be read: {error}. ")
-    return _stands(app, said=ALREADY, step=FINISH if kept else AGAIN)
+        return _rotation_of(
+            app, said=f"{ALREADY}Whether the next one is kept cannot be read: {error}. "
+        )
+    return _rotation_of(app, said=ALREADY, step=FINISH if kept else AGAIN)
 
 
-async def complete_secret_rotation(project: Project, request: CompleteRotation) -> Rotation:
+async def complete_secret_rotation(context: ToolContext, request: CompleteRotation) -> Rotation:
     """Make an app's next client secret the only one; the current one stops working at once.
 
     Do it when the next secret is in use wherever the app runs. It is refused where the next secret
     is not kept here, since that would kill the only known one.
     """
-    app, kept = await project.custody.complete_rotation(
+    app, kept = await context.secrets.complete_rotation(
         request.client_id,
         forced=request.force,
-        admit=partial(_require_as_asked, project, request),
+        admit=partial(_require_as_asked, context, request),
     )
-    return _stands(app, said="" if kept else NOT_KEPT)
+    return _rotation_of(app, said="" if kept else NOT_KEPT)
 
 
-async def _require_as_asked(project: Project, request: CompleteRotation) -> None:
-    app = (await project.api.get(request.client_id)).connected_app
+async def _require_as_asked(context: ToolContext, request: CompleteRotation) -> None:
+    app = (await context.api.get(request.client_id)).connected_app
     require_as_approved(app, request)
     require_still_harmless(request, harmless=not rotating(app))
     if not request.force:
-        await _require_kept(project, app)
+        await _require_kept(context, app)
 
 
-async def _require_kept(project: Project, app: ConnectedApp) -> None:
+async def _require_kept(context: ToolContext, app: ConnectedApp) -> None:
     upcoming = app.next_client_secret_last_four
     if upcoming is None:
         return  # the service has the better words for it
     try:
-        kept = await project.custody.safe.get(app.client_id, "next")
+        kept = await context.secrets.store.get(app.client_id, "next")
     except StoreError as error:
         raise _refused(f"the secret store cannot be read ({error})") from None
     if kept is None:
@@ -159,13 +163,15 @@ def _refused(why: str) -> InvalidRequest:
     return refusal
 
 
-async def cancel_secret_rotation(project: Project, request: OneApp) -> Rotation:
+async def cancel_secret_rotation(context: ToolContext, request: OneApp) -> Rotation:
     """Drop an app's next client secret; the current one stays.
 
     Whatever uses the next secret already stops working.
     """
-    app, problem = await project.custody.cancel_rotation(request.client_id)
-    return _stands(app, said=f"The dropped secret is still kept: {problem}. " if problem else "")
+    app, problem = await context.secrets.cancel_rotation(request.client_id)
+    return _rotation_of(
+        app, said=f"The dropped secret is still kept: {problem}. " if problem else ""
+    )
 
 
 class RevealedSecret(Result):
@@ -183,14 +189,14 @@ class RevealedSecret(Result):
         return self.value
 
 
-async def reveal_client_secret(project: Project, request: RevealClientSecret) -> RevealedSecret:
+async def reveal_client_secret(context: ToolContext, request: RevealClientSecret) -> RevealedSecret:
     """Show a client secret that is kept here, and so put it into this conversation.
 
     Only when the user asked to see it. Whoever can run commands on this machine gets it without
     that: connected-apps-mcp secrets show, or secrets run to hand it to a program.
     """
-    app = (await project.api.get(request.client_id)).connected_app
-    kept = await _kept(project, request)
+    app = (await context.api.get(request.client_id)).connected_app
+    kept = await _kept(context, request)
     at_the_service = {
         "current": app.client_secret_last_four,
         "next": app.next_client_secret_last_four,
@@ -204,9 +210,9 @@ async def reveal_client_secret(project: Project, request: RevealClientSecret) ->
     )
 
 
-async def _kept(project: Project, request: RevealClientSecret) -> StoredSecret:
+async def _kept(context: ToolContext, request: RevealClientSecret) -> StoredSecret:
     try:
-        kept = await project.custody.safe.get(request.client_id, request.which)
+        kept = await context.secrets.store.get(request.client_id, request.which)
     except StoreError as error:
         raise InvalidRequest(f"The secret store cannot be read: {error}.") from None
     if kept is None:
@@ -216,18 +222,18 @@ async def _kept(project: Project, request: RevealClientSecret) -> StoredSecret:
     return kept
 
 
-async def _before_starting(project: Project, request: OneApp) -> Question | None:
+async def _before_starting(context: ToolContext, request: OneApp) -> Question | None:
     if not request.reveals:
         return None
-    app = (await project.api.get(request.client_id)).connected_app
+    app = (await context.api.get(request.client_id)).connected_app
     if rotating(app) or not is_confidential(app.client_type):
         return None  # no secret will be shown
     return _before_showing(app, "next")
 
 
-async def _before_revealing(project: Project, request: RevealClientSecret) -> Question:
-    app = (await project.api.get(request.client_id)).connected_app
-    await _kept(project, request)
+async def _before_revealing(context: ToolContext, request: RevealClientSecret) -> Question:
+    app = (await context.api.get(request.client_id)).connected_app
+    await _kept(context, request)
     return _before_showing(app, request.which)
 
 
@@ -240,12 +246,12 @@ def _before_showing(app: ConnectedApp, which: str) -> Question:
     )
 
 
-async def _before_completing(project: Project, request: CompleteRotation) -> Question | None:
-    app = (await project.api.get(request.client_id)).connected_app
+async def _before_completing(context: ToolContext, request: CompleteRotation) -> Question | None:
+    app = (await context.api.get(request.client_id)).connected_app
     if not rotating(app):
         return None  # the service has the better words for it
     if not request.force:
-        await _require_kept(project, app)
+        await _require_kept(context, app)
     secrets = [
         ("Secret that dies", f"…{app.client_secret_last_four}"),
         ("Secret that stays", f"…{app.next_client_secret_last_four}"),

@@ -10,8 +10,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from pydantic_core import PydanticCustomError
 
 from connected_apps_tools.api.models import WHOLE, ClientType, ConnectedApp, Request, Words
-from connected_apps_tools.api.pagination import ENDLESS, LARGEST, End, Page, Walk
-from connected_apps_tools.context import Project
+from connected_apps_tools.api.pagination import ENDLESS, LARGEST, AppPages, End, Page
+from connected_apps_tools.context import ToolContext
 from connected_apps_tools.errors import InvalidRequest
 from connected_apps_tools.text.printable import nearest, printable
 from connected_apps_tools.text.urls import canonical_host, host_of
@@ -20,16 +20,16 @@ from connected_apps_tools.tool import Effect, Tool
 from .app_view import (
     MAX_TEXT,
     OBJECTS,
-    AboutApps,
     AppSummary,
     AppView,
+    ShowsApps,
     rotating,
     size_of,
     untrusted_in,
 )
 from .ranking import MISSES, rank, ranked
 
-FRAME_BYTES = 1_000
+SEARCH_FRAME_BYTES = 1_000
 """What an answer takes besides its apps and its cursor."""
 
 Stopped = Literal[End, "limit", "max_scanned", "max_bytes"]
@@ -97,7 +97,7 @@ def _leads_to(app: ConnectedApp, wanted: str) -> bool:
     return any(host == wanted or host.endswith(f".{wanted}") for host in hosts)
 
 
-class FoundApps(AboutApps):
+class FoundApps(ShowsApps):
     """The answer of search_apps."""
 
     apps: Annotated[list[AppSummary | AppView], OBJECTS]
@@ -153,7 +153,7 @@ class _Place(BaseModel):
         """How it is written in an answer."""
         return urlsafe_b64encode(self.model_dump_json(exclude_defaults=True).encode()).decode()
 
-    def after(self, walk: Walk) -> "_Place | None":
+    def after(self, walk: AppPages) -> "_Place | None":
         """The place where a walk ended; None where there is nowhere to go on."""
         return self._on(walk.cursor)
 
@@ -167,7 +167,7 @@ class _Place(BaseModel):
         return self.model_copy(update={"page": cursor, "offset": 0}) if cursor else None
 
 
-async def search_apps(project: Project, request: SearchApps) -> FoundApps:
+async def search_apps(context: ToolContext, request: SearchApps) -> FoundApps:
     """Find Connected Apps by name, type, redirect host or state, or list them.
 
     Answers with a summary of each app that fits all filters, and says how many were scanned and why
@@ -176,7 +176,7 @@ async def search_apps(project: Project, request: SearchApps) -> FoundApps:
     place = _Place.begun(request)
     found = _Found(request)
     offset = place.offset
-    walk = Walk(project.api, cursor=place.page, limit=place.limit)
+    walk = AppPages(context.api, cursor=place.page, limit=place.limit)
     async for page in walk:
         found.total = page.total
         apps = ranked(page.apps, request.query) if request.query else page.apps
@@ -186,7 +186,7 @@ async def search_apps(project: Project, request: SearchApps) -> FoundApps:
             if stopped:
                 return found.answer(stopped, place.at(page, offset))
         offset = 0
-        await project.report(found.scanned, page.total, f"{len(found.apps)} apps found")
+        await context.report_progress(found.scanned, page.total, f"{len(found.apps)} apps found")
     return found.answer(walk.ended, place.after(walk))
 
 
@@ -199,7 +199,7 @@ class _Found:
     scanned: int = 0
     total: int | None = None
     note: str | None = None
-    _bytes: int = FRAME_BYTES
+    _bytes: int = SEARCH_FRAME_BYTES
     _names: dict[str, str] = field(default_factory=dict)
     """The ids of the first apps, by name."""
 
@@ -210,7 +210,7 @@ class _Found:
         """
         if self.request.wants(app):
             view = self._view(app)
-            if not self.apps and FRAME_BYTES + size_of(view) >= self.request.max_bytes:
+            if not self.apps and SEARCH_FRAME_BYTES + size_of(view) >= self.request.max_bytes:
                 # An app must not stand in the way of those behind it.
                 view = view.model_copy(update={"client_name": None, "redirect_hosts": []})
                 self.note = f"{view.client_id} is too large to be shown here: use get_app."
@@ -230,7 +230,7 @@ class _Found:
     def _view(self, app: ConnectedApp) -> AppSummary | AppView:
         if self.request.detail == "full":
             view = AppView.of(app)
-            if self.apps or FRAME_BYTES + size_of(view) < self.request.max_bytes:
+            if self.apps or SEARCH_FRAME_BYTES + size_of(view) < self.request.max_bytes:
                 return view
             self.note = f"{view.client_id} is larger than max_bytes, so this is its summary."
         return AppSummary.of(app)

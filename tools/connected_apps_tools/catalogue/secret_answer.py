@@ -6,9 +6,9 @@ import shlex
 from pydantic import Field
 
 from connected_apps_tools.api.models import Model
-from connected_apps_tools.context import About
-from connected_apps_tools.secrets.capture import Kept
-from connected_apps_tools.secrets.fallback_store import Place
+from connected_apps_tools.context import ServerInfo
+from connected_apps_tools.secrets.capture import CapturedSecret
+from connected_apps_tools.secrets.fallback_store import StorageLocation
 from connected_apps_tools.secrets.stores import Which
 
 REVEAL: dict[Which, str] = {
@@ -35,7 +35,9 @@ class ClientSecret(Model):
     note: str
 
 
-def told(about: About, kept: Kept, *, reveal: bool, which: Which = "current") -> ClientSecret:
+def describe_secret(
+    about: ServerInfo, kept: CapturedSecret, *, reveal: bool, which: Which = "current"
+) -> ClientSecret:
     """What an answer says of a secret that the service has just shown."""
     if kept.secret is None:
         note = (
@@ -57,7 +59,7 @@ def told(about: About, kept: Kept, *, reveal: bool, which: Which = "current") ->
     )
 
 
-def _how_to_get(about: About, place: Place, client_id: str, which: Which) -> str:
+def _how_to_get(about: ServerInfo, place: StorageLocation, client_id: str, which: Which) -> str:
     """How the user gets a kept secret: with a command where one can, else in the conversation."""
     if place.kind == about.secrets_command.fleeting:
         return (
@@ -70,7 +72,7 @@ def _how_to_get(about: About, place: Place, client_id: str, which: Which) -> str
     return f"To get it, the user runs `{command}` in a shell{instead}.{needs}"
 
 
-def _command(about: About, place: Place, client_id: str, which: Which) -> str:
+def _command(about: ServerInfo, place: StorageLocation, client_id: str, which: Which) -> str:
     """The whole command line, fit to be pasted into a POSIX shell."""
     how = about.secrets_command
     # The service makes the ids. Anything else than a plain word must not reach a shell.

@@ -5,7 +5,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from connected_apps_tools.api.models import Request, Result
-from connected_apps_tools.context import Project
+from connected_apps_tools.context import ToolContext
 from connected_apps_tools.errors import ConnectedAppsError
 from connected_apps_tools.tool import Effect, Tool
 
@@ -27,25 +27,25 @@ class ServerStatus(Result):
     untrusted: list[str] | None = None
 
 
-async def get_server_status(project: Project, request: NoArguments) -> ServerStatus:  # noqa: ARG001
+async def get_server_status(context: ToolContext, request: NoArguments) -> ServerStatus:  # noqa: ARG001
     """Tell which project this is, whether the service answers, and which tools are off and why.
 
     Use it when a tool is missing or when calls fail.
     """
     untrusted = None
     try:
-        service = await project.pulse()
+        service = await context.service_check()
     except ConnectedAppsError as error:
         service = f"fails: {error}"
         untrusted = ["service"] if error.quotes else None
     return ServerStatus(
-        project_id=project.api.project_id,
-        environment=project.about.environment,
+        project_id=context.api.project_id,
+        environment=context.server.environment,
         service=service,
-        secret_store=project.custody.safe.kind,
-        version=project.about.version,
-        tools_off=dict(project.about.tools_off),
-        losses=list(project.about.losses) or None,
+        secret_store=context.secrets.store.kind,
+        version=context.server.version,
+        tools_off=dict(context.server.tools_off),
+        losses=list(context.server.losses) or None,
         untrusted=untrusted,
     )
 

@@ -7,19 +7,19 @@ from connected_apps_tools.text.urls import ACTIVE_SCHEMES
 
 from .finding import ASK, Rule
 from .lookalikes import mixes_scripts, scripts
-from .parsed_app import Link, Subject, shown, shown_url
+from .parsed_app import FieldUrl, ParsedApp, shown, shown_url
 
-Look = Callable[[Subject], Iterator[str]]
+Look = Callable[[ParsedApp], Iterator[str]]
 
 
-def active_schemes(app: Subject) -> Iterator[str]:
+def active_schemes(app: ParsedApp) -> Iterator[str]:
     """A browser that is sent there runs code or opens a file instead of reaching the app."""
     for link in app.links:
         if link.url.scheme in ACTIVE_SCHEMES:
             yield f"{link} has the scheme {link.url.scheme}, which browsers run or open."
 
 
-def malformed(app: Subject) -> Iterator[str]:
+def malformed(app: ParsedApp) -> Iterator[str]:
     """Redirects are absolute URIs (OAuth 2.1, 2.3).
 
     What parsers disagree about is how validation is fooled (RFC 9700, 4.1).
@@ -29,23 +29,23 @@ def malformed(app: Subject) -> Iterator[str]:
             yield f"{link} {link.url.problem}."
 
 
-def _plain_http(links: Iterable[Link]) -> Iterator[str]:
+def _plain_http(links: Iterable[FieldUrl]) -> Iterator[str]:
     for link in links:
         if link.url.scheme == "http" and link.url.host and not link.url.loopback:
             yield f"{link} uses http to the host {shown(link.url.host)}."
 
 
-def http_redirects(app: Subject) -> Iterator[str]:
+def http_redirects(app: ParsedApp) -> Iterator[str]:
     """Http is for loopback only (RFC 9700, 2.6; RFC 8252, 7.3)."""
     return _plain_http(app.redirects)
 
 
-def http_post_logout_redirects(app: Subject) -> Iterator[str]:
+def http_post_logout_redirects(app: ParsedApp) -> Iterator[str]:
     """No code goes there, so it weighs less (OpenID Connect RP-Initiated Logout 1.0, 3.1)."""
     return _plain_http(app.post_logout_redirects)
 
 
-def wildcards(app: Subject) -> Iterator[str]:
+def wildcards(app: ParsedApp) -> Iterator[str]:
     """Redirects are compared as exact strings (RFC 9700, 2.1; 4.1 shows how patterns leak codes).
 
     UNKNOWN: whether the service takes an asterisk for a pattern.
@@ -53,12 +53,12 @@ def wildcards(app: Subject) -> Iterator[str]:
     return (f"{link} holds a wildcard." for link in app.links if link.url.wildcard)
 
 
-def fragments(app: Subject) -> Iterator[str]:
+def fragments(app: ParsedApp) -> Iterator[str]:
     """A redirect has no fragment (OAuth 2.1, 2.3)."""
     return (f"{link} has a fragment." for link in app.redirects if link.url.fragment)
 
 
-def user_info(app: Subject) -> Iterator[str]:
+def user_info(app: ParsedApp) -> Iterator[str]:
     """What stands before the @ is read as the host, and is not (RFC 3986, 7.6)."""
     for link in app.sound_links:
         if link.url.user_info:
@@ -66,7 +66,7 @@ def user_info(app: Subject) -> Iterator[str]:
             yield f"{link} reads like {pretended} and leads to {host}."
 
 
-def mixed_scripts(app: Subject) -> Iterator[str]:
+def mixed_scripts(app: ParsedApp) -> Iterator[str]:
     """Letters of different scripts in one label are there to deceive (UTS 39, section 5)."""
     for link in app.sound_links:
         for label in filter(mixes_scripts, link.url.labels):
@@ -74,7 +74,7 @@ def mixed_scripts(app: Subject) -> Iterator[str]:
             yield f"{link} mixes scripts in its host: {shown(label)} is {names}."
 
 
-def international_hosts(app: Subject) -> Iterator[str]:
+def international_hosts(app: ParsedApp) -> Iterator[str]:
     """Such a name may be honest, and may be one that looks like another (RFC 5890, 4.4)."""
     for link in app.sound_links:
         labels = link.url.labels
@@ -83,14 +83,14 @@ def international_hosts(app: Subject) -> Iterator[str]:
             yield f"{link} has the internationalized host {host}, which reads {read}."
 
 
-def native_redirects(app: Subject) -> Iterator[str]:
+def native_redirects(app: ParsedApp) -> Iterator[str]:
     """What runs on users' machines can keep no secret, and is public (RFC 8252, 8.4 and 8.5)."""
     for link in app.redirects if app.confidential else ():
         if not link.url.problem and (link.url.loopback or link.url.private_use):
             yield f"{link} leads to the user's own machine, and the app has a client secret."
 
 
-def undotted_schemes(app: Subject) -> Iterator[str]:
+def undotted_schemes(app: ParsedApp) -> Iterator[str]:
     """An app's own scheme is a domain name turned round, so at least a dot is in it.
 
     Else another app on the device may claim it too (RFC 8252, 7.1 and 8.4; OAuth 2.1, 2.3.1).
@@ -101,39 +101,39 @@ def undotted_schemes(app: Subject) -> Iterator[str]:
             yield f"{link} has the private-use scheme {shown(url.scheme)}, without a dot."
 
 
-def no_redirects(app: Subject) -> Iterator[str]:
+def no_redirects(app: ParsedApp) -> Iterator[str]:
     """Without one no user can authorize the app."""
     if not app.redirects:
         yield "The app has no redirect URL."
 
 
-def full_access(app: Subject) -> Iterator[str]:
+def full_access(app: ParsedApp) -> Iterator[str]:
     """Tokens should carry the least privilege that serves (RFC 9700, 2.3)."""
     if app.app.full_access_allowed:
         yield "Its tokens can be exchanged for a full session of the user."
 
 
-def bypassed_consent(app: Subject) -> Iterator[str]:
+def bypassed_consent(app: ParsedApp) -> Iterator[str]:
     """Access while the user is away needs the user's consent (OpenID Connect Core 1.0, 11)."""
     if app.app.bypass_consent_for_offline_access:
         yield "It gets refresh tokens (offline_access) without the user's consent."
 
 
-def long_tokens(app: Subject) -> Iterator[str]:
+def long_tokens(app: ParsedApp) -> Iterator[str]:
     """Short lives limit what a leak is worth (OAuth 2.1, 7.1.3)."""
     minutes, most = app.app.access_token_expiry_minutes, app.bounds.max_token_minutes
     if minutes > most:
         yield f"Its access tokens live {minutes} minutes; the bound is {most}."
 
 
-def open_rotations(app: Subject) -> Iterator[str]:
+def open_rotations(app: ParsedApp) -> Iterator[str]:
     """Two secrets work. The service does not tell since when."""
     last_four = app.app.next_client_secret_last_four
     if last_four is not None:
         yield f"A secret rotation is under way: a next secret (…{shown(last_four)}) works too."
 
 
-def registered_by_strangers(app: Subject) -> Iterator[str]:
+def registered_by_strangers(app: ParsedApp) -> Iterator[str]:
     """Nobody vouches for what they say of themselves (RFC 7591, 5)."""
     url = app.app.client_id_metadata_url
     if url:

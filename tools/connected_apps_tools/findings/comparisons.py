@@ -7,11 +7,11 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
-from .finding import ASK, MAX_NAME, Finding, Rule
+from .finding import ASK, MAX_FINDING_NAME, Finding, Rule
 from .lookalikes import skeleton, spelling
-from .parsed_app import Subject, shown
+from .parsed_app import ParsedApp, shown
 
-FEW = 3
+MAX_BEARERS = 3
 """Apps that are kept by id where many have the same name or host; the rest is counted."""
 
 
@@ -39,7 +39,7 @@ class Bearers(NamedTuple):
 
     def plus(self, bearer: Bearer) -> "Bearers":
         """One more, kept by id while they are few."""
-        return Bearers(self.how_many + 1, (*self.first, bearer)[:FEW])
+        return Bearers(self.how_many + 1, (*self.first, bearer)[:MAX_BEARERS])
 
 
 class Variant(NamedTuple):
@@ -76,7 +76,7 @@ Verdict = tuple[Rule, str] | None
 class Comparison(NamedTuple):
     """By what apps are compared, and what is said of a variant in its group."""
 
-    traits: Callable[[Subject], Iterable[Trait]]
+    traits: Callable[[ParsedApp], Iterable[Trait]]
     judge: Callable[[Variant, Group], Verdict]
 
 
@@ -88,7 +88,7 @@ class Compared:
         # Flat, since nearly all groups are of one.
         self._met: dict[tuple[str, int, str], Bearers] = {}
 
-    def see(self, app: Subject, bearer: Bearer) -> None:
+    def see(self, app: ParsedApp, bearer: Bearer) -> None:
         """Take in one app."""
         for look, spelled in set(self._comparison.traits(app)):
             key = (look, app.distance, spelled)
@@ -134,8 +134,8 @@ SHARED_HOST = Rule(
 RULES = (IMITATED_NAME, IMITATED_HOST, SHARED_HOST)
 
 
-def _names(app: Subject) -> Iterator[Trait]:
-    name = app.app.client_name[:MAX_NAME]
+def _names(app: ParsedApp) -> Iterator[Trait]:
+    name = app.app.client_name[:MAX_FINDING_NAME]
     # A name of symbols alone is compared as it is.
     look = skeleton(name) or name.strip()
     if look:
@@ -153,7 +153,7 @@ def _judge_name(variant: Variant, group: Group) -> Verdict:
     return None
 
 
-def _hosts(app: Subject) -> Iterator[Trait]:
+def _hosts(app: ParsedApp) -> Iterator[Trait]:
     for link in app.redirects:
         if link.url.host and not link.url.loopback:
             yield Trait(".".join(map(skeleton, link.url.labels)), link.url.host)

@@ -35,13 +35,13 @@ class Rule(NamedTuple):
             code=self.code,
             severity=self.severity,
             client_id=client_id,
-            client_name=client_name[:MAX_NAME],
+            client_name=client_name[:MAX_FINDING_NAME],
             fact=fact,
             fix=self.fix,
         )
 
 
-MAX_NAME = 200
+MAX_FINDING_NAME = 200
 """Characters of a name that are kept and compared. Nobody reads more of one."""
 
 ASK = "Ask whom the app belongs to. Where nobody knows it, use delete_app; else use update_app"

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from connected_apps_tools.api.service import INT32_MAX
 
 
-class Bounds(BaseModel):
+class ReviewLimits(BaseModel):
     """Where a review draws its lines."""
 
     model_config = ConfigDict(strict=True, frozen=True, hide_input_in_errors=True, extra="forbid")

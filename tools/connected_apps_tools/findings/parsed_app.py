@@ -8,15 +8,15 @@ from connected_apps_tools.api.models import ConnectedApp, is_confidential
 from connected_apps_tools.text.printable import printable, printable_url
 from connected_apps_tools.text.urls import Url, parse
 
-from .limits import Bounds
+from .limits import ReviewLimits
 
 MAX_SHOWN_URL = 200
-MAX_SHOWN = 80
+MAX_FACT_TEXT = 80
 
 
 def shown(text: str) -> str:
     """A stranger's name or host, fit to stand in a fact."""
-    return printable(text, MAX_SHOWN)
+    return printable(text, MAX_FACT_TEXT)
 
 
 def shown_url(url: str) -> str:
@@ -25,7 +25,7 @@ def shown_url(url: str) -> str:
 
 
 @dataclass(frozen=True)
-class Link:
+class FieldUrl:
     """One of an app's URLs. As text, it is the subject of a sentence."""
 
     field: str
@@ -36,30 +36,30 @@ class Link:
 
 
 @dataclass(frozen=True)
-class Subject:
+class ParsedApp:
     """An app, with its URLs taken apart once for all checks."""
 
     app: ConnectedApp
-    bounds: Bounds
+    bounds: ReviewLimits
 
     @cached_property
-    def redirects(self) -> list[Link]:
+    def redirects(self) -> list[FieldUrl]:
         """Where authorization codes go."""
-        return [Link("redirect URL", parse(url)) for url in self.app.redirect_urls]
+        return [FieldUrl("redirect URL", parse(url)) for url in self.app.redirect_urls]
 
     @cached_property
-    def post_logout_redirects(self) -> list[Link]:
+    def post_logout_redirects(self) -> list[FieldUrl]:
         """Where users go after they have logged out."""
         urls = self.app.post_logout_redirect_urls
-        return [Link("post-logout redirect URL", parse(url)) for url in urls]
+        return [FieldUrl("post-logout redirect URL", parse(url)) for url in urls]
 
     @property
-    def links(self) -> list[Link]:
+    def links(self) -> list[FieldUrl]:
         """Both."""
         return self.redirects + self.post_logout_redirects
 
     @property
-    def sound_links(self) -> Iterator[Link]:
+    def sound_links(self) -> Iterator[FieldUrl]:
         """Those of them that everybody reads alike."""
         return (link for link in self.links if not link.url.problem)
 

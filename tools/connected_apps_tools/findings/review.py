@@ -14,11 +14,11 @@ from . import breaches, comparisons
 from .breaches import breached
 from .checks import CHECKS
 from .comparisons import COMPARISONS, Bearer, Compared
-from .finding import MAX_NAME, SEVERITIES, Finding, Rule, Severity
-from .limits import Bounds
-from .parsed_app import Subject
+from .finding import MAX_FINDING_NAME, SEVERITIES, Finding, Rule, Severity
+from .limits import ReviewLimits
+from .parsed_app import ParsedApp
 
-__all__ = ["RULES", "SEVERITIES", "Bounds", "Finding", "Review", "Rule", "Severity"]
+__all__ = ["RULES", "SEVERITIES", "Finding", "Review", "ReviewLimits", "Rule", "Severity"]
 
 RULES: tuple[Rule, ...] = (
     *(check.rule for check in CHECKS),
@@ -27,7 +27,7 @@ RULES: tuple[Rule, ...] = (
 )
 """All that a review may report; `docs/review.md` explains each."""
 
-MAX_FACTS = 3
+MAX_FACTS_PER_FINDING = 3
 """Facts of one kind about one app that are told; more are counted."""
 
 
@@ -38,8 +38,8 @@ class Review:
     neither the size of the apps nor the number of findings.
     """
 
-    def __init__(self, bounds: Bounds | None = None, policy: Policy | None = None) -> None:
-        self.bounds = bounds or Bounds()
+    def __init__(self, bounds: ReviewLimits | None = None, policy: Policy | None = None) -> None:
+        self.bounds = bounds or ReviewLimits()
         self.policy = policy or Policy()
         self.seen = 0
         """How many apps were seen."""
@@ -50,18 +50,18 @@ class Review:
     def see(self, app: ConnectedApp) -> None:
         """Take in one app. Each app should come by once."""
         self.seen += 1
-        subject = Subject(app, self.bounds)
+        subject = ParsedApp(app, self.bounds)
         for rule, told in self._told_of(subject):
             facts = list(dict.fromkeys(told))
             if facts:
                 self._counts[rule.code] += 1
                 if self._counts[rule.code] <= self.bounds.max_per_code:
                     self._listed.append(rule.finding(app.client_id, app.client_name, _told(facts)))
-        bearer = Bearer(app.client_id, app.client_name[:MAX_NAME])
+        bearer = Bearer(app.client_id, app.client_name[:MAX_FINDING_NAME])
         for compared in self._compared:
             compared.see(subject, bearer)
 
-    def _told_of(self, subject: Subject) -> Iterator[tuple[Rule, Iterable[str]]]:
+    def _told_of(self, subject: ParsedApp) -> Iterator[tuple[Rule, Iterable[str]]]:
         for rule, look in CHECKS:
             yield rule, look(subject)
         yield from breached(self.policy, subject.app)
@@ -92,5 +92,7 @@ def _order(finding: Finding) -> tuple[int, str, str, str]:
 
 
 def _told(facts: list[str]) -> str:
-    more = len(facts) - MAX_FACTS
-    return " ".join(facts[:MAX_FACTS]) + (f" And {more} more like that." if more > 0 else "")
+    more = len(facts) - MAX_FACTS_PER_FINDING
+    return " ".join(facts[:MAX_FACTS_PER_FINDING]) + (
+        f" And {more} more like that." if more > 0 else ""
+    )

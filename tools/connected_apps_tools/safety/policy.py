@@ -17,13 +17,13 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 from connected_apps_tools.api.models import ClientId, ClientType, Model
 from connected_apps_tools.api.service import INT32_MAX
 from connected_apps_tools.errors import InvalidRequest, PolicyRefusal
-from connected_apps_tools.text.printable import cut, did_you_mean, printable, redact
+from connected_apps_tools.text.printable import cut, did_you_mean, printable, redact_tokens
 from connected_apps_tools.text.urls import ACTIVE_SCHEMES, WEB_SCHEMES, Url, canonical_host, parse
 
 MAX_NAMED = 10
 """Breaches, or mistakes in the file, that one refusal names."""
 
-MAX_SHOWN = 80
+MAX_RULE_TEXT = 80
 """Characters that are shown of a host, a scheme or a malformed URL."""
 
 NEW_APP_MINUTES = 60
@@ -95,7 +95,7 @@ def _scheme_glob(text: str) -> str:
 
 
 def _mistake(value: str, way_out: str) -> PydanticCustomError:
-    shown = printable(value, MAX_SHOWN)
+    shown = printable(value, MAX_RULE_TEXT)
     return PydanticCustomError("policy", "{shown}: {way_out}", {"shown": shown, "way_out": way_out})
 
 
@@ -271,7 +271,7 @@ class Policy(Model):
 
     def _of_type(self, app: AppLike) -> Iterator[Breach]:
         if self.client_types is not None and app.client_type not in self.client_types:
-            shown = printable(app.client_type, MAX_SHOWN)
+            shown = printable(app.client_type, MAX_RULE_TEXT)
             fact = f"{shown} is not allowed, {_only(self.client_types)}"
             yield Breach("client_types", ("client_type", app.client_type), fact)
 
@@ -341,11 +341,11 @@ def _ambiguity(url: Url) -> str | None:
 
 
 def _shown(text: str) -> str:
-    return printable(text, MAX_SHOWN)
+    return printable(text, MAX_RULE_TEXT)
 
 
 def _malformed(url: Url) -> str:
-    return cut(redact(url.text), MAX_SHOWN) or "an empty URL"
+    return cut(redact_tokens(url.text), MAX_RULE_TEXT) or "an empty URL"
 
 
 def _only(allowed: tuple[str, ...]) -> str:
@@ -365,7 +365,7 @@ def _refuse(breaches: Iterator[str]) -> None:
 
 def _explain(problem: ErrorDetails) -> str:
     """A mistake in the file: its key and its rule."""
-    key = printable(".".join(map(str, problem["loc"])), MAX_SHOWN)
+    key = printable(".".join(map(str, problem["loc"])), MAX_RULE_TEXT)
     if problem["type"] != "extra_forbidden":
         return f"{key}: {problem['msg']}"
     known = (ProtectedApps if len(problem["loc"]) > 1 else Policy).model_fields

@@ -11,11 +11,11 @@ from connected_apps_tools.text.urls import targets_of
 
 WHO_WILL_KNOW = "The model will know it, and so will whoever can read this conversation."
 
-MAX_FACTS = 50
+MAX_FACTS_IN_QUESTION = 50
 """Facts that are put to a person, who reads no more; that there are more is said."""
 
 MAX_VALUE = 2_000
-MAX_NAME = 200
+MAX_NAME_IN_QUESTION = 200
 MAX_HOSTS = 10
 MAX_HOST = 150
 
@@ -40,7 +40,7 @@ class Question:
     def text(self, project: str) -> str:
         """The question, a fact a line; no fact can pass for another one or for the question."""
         facts = [("Project", project), *self.facts]
-        lines = [f"{label}: {_on_a_line(fact)}" for label, fact in facts[:MAX_FACTS]]
+        lines = [f"{label}: {_on_a_line(fact)}" for label, fact in facts[:MAX_FACTS_IN_QUESTION]]
         if more := len(facts) - len(lines):
             lines.append(f"And {more} more, which are too many to be shown.")
         return "\n".join([self.act, *lines, self.consequence])
@@ -62,7 +62,7 @@ def about(app: App) -> list[tuple[str, str]]:
 
 def described(name: str | None, client_type: str) -> list[tuple[str, str]]:
     """An app's name, between quotes so that it is seen where it ends, and its type."""
-    shown = json.dumps(printable(name or "", MAX_NAME), ensure_ascii=False)
+    shown = json.dumps(printable(name or "", MAX_NAME_IN_QUESTION), ensure_ascii=False)
     return [("App", shown), ("Type", client_type)]
 
 

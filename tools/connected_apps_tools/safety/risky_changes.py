@@ -30,7 +30,7 @@ CLAIMS = {
 }
 
 
-def weakenings(before: ConnectedApp, after: ConnectedApp) -> Iterator[tuple[str, str]]:
+def risky_changes(before: ConnectedApp, after: ConnectedApp) -> Iterator[tuple[str, str]]:
     """What a person should agree to, as label and fact; nothing where the change is harmless."""
     for label, field in LED_TO.items():
         yield from _wider(label, getattr(before, field), getattr(after, field))

@@ -15,7 +15,7 @@ from pydantic import SecretStr
 
 from connected_apps_tools.api.client import ConnectedAppsClient
 from connected_apps_tools.api.models import App
-from connected_apps_tools.deadline import unhurried
+from connected_apps_tools.deadline import without_deadline
 from connected_apps_tools.errors import (
     ConnectedAppsError,
     InvalidRequest,
@@ -27,10 +27,10 @@ from connected_apps_tools.storage.threads import in_thread
 from connected_apps_tools.text.printable import printable
 from connected_apps_tools.text.redaction import MIN_LENGTH
 
-from .fallback_store import Place, Safe
+from .fallback_store import FallbackStore, StorageLocation
 from .journal import Intent, Journal
 from .stores import Which
-from .unknown_outcome import MENDED, that_fit, what_can_be_seen
+from .unknown_outcome import MENDED, describe_candidates, matching_apps
 
 logger = logging.getLogger(__name__)
 
@@ -62,7 +62,7 @@ A = TypeVar("A", bound=App)
 
 
 @dataclass(frozen=True)
-class Taken:
+class CaptureOutcome:
     """What became of a secret that was shown.
 
     Attributes:
@@ -72,19 +72,19 @@ class Taken:
     """
 
     secret: SecretStr | None = None
-    place: Place | None = None
+    place: StorageLocation | None = None
     doubtful: bool = False
 
 
 @dataclass(frozen=True)
-class Kept(Taken):
+class CapturedSecret(CaptureOutcome):
     """The same, with the app as the service showed it."""
 
     app: App = field(kw_only=True)
 
 
 @dataclass(frozen=True)
-class Handover(Generic[A]):
+class IssuingCall(Generic[A]):
     """An act in which the service shows a secret once."""
 
     intent: Intent
@@ -96,10 +96,10 @@ class Handover(Generic[A]):
     undone: str
 
 
-class Receiver:
+class SecretCapture:
     """Receives what the service hands over, and keeps it."""
 
-    def __init__(self, api: ConnectedAppsClient, journal: Journal, safe: Safe) -> None:
+    def __init__(self, api: ConnectedAppsClient, journal: Journal, safe: FallbackStore) -> None:
         self._api = api
         self._journal = journal
         self._safe = safe
@@ -135,14 +135,14 @@ class Receiver:
         finally:
             self._journal.leave(intent)
 
-    async def strike_out(self, intent: Intent) -> None:
+    async def remove_intent(self, intent: Intent) -> None:
         """Take an intent out of the journal: what it was about is safe."""
         try:
             await in_thread(self._journal.end, intent)
         except StoreError as error:
             logger.error("An intent stays in the journal: %s", error)
 
-    async def receive(self, handover: Handover[A]) -> Kept:
+    async def receive(self, handover: IssuingCall[A]) -> CapturedSecret:
         """Call the service, keep what it shows, and undo the call where nothing keeps it.
 
         Raises:
@@ -152,12 +152,12 @@ class Receiver:
             try:
                 app = await handover.call()
             except ConnectedAppsError as error:
-                with unhurried():
+                with without_deadline():
                     return await self._save(handover, error)
             secret, last_four = handover.secret(app), handover.last_four(app)
-            with unhurried():
+            with without_deadline():
                 taken = await self._take(handover, app.client_id, secret, last_four)
-            return Kept(**vars(taken), app=app)
+            return CapturedSecret(**vars(taken), app=app)
 
     async def _recognised(self, intent: Intent, secret: SecretStr) -> str:
         """The id of the one app that a secret in an answer without an id fits; else nothing."""
@@ -165,32 +165,32 @@ class Receiver:
         with suppress(ConnectedAppsError):
             fitting = [
                 app.client_id
-                async for app in that_fit(self._api, intent)
+                async for app in matching_apps(self._api, intent)
                 if app.client_secret_last_four == last_four
             ]
         return fitting[0] if len(fitting) == 1 else ""
 
     async def _take(
         self,
-        handover: Handover[A],
+        handover: IssuingCall[A],
         client_id: str,
         secret: SecretStr | None,
         last_four: str | None,
         *,
         sure: bool = True,
-    ) -> Taken:
+    ) -> CaptureOutcome:
         """Keep a secret, and strike the intent out where there is no doubt about it."""
         if secret is None or not _plausible(secret.get_secret_value()):
-            return Taken()
+            return CaptureOutcome()
         place = await self._safe.keep(client_id, handover.which, secret)
         if place is None and self._safe.keeps:
             raise await self._undo(handover, client_id, NO_STORE) from None
         doubtful = not (sure and _as_told(secret.get_secret_value(), last_four))
         if place and not doubtful:
-            await self.strike_out(handover.intent)
-        return Taken(secret, place, doubtful)
+            await self.remove_intent(handover.intent)
+        return CaptureOutcome(secret, place, doubtful)
 
-    async def _save(self, handover: Handover[A], error: ConnectedAppsError) -> Kept:
+    async def _save(self, handover: IssuingCall[A], error: ConnectedAppsError) -> CapturedSecret:
         """Do for a failed call what can still be done, and raise it with a word on that.
 
         Returns:
@@ -210,21 +210,23 @@ class Receiver:
             if not client_id:
                 error.hint += NO_ID
         elif error.may_have_taken_effect:
-            error.hint = await what_can_be_seen(self._api, self._safe, handover.intent)
+            error.hint = await describe_candidates(self._api, self._safe, handover.intent)
         else:
-            await self.strike_out(handover.intent)
+            await self.remove_intent(handover.intent)
         raise error
 
-    async def _hand_over(self, handover: Handover[A], client_id: str, taken: Taken) -> Kept:
+    async def _hand_over(
+        self, handover: IssuingCall[A], client_id: str, taken: CaptureOutcome
+    ) -> CapturedSecret:
         """Read the app that the answer did not show in full, so that there is an answer."""
         try:
             app = (await self._api.get(client_id)).connected_app
         except ConnectedAppsError:
             raise await self._undo(handover, client_id, NO_ANSWER) from None
-        return Kept(**vars(taken), app=app)
+        return CapturedSecret(**vars(taken), app=app)
 
     async def _undo(
-        self, handover: Handover[A], client_id: str, why: tuple[str, str]
+        self, handover: IssuingCall[A], client_id: str, why: tuple[str, str]
     ) -> SecretNotKept:
         failed, hint = why
         try:
@@ -235,7 +237,7 @@ class Receiver:
             )
             lost.may_have_taken_effect, lost.hint = True, MENDED
             return lost
-        await self.strike_out(handover.intent)
+        await self.remove_intent(handover.intent)
         undone = SecretNotKept(f"{failed} {handover.undone}: all is as it was.")
         undone.hint = hint
         return undone
@@ -256,7 +258,7 @@ def _as_told(secret: str, last_four: str | None) -> bool:
     )
 
 
-def _became(taken: Taken) -> str:
+def _became(taken: CaptureOutcome) -> str:
     """What became of the secret in an answer that is not what the API promises."""
     if taken.secret is None:
         return f"but what the answer shows cannot be its secret. {MENDED}"

@@ -11,9 +11,17 @@ from pydantic import SecretStr
 
 from connected_apps_tools.storage.errors import StoreError
 from connected_apps_tools.storage.threads import in_thread
-from connected_apps_tools.text.redaction import SCRUBBER
+from connected_apps_tools.text.redaction import REDACTOR
 
-from .stores import DamagedSecret, Entry, PartlyListed, SecretKey, SecretStore, StoredSecret, Which
+from .stores import (
+    DamagedSecret,
+    PartlyListed,
+    SecretKey,
+    SecretStore,
+    StoredEntry,
+    StoredSecret,
+    Which,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -21,7 +29,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Place:
+class StorageLocation:
     """Where a secret is kept.
 
     Attributes:
@@ -36,7 +44,7 @@ class Place:
         return self.words
 
 
-class Safe:
+class FallbackStore:
     """Where the secrets of a project are. Every method but `keep` raises `StoreError`."""
 
     def __init__(
@@ -70,12 +78,12 @@ class Safe:
         """Prove that the store can be written."""
         await in_thread(self._stores[0].check)
 
-    async def keep(self, client_id: str, which: Which, secret: SecretStr) -> Place | None:
+    async def keep(self, client_id: str, which: Which, secret: SecretStr) -> StorageLocation | None:
         """Put a secret into the first store that takes it and has it then; say where that is.
 
         Earlier ones in the other stores are forgotten.
         """
-        SCRUBBER.learn(secret.get_secret_value())
+        REDACTOR.learn(secret.get_secret_value())
         key = self._key(client_id, which)
         for store in self._stores:
             try:
@@ -86,7 +94,7 @@ class Safe:
                 continue
             if stored and stored.secret == secret:
                 await self._forget_earlier(key, store)
-                return Place(store.kind, store.place(key))
+                return StorageLocation(store.kind, store.place(key))
             logger.error("The secret store %s does not have what it took.", store.kind)
         return None
 
@@ -127,17 +135,17 @@ class Safe:
                 problems.append(error)
                 continue
             if stored:
-                SCRUBBER.learn(stored.secret.get_secret_value())
+                REDACTOR.learn(stored.secret.get_secret_value())
                 kept.append(stored)
         return kept, problems
 
-    async def entries(self) -> list[Entry]:
+    async def entries(self) -> list[StoredEntry]:
         """What is kept, without a secret; the latest where both stores have one.
 
         Raises:
             PartlyListed: a store could not be read, or a secret is damaged.
         """
-        found: list[Entry] = []
+        found: list[StoredEntry] = []
         problems: list[StoreError] = []
         for store in self._stores:
             try:
@@ -194,5 +202,5 @@ class Safe:
         return SecretKey(self._project_id, client_id, which)
 
 
-def _when(entry: Entry) -> datetime:
+def _when(entry: StoredEntry) -> datetime:
     return entry.stored_at

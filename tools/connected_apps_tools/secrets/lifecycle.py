@@ -21,13 +21,13 @@ from connected_apps_tools.api.models import (
     ConnectedApp,
     CreateApp,
 )
-from connected_apps_tools.deadline import unhurried
+from connected_apps_tools.deadline import without_deadline
 from connected_apps_tools.errors import ConnectedAppsError, InvalidRequest, NotFound
 from connected_apps_tools.storage.errors import StoreError
 from connected_apps_tools.storage.threads import in_thread
 
-from .capture import Handover, Kept, Receiver, nothing_sent
-from .fallback_store import Safe
+from .capture import CapturedSecret, IssuingCall, SecretCapture, nothing_sent
+from .fallback_store import FallbackStore
 from .journal import Act, Intent, Journal
 
 A = TypeVar("A", bound=App)
@@ -44,17 +44,17 @@ TURN_SECONDS = 60.0
 NO_TURN = "it could not be seen to that no other rotation is under way"
 
 
-class Custody:
+class SecretLifecycle:
     """The way between the service and the store. Use it as an async context manager.
 
     Leaving it waits for the work that is under way.
     """
 
-    def __init__(self, api: ConnectedAppsClient, journal: Journal, safe: Safe) -> None:
+    def __init__(self, api: ConnectedAppsClient, journal: Journal, store: FallbackStore) -> None:
         self.api = api
         self.journal = journal
-        self.safe = safe
-        self.receiver = Receiver(api, journal, safe)
+        self.store = store
+        self.capture = SecretCapture(api, journal, store)
         self._work: TaskGroup = anyio.create_task_group()
 
     async def __aenter__(self) -> Self:
@@ -66,7 +66,7 @@ class Custody:
         await self._work.__aexit__(None, None, None)
         self.journal.close()
 
-    async def create(self, request: CreateApp) -> Kept:
+    async def create(self, request: CreateApp) -> CapturedSecret:
         """Create a confidential app and keep its secret.
 
         Raises:
@@ -78,7 +78,7 @@ class Custody:
 
         return await self._show(
             self._uninterrupted,
-            Handover(
+            IssuingCall(
                 self._intent(
                     "create_app",
                     client_name=request.client_name or "",
@@ -94,12 +94,12 @@ class Custody:
             revealed=request.reveals,
         )
 
-    async def start_rotation(self, client_id: str, *, revealed: bool) -> Kept:
+    async def start_rotation(self, client_id: str, *, revealed: bool) -> CapturedSecret:
         """Start a rotation and keep the next secret. Raises like `create`."""
 
         async def call() -> AppWithNextClientSecret:
             # The next secret will be kept in place of an earlier one, which must not be current.
-            if self.safe.keeps:
+            if self.store.keeps:
                 app = (await self.api.get(client_id)).connected_app
                 with nothing_sent():
                     await self.catch_up(app)
@@ -107,7 +107,7 @@ class Custody:
 
         return await self._show(
             self._in_turn,
-            Handover(
+            IssuingCall(
                 self._intent("start_secret_rotation", client_id),
                 "next",
                 call,
@@ -139,19 +139,19 @@ class Custody:
         async def work() -> tuple[ConnectedApp, bool]:
             if admit:
                 await admit()
-            async with self.receiver.intending(intent):
+            async with self.capture.intending(intent):
                 try:
                     app = (await self.api.complete_rotation(client_id)).connected_app
                 except ConnectedAppsError as error:
                     if not error.may_have_taken_effect:
-                        await self.receiver.strike_out(intent)
+                        await self.capture.remove_intent(intent)
                         raise
                     app = await self._completed_after_all(client_id, error)
                 kept = False
                 with suppress(StoreError):  # the intent stands then, and recovery tries again
                     kept = await self._follow(app, forced=forced)
                     if kept or forced:
-                        await self.receiver.strike_out(intent)
+                        await self.capture.remove_intent(intent)
                 return app, kept
 
         return await self._in_turn(work)
@@ -165,7 +165,7 @@ class Custody:
             try:
                 # What is kept as next may be current already, where completing went wrong.
                 await self.catch_up(app)
-                await self.safe.forget(client_id, "next")
+                await self.store.forget(client_id, "next")
             except StoreError as error:
                 return app, error
             return app, None
@@ -187,7 +187,7 @@ class Custody:
             kept = await self._follow(app, forced=forced and not upcoming)
             if not upcoming:
                 return "settled" if kept or forced else "lost"
-            safe = kept or forced or await self.safe.find(client_id, "next", upcoming)
+            safe = kept or forced or await self.store.find(client_id, "next", upcoming)
             return "open" if safe else "lost"
 
         return await self._in_turn(work)
@@ -199,14 +199,14 @@ class Custody:
         """
         kept = await self.catch_up(app)
         if forced and not kept:
-            await self.safe.forget(app.client_id)
+            await self.store.forget(app.client_id)
         return kept
 
     async def _completed_after_all(self, client_id: str, doubt: ConnectedAppsError) -> ConnectedApp:
         try:
-            with unhurried():
+            with without_deadline():
                 app = (await self.api.get(client_id)).connected_app
-            kept = await self.safe.find(client_id, "next", app.client_secret_last_four)
+            kept = await self.store.find(client_id, "next", app.client_secret_last_four)
         except (ConnectedAppsError, StoreError):
             raise doubt from None
         if kept:
@@ -222,13 +222,13 @@ class Custody:
         Raises:
             StoreError: a store could not be asked, or none took the secret.
         """
-        upcoming = await self.safe.find(app.client_id, "next", app.client_secret_last_four)
+        upcoming = await self.store.find(app.client_id, "next", app.client_secret_last_four)
         if upcoming:
-            if await self.safe.keep(app.client_id, "current", upcoming.secret) is None:
+            if await self.store.keep(app.client_id, "current", upcoming.secret) is None:
                 raise StoreError("no store took the secret that is current now")
-            await self.safe.forget(app.client_id, "next")
+            await self.store.forget(app.client_id, "next")
             return True
-        return bool(await self.safe.find(app.client_id, "current", app.client_secret_last_four))
+        return bool(await self.store.find(app.client_id, "current", app.client_secret_last_four))
 
     async def delete(self, client_id: str) -> StoreError | None:
         """Delete an app and forget its secrets; says why that may have failed.
@@ -249,7 +249,7 @@ class Custody:
     async def forget_all(self, client_id: str) -> StoreError | None:
         """Forget the secrets of an app that is gone; says why that may have failed."""
         try:
-            await self.safe.forget(client_id)
+            await self.store.forget(client_id)
         except StoreError as error:
             return error
         return None
@@ -266,16 +266,16 @@ class Custody:
 
     async def _show(
         self,
-        do: Callable[[Callable[[], Awaitable[Kept]]], Awaitable[Kept]],
-        handover: Handover[A],
+        do: Callable[[Callable[[], Awaitable[CapturedSecret]]], Awaitable[CapturedSecret]],
+        handover: IssuingCall[A],
         *,
         revealed: bool,
-    ) -> Kept:
-        await self.receiver.prove_writable(revealed=revealed)
-        kept = await do(lambda: self.receiver.receive(handover))
-        if not self.safe.keeps and kept.secret and not kept.doubtful:
+    ) -> CapturedSecret:
+        await self.capture.prove_writable(revealed=revealed)
+        kept = await do(lambda: self.capture.receive(handover))
+        if not self.store.keeps and kept.secret and not kept.doubtful:
             # The caller has the only copy; had it gone meanwhile, the intent would stand.
-            await self.receiver.strike_out(handover.intent)
+            await self.capture.remove_intent(handover.intent)
         return kept
 
     async def _in_turn(self, work: Callable[[], Awaitable[T]]) -> T:

@@ -6,20 +6,20 @@ from typing import NamedTuple
 
 from connected_apps_tools.api.client import ConnectedAppsClient
 from connected_apps_tools.api.models import ConnectedApp
-from connected_apps_tools.api.pagination import LARGEST, Walk
+from connected_apps_tools.api.pagination import LARGEST, AppPages
 from connected_apps_tools.errors import ConnectedAppsError, UnexpectedAnswer
 from connected_apps_tools.storage.errors import StoreError
 from connected_apps_tools.text.printable import printable
-from connected_apps_tools.text.redaction import SCRUBBER
+from connected_apps_tools.text.redaction import REDACTOR
 
-from .fallback_store import Safe
+from .fallback_store import FallbackStore
 from .journal import Intent
 from .stores import Which
 
 NAMED = 20
 """Apps that a report names at the most."""
 
-MAX_ID = 200
+MAX_REPORTED_ID = 200
 """Characters of an id that are shown."""
 
 MAX_PAGES = 10
@@ -29,7 +29,7 @@ MENDED = "A rotation gives the app a new secret (start_secret_rotation); delete_
 LOOK = "Look with search_apps or get_app before you try again."
 
 
-class Signs(NamedTuple):
+class Candidates(NamedTuple):
     """The apps on which an intent may have been carried out.
 
     Attributes:
@@ -41,10 +41,12 @@ class Signs(NamedTuple):
     kept: list[ConnectedApp]
 
 
-async def signs(api: ConnectedAppsClient, safe: Safe, intent: Intent) -> Signs:
+async def find_candidates(
+    api: ConnectedAppsClient, safe: FallbackStore, intent: Intent
+) -> Candidates:
     """Look for what became of a creation or of the start of a rotation."""
-    found = Signs([], [])
-    async for app in that_fit(api, intent):
+    found = Candidates([], [])
+    async for app in matching_apps(api, intent):
         last_fours: dict[Which, str | None] = {
             "current": app.client_secret_last_four,
             "next": app.next_client_secret_last_four,
@@ -59,7 +61,7 @@ async def signs(api: ConnectedAppsClient, safe: Safe, intent: Intent) -> Signs:
     return found
 
 
-async def that_fit(api: ConnectedAppsClient, intent: Intent) -> AsyncIterator[ConnectedApp]:
+async def matching_apps(api: ConnectedAppsClient, intent: Intent) -> AsyncIterator[ConnectedApp]:
     """The apps on which an intent may have been carried out.
 
     Raises:
@@ -70,7 +72,7 @@ async def that_fit(api: ConnectedAppsClient, intent: Intent) -> AsyncIterator[Co
             yield app
         return
     read = 0
-    walk = Walk(api)
+    walk = AppPages(api)
     async for page in walk:
         if read == MAX_PAGES:
             raise UnexpectedAnswer(f"There are more than {read * LARGEST} apps to look through.")
@@ -88,24 +90,26 @@ def _tidied(name: str) -> str:
     return " ".join(unicodedata.normalize("NFKC", name).casefold().split())
 
 
-async def what_can_be_seen(api: ConnectedAppsClient, safe: Safe, intent: Intent) -> str:
+async def describe_candidates(api: ConnectedAppsClient, safe: FallbackStore, intent: Intent) -> str:
     """Say in a sentence or two what there is to see, and what to do."""
     try:
-        found = (await signs(api, safe, intent)).lost
+        found = (await find_candidates(api, safe, intent)).lost
     except (ConnectedAppsError, StoreError):
         return f"It may have been carried out; looking for signs of it failed. {LOOK}"
     if not found:
         return f"It may have been carried out, though there is no sign of it yet. {LOOK}"
-    return f"It may have been carried out: {some(found)} fits, with a secret not kept. {MENDED}"
+    return (
+        f"It may have been carried out: {name_apps(found)} fits, with a secret not kept. {MENDED}"
+    )
 
 
-def some(apps: Sequence[ConnectedApp], *, names: bool = False) -> str:
+def name_apps(apps: Sequence[ConnectedApp], *, names: bool = False) -> str:
     """The first few of the apps, and how many more there are.
 
     Names may have been written by strangers: only people should read them here.
     """
     named = [
-        f"{printable(app.client_id, MAX_ID)}{in_brackets(app.client_name) if names else ''}"
+        printable(app.client_id, MAX_REPORTED_ID) + (in_brackets(app.client_name) if names else "")
         for app in apps
     ]
     named, more = named[:NAMED], len(apps[NAMED:])
@@ -114,4 +118,4 @@ def some(apps: Sequence[ConnectedApp], *, names: bool = False) -> str:
 
 def in_brackets(name: str) -> str:
     """A name as it follows what it names; nothing where it is empty."""
-    return f" ({printable(SCRUBBER.text(name), 64)})" if name else ""
+    return f" ({printable(REDACTOR.text(name), 64)})" if name else ""

@@ -27,14 +27,14 @@ _Escape = tuple[int, int, str]
 """Where it starts and ends, and what it means."""
 
 
-class View:
+class DecodedView:
     """Text of which one layer of escapes is decoded.
 
     Only what stands within `reach` characters of an escape is in it: the rest reads as before.
     """
 
     def __init__(
-        self, source: str, escapes: list[_Escape], reach: int, outer: "View | None"
+        self, source: str, escapes: list[_Escape], reach: int, outer: "DecodedView | None"
     ) -> None:
         self._outer = outer
         self._pieces: list[str] = []
@@ -70,20 +70,20 @@ class View:
         return self._outer.span(begins, ends) if self._outer else (begins, ends)
 
 
-def decoded(text: str, reach: int) -> Iterable[View]:
+def decoded(text: str, reach: int) -> Iterable[DecodedView]:
     """The text with one, two and more layers of escapes decoded, as long as there are any."""
     patterns = _patterns_for(text)
     return _views(text, reach, patterns) if patterns else ()
 
 
-def _views(text: str, reach: int, patterns: list[re.Pattern[str]]) -> Iterator[View]:
+def _views(text: str, reach: int, patterns: list[re.Pattern[str]]) -> Iterator[DecodedView]:
     view = None
     for _ in range(LAYERS):
         matches = (match for pattern in patterns for match in pattern.finditer(text))
         escapes = sorted(escape for match in matches if (escape := _read(text, match)))
         if not escapes:
             return
-        view = View(text, escapes, reach, view)
+        view = DecodedView(text, escapes, reach, view)
         yield view
         text = view.text
         patterns = _patterns_for(text)

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 from urllib.parse import quote
 
-from .redaction import SCRUBBER
+from .redaction import REDACTOR
 
 _KNOWN_ID = (
     r"(?:connected-app|request-id|project)-(?:test|live)-[0-9a-f-]{36}(?![\w+=~-]|\.[\w+=~-])"
@@ -69,7 +69,7 @@ def cut(text: str, limit: int) -> str:
 
     No part of a secret is left, which nothing would find later.
     """
-    return text if len(text) <= limit else SCRUBBER.text(text)[:limit] + "…"
+    return text if len(text) <= limit else REDACTOR.text(text)[:limit] + "…"
 
 
 def _deceives(text: str) -> bool:
@@ -93,7 +93,7 @@ def _invisible(char: str) -> bool:
     return unicodedata.category(char) in {"Cf", "Cs", "Co", "Cn"} or bool(_BLANK.match(char))
 
 
-def redact(text: str) -> str:
+def redact_tokens(text: str) -> str:
     """`text` without anything that could be a secret.
 
     That is every token of 20 or more characters with a digit or a capital in it, except the API's

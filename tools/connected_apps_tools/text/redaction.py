@@ -19,7 +19,7 @@ FEW = 5_000
 """Up to so many forms it is quicker to look for each than to walk through the text."""
 
 
-class Scrubber:
+class Redactor:
     """Knows secret values, and finds them in text in every form in which they commonly travel.
 
     That is as they are, in hexadecimal digits, and in base64, alone or inside something longer
@@ -150,5 +150,5 @@ def _in_base64(raw: bytes) -> set[str]:
     return forms | {form.replace("+", "-").replace("/", "_") for form in forms}
 
 
-SCRUBBER = Scrubber()
+REDACTOR = Redactor()
 """The scrubber of this process."""

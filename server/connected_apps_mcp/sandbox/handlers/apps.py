@@ -21,7 +21,7 @@ from connected_apps_mcp.sandbox.models import (
     UpdateRequest,
     is_public,
 )
-from connected_apps_mcp.sandbox.state.store import Record
+from connected_apps_mcp.sandbox.state.store import AppRecord
 
 from .call import Call
 from .cursor import decode_cursor, encode_cursor
@@ -35,7 +35,7 @@ def create(call: Call[CreateRequest]) -> CreateReply:
         **call.body.model_dump(exclude_unset=True),
     )
     check_app(app, call.project.environment)
-    record, secret = Record.new(app)
+    record, secret = AppRecord.new(app)
     call.project.apps.add(record)
     shown = record.app.model_dump(exclude={"creation_method"})
     return CreateReply(connected_app=ConnectedAppWithClientSecret(**shown, client_secret=secret))
@@ -50,7 +50,7 @@ def update(call: Call[UpdateRequest]) -> AppReply:
     """Change the settings that the body names, all or none of them."""
     settings = call.body.model_dump(exclude_unset=True)
 
-    def change(record: Record) -> Record:
+    def change(record: AppRecord) -> AppRecord:
         app = record.app.model_copy(update=settings)
         check_app(app, call.project.environment)
         return replace(record, app=app)
@@ -81,7 +81,7 @@ def rotate_start(call: Call[EmptyRequest]) -> RotateStartReply:
     """Give the app a second secret; from now on both work."""
     secret = ""
 
-    def change(record: Record) -> Record:
+    def change(record: AppRecord) -> AppRecord:
         nonlocal secret
         if is_public(record.app.client_type):
             raise ApiError(ErrorType.PUBLIC_CONNECTED_APPS_DO_NOT_HAVE_SECRETS)
@@ -100,7 +100,7 @@ def rotate_start(call: Call[EmptyRequest]) -> RotateStartReply:
 def rotate(call: Call[EmptyRequest]) -> AppReply:
     """Promote the next secret; the old one is dead."""
 
-    def change(record: Record) -> Record:
+    def change(record: AppRecord) -> AppRecord:
         _require_rotation(record)
         app = record.app.model_copy(
             update={
@@ -108,7 +108,7 @@ def rotate(call: Call[EmptyRequest]) -> AppReply:
                 "next_client_secret_last_four": None,
             }
         )
-        return Record(app, record.next_secret_hash)
+        return AppRecord(app, record.next_secret_hash)
 
     return AppReply(connected_app=call.project.apps.change(call.path["client_id"], change))
 
@@ -116,15 +116,15 @@ def rotate(call: Call[EmptyRequest]) -> AppReply:
 def rotate_cancel(call: Call[EmptyRequest]) -> AppReply:
     """Discard the next secret; the old one lives on."""
 
-    def change(record: Record) -> Record:
+    def change(record: AppRecord) -> AppRecord:
         _require_rotation(record)
         app = record.app.model_copy(update={"next_client_secret_last_four": None})
-        return Record(app, record.secret_hash)
+        return AppRecord(app, record.secret_hash)
 
     return AppReply(connected_app=call.project.apps.change(call.path["client_id"], change))
 
 
-def _require_rotation(record: Record) -> None:
+def _require_rotation(record: AppRecord) -> None:
     if is_public(record.app.client_type):
         raise ApiError(ErrorType.PUBLIC_CONNECTED_APPS_DO_NOT_HAVE_SECRETS)
     if not record.next_secret_hash:

@@ -10,9 +10,9 @@ from pydantic import BaseModel
 
 from connected_apps_mcp.sandbox.credentials import ProjectKind
 from connected_apps_mcp.sandbox.models import Reply
-from connected_apps_mcp.sandbox.state.project import Project
+from connected_apps_mcp.sandbox.state.project import SandboxProject
 
-MAX_BODY_BYTES = 256 * 1024
+MAX_REQUEST_BYTES = 256 * 1024
 """UNKNOWN-choice: far above any real app, far below what would trouble the process."""
 
 Body = TypeVar("Body", bound=BaseModel)
@@ -27,14 +27,14 @@ class Call(Generic[Body]):
         operations: the names of the service's operations.
     """
 
-    project: Project
+    project: SandboxProject
     body: Body
     path: Mapping[str, str]
     operations: Collection[str]
 
 
 @dataclass(frozen=True)
-class Operation(Generic[Body]):
+class SandboxOperation(Generic[Body]):
     """One row of the table.
 
     An OAuth operation takes a form and the client's own credentials; one that is `only` for a kind
@@ -51,4 +51,4 @@ class Operation(Generic[Body]):
     only: ProjectKind | None = None
     control: bool = False
     """Whether it is the sandbox's own: no fault and no rate limit holds for it."""
-    max_body_bytes: int = MAX_BODY_BYTES
+    max_body_bytes: int = MAX_REQUEST_BYTES

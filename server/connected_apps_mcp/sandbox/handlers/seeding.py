@@ -20,8 +20,8 @@ from connected_apps_mcp.sandbox.seeds.seed import (
     SeedReply,
 )
 from connected_apps_mcp.sandbox.state.directory import NO_ORGANIZATION, Directory
-from connected_apps_mcp.sandbox.state.project import Project
-from connected_apps_mcp.sandbox.state.store import Record
+from connected_apps_mcp.sandbox.state.project import SandboxProject
+from connected_apps_mcp.sandbox.state.store import AppRecord
 
 from .call import Call
 
@@ -40,7 +40,7 @@ def seed_project(call: Call[Seed]) -> SeedReply:
     return SeedReply(**_fill(call.project, call.body).model_dump())
 
 
-def _fill(project: Project, plan: Seed) -> Seeded:
+def _fill(project: SandboxProject, plan: Seed) -> Seeded:
     if plan.example:
         plan = plan.with_all_of(example(project.kind, project.environment))
     if plan.users and project.kind == "b2b":
@@ -54,7 +54,7 @@ def _fill(project: Project, plan: Seed) -> Seeded:
 class _Filling:
     """One transaction, which adds what is not there yet."""
 
-    def __init__(self, project: Project, connection: sqlite3.Connection) -> None:
+    def __init__(self, project: SandboxProject, connection: sqlite3.Connection) -> None:
         self._project = project
         self._connection = connection
         self._directory = Directory(connection, project.credentials.project_id)
@@ -80,14 +80,14 @@ class _Filling:
 
     def _generate_apps(self, count: int) -> None:
         # One after the other: they are never all in memory.
-        made = (Record.new(app)[0] for app in generated_apps(count, self._project.environment))
+        made = (AppRecord.new(app)[0] for app in generated_apps(count, self._project.environment))
         self._project.apps.insert(self._connection, made)
         self._seeded.generated_apps = count
 
-    def _record(self, app: SeedApp, where: str) -> Record:
+    def _record(self, app: SeedApp, where: str) -> AppRecord:
         settings = app.model_dump(exclude_unset=True, exclude={"client_id", "rotating"})
         client_id = self._own_id("connected-app", app.client_id, where)
-        record, _ = Record.new(ConnectedApp(client_id=client_id, **settings))
+        record, _ = AppRecord.new(ConnectedApp(client_id=client_id, **settings))
         if not app.rotating:
             return record
         if is_public(app.client_type):

@@ -17,9 +17,9 @@ from starlette.types import Receive, Scope, Send
 
 from connected_apps_mcp.sandbox.credentials import Environment, ProjectKind, parse_basic
 from connected_apps_mcp.sandbox.errors import ApiError, ErrorType, FailureHandler, from_validation
-from connected_apps_mcp.sandbox.handlers.call import Call, Operation
+from connected_apps_mcp.sandbox.handlers.call import Call, SandboxOperation
 from connected_apps_mcp.sandbox.state.faults import Cut, happen
-from connected_apps_mcp.sandbox.state.project import Project
+from connected_apps_mcp.sandbox.state.project import SandboxProject
 
 from .openapi import describe
 from .operations import OPERATION_NAMES, OPERATIONS
@@ -44,10 +44,10 @@ The names are KNOWN; that the endpoints of users answer the second is INFERRED.
 """
 
 
-def build_app(project: Project, rate_limit: RateLimit | None) -> Starlette:
+def build_app(project: SandboxProject, rate_limit: RateLimit | None) -> Starlette:
     """Bind the table of operations to routes; `app.state.project` holds what they work on."""
     service = Service(project, rate_limit)
-    by_path: dict[str, dict[str, Operation[Any]]] = {}
+    by_path: dict[str, dict[str, SandboxOperation[Any]]] = {}
     for operation in OPERATIONS:
         by_path.setdefault(operation.path, {})[operation.method] = operation
     handler = FailureHandler(project.environment, project.kind)
@@ -76,11 +76,11 @@ async def _openapi(request: Request) -> Response:
 class Service:
     """One project's side of the conversation: authenticates, limits, reads, answers."""
 
-    def __init__(self, project: Project, rate_limit: RateLimit | None) -> None:
+    def __init__(self, project: SandboxProject, rate_limit: RateLimit | None) -> None:
         self._project = project
         self._limiter = RateLimiter(rate_limit) if rate_limit else None
 
-    async def answer(self, operation: Operation[Any], request: Request) -> Response:
+    async def answer(self, operation: SandboxOperation[Any], request: Request) -> Response:
         """Run one operation. Raises `ApiError` for a request it refuses."""
         if not operation.oauth:
             self._authenticate(request)
@@ -115,11 +115,11 @@ class Service:
         if not self._project.credentials.has_secret(secret):
             raise ApiError(ErrorType.UNAUTHORIZED_CREDENTIALS)
 
-    def _check_kind(self, operation: Operation[Any]) -> None:
+    def _check_kind(self, operation: SandboxOperation[Any]) -> None:
         if operation.only and operation.only != self._project.kind:
             raise ApiError(FOREIGN[operation.only])
 
-    def _limit(self, operation: Operation[Any]) -> None:
+    def _limit(self, operation: SandboxOperation[Any]) -> None:
         if self._limiter is None:
             return
         wait = self._limiter.seconds_to_wait(operation.name)
@@ -135,7 +135,7 @@ class Resource:
     become a get of the client named "search".
     """
 
-    def __init__(self, service: Service, operations: dict[str, Operation[Any]]) -> None:
+    def __init__(self, service: Service, operations: dict[str, SandboxOperation[Any]]) -> None:
         self._service = service
         self._operations = operations
 
@@ -158,7 +158,7 @@ def _check_environment(path: Mapping[str, str], environment: Environment) -> Non
             raise ApiError(ErrorType.TEST_ID_USED_IN_LIVE_ENVIRONMENT)
 
 
-async def _read_json(request: Request, operation: Operation[Any]) -> BaseModel:
+async def _read_json(request: Request, operation: SandboxOperation[Any]) -> BaseModel:
     """Read a JSON object of any declared content type; no body at all is an empty object."""
     content = await _read(request, operation.max_body_bytes) or b"{}"
     try:
@@ -168,7 +168,7 @@ async def _read_json(request: Request, operation: Operation[Any]) -> BaseModel:
     return body
 
 
-async def _read_form(request: Request, operation: Operation[Any]) -> BaseModel:
+async def _read_form(request: Request, operation: SandboxOperation[Any]) -> BaseModel:
     """Read a form; client credentials in the Basic header come before those in the form."""
     text = (await _read(request, operation.max_body_bytes)).decode(errors="replace")
     fields = dict(parse_qsl(text, keep_blank_values=True))

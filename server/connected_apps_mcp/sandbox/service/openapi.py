@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
 from connected_apps_mcp.sandbox.errors import ErrorBody, OAuthErrorBody
-from connected_apps_mcp.sandbox.handlers.call import Operation
+from connected_apps_mcp.sandbox.handlers.call import SandboxOperation
 
 from .operations import OPERATIONS
 
@@ -59,7 +59,7 @@ def _schemas() -> tuple[dict[type[BaseModel], Json], Json]:
     return {model: references[model, mode] for model, mode in modes.items()}, definitions["$defs"]
 
 
-def _operation(operation: Operation[Any], schemas: dict[type[BaseModel], Json]) -> Json:
+def _operation(operation: SandboxOperation[Any], schemas: dict[type[BaseModel], Json]) -> Json:
     parameters = re.findall(r"\{(\w+)\}", operation.path)
     statuses = ["400", "401", *(["404"] if parameters else []), "429", "500"]
     error = schemas[OAuthErrorBody if operation.oauth else ErrorBody]
@@ -82,7 +82,7 @@ def _operation(operation: Operation[Any], schemas: dict[type[BaseModel], Json]) 
     return described
 
 
-def _request_body(operation: Operation[Any], schema: Json) -> Json:
+def _request_body(operation: SandboxOperation[Any], schema: Json) -> Json:
     media_type = "application/x-www-form-urlencoded" if operation.oauth else "application/json"
     required = any(field.is_required() for field in operation.body.model_fields.values())
     return {"required": required, "content": {media_type: {"schema": schema}}}

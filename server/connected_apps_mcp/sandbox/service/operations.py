@@ -14,7 +14,7 @@ from connected_apps_mcp.sandbox.handlers.apps import (
     search,
     update,
 )
-from connected_apps_mcp.sandbox.handlers.call import Operation
+from connected_apps_mcp.sandbox.handlers.call import SandboxOperation
 from connected_apps_mcp.sandbox.handlers.control import clear_faults, reset, set_faults
 from connected_apps_mcp.sandbox.handlers.grants import (
     member_apps,
@@ -55,23 +55,27 @@ INSTALLED = f"{ORGANIZATION}/connected_apps"
 MEMBER = f"{ORGANIZATION}/members/{{member_id}}/connected_apps"
 REVOKE = "{connected_app_id}/revoke"
 
-OPERATIONS: tuple[Operation[Any], ...] = (
-    Operation("create", "POST", CLIENTS, CreateRequest, CreateReply, create),
+OPERATIONS: tuple[SandboxOperation[Any], ...] = (
+    SandboxOperation("create", "POST", CLIENTS, CreateRequest, CreateReply, create),
     # Before the rows of one client, whose path would take "search" for an id.
-    Operation("search", "POST", f"{CLIENTS}/search", SearchRequest, SearchReply, search),
-    Operation("get", "GET", CLIENT, EmptyRequest, AppReply, get),
-    Operation("update", "PUT", CLIENT, UpdateRequest, AppReply, update),
-    Operation("delete", "DELETE", CLIENT, EmptyRequest, DeleteReply, delete),
-    Operation(
+    SandboxOperation("search", "POST", f"{CLIENTS}/search", SearchRequest, SearchReply, search),
+    SandboxOperation("get", "GET", CLIENT, EmptyRequest, AppReply, get),
+    SandboxOperation("update", "PUT", CLIENT, UpdateRequest, AppReply, update),
+    SandboxOperation("delete", "DELETE", CLIENT, EmptyRequest, DeleteReply, delete),
+    SandboxOperation(
         "rotate_start", "POST", f"{ROTATE}/start", EmptyRequest, RotateStartReply, rotate_start
     ),
-    Operation("rotate", "POST", ROTATE, EmptyRequest, AppReply, rotate),
-    Operation("rotate_cancel", "POST", f"{ROTATE}/cancel", EmptyRequest, AppReply, rotate_cancel),
-    Operation("user_apps", "GET", USER, EmptyRequest, GrantedAppsReply, user_apps, only="consumer"),
-    Operation(
+    SandboxOperation("rotate", "POST", ROTATE, EmptyRequest, AppReply, rotate),
+    SandboxOperation(
+        "rotate_cancel", "POST", f"{ROTATE}/cancel", EmptyRequest, AppReply, rotate_cancel
+    ),
+    SandboxOperation(
+        "user_apps", "GET", USER, EmptyRequest, GrantedAppsReply, user_apps, only="consumer"
+    ),
+    SandboxOperation(
         "user_revoke", "POST", f"{USER}/{REVOKE}", EmptyRequest, Reply, user_revoke, only="consumer"
     ),
-    Operation(
+    SandboxOperation(
         "organization_apps",
         "GET",
         INSTALLED,
@@ -80,7 +84,7 @@ OPERATIONS: tuple[Operation[Any], ...] = (
         organization_apps,
         only="b2b",
     ),
-    Operation(
+    SandboxOperation(
         "organization_app",
         "GET",
         f"{INSTALLED}/{{connected_app_id}}",
@@ -89,10 +93,10 @@ OPERATIONS: tuple[Operation[Any], ...] = (
         organization_app,
         only="b2b",
     ),
-    Operation(
+    SandboxOperation(
         "member_apps", "GET", MEMBER, EmptyRequest, GrantedAppsReply, member_apps, only="b2b"
     ),
-    Operation(
+    SandboxOperation(
         "member_revoke",
         "POST",
         f"{MEMBER}/{REVOKE}",
@@ -101,7 +105,7 @@ OPERATIONS: tuple[Operation[Any], ...] = (
         member_revoke,
         only="b2b",
     ),
-    Operation(
+    SandboxOperation(
         "introspect",
         "POST",
         "/v1/oauth2/introspect",
@@ -111,7 +115,7 @@ OPERATIONS: tuple[Operation[Any], ...] = (
         oauth=True,
     ),
     # The sandbox's own, outside of the service's paths.
-    Operation(
+    SandboxOperation(
         "seed",
         "POST",
         "/sandbox/seed",
@@ -121,11 +125,11 @@ OPERATIONS: tuple[Operation[Any], ...] = (
         control=True,
         max_body_bytes=MAX_SEED_BYTES,
     ),
-    Operation("reset", "POST", "/sandbox/reset", EmptyRequest, Reply, reset, control=True),
-    Operation(
+    SandboxOperation("reset", "POST", "/sandbox/reset", EmptyRequest, Reply, reset, control=True),
+    SandboxOperation(
         "set_faults", "PUT", "/sandbox/faults", FaultsRequest, FaultsReply, set_faults, control=True
     ),
-    Operation(
+    SandboxOperation(
         "clear_faults", "DELETE", "/sandbox/faults", EmptyRequest, Reply, clear_faults, control=True
     ),
 )

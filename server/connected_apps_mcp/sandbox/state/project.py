@@ -6,22 +6,22 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from connected_apps_mcp.sandbox.credentials import Credentials, Environment, ProjectKind
+from connected_apps_mcp.sandbox.credentials import Environment, ProjectKind, SandboxCredentials
 
 from .database import Database
 from .directory import Directory
 from .faults import Faults
-from .store import Store
+from .store import AppStore
 
 
 @dataclass(frozen=True)
-class Project:
+class SandboxProject:
     """What it is known by, what kind it is, and what it holds."""
 
-    credentials: Credentials
+    credentials: SandboxCredentials
     kind: ProjectKind
     database: Database
-    apps: Store
+    apps: AppStore
     faults: Faults = field(default_factory=Faults)
 
     @property

@@ -14,7 +14,7 @@ from .database import Database
 
 
 @dataclass(frozen=True)
-class Record:
+class AppRecord:
     """One app as it is kept: what answers may show, and beside it what they never show."""
 
     app: ConnectedApp
@@ -22,7 +22,7 @@ class Record:
     next_secret_hash: bytes | None = None
 
     @classmethod
-    def new(cls, app: ConnectedApp) -> tuple[Record, str | None]:
+    def new(cls, app: ConnectedApp) -> tuple[AppRecord, str | None]:
         """Give a new app its secret, unless its type has none; return both."""
         if is_public(app.client_type):
             return cls(app), None
@@ -30,7 +30,7 @@ class Record:
         shown = app.model_copy(update={"client_secret_last_four": last_four(secret)})
         return cls(shown, hash_secret(secret)), secret
 
-    def rotating(self) -> tuple[Record, str]:
+    def rotating(self) -> tuple[AppRecord, str]:
         """Give the app a next secret; return both."""
         secret = new_client_secret()
         shown = self.app.model_copy(update={"next_client_secret_last_four": last_four(secret)})
@@ -38,7 +38,7 @@ class Record:
 
 
 @dataclass(frozen=True)
-class Page:
+class StoredPage:
     """Apps in the order of their creation, and the position after which the next page begins."""
 
     apps: list[ConnectedApp]
@@ -46,7 +46,7 @@ class Page:
     next_position: int | None
 
 
-class Store:
+class AppStore:
     """The apps of one project.
 
     Every method is one transaction, except `insert`, which is part of one. Raises `ApiError` for an
@@ -58,12 +58,12 @@ class Store:
         self._project_id = project_id
         self._max_apps = max_apps
 
-    def add(self, record: Record) -> None:
+    def add(self, record: AppRecord) -> None:
         """Keep a new app, unless the project holds `max_apps` already."""
         with self._database.transaction() as connection:
             self.insert(connection, [record])
 
-    def insert(self, connection: sqlite3.Connection, records: Iterable[Record]) -> None:
+    def insert(self, connection: sqlite3.Connection, records: Iterable[AppRecord]) -> None:
         """Keep those apps whose id is new, unless the project would hold more than `max_apps`."""
         connection.executemany(
             "INSERT INTO app (document, secret_hash, next_secret_hash, project_id, client_id)"
@@ -73,12 +73,12 @@ class Store:
         if self._max_apps is not None and self._count(connection) > self._max_apps:
             raise ApiError(ErrorType.TOO_MANY_CONNECTED_APPS)
 
-    def get(self, client_id: str) -> Record:
+    def get(self, client_id: str) -> AppRecord:
         """Return one app."""
         with self._database.transaction() as connection:
             return self._select(connection, client_id)
 
-    def change(self, client_id: str, change: Callable[[Record], Record]) -> ConnectedApp:
+    def change(self, client_id: str, change: Callable[[AppRecord], AppRecord]) -> ConnectedApp:
         """Replace one app by what `change` makes of it; if that raises, nothing is changed."""
         with self._database.transaction() as connection:
             record = change(self._select(connection, client_id))
@@ -98,7 +98,7 @@ class Store:
                 (self._project_id, client_id),
             )
 
-    def page(self, after: int, limit: int) -> Page:
+    def page(self, after: int, limit: int) -> StoredPage:
         """Return at most `limit` apps created later than position `after`.
 
         A position is never given twice, so apps that come and go between two pages make no other
@@ -112,7 +112,7 @@ class Store:
                 (self._project_id, after, limit + 1),
             ).fetchall()
         shown = rows[:limit]
-        return Page(
+        return StoredPage(
             apps=[ConnectedApp.model_validate_json(document) for _, document in shown],
             total=total,
             next_position=shown[-1][0] if shown and len(rows) > limit else None,
@@ -124,7 +124,7 @@ class Store:
         ).fetchone()
         return int(row[0])
 
-    def _select(self, connection: sqlite3.Connection, client_id: str) -> Record:
+    def _select(self, connection: sqlite3.Connection, client_id: str) -> AppRecord:
         row = connection.execute(
             "SELECT document, secret_hash, next_secret_hash FROM app"
             " WHERE project_id = ? AND client_id = ?",
@@ -133,9 +133,9 @@ class Store:
         if row is None:
             raise ApiError(ErrorType.CONNECTED_APP_NOT_FOUND)
         document, secret_hash, next_secret_hash = row
-        return Record(ConnectedApp.model_validate_json(document), secret_hash, next_secret_hash)
+        return AppRecord(ConnectedApp.model_validate_json(document), secret_hash, next_secret_hash)
 
-    def _row(self, record: Record) -> tuple[str, bytes | None, bytes | None, str, str]:
+    def _row(self, record: AppRecord) -> tuple[str, bytes | None, bytes | None, str, str]:
         return (
             record.app.model_dump_json(),
             record.secret_hash,

@@ -8,7 +8,7 @@ import pytest
 from pydantic import SecretStr
 from tools.secrets.stores.backends import SECRET, OpenStore
 
-from connected_apps_tools.secrets.stores import Entry, SecretKey, SecretStore
+from connected_apps_tools.secrets.stores import SecretKey, SecretStore, StoredEntry
 
 ODD = {
     "plain": SECRET,
@@ -107,7 +107,7 @@ def test_entries_come_by_client_and_which(store: SecretStore, project: str) -> N
 def test_an_entry_holds_no_secret(store: SecretStore, key: SecretKey) -> None:
     store.put(key, SecretStr(SECRET))
     (entry,) = store.entries(key.project_id)
-    assert type(entry) is Entry
+    assert type(entry) is StoredEntry
     assert SECRET not in repr(entry) + entry.model_dump_json()
 
 

@@ -20,7 +20,7 @@ Answer = Callable[["VaultStandIn", Request], Awaitable[Response]]
 
 
 @dataclass
-class Kept:
+class CapturedSecret:
     """The versions and the metadata under one path."""
 
     versions: dict[int, dict[str, Any]] = field(default_factory=dict)
@@ -39,7 +39,7 @@ class VaultStandIn:
     tokens: set[str] = field(default_factory=set)
     roles: dict[str, str] = field(default_factory=dict)
     mount: str = "secret"
-    kept: dict[str, Kept] = field(default_factory=dict)
+    kept: dict[str, CapturedSecret] = field(default_factory=dict)
     logins: int = 0
     reads: list[str] = field(default_factory=list)
 
@@ -90,7 +90,7 @@ async def data(vault: VaultStandIn, request: Request) -> Response:
     if request.method == "GET":
         vault.reads.append(_path(request))
         return _read(vault.kept.get(vault[request]))
-    kept = vault.kept.setdefault(vault[request], Kept())
+    kept = vault.kept.setdefault(vault[request], CapturedSecret())
     version = kept.last + 1
     kept.versions[version] = (await request.json())["data"]
     kept.states[str(version)] = {
@@ -114,7 +114,7 @@ async def metadata(vault: VaultStandIn, request: Request) -> Response:
     for name, value in custom.items():
         if not isinstance(value, str) or len(name) > 128 or len(value) > 512:
             return _errors(400, "custom_metadata validation failed")
-    vault.kept.setdefault(path, Kept()).custom = custom
+    vault.kept.setdefault(path, CapturedSecret()).custom = custom
     return Response(status_code=204)
 
 
@@ -122,7 +122,7 @@ async def nowhere(vault: VaultStandIn, request: Request) -> Response:  # noqa: A
     return _errors(404, "no handler for route")
 
 
-def _read(kept: Kept | None) -> Response:
+def _read(kept: CapturedSecret | None) -> Response:
     if kept is None or not kept.versions:
         return _errors(404)
     state = kept.states[str(kept.last)] | {"version": kept.last}
@@ -131,7 +131,7 @@ def _read(kept: Kept | None) -> Response:
     return JSONResponse({"data": {"data": kept.versions[kept.last], "metadata": state}})
 
 
-def _told(kept: Kept | None) -> Response:
+def _told(kept: CapturedSecret | None) -> Response:
     if kept is None:
         return _errors(404)
     told = {

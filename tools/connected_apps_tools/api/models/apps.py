@@ -14,7 +14,7 @@ from pydantic_core import PydanticCustomError
 
 from connected_apps_tools.api.service import INT32_MAX
 
-from .base import WHOLE, Answer, Model, Request, Revealing, Words
+from .base import WHOLE, Model, Request, Response, Revealing, Words
 
 ClientType = Literal["first_party", "first_party_public", "third_party", "third_party_public"]
 
@@ -209,7 +209,7 @@ class AppWithNextClientSecret(App):
     next_client_secret: SecretStr
 
 
-class _ShowsAnApp(Answer):
+class _ShowsAnApp(Response):
     connected_app: App
 
     @property
@@ -217,25 +217,25 @@ class _ShowsAnApp(Answer):
         return self.connected_app.client_id
 
 
-class AppAnswer(_ShowsAnApp):
+class AppResponse(_ShowsAnApp):
     """To get, update, and to completing or cancelling a rotation."""
 
     connected_app: ConnectedApp
 
 
-class CreateAnswer(_ShowsAnApp):
+class CreateResponse(_ShowsAnApp):
     """To create."""
 
     connected_app: AppWithClientSecret
 
 
-class StartRotationAnswer(_ShowsAnApp):
+class StartRotationResponse(_ShowsAnApp):
     """To starting a rotation."""
 
     connected_app: AppWithNextClientSecret
 
 
-class DeleteAnswer(Answer):
+class DeleteResponse(Response):
     """To delete."""
 
     client_id: str
@@ -262,7 +262,7 @@ class _AnySecret(Model):
     next_client_secret_last_four: _Text = None
 
 
-class SecretAnswer(Model):
+class SecretResponse(Model):
     """As little of an answer as it takes to save the secret in it."""
 
     connected_app: _AnySecret
@@ -277,7 +277,7 @@ class ResultsMetadata(Model):
     """Null or absent at the end."""
 
 
-class SearchAnswer(Answer):
+class SearchResponse(Response):
     """To search."""
 
     connected_apps: list[ConnectedApp]

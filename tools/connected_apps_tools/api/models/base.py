@@ -196,14 +196,14 @@ class AboutOneApp(Model):
         return None
 
 
-class Answer(AboutOneApp):
+class Response(AboutOneApp):
     """What every answer of the service holds."""
 
     status_code: int
     request_id: str
 
 
-class ErrorAnswer(Model):
+class ErrorResponse(Model):
     """The error envelope, or the OAuth shape that the token endpoints use."""
 
     error_type: str | None = None

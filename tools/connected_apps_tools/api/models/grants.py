@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import Field, StringConstraints
 
 from .apps import ClientId
-from .base import AboutOneApp, Answer, Model, Request, Words
+from .base import AboutOneApp, Model, Request, Response, Words
 
 HolderId = Annotated[
     str,
@@ -81,19 +81,19 @@ class ActiveMember(Model):
     granted_scopes: list[str]
 
 
-class GrantsAnswer(Answer):
+class GrantsResponse(Response):
     """To listing the grants of a user or a member."""
 
     connected_apps: list[Grant]
 
 
-class OrganizationAppsAnswer(Answer):
+class OrganizationAppsResponse(Response):
     """To listing the apps of an organization."""
 
     connected_apps: list[AuthorisedApp]
 
 
-class OrganizationAppAnswer(AuthorisedApp, AboutOneApp):
+class OrganizationAppResponse(AuthorisedApp, AboutOneApp):
     """To one app of an organization. It alone has neither wrapper nor request id."""
 
     active_members: list[ActiveMember]

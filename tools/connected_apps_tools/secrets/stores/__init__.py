@@ -11,10 +11,10 @@ from connected_apps_tools.storage.private_folder import PrivateFolder
 
 from .base import (
     DamagedSecret,
-    Entry,
     PartlyListed,
     SecretKey,
     SecretStore,
+    StoredEntry,
     StoredSecret,
     StoreKind,
     Which,
@@ -24,11 +24,11 @@ from .lazy import LazyStore
 
 __all__ = [
     "DamagedSecret",
-    "Entry",
     "PartlyListed",
     "SecretKey",
     "SecretStore",
     "StoreKind",
+    "StoredEntry",
     "StoredSecret",
     "Which",
     "open_store",

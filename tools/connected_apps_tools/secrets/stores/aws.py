@@ -14,7 +14,7 @@ from pydantic import SecretStr, ValidationError
 from connected_apps_tools.api.service import is_local
 from connected_apps_tools.storage.errors import StoreError
 
-from .base import Entry, SecretKey, StoredSecret, failures, listed, name_of, segment
+from .base import SecretKey, StoredEntry, StoredSecret, failures, listed, name_of, segment
 from .installation import require_library
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ class AwsStore:
             # A secret that is not there is no error to this call.
             self._client.delete_secret(SecretId=self._name(key), ForceDeleteWithoutRecovery=True)
 
-    def entries(self, project_id: str) -> list[Entry]:
+    def entries(self, project_id: str) -> list[StoredEntry]:
         """Read the descriptions of the project's secrets; a secret only where it has none."""
         project = f"{self._prefix}/{segment(project_id)}/"
         with failures(_STORE, _ADVICE, _kind):
@@ -125,9 +125,9 @@ class AwsStore:
                 if found["Name"].startswith(project) and "DeletedDate" not in found
             }
 
-        def read(key: SecretKey) -> Entry | None:
+        def read(key: SecretKey) -> StoredEntry | None:
             try:
-                return Entry.model_validate_json(descriptions[key])
+                return StoredEntry.model_validate_json(descriptions[key])
             except ValidationError:
                 return self.get(key)
 

@@ -87,12 +87,12 @@ class PartlyListed(StoreError):
         entries: what could be.
     """
 
-    def __init__(self, entries: "Sequence[Entry]", problems: Iterable[StoreError]) -> None:
+    def __init__(self, entries: "Sequence[StoredEntry]", problems: Iterable[StoreError]) -> None:
         super().__init__("; ".join(dict.fromkeys(map(str, problems))))
         self.entries = entries
 
 
-class Entry(BaseModel):
+class StoredEntry(BaseModel):
     """What may be told of a stored secret."""
 
     model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
@@ -108,12 +108,12 @@ class Entry(BaseModel):
         """Whose secret it is."""
         return SecretKey(self.project_id, self.client_id, self.which)
 
-    def entry(self) -> "Entry":
+    def entry(self) -> "StoredEntry":
         """It, without a secret."""
-        return Entry(**self.model_dump(include=set(Entry.model_fields)))
+        return StoredEntry(**self.model_dump(include=set(StoredEntry.model_fields)))
 
 
-class StoredSecret(Entry):
+class StoredSecret(StoredEntry):
     """A stored secret itself."""
 
     secret: SecretStr
@@ -184,7 +184,7 @@ class SecretStore(Protocol):
         """Keep it no longer; that none is there is no error."""
         ...
 
-    def entries(self, project_id: str) -> list[Entry]:
+    def entries(self, project_id: str) -> list[StoredEntry]:
         """What is kept for a project, by client_id and which, without a secret.
 
         Raises:
@@ -194,8 +194,10 @@ class SecretStore(Protocol):
 
 
 def listed(
-    keys: Iterable[SecretKey | None], project_id: str, read: Callable[[SecretKey], Entry | None]
-) -> list[Entry]:
+    keys: Iterable[SecretKey | None],
+    project_id: str,
+    read: Callable[[SecretKey], StoredEntry | None],
+) -> list[StoredEntry]:
     """What is kept under those of the keys that are the project's, as a store lists it.
 
     Raises:

@@ -6,7 +6,7 @@ from pydantic import SecretStr
 
 from connected_apps_tools.storage.private_folder import PrivateFolder
 
-from .base import Entry, SecretKey, StoredSecret, listed
+from .base import SecretKey, StoredEntry, StoredSecret, listed
 
 
 class FileStore:
@@ -43,7 +43,7 @@ class FileStore:
         """Remove the file."""
         self._folder.remove(key.file_name)
 
-    def entries(self, project_id: str) -> list[Entry]:
+    def entries(self, project_id: str) -> list[StoredEntry]:
         """Read every file of the project."""
         keys = map(SecretKey.of_file_name, self._folder.names())
         return listed(keys, project_id, self.get)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from pydantic import SecretStr
 
-from .base import Entry, SecretKey, SecretStore, StoredSecret
+from .base import SecretKey, SecretStore, StoredEntry, StoredSecret
 
 
 class LazyStore:
@@ -54,6 +54,6 @@ class LazyStore:
         """Keep it no longer."""
         self._store.forget(key)
 
-    def entries(self, project_id: str) -> list[Entry]:
+    def entries(self, project_id: str) -> list[StoredEntry]:
         """What is kept for a project."""
         return self._store.entries(project_id)

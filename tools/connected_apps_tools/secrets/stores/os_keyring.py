@@ -12,7 +12,7 @@ from pydantic import SecretStr
 from connected_apps_tools.storage.errors import StoreError
 from connected_apps_tools.storage.private_folder import PrivateFolder
 
-from .base import Entry, SecretKey, StoredSecret, failures, listed, name_of
+from .base import SecretKey, StoredEntry, StoredSecret, failures, listed, name_of
 
 if TYPE_CHECKING:
     from keyring.backend import KeyringBackend
@@ -88,7 +88,7 @@ class KeyringStore:
         self._ask(lambda backend: _delete(backend, _user(key)))
         self._index.remove(key.file_name)
 
-    def entries(self, project_id: str) -> list[Entry]:
+    def entries(self, project_id: str) -> list[StoredEntry]:
         """Read every item of the project that the index names.
 
         What is told of a secret comes from its item: the index tells only where to look.

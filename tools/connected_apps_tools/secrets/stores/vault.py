@@ -15,9 +15,9 @@ from pydantic import SecretStr, ValidationError
 from connected_apps_tools.api.service import check_base_url
 from connected_apps_tools.errors import InvalidRequest
 from connected_apps_tools.storage.errors import StoreError
-from connected_apps_tools.text.redaction import SCRUBBER
+from connected_apps_tools.text.redaction import REDACTOR
 
-from .base import Entry, SecretKey, StoredSecret, failures, listed, segment
+from .base import SecretKey, StoredEntry, StoredSecret, failures, listed, segment
 from .installation import require_library
 
 if TYPE_CHECKING:
@@ -130,7 +130,7 @@ class VaultStore:
         """Delete the secret, all its versions and its metadata."""
         self._ask(lambda kv: kv.delete(self._path(key)))
 
-    def entries(self, project_id: str) -> list[Entry]:
+    def entries(self, project_id: str) -> list[StoredEntry]:
         """Read the metadata of the project's secrets.
 
         A secret itself is read only where its metadata is not that of its last version, since
@@ -138,7 +138,7 @@ class VaultStore:
         """
         project = segment(project_id)
 
-        def find(kv: _Kv) -> list[Entry]:
+        def find(kv: _Kv) -> list[StoredEntry]:
             clients = [name.rstrip("/") for name in kv.names(f"{self._prefix}/{project}")]
             keys = [
                 SecretKey.of_segments([project, client, which])
@@ -184,7 +184,7 @@ class VaultStore:
         with failures("Vault", _LOGIN_ADVICE), self._connection("") as client:
             answer = client.auth.approle.login(role.role_id, role.secret_id.get_secret_value())
             token: str = answer["auth"]["client_token"]
-        SCRUBBER.learn(token)
+        REDACTOR.learn(token)
         return token
 
     @contextlib.contextmanager
@@ -240,7 +240,7 @@ class _Kv:
             return []
         return names
 
-    def entry(self, path: str, key: SecretKey) -> Entry | None:
+    def entry(self, path: str, key: SecretKey) -> StoredEntry | None:
         from hvac.exceptions import InvalidPath
 
         try:
@@ -253,7 +253,7 @@ class _Kv:
         doubtful = state.get("deletion_time") or state.get("destroyed")
         if metadata.get("version") == version and not doubtful:
             with contextlib.suppress(ValidationError):
-                return Entry.model_validate(metadata)
+                return StoredEntry.model_validate(metadata)
         return self.read(path, key)
 
 
