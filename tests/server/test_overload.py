@@ -128,11 +128,21 @@ def test_a_third_signal_ends_a_process_whose_event_loop_is_blocked() -> None:
         assert process.wait(20) == 1
 
 
-@pytest.mark.parametrize("odd", ["null", "true", "1.5", "1e3", "{}", "[]"])
+ODD_LINES = [
+    *(f'"id":{odd}' for odd in ["null", "true", "1.5", "1e3", "{}", "[]", "-Infinity"]),
+    r'"\u0069d":null',
+    r'"i\u0064":-1.0',
+    '"id":null,"not UTF-8":"\udcff"',
+]
+
+
+@pytest.mark.parametrize("odd", ODD_LINES)
 def test_a_request_with_an_id_that_json_rpc_forbids_is_refused(odd: str) -> None:
+    line = f'{{"jsonrpc":"2.0","method":"ping",{odd}}}\n'.encode(errors="surrogateescape")
     with running(*SANDBOX) as process:
+        assert process.stdin
         assert process.stdout
-        talk(process, f'{{"jsonrpc":"2.0","id":{odd},"method":"ping"}}\n')
+        os.write(process.stdin.fileno(), line + b'{"jsonrpc":"2.0","id":2,"method":"ping"}\n')
         refused = json.loads(process.stdout.readline())
     assert (refused["id"], refused["error"]["code"]) == (None, -32600)
 
@@ -149,6 +159,19 @@ def test_more_requests_than_may_be_under_way_are_refused() -> None:
         process.kill()
     assert refused["id"] == limits.MAX_CALLS + 2
     assert f"{limits.MAX_CALLS} are under way" in refused["error"]["message"]
+
+
+def test_a_request_with_the_id_of_one_under_way_is_refused() -> None:
+    hang = {"name": "get_app", "arguments": {"client_id": "hanging"}}
+    request = {"jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": hang}
+    with serving(slow_service) as url, running("--base-url", url, **REAL) as process:
+        assert process.stdout
+        talk(process, lines(*HELLO, request, request, {**request, "id": 3, "method": "ping"}))
+        process.stdout.readline()
+        refused, answered = (json.loads(process.stdout.readline()) for _ in range(2))
+        process.kill()
+    assert (refused["id"], refused["error"]["code"]) == (None, -32600)
+    assert answered["id"] == 3
 
 
 def test_a_client_that_reads_nothing_is_soon_not_read_either() -> None:
