@@ -27,7 +27,7 @@ from pydantic_core import from_json
 
 from .app import AnyServer
 from .boundary import clean
-from .limits import MAX_CALLS, MAX_MESSAGE_BYTES, MAX_UNREAD_BYTES
+from .limits import ENDLESS, MAX_CALLS, MAX_MESSAGE_BYTES, MAX_UNREAD_BYTES, TOO_MANY
 from .signals import Endings
 
 logger = logging.getLogger(__name__)
@@ -37,12 +37,6 @@ ODD_ID = re.compile(rb'"(?:i|\\u0069)(?:d|\\u0064)"\s*:\s*(?:[^\s"\d-]|-\D|-?\d+
 
 LAST_WORDS_SECONDS = 2.0
 """How long the client may take to read what is said when patience has ended."""
-
-ENDLESS = {"subscriptions/listen"}
-"""Requests whose answer is the end of a stream, which nothing waits for."""
-
-TOO_MANY = -32000
-"""The JSON-RPC code of a request that is refused because too many are under way."""
 
 STDIN, STDOUT, STDERR = 0, 1, 2
 

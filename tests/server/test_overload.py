@@ -234,6 +234,43 @@ def test_more_sessions_than_may_be_open_are_refused() -> None:
     assert statuses == [200, 200, 503]
 
 
+@pytest.mark.parametrize(
+    ("bound", "session_of_its_own"), [("MAX_CALLS", False), ("MAX_CALLS_IN_ALL", True)]
+)
+def test_requests_of_clients_that_hang_up_are_bounded(bound: str, session_of_its_own: bool) -> None:
+    hello = json.loads(json.dumps(INITIALIZE))
+    hello["params"]["capabilities"] = {"elicitation": {}}  # a question waits for ten minutes
+    call = {"jsonrpc": "2.0", "method": "tools/call"}
+    new = {"name": "create_app", "arguments": {"client_type": "first_party_public"}}
+
+    with (
+        limited("--transport", "http", **{bound: 2}) as process,
+        httpx2.Client(headers=ACCEPT, trust_env=False) as http,
+    ):
+        url = url_of(process)
+
+        def begin() -> dict[str, str]:
+            session = http.post(url, json=hello).headers["mcp-session-id"]
+            return {"mcp-session-id": session, "mcp-protocol-version": "2025-11-25"}
+
+        def ask(number: int, params: dict[str, Any]) -> str:
+            request = {**call, "id": number, "params": params}
+            with http.stream("POST", url, json=request, headers=headers) as response:
+                told = (line for line in response.iter_lines() if line.startswith("data: {"))
+                return next(told)
+
+        headers = begin()
+        created = json.loads(ask(2, new).removeprefix("data: "))
+        app = created["result"]["structuredContent"]["app"]["client_id"]
+        delete = {"name": "delete_app", "arguments": {"client_id": app}}
+        for number in (3, 4):
+            assert "elicitation/create" in ask(number, delete)
+            headers = begin() if session_of_its_own else headers
+        refused = ask(5, delete)
+        process.kill()  # it would wait for the answers
+    assert "Too many requests" in refused
+
+
 def test_an_abandoned_session_ends() -> None:
     with limited("--transport", "http", SESSION_IDLE_SECONDS=0.2) as process:
         url = url_of(process)
