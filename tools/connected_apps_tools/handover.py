@@ -14,7 +14,7 @@ from typing import Any, Generic, TypeVar
 from pydantic import SecretStr
 
 from .api import ConnectedAppsClient
-from .deadline import unhurried
+from .deadline import deadline, unhurried
 from .errors import ConnectedAppsError, InvalidRequest, SecretNotKept, UnexpectedAnswer
 from .evidence import MENDED, that_fit, what_can_be_seen
 from .journal import Intent, Journal
@@ -154,7 +154,7 @@ class Receiver:
     async def _recognised(self, intent: Intent, secret: SecretStr) -> str:
         """The id of the one app that a secret in an answer without an id fits; else nothing."""
         last_four, fitting = secret.get_secret_value()[-4:], list[str]()
-        with suppress(ConnectedAppsError):
+        with suppress(ConnectedAppsError), deadline(self._api.deadline):
             fitting = [
                 app.client_id
                 async for app in that_fit(self._api, intent)
@@ -202,7 +202,8 @@ class Receiver:
             if not client_id:
                 error.hint += NO_ID
         elif error.may_have_taken_effect:
-            error.hint = await what_can_be_seen(self._api, self._safe, handover.intent)
+            with deadline(self._api.deadline):
+                error.hint = await what_can_be_seen(self._api, self._safe, handover.intent)
         else:
             await self.strike_out(handover.intent)
         raise error
