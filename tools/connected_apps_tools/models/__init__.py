@@ -9,6 +9,7 @@ Source of the shapes: the service's published OpenAPI description, version 2.0.0
 """
 
 from .apps import (
+    AnySecret,
     App,
     AppAnswer,
     AppSettings,
@@ -71,6 +72,7 @@ __all__ = [
     "AboutOneApp",
     "ActiveMember",
     "Answer",
+    "AnySecret",
     "App",
     "AppAnswer",
     "AppSettings",
