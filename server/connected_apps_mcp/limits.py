@@ -28,7 +28,18 @@ SEND_SECONDS = 30.0
 """How long a client may leave a part of an answer unread before its connection is closed."""
 
 MAX_CALLS = 200
-"""Requests of a stdio client that are worked on at once; more are refused."""
+"""Requests of a stdio client, or of a session over HTTP, that are worked on at once; more are
+refused.
+"""
+
+MAX_CALLS_IN_ALL = 1_000
+"""Requests of all sessions over HTTP that are worked on at once."""
+
+ENDLESS_METHODS = {"subscriptions/listen"}
+"""Requests whose answer is the end of a stream, which nothing waits for."""
+
+TOO_MANY = -32000
+"""The JSON-RPC code of a request that is refused because too many are under way."""
 
 MAX_UNREAD_BYTES = 8 * 1024 * 1024
 """Bytes of answers that a stdio client may leave unread before no more of it is read."""

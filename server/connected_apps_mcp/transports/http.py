@@ -6,11 +6,13 @@ import os
 import socket
 import sys
 import time
+from collections import Counter
 from collections.abc import Collection
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, nullcontext, suppress
 from http import HTTPStatus
 
 import uvicorn
+from mcp import MCPError
 from mcp.server.context import CallNext, HandlerResult
 from mcp.server.sse import SseServerTransport
 from mcp.server.streamable_http_manager import StreamableHTTPASGIApp, StreamableHTTPSessionManager
@@ -25,12 +27,16 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from connected_apps_mcp.egress import AnyContext, redact
 from connected_apps_mcp.limits import (
+    ENDLESS_METHODS,
     MAX_BODY_BYTES,
+    MAX_CALLS,
+    MAX_CALLS_IN_ALL,
     MAX_CONNECTIONS,
     MAX_SESSIONS,
     MAX_SSE_SESSIONS,
     RETRY_MS,
     SESSION_IDLE_SECONDS,
+    TOO_MANY,
 )
 from connected_apps_mcp.protocol.server import AnyServer
 from connected_apps_mcp.settings.settings import SettingsError
@@ -215,19 +221,40 @@ def authority_of(listener: socket.socket) -> str:
 
 
 class CallsInFlight:
-    """Counts the calls of tools that a server is working on, as a middleware of it."""
+    """Counts the calls of tools that a server is working on, as a middleware of it.
+
+    It refuses requests where too many are worked on. A connection may be gone while its requests
+    are not, so a bound on connections does not bound them.
+    """
 
     def __init__(self) -> None:
         self.count = 0
+        self._requests: Counter[int] = Counter()
+        """Requests that are worked on, by session."""
 
     async def __call__(self, ctx: AnyContext, call_next: CallNext) -> HandlerResult:
-        """Count a call while it is worked on."""
+        """Count a call while it is worked on.
+
+        Raises:
+            MCPError: too many requests are worked on.
+        """
+        if ctx.request_id is None or ctx.method in ENDLESS_METHODS:
+            return await call_next(ctx)
+        # It lives as long as its requests, so that no other has its number.
+        session = id(ctx.session._connection)
+        if self._requests[session] >= MAX_CALLS or self._requests.total() >= MAX_CALLS_IN_ALL:
+            logger.warning("A request was refused: %d are under way.", self._requests.total())
+            raise MCPError(TOO_MANY, "Too many requests are under way. Wait for an answer first.")
         is_call = ctx.method == "tools/call"
         self.count += is_call
+        self._requests[session] += 1
         try:
             return await call_next(ctx)
         finally:
             self.count -= is_call
+            self._requests[session] -= 1
+            if not self._requests[session]:
+                del self._requests[session]
 
 
 class _PatientListener(uvicorn.Server):

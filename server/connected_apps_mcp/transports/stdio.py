@@ -4,7 +4,6 @@ The wire is our own because the SDK's reader blocks in a worker thread that noth
 a signal could not end the process before the client closes its side.
 """
 
-import json
 import logging
 import os
 import re
@@ -24,26 +23,27 @@ from mcp import types
 from mcp.server.stdio import stdio_server
 from mcp.shared.message import SessionMessage
 from pydantic import ValidationError
+from pydantic_core import from_json
 
 from connected_apps_mcp.egress import redact
-from connected_apps_mcp.limits import MAX_CALLS, MAX_MESSAGE_BYTES, MAX_UNREAD_BYTES
+from connected_apps_mcp.limits import (
+    ENDLESS_METHODS,
+    MAX_CALLS,
+    MAX_MESSAGE_BYTES,
+    MAX_UNREAD_BYTES,
+    TOO_MANY,
+)
 from connected_apps_mcp.protocol.server import AnyServer
 
 from .shutdown import ShutdownSignals
 
 logger = logging.getLogger(__name__)
 
-ODD_ID = re.compile(rb'"id"\s*:\s*(?:[^\s"\d-]|-?\d+[.eE])')
+ODD_ID = re.compile(rb'"(?:i|\\u0069)(?:d|\\u0064)"\s*:\s*(?:[^\s"\d-]|-\D|-?\d+[.eE])')
 """Perhaps an id that JSON-RPC forbids: the SDK would take the request for a notification."""
 
 LAST_WORDS_SECONDS = 2.0
 """How long the client may take to read what is said when patience has ended."""
-
-ENDLESS_METHODS = {"subscriptions/listen"}
-"""Requests whose answer is the end of a stream, which nothing waits for."""
-
-TOO_MANY = -32000
-"""The JSON-RPC code of a request that is refused because too many are under way."""
 
 STDIN, STDOUT, STDERR = 0, 1, 2
 
@@ -171,12 +171,13 @@ class _Wire:
 
 def _readable(line: bytes) -> str:
     """A line as the SDK is to read it: nothing that is a message, where the id cannot be one."""
+    text = line.decode(errors="replace")
     if ODD_ID.search(line):
-        with suppress(ValueError, RecursionError):
-            message = json.loads(line)
+        with suppress(ValueError):  # the SDK's parser: what it cannot read, the SDK refuses
+            message = from_json(text)
             if isinstance(message, dict) and "id" in message and not _is_id(message["id"]):
                 return "{}"
-    return line.decode(errors="replace")
+    return text
 
 
 def _is_id(value: object) -> bool:
@@ -204,6 +205,10 @@ class _Calls:
     def full(self) -> bool:
         """Whether as many requests wait as may."""
         return len(self._waiting) >= MAX_CALLS
+
+    def has(self, request: types.RequestId) -> bool:
+        """Whether a request with this id waits."""
+        return str(request) in self._waiting
 
     def heard(self, message: types.JSONRPCMessage) -> None:
         """Follow what the client says."""
@@ -325,6 +330,10 @@ class _Incoming(_Stream):
         if isinstance(item, Exception):
             logger.warning("A line that is no JSON-RPC message was refused.")
             return _refusal(item)
+        if isinstance(item.message, types.JSONRPCRequest) and self._calls.has(item.message.id):
+            logger.warning("A request was refused: its id is that of one under way.")
+            # Not with the id, which would answer the one under way.
+            return _error(None, types.INVALID_REQUEST, "A request with this id is under way.")
         if isinstance(item.message, types.JSONRPCRequest) and self._calls.full:
             logger.warning("A request was refused: %d are under way.", MAX_CALLS)
             text = f"Too many requests: {MAX_CALLS} are under way. Wait for an answer first."

@@ -129,6 +129,24 @@ async def test_the_requests_of_a_change_share_the_deadline() -> None:
     assert "within 0.2 seconds" in told["message"]
 
 
+async def test_a_look_for_what_became_of_a_create_has_one_deadline_more() -> None:
+    pages = Endless(new_cursors(), seconds=0.3)
+
+    async def handle(request: httpx2.Request) -> httpx2.Response:
+        if not request.url.path.endswith("/search"):
+            await anyio.sleep(20)
+        return await pages.handle(request)
+
+    async with (
+        project_on(httpx2.MockTransport(handle), deadline=0.5) as project,
+        Client(build_server(project)) as client,
+    ):
+        with anyio.fail_after(5):
+            told = refusal(await client.call_tool("create_app", {"client_type": "third_party"}))
+    assert told["may_have_taken_effect"]
+    assert pages.pages <= 2
+
+
 @pytest.mark.parametrize("era", ["legacy", "auto"])
 async def test_the_time_in_which_a_person_is_asked_does_not_count(era: str) -> None:
     async def think() -> types.ElicitResult:

@@ -128,11 +128,21 @@ def test_a_third_signal_ends_a_process_whose_event_loop_is_blocked() -> None:
         assert process.wait(20) == 1
 
 
-@pytest.mark.parametrize("odd", ["null", "true", "1.5", "1e3", "{}", "[]"])
+ODD_LINES = [
+    *(f'"id":{odd}' for odd in ["null", "true", "1.5", "1e3", "{}", "[]", "-Infinity"]),
+    r'"\u0069d":null',
+    r'"i\u0064":-1.0',
+    '"id":null,"not UTF-8":"\udcff"',
+]
+
+
+@pytest.mark.parametrize("odd", ODD_LINES)
 def test_a_request_with_an_id_that_json_rpc_forbids_is_refused(odd: str) -> None:
+    line = f'{{"jsonrpc":"2.0","method":"ping",{odd}}}\n'.encode(errors="surrogateescape")
     with running(*SANDBOX) as process:
+        assert process.stdin
         assert process.stdout
-        talk(process, f'{{"jsonrpc":"2.0","id":{odd},"method":"ping"}}\n')
+        os.write(process.stdin.fileno(), line + b'{"jsonrpc":"2.0","id":2,"method":"ping"}\n')
         refused = json.loads(process.stdout.readline())
     assert (refused["id"], refused["error"]["code"]) == (None, -32600)
 
@@ -149,6 +159,19 @@ def test_more_requests_than_may_be_under_way_are_refused() -> None:
         process.kill()
     assert refused["id"] == limits.MAX_CALLS + 2
     assert f"{limits.MAX_CALLS} are under way" in refused["error"]["message"]
+
+
+def test_a_request_with_the_id_of_one_under_way_is_refused() -> None:
+    hang = {"name": "get_app", "arguments": {"client_id": "hanging"}}
+    request = {"jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": hang}
+    with serving(slow_service) as url, running("--base-url", url, **REAL) as process:
+        assert process.stdout
+        talk(process, lines(*HELLO, request, request, {**request, "id": 3, "method": "ping"}))
+        process.stdout.readline()
+        refused, answered = (json.loads(process.stdout.readline()) for _ in range(2))
+        process.kill()
+    assert (refused["id"], refused["error"]["code"]) == (None, -32600)
+    assert answered["id"] == 3
 
 
 def test_a_client_that_reads_nothing_is_soon_not_read_either() -> None:
@@ -209,6 +232,43 @@ def test_more_sessions_than_may_be_open_are_refused() -> None:
         with httpx2.Client(headers=ACCEPT, trust_env=False) as http:
             statuses = [http.post(url, json=INITIALIZE).status_code for _ in range(3)]
     assert statuses == [200, 200, 503]
+
+
+@pytest.mark.parametrize(
+    ("bound", "session_of_its_own"), [("MAX_CALLS", False), ("MAX_CALLS_IN_ALL", True)]
+)
+def test_requests_of_clients_that_hang_up_are_bounded(bound: str, session_of_its_own: bool) -> None:
+    hello = json.loads(json.dumps(INITIALIZE))
+    hello["params"]["capabilities"] = {"elicitation": {}}  # a question waits for ten minutes
+    call = {"jsonrpc": "2.0", "method": "tools/call"}
+    new = {"name": "create_app", "arguments": {"client_type": "first_party_public"}}
+
+    with (
+        limited("--transport", "http", **{bound: 2}) as process,
+        httpx2.Client(headers=ACCEPT, trust_env=False) as http,
+    ):
+        url = url_of(process)
+
+        def begin() -> dict[str, str]:
+            session = http.post(url, json=hello).headers["mcp-session-id"]
+            return {"mcp-session-id": session, "mcp-protocol-version": "2025-11-25"}
+
+        def ask(number: int, params: dict[str, Any]) -> str:
+            request = {**call, "id": number, "params": params}
+            with http.stream("POST", url, json=request, headers=headers) as response:
+                told = (line for line in response.iter_lines() if line.startswith("data: {"))
+                return next(told)
+
+        headers = begin()
+        created = json.loads(ask(2, new).removeprefix("data: "))
+        app = created["result"]["structuredContent"]["app"]["client_id"]
+        delete = {"name": "delete_app", "arguments": {"client_id": app}}
+        for number in (3, 4):
+            assert "elicitation/create" in ask(number, delete)
+            headers = begin() if session_of_its_own else headers
+        refused = ask(5, delete)
+        process.kill()  # it would wait for the answers
+    assert "Too many requests" in refused
 
 
 def test_an_abandoned_session_ends() -> None:

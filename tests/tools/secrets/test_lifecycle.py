@@ -566,6 +566,12 @@ ODDLY: dict[str, Callable[[str], str]] = {
     "a byte order mark": lambda text: f"\ufeff{text}",
     "garbage after the JSON": lambda text: f"{text}<!-- cache hit -->",
     "garbage before the JSON": lambda text: f")]}}'\n{text}",
+    "an end that is cut off": lambda text: text[:-2],
+    "another object before it": lambda text: '{"cache": "hit"}\n' + text,
+    "braces before it": lambda text: f"<style>p {{ color: red }}</style>{text}",
+    "a line break in a text": lambda text: text.replace('"status": "', '"status": "\n'),
+    "half a character": lambda text: text.replace('"status": "', r'"status": "\ud800'),
+    "an envelope more": lambda text: f'{{"data": {text}}}',
 }
 
 
@@ -576,6 +582,20 @@ async def test_the_secret_of_an_oddly_written_answer_is_kept(
     wire.after[CREATE] = spelled(ODDLY[case])
     with suppress(errors.UnexpectedAnswer):
         await project.secrets.create(CONFIDENTIAL)
+    (client_id,) = await apps(project.secrets)
+    stored = await project.secrets.store.get(client_id)
+    assert stored
+    assert await alive(wire, client_id, stored.secret.get_secret_value())
+
+
+@pytest.mark.parametrize("status", [303, 308, 500, 502])
+async def test_a_secret_is_kept_whatever_the_status_of_its_answer(
+    status: int, project: ToolContext, wire: Watched
+) -> None:
+    wire.after[CREATE] = lambda body: httpx2.Response(status, json=body)
+    with pytest.raises(errors.UnexpectedAnswer, match=str(status)) as caught:
+        await project.secrets.create(CONFIDENTIAL)
+    assert caught.value.may_have_taken_effect
     (client_id,) = await apps(project.secrets)
     stored = await project.secrets.store.get(client_id)
     assert stored

@@ -70,7 +70,9 @@ def wrapped(text: str, width: int, end: str) -> str:
     before=st.binary(max_size=70),
     after=st.binary(max_size=70),
     width=st.integers(20, 100),
-    end=st.sampled_from(["\n", "\r\n", "\n  ", "\\n", "\\r\\n", "\\\\r\\\\n", "\\\\\\n"]),
+    end=st.sampled_from(
+        ["\n", "\r\n", "\n  ", "\\n", "\\r\\n", "\\\\r\\\\n", "\\\\\\n", "\\r\\n\\t"]
+    ),
 )
 @settings(deadline=None, derandomize=True, database=None)
 def test_a_secret_is_found_in_base64_in_lines(

@@ -4,6 +4,7 @@ import email.utils
 import json
 import re
 import time
+from contextlib import suppress
 from typing import NamedTuple, TypeVar
 
 from pydantic import ValidationError
@@ -22,6 +23,7 @@ from connected_apps_tools.text.redaction import REDACTOR
 
 from .models import (
     AboutOneApp,
+    AnySecret,
     CreateResponse,
     ErrorResponse,
     Model,
@@ -34,6 +36,12 @@ A = TypeVar("A", bound=Model)
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,100}")
 """What an error's type or a request's id looks like. Words are not put in their place."""
 
+_NAMED_STRING = re.compile(
+    r'"(?P<name>client_id|(?:next_)?client_secret(?:_last_four)?)"\s*:\s*'
+    r'(?P<value>"(?:[^"\\]|\\.)*+")',
+    re.DOTALL,
+)
+"""A field that tells of a secret."""
 
 SHOW_SECRETS = (CreateResponse, StartRotationResponse)
 """The answers that show a secret."""
@@ -58,8 +66,8 @@ def read(reply: HttpReply, answer: type[A], client_id: str | None = None) -> A:
             303 says that the request was carried out (RFC 9110, section 15.4.4), and others may
             come from something in between that has passed the request on.
     """
+    shown = _shown_secret(reply, answer)
     if 200 <= reply.status < 300:  # noqa: PLR2004
-        shown = _shown_secret(reply, answer)
         try:
             read = answer.model_validate_json(reply.body)
         except ValidationError as error:
@@ -70,10 +78,12 @@ def read(reply: HttpReply, answer: type[A], client_id: str | None = None) -> A:
             raise another
         return read
     if reply.status < 400:  # noqa: PLR2004
-        raise UnexpectedAnswer(
-            f"The service answered with status {reply.status}, which the API never does."
-        )
-    raise _error(reply)
+        why = f"The service answered with status {reply.status}, which the API never does."
+        raise _unexpected(why, shown)
+    said = _error(reply)
+    if shown and said.may_have_taken_effect:
+        raise _unexpected(f"The service answered with status {reply.status}.", shown)
+    raise said
 
 
 def _unexpected(why: str, shown: Salvaged | None) -> UnexpectedAnswer:
@@ -86,11 +96,15 @@ def _shown_secret(reply: HttpReply, answer: type[Model]) -> Salvaged | None:
     """The secret in an answer, however little else of it is as promised."""
     if answer not in SHOW_SECRETS and b'client_secret"' not in reply.body:
         return None
-    try:
-        app = SecretResponse.model_validate_json(_lenient_json(reply.body)).connected_app
-    except (ValidationError, ValueError, RecursionError):
-        return None
+    text = reply.body.decode(json.detect_encoding(reply.body), errors="replace")
+    app = AnySecret()
+    with suppress(ValidationError, ValueError, RecursionError):
+        app = SecretResponse.model_validate_json(_lenient_json(text)).connected_app
+    if not (app.client_secret or app.next_client_secret):
+        app = AnySecret.model_validate(_strings_in(text))
     secrets = {"current": app.client_secret, "next": app.next_client_secret}
+    if not any(secrets.values()):
+        return None
     for secret in filter(None, secrets.values()):
         REDACTOR.learn(secret.get_secret_value())
     last_fours = {
@@ -100,15 +114,28 @@ def _shown_secret(reply: HttpReply, answer: type[Model]) -> Salvaged | None:
     return Salvaged(app.client_id or "", secrets, last_fours)
 
 
-def _lenient_json(body: bytes) -> str:
+def _lenient_json(text: str) -> str:
     """The first JSON object in a body as plain JSON, whatever stands before and after it.
 
     Raises:
         ValueError: there is none.
     """
-    text = body.decode(json.detect_encoding(body), errors="replace")
     found, _ = json.JSONDecoder().raw_decode(text, text.index("{"))
     return json.dumps(found)
+
+
+def _strings_in(text: str) -> dict[str, str | None]:
+    """What tells of a secret in a body that is no JSON, or other JSON than what is promised.
+
+    Of a name with several values it cannot be told which one is meant.
+    """
+    found: dict[str, set[str]] = {}
+    for match in _NAMED_STRING.finditer(text):
+        with suppress(ValueError):
+            value = json.loads(match["value"], strict=False)
+            value.encode()
+            found.setdefault(match["name"], set()).add(value)
+    return {name: values.pop() if len(values) == 1 else None for name, values in found.items()}
 
 
 def _what_is_missing(reply: HttpReply, error: ValidationError) -> str:

@@ -15,7 +15,7 @@ from pydantic import SecretStr
 
 from connected_apps_tools.api.client import ConnectedAppsClient
 from connected_apps_tools.api.models import App
-from connected_apps_tools.deadline import without_deadline
+from connected_apps_tools.deadline import deadline, without_deadline
 from connected_apps_tools.errors import (
     ConnectedAppsError,
     InvalidRequest,
@@ -162,7 +162,7 @@ class SecretCapture:
     async def _recognised(self, intent: Intent, secret: SecretStr) -> str:
         """The id of the one app that a secret in an answer without an id fits; else nothing."""
         last_four, fitting = secret.get_secret_value()[-4:], list[str]()
-        with suppress(ConnectedAppsError):
+        with suppress(ConnectedAppsError), deadline(self._api.deadline):
             fitting = [
                 app.client_id
                 async for app in matching_apps(self._api, intent)
@@ -210,7 +210,8 @@ class SecretCapture:
             if not client_id:
                 error.hint += NO_ID
         elif error.may_have_taken_effect:
-            error.hint = await describe_candidates(self._api, self._safe, handover.intent)
+            with deadline(self._api.deadline):
+                error.hint = await describe_candidates(self._api, self._safe, handover.intent)
         else:
             await self.remove_intent(handover.intent)
         raise error

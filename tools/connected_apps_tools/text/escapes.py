@@ -11,11 +11,11 @@ LAYERS = 3
 _HEX = "[0-9A-Fa-f]"
 _BASE64 = "[A-Za-z0-9+/_-]"
 
-_LINE_BREAK = rf"[ \t]*(?P<next_line>)(?={_BASE64})"
+_NEXT_LINE = rf"(?P<next_line>)(?={_BASE64})"
 _IN_URLS = re.compile(f"%(?P<hex>{_HEX}{{2}})")
 _IN_HTML = re.compile(f"&#(?:[xX](?P<hex>{_HEX}{{1,6}})|(?P<decimal>[0-9]{{1,7}}));")
-_IN_LINES = re.compile(f"\n{_LINE_BREAK}")
-_IN_JSON = re.compile(rf"\\(?:u(?P<hex>{_HEX}{{4}})|n{_LINE_BREAK})")
+_IN_LINES = re.compile(rf"\n[ \t]*{_NEXT_LINE}")
+_IN_JSON = re.compile(rf"\\(?:u(?P<hex>{_HEX}{{4}})|n(?:[ \t]|\\{{1,8}}t)*{_NEXT_LINE})")
 
 _JSON_SIGN = re.compile(r"\\[un]")
 """Answers are full of backslashes, because their text is JSON in JSON. Few begin like this."""

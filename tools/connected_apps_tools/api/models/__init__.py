@@ -9,6 +9,7 @@ Source of the shapes: the service's published OpenAPI description, version 2.0.0
 """
 
 from .apps import (
+    AnySecret,
     App,
     AppResponse,
     AppSettings,
@@ -70,6 +71,7 @@ __all__ = [
     "WHOLE",
     "AboutOneApp",
     "ActiveMember",
+    "AnySecret",
     "App",
     "AppResponse",
     "AppSettings",

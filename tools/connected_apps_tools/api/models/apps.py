@@ -254,7 +254,9 @@ _Text = Annotated[str | None, BeforeValidator(_text_or_nothing)]
 _Secret = Annotated[SecretStr | None, BeforeValidator(_text_or_nothing)]
 
 
-class _AnySecret(Model):
+class AnySecret(Model):
+    """Whatever tells of a secret, as far as it is text."""
+
     client_id: _Text = None
     client_secret: _Secret = None
     next_client_secret: _Secret = None
@@ -265,7 +267,7 @@ class _AnySecret(Model):
 class SecretResponse(Model):
     """As little of an answer as it takes to save the secret in it."""
 
-    connected_app: _AnySecret
+    connected_app: AnySecret
 
 
 class ResultsMetadata(Model):
