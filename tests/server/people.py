@@ -31,6 +31,8 @@ class Wire(httpx2.AsyncBaseTransport):
 
     Attributes:
         writes: method and path of each.
+        looks: the path of each read.
+        looked_at: the app as the last read showed it; nothing where there was none.
         request_ids: what the service called each that it carried out.
         witness: is called when a write arrives, before the service gets it.
         instead: what happens to a write instead, if anything.
@@ -55,6 +57,8 @@ class Wire(httpx2.AsyncBaseTransport):
         self.restore()
         self.sandbox = httpx2.ASGITransport(self.app)
         self.writes: list[str] = []
+        self.looks: list[str] = []
+        self.looked_at: dict[str, Any] = {}
         self.request_ids: list[str] = []
         self.witness: Callable[[httpx2.Request], object] = lambda _: None
         self.instead: Callable[[], Awaitable[httpx2.Response]] | None = None
@@ -63,6 +67,8 @@ class Wire(httpx2.AsyncBaseTransport):
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         if request.method == "GET" or request.url.path.endswith("/search"):
             response = await self.sandbox.handle_async_request(request)
+            self.looks.append(request.url.path)
+            self.looked_at = self.app_as_it_is(APP)
             if happens := self.meanwhile:
                 self.meanwhile = None
                 await happens()

@@ -2,8 +2,8 @@
 
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from contextlib import ExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 from weakref import WeakValueDictionary
@@ -12,14 +12,14 @@ import anyio
 
 from connected_apps_tools.api.app_names import AppNames
 from connected_apps_tools.api.client import ConnectedAppsClient
-from connected_apps_tools.api.models import PageOfApps
+from connected_apps_tools.api.models import ConnectedApp, PageOfApps
 from connected_apps_tools.api.ttl_cache import TtlCache
 from connected_apps_tools.findings.limits import ReviewLimits
 from connected_apps_tools.safety.policy import Policy
 from connected_apps_tools.secrets.lifecycle import SecretLifecycle
 
 from .deadline import seconds_left
-from .errors import NotSent
+from .errors import ConnectedAppsError, NotFound, NotSent
 
 PULSE_SECONDS = 10.0
 """How long it is taken for granted that the service answers."""
@@ -124,6 +124,8 @@ class ToolContext:
         policy: what the operator allows.
         report_progress: takes the progress of the call.
         review_limits: what a review accepts.
+        rotation_lock: keeps every other process of the user from rotating; None where this call
+            does not rotate.
     """
 
     api: ConnectedAppsClient
@@ -136,6 +138,8 @@ class ToolContext:
     policy: Policy = field(default_factory=Policy)
     report_progress: ReportProgress = _to_nobody
     review_limits: ReviewLimits = field(default_factory=ReviewLimits)
+    rotation_lock: ExitStack | None = None
+    _apps_read: dict[str, ConnectedApp] = field(default_factory=dict)
 
     @classmethod
     def of(cls, api: ConnectedAppsClient, secrets: SecretLifecycle, folder: Path) -> "ToolContext":
@@ -147,13 +151,32 @@ class ToolContext:
 
         return cls(api, secrets, folder, AppNames(api), TtlCache(ask, PULSE_SECONDS))
 
+    def for_one_plan(self, rotation_lock: ExitStack | None = None) -> "ToolContext":
+        """The same context, which has read no app yet."""
+        return replace(self, rotation_lock=rotation_lock, _apps_read={})
+
+    async def read_app(self, client_id: str) -> ConnectedApp:
+        """The app, which one plan reads once. Raises like `api.get`."""
+        if client_id not in self._apps_read:
+            self._apps_read[client_id] = (await self.api.get(client_id)).connected_app
+        return self._apps_read[client_id]
+
     async def require_unprotected(self, client_id: str) -> None:
-        """Let nobody touch an app that the policy protects. It is read where names are protected.
+        """Refuse an app that the policy protects. The app is read where names are protected.
 
         Raises:
             PolicyRefusal: the policy protects it.
             ConnectedAppsError: it could not be read.
         """
         self.policy.admit_touching(client_id)
-        if self.policy.protected_apps.names and (app := await self.api.find(client_id)):
+        if self.policy.protected_apps.names:
+            app = await self.read_app(client_id)
             self.policy.admit_touching(client_id, app.client_name)
+
+    async def hint_for(self, error: ConnectedAppsError) -> str | None:
+        """What to do about an error. It names the app that was most likely meant, if any."""
+        if isinstance(error, NotFound) and error.client_id:
+            with suppress(ConnectedAppsError):
+                if meant := await self.app_names.meant_by(error.client_id):
+                    return f"Did you mean {meant}? Else use search_apps to find the client_id."
+        return error.hint

@@ -3,7 +3,6 @@
 ConnectedAppsError
 ├── InvalidRequest        refused here, before anything was sent
 │   ├── AppHasChanged     the app is not the one that the caller looked at
-│   │   └── AgreementOutdated  nor the one that a person agreed to change
 │   └── PolicyRefusal     the operator's policy forbids it
 ├── NotConfirmed          a person has to agree, and has not
 ├── NotSent               the request certainly did not reach the service
@@ -64,13 +63,6 @@ class PolicyRefusal(InvalidRequest):
         "Nothing was sent. Keep to what the operator's policy allows; another call with the same "
         "arguments will not help."
     )
-
-
-class AgreementOutdated(AppHasChanged):
-    """The app has changed between a person's yes and the act, so the yes holds no more."""
-
-    transient = True
-    hint = "The person has to be asked again: call again with the same arguments."
 
 
 class NotConfirmed(ConnectedAppsError):
@@ -161,6 +153,9 @@ class NotFound(ServiceError):
     Secrets are forgotten on the strength of it, so a 404 that says anything else is another error:
     it may come from a proxy, or be about the route.
     """
+
+    client_id: str | None = None
+    """The app that was asked for."""
 
     after_doubtful_attempt: bool = False
     """Whether an earlier attempt of the same call may have been carried out unseen."""

@@ -59,7 +59,7 @@ def select_tools(
     for toolset, tools in toolsets.items():
         for tool in tools:
             why = _why_not(tool, toolset, choice)
-            offered = tool.where_secrets_show(reveals=choice.reveals and not choice.read_only)
+            offered = tool.where_secrets_show(allowed=choice.reveals and not choice.read_only)
             if why or not offered:
                 off[tool.name] = (
                     why or "Secrets are not shown (--reveal never, --read-only or the policy)."

@@ -1,7 +1,7 @@
 """What a tool is: data."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any, Generic, Self, TypeVar
@@ -10,11 +10,11 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from connected_apps_tools.api.models import Request, Result, words_of
-from connected_apps_tools.safety.question import Question
 from connected_apps_tools.text.printable import did_you_mean, printable
 
 from .context import ToolContext
-from .errors import ConnectedAppsError, InvalidRequest, NotFound
+from .errors import InvalidRequest
+from .plan import Plan, returning
 
 MAX_RULES = 10
 """Broken rules that one refusal names."""
@@ -47,20 +47,30 @@ class Effect(Enum):
 
 @dataclass(frozen=True)
 class Tool(Generic[Q, R]):
-    """A function with its request type, which is the input schema, and its response type.
+    """A function with its request type, which is the input schema, and its result type.
 
-    The function's docstring is the description that the model reads.
+    A tool that reads gives its result. A tool that changes something, or shows a secret, gives a
+    plan. The function's docstring is the description that the model reads.
+
+    Attributes:
+        revealing: the request type where secrets may be shown.
+        touches: the argument that names the app which a call changes. One call at a time changes an
+            app, and the policy may protect it.
+        rotates: whether one call at a time, of all processes of the user, may run it.
     """
 
-    function: Callable[[ToolContext, Q], Awaitable[R]]
+    function: Callable[[ToolContext, Q], Awaitable[R | Plan[R]]]
     title: str
     request: type[Q]
-    response: type[R]
+    result: type[R]
     effect: Effect
     revealing: type[Q] | None = None
-    """The request type where secrets may be shown."""
-    question: Callable[[ToolContext, Q], Awaitable[Question | None]] | None = None
-    """What a person is asked before; None where nobody needs to be."""
+    touches: str | None = None
+    rotates: bool = False
+
+    def __post_init__(self) -> None:
+        if self.touches and self.touches not in self.request.model_fields:
+            raise TypeError(f"{self.name} has no argument {self.touches}")
 
     @property
     def name(self) -> str:
@@ -72,9 +82,9 @@ class Tool(Generic[Q, R]):
         """What the model reads before it chooses."""
         return " ".join((self.function.__doc__ or "").split())
 
-    def where_secrets_show(self, *, reveals: bool) -> Self | None:
-        """The tool as it is where secrets may or may not be shown, if it then exists."""
-        if not reveals:
+    def where_secrets_show(self, *, allowed: bool) -> Self | None:
+        """The tool where secrets may or may not be shown; None where it does not exist then."""
+        if not allowed:
             return None if self.effect is Effect.REVEALS else self
         return replace(self, request=self.revealing or self.request)
 
@@ -82,7 +92,7 @@ class Tool(Generic[Q, R]):
         """Whether a call changes something or shows a secret; without a request, whether it may."""
         if request is None:
             return self.effect is not Effect.READS
-        return (self.effect is not Effect.READS and not request.tries) or request.reveals
+        return (self.effect is not Effect.READS and not request.is_dry_run) or request.reveals
 
     def read(self, arguments: dict[str, Any]) -> Q:
         """The request that the arguments make.
@@ -95,53 +105,41 @@ class Tool(Generic[Q, R]):
         except ValidationError as error:
             raise refusal_of(self.request, error) from None
 
-    async def ask(self, context: ToolContext, request: Q) -> Question | None:
-        """What a person has to be asked before; None where nobody has to be.
+    def touched(self, request: Q) -> str | None:
+        """The id of the app that a call changes; None where it changes none that is there."""
+        return getattr(request, self.touches) if self.touches else None
 
-        What the tool would refuse is refused here, so that nobody is asked in vain.
+    @asynccontextmanager
+    async def exclusive(self, context: ToolContext, request: Q) -> AsyncIterator[ToolContext]:
+        """The context for one plan and what comes of it, as the only call that changes the app.
 
         Raises:
-            ConnectedAppsError: it is refused anyway, or it cannot be told what to ask.
+            ConnectedAppsError: other calls did not end in time.
         """
-        if request.tries:
-            return None
-        await self._require_unprotected(context, request)
-        if not self.question:
-            return None
-        async with _with_near_misses(context, request):
-            return await self.question(context, request)
+        async with AsyncExitStack() as held:
+            client_id = self.touched(request)
+            if client_id and not request.is_dry_run:
+                await held.enter_async_context(context.app_locks.hold(client_id))
+            lock = None
+            if self.rotates:
+                lock = held.enter_context(await context.secrets.rotation_lock())
+            yield context.for_one_plan(lock)
+
+    async def plan(self, context: ToolContext, request: Q) -> Plan[R]:
+        """What a call will do, after one look at the app. A tool that reads has done it then.
+
+        Raises:
+            ConnectedAppsError: it is refused, or the app could not be read.
+        """
+        if client_id := self.touched(request):
+            await context.require_unprotected(client_id)
+        planned = await self.function(context, request)
+        return planned if isinstance(planned, Plan) else Plan(perform=returning(planned))
 
     async def __call__(self, context: ToolContext, request: Q) -> R:
-        """Do it.
-
-        Raises:
-            ConnectedAppsError: it could not be done.
-        """
-        await self._require_unprotected(context, request)
-        async with _with_near_misses(context, request):
-            return await self.function(context, request)
-
-    async def _require_unprotected(self, context: ToolContext, request: Q) -> None:
-        client_id = getattr(request, "client_id", None)
-        if client_id and self.effect.changes:
-            await context.require_unprotected(client_id)
-
-
-@asynccontextmanager
-async def _with_near_misses(context: ToolContext, request: Request) -> AsyncIterator[None]:
-    """Say which app was most likely meant where there is none of the id given."""
-    try:
-        yield
-    except NotFound as error:
-        error.hint = await _meant(context, getattr(request, "client_id", "")) or error.hint
-        raise
-
-
-async def _meant(context: ToolContext, wrong_id: str) -> str | None:
-    with suppress(ConnectedAppsError):
-        if meant := await context.app_names.meant_by(wrong_id):
-            return f"Did you mean {meant}? Else use search_apps to find the client_id."
-    return None
+        """Plan it and perform it, with no lock, no question and no record. Raises like both."""
+        plan = await self.plan(context.for_one_plan(), request)
+        return (await plan.perform()).result
 
 
 def refusal_of(request: type[Request], error: ValidationError) -> InvalidRequest:

@@ -1,14 +1,12 @@
-"""Asks a person before something that cannot be undone, in whichever way the client can.
+"""Asks a person to confirm what cannot be undone, in whichever way the client can.
 
-What the person answers holds for these arguments and for the app as it was shown: where it has
-changed since, the question is put anew. No argument of a tool can stand in for the answer.
+The answer of the person holds for these arguments and for the app as it was shown: where the app
+has changed since, the person is asked again. No argument of a tool can stand in for the answer.
 """
 
 import itertools
 import os
 import secrets
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -32,9 +30,6 @@ from connected_apps_tools.text.redaction import REDACTOR
 from .approvals import FOLDER, LIFETIME, Approvals, PendingCall, ProjectLabel
 
 Mode = Literal["auto", "always", "never"]
-Ask = Callable[[], Awaitable[Question | None]]
-"""Says what a person has to be asked, as things are now."""
-
 FORM_FIELD = "confirm"
 FORM: dict[str, Any] = {
     "type": "object",
@@ -43,8 +38,8 @@ FORM: dict[str, Any] = {
 }
 MIN_KEY_LENGTH = 32
 
-MAX_ROUNDS = 3
-"""How often a person is asked anew because the app has changed meanwhile."""
+MAX_QUESTIONS = 3
+"""Questions that one call puts to a person, because the app keeps changing meanwhile."""
 
 PROGRESS_SECONDS = 5.0
 """How often a client hears that a person is still being asked."""
@@ -52,19 +47,7 @@ PROGRESS_SECONDS = 5.0
 CHANGED = "The app has changed since you were asked."
 
 How = Literal["not required", "not asked", "accepted", "approved"]
-
-
-@dataclass(frozen=True)
-class Agreement:
-    """That a call may go on.
-
-    Attributes:
-        how: why it may.
-        state: the state of the app for which it may; None for any.
-    """
-
-    how: How
-    state: str | None = None
+"""Why a call may go on."""
 
 
 class _Sealed(BaseModel):
@@ -74,103 +57,142 @@ class _Sealed(BaseModel):
 
     question: str
     answer_id: str
+    questions: int = 1
+    """Questions that this call has put so far."""
 
 
 class Confirmation:
-    """Settles whether a call may go on."""
+    """Decides whether calls may go on. Each call has a dialogue of its own."""
 
-    def __init__(self, approvals: Approvals, mode: Mode, where: ProjectLabel) -> None:
-        """Do as `mode` says where the client cannot ask."""
-        self._approvals = approvals
-        self._mode = mode
-        self._where = where
+    def __init__(self, approvals: Approvals, mode: Mode, project: ProjectLabel) -> None:
+        """Decide by `mode` where the client cannot ask."""
+        self.approvals = approvals
+        self.mode = mode
+        self.project = project
 
     @classmethod
-    def of(cls, project: ToolContext, mode: Mode) -> Self:
+    def of(cls, context: ToolContext, mode: Mode) -> Self:
         """The confirmation of calls on a project."""
-        where = ProjectLabel(project.api.project_id, project.server.environment)
-        return cls(Approvals(project.folder / FOLDER), mode, where)
+        project = ProjectLabel(context.api.project_id, context.server.environment)
+        return cls(Approvals(context.folder / FOLDER), mode, project)
 
-    async def settle(
-        self, context: AnyContext, params: types.CallToolRequestParams, ask: Ask
-    ) -> Agreement | types.InputRequiredResult:
-        """The agreement of a person where one is needed, or what to ask the person.
+    def dialogue(self, context: AnyContext, params: types.CallToolRequestParams) -> "Dialogue":
+        """The dialogue with a person about one call.
 
         Raises:
-            NotConfirmed: nobody agreed.
-            ConnectedAppsError: it is refused anyway, or it cannot be told what to ask.
+            NotConfirmed: the call brings an answer that is not a yes.
         """
-        sealed = _unsealed(params.request_state)
-        if sealed:  # who declined has declined, whatever has become of the app since
+        return Dialogue(self, context, params)
+
+    def text(self, question: Question, said: str = "") -> str:
+        """A question as the person reads it, after what has to be said first."""
+        text = question.text(str(self.project))
+        return REDACTOR.text(f"{said}\n{text}" if said else text)
+
+    def digest(self, question: Question) -> str:
+        """What an answer to this question holds for."""
+        return digest(question.text(str(self.project)), question.state)
+
+
+class Dialogue:
+    """What one call and a person say to each other.
+
+    Call `decide` with what the plan asks. Where it gives None, call `ask`, plan again, and call
+    `decide` with the new plan: an answer holds only for the question that was put.
+    """
+
+    def __init__(
+        self,
+        confirmation: Confirmation,
+        context: AnyContext,
+        params: types.CallToolRequestParams,
+    ) -> None:
+        self._confirmation = confirmation
+        self._context = context
+        self._params = params
+        self._can_ask = _can_ask(context)
+        self._sealed = _unsealed(params.request_state)
+        self._accepted = self._sealed.question if self._sealed else None
+        """The digest of the question that the person said yes to."""
+        self._questions = self._sealed.questions if self._sealed else 0
+        if self._sealed:  # a no stays a no, whatever has become of the app since
             _require_yes((params.input_responses or {}).get(FORM_FIELD))
-        question = await ask()
+
+    async def decide(self, question: Question | None) -> How | types.InputRequiredResult | None:
+        """Why the call may go on, or what the client has to ask; None where `ask` has to.
+
+        Raises:
+            NotConfirmed: it may not go on.
+        """
         if question is None:
-            return Agreement("not required")
-        if self._mode == "never":
-            return Agreement("not asked")
-        if not _can_ask(context):
-            return await self._without_client(params, question)
-        if context.protocol_version in MODERN_PROTOCOL_VERSIONS:
-            return await self._over_rounds(sealed, question)
-        return await self._over_back_channel(context, params, question, ask)
+            return "not required"
+        if self._confirmation.mode == "never":
+            return "not asked"
+        if not self._can_ask:
+            return await self._without_client(question)
+        if self._accepted == self._confirmation.digest(question):
+            if self._sealed:
+                await self._use_answer(self._sealed.answer_id)
+            return "accepted"
+        if self._context.protocol_version in MODERN_PROTOCOL_VERSIONS:
+            return self._input_required(question)
+        return None
 
-    async def _over_rounds(
-        self, sealed: _Sealed | None, question: Question
-    ) -> Agreement | types.InputRequiredResult:
-        """Ask by the result of the call, which the client makes again with a yes."""
-        if sealed is None:
-            return self._round(question)
-        if sealed.question != self._digest(question):
-            return self._round(question, said=CHANGED)
-        await self._use_answer(sealed.answer_id)
-        return Agreement("accepted", question.state)
+    async def ask(self, question: Question) -> None:
+        """Ask by a request of our own, while the call waits.
 
-    def _round(self, question: Question, *, said: str = "") -> types.InputRequiredResult:
-        sealed = _Sealed(question=self._digest(question), answer_id=secrets.token_hex(16))
+        Raises:
+            NotConfirmed: the person did not say yes, or the app kept changing.
+        """
+        said = self._next_question()
+        text = self._confirmation.text(question, said)
+        try:
+            with paused(), anyio.fail_after(LIFETIME.total_seconds()):
+                answer = await _elicited(self._context, text, self._questions - 1)
+        except NoBackChannelError:
+            self._can_ask = False
+            return
+        except (MCPError, ValidationError, TimeoutError):
+            raise _nothing("the question was not answered") from None
+        _require_yes(answer)
+        self._accepted = self._confirmation.digest(question)
+
+    def _input_required(self, question: Question) -> types.InputRequiredResult:
+        """Ask by the result of the call, which the client makes again with the answer."""
+        said = self._next_question()
+        sealed = _Sealed(
+            question=self._confirmation.digest(question),
+            answer_id=secrets.token_hex(16),
+            questions=self._questions,
+        )
         form = types.ElicitRequestFormParams(
-            message=self._text(question, said), requested_schema=FORM
+            message=self._confirmation.text(question, said), requested_schema=FORM
         )
         return types.InputRequiredResult(
             input_requests={FORM_FIELD: types.ElicitRequest(params=form)},
             request_state=sealed.model_dump_json(),
         )
 
-    async def _over_back_channel(
-        self,
-        context: AnyContext,
-        params: types.CallToolRequestParams,
-        question: Question,
-        ask: Ask,
-    ) -> Agreement:
-        """Ask by a request of our own, while the call waits."""
-        said = ""
-        for rounds in range(MAX_ROUNDS):
-            try:
-                with paused(), anyio.fail_after(LIFETIME.total_seconds()):
-                    answer = await _elicited(context, self._text(question, said), rounds)
-            except NoBackChannelError:
-                return await self._without_client(params, question)
-            except (MCPError, ValidationError, TimeoutError):
-                raise _nothing("the question was not answered") from None
-            _require_yes(answer)
-            now = await ask()
-            if now is None:
-                return Agreement("accepted")
-            if self._digest(now) == self._digest(question):
-                return Agreement("accepted", now.state)
-            question, said = now, CHANGED
-        raise _nothing("the app kept changing while the question was open")
+    def _next_question(self) -> str:
+        """Count a question; return what has to be said before it.
 
-    async def _without_client(
-        self, params: types.CallToolRequestParams, question: Question
-    ) -> Agreement:
-        if self._mode == "auto" and self._where.environment != "live":
-            return Agreement("not asked")
-        waiting = PendingCall.of(self._where, params.name, params.arguments or {}, question)
+        Raises:
+            NotConfirmed: there were too many.
+        """
+        if self._questions == MAX_QUESTIONS:
+            raise _nothing("the app kept changing while the question was open")
+        self._questions += 1
+        return CHANGED if self._questions > 1 else ""
+
+    async def _without_client(self, question: Question) -> How:
+        approvals, project = self._confirmation.approvals, self._confirmation.project
+        if self._confirmation.mode == "auto" and project.environment != "live":
+            return "not asked"
+        pending = PendingCall.of(project, self._params.name, self._params.arguments or {}, question)
         try:
-            if await in_thread(self._approvals.take, waiting):
-                return Agreement("approved", question.state)
-            await in_thread(self._approvals.wait, waiting)
+            if await in_thread(approvals.take, pending):
+                return "approved"
+            await in_thread(approvals.wait, pending)
         except StoreError as error:
             raise _nothing(f"a person has to agree, and cannot be asked ({error})") from None
         refusal = _nothing("a person has to agree first, and this client cannot ask")
@@ -183,18 +205,11 @@ class Confirmation:
 
     async def _use_answer(self, answer_id: str) -> None:
         try:
-            first = await in_thread(self._approvals.use_answer, answer_id)
+            first = await in_thread(self._confirmation.approvals.use_answer, answer_id)
         except StoreError as error:
-            raise _nothing(f"it cannot be told whether the answer is new ({error})") from None
+            raise _nothing(f"whether the answer is new cannot be read ({error})") from None
         if not first:
             raise _nothing("this answer was used already")
-
-    def _text(self, question: Question, said: str = "") -> str:
-        text = question.text(str(self._where))
-        return REDACTOR.text(f"{said}\n{text}" if said else text)
-
-    def _digest(self, question: Question) -> str:
-        return digest(question.text(str(self._where)), question.state)
 
 
 async def _elicited(context: AnyContext, message: str, rounds: int) -> types.ElicitResult:

@@ -146,6 +146,6 @@ def _describe(tool: Tool[Any, Any]) -> types.Tool:
         title=tool.title,
         description=tool.description,
         input_schema=tool.request.json_schema(),
-        output_schema=tool.response.json_schema(),
+        output_schema=tool.result.json_schema(),
         annotations=ANNOTATIONS[tool.effect],
     )

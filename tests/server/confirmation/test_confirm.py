@@ -1,5 +1,6 @@
 """A person is asked before what cannot be undone: each tool, in each era, with every answer."""
 
+import itertools
 import json
 from contextlib import suppress
 from datetime import timedelta
@@ -9,10 +10,11 @@ from typing import Any
 import anyio
 import httpx2
 import pytest
+from anyio import wait_all_tasks_blocked
 from mcp import Client, MCPError, types
 from mcp.server.request_state import RequestStateSecurity
 from server.people import APP, CONFIRMED, NO, YES, A, B, Person, Wire, asking, rotating, wire_for
-from support import ERAS, answer, refusal
+from support import ERAS, answer, refusal, said
 
 from connected_apps_mcp.confirmation import approvals as module
 from connected_apps_mcp.confirmation import confirm as confirming
@@ -117,7 +119,7 @@ async def test_a_question_shows_what_a_person_needs() -> None:
         project_id = project.api.project_id
     (question,) = person.questions
     assert question.splitlines() == [
-        "Delete this app for good?",
+        "Delete this app? This cannot be undone.",
         f"Project: {project_id} (sandbox)",
         'App: "Mine"',
         "Type: first_party",
@@ -157,7 +159,7 @@ async def test_the_question_of_a_rotation_names_the_secret_that_dies() -> None:
         await rotating(project)
         app = (await project.api.get(APP)).connected_app
         await client.call_tool("complete_secret_rotation", {"client_id": APP})
-    assert f"Secret that dies: …{app.client_secret_last_four}" in person.questions[0]
+    assert f"Secret that ends: …{app.client_secret_last_four}" in person.questions[0]
     assert f"Secret that stays: …{app.next_client_secret_last_four}" in person.questions[0]
 
 
@@ -180,30 +182,103 @@ async def test_an_app_that_changed_meanwhile_is_asked_about_again(era: str) -> N
     assert [write for write in wire.writes if write.startswith("DELETE")] == []
 
 
+class HeldUp(Wire):
+    """A wire on which the first write waits."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.released = anyio.Event()
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        if request.method == "PUT":
+            await self.released.wait()
+        return await super().handle_async_request(request)
+
+
 @pytest.mark.parametrize("era", ERAS)
-async def test_an_update_that_was_harmless_is_asked_about_where_it_weakens_by_now(
+async def test_a_call_that_waits_for_another_asks_about_the_app_as_that_one_left_it(
     era: str,
 ) -> None:
-    wire, person = Wire(), Person(NO_YES["decline"])
-    async with asking(wire, None) as (_, elsewhere), asking(wire, person, era) as (client, _):
-        wire.meanwhile = lambda: elsewhere.api.update(UpdateApp(client_id=APP, redirect_urls=[B]))
-        arguments = {"client_id": APP, "redirect_urls": [A], "client_name": "Other"}
-        told = refusal(await client.call_tool("update_app", arguments))
-    assert told["error"] == "NotConfirmed"
-    assert len(person.questions) == 1
+    wire, person = HeldUp(), Person(NO_YES["decline"])
+    told: dict[str, Any] = {}
+
+    async def set_urls(*urls: str) -> None:
+        arguments = {"client_id": APP, "redirect_urls": list(urls)}
+        told[urls[-1]] = said(await client.call_tool("update_app", arguments))
+
+    async with asking(wire, person, era) as (client, _), anyio.create_task_group() as calls:
+        calls.start_soon(set_urls, A, f"{A}/other")
+        await wait_all_tasks_blocked()
+        calls.start_soon(set_urls, A)  # which changes nothing yet, and removes a URL by then
+        await wait_all_tasks_blocked()
+        wire.released.set()
+    assert told[f"{A}/other"]["changes"]
+    assert told[A]["error"] == "NotConfirmed"
+    assert f"Redirect URL removed: {A}/other" in person.questions[0]
+    assert len(wire.writes) == 1
+
+
+async def test_a_rotation_that_is_not_under_way_is_not_completed() -> None:
+    """Another one may begin at any moment, and nobody would have been asked about it."""
+    wire, person = Wire(), Person()
+    async with asking(wire, person) as (client, _):
+        arguments = {"client_id": APP, "force": True, "reason": "It is known elsewhere."}
+        told = refusal(await client.call_tool("complete_secret_rotation", arguments))
+    assert "no rotation of this app is under way" in told["message"]
+    assert wire.writes == []
+    assert person.questions == []
+
+
+READS: dict[str, tuple[str, dict[str, Any], int, dict[str, Any]]] = {
+    "an unasked update": ("update_app", {"client_name": "Other"}, 1, {}),
+    "a confirmed update": ("update_app", {"add_redirect_urls": [B]}, 2, {}),
+    "a confirmed delete": ("delete_app", {}, 2, {}),
+    "a protected name": ("update_app", {"client_name": "Other"}, 1, {"names": ["Another"]}),
+    "a protected name, confirmed": ("delete_app", {}, 2, {"names": ["Another"]}),
+}
+"""The tool, its arguments, how often it looks at the app, and what the policy protects."""
+
+
+@pytest.mark.parametrize("era", ERAS)
+@pytest.mark.parametrize("case", READS)
+async def test_a_call_looks_at_the_app_no_more_often_than_it_has_to(case: str, era: str) -> None:
+    tool, arguments, looks, protected = READS[case]
+    wire, person = Wire(), Person(YES)
+    policy = Policy.model_validate({"protected_apps": protected} if protected else {})
+    async with asking(wire, person, era, policy=policy) as (client, _):
+        answer(await client.call_tool(tool, {"client_id": APP, **arguments}))
+    assert len(wire.looks) == looks
+    assert len(wire.writes) == 1
+    assert len(person.questions) == looks - 1
+
+
+async def test_an_unasked_delete_looks_once_and_writes_once() -> None:
+    wire = Wire()
+    async with asking(wire, None) as (client, _):
+        answer(await client.call_tool("delete_app", {"client_id": APP}))
+    assert len(wire.looks) == 1
     assert len(wire.writes) == 1
 
 
 @pytest.mark.parametrize("era", ERAS)
-async def test_a_rotation_that_began_meanwhile_is_not_completed_unasked(era: str) -> None:
-    wire, person = Wire(), Person(NO_YES["decline"])
-    async with asking(wire, None) as (_, elsewhere), asking(wire, person, era) as (client, _):
-        wire.meanwhile = lambda: rotating(elsewhere)
-        arguments = {"client_id": APP, "force": True, "reason": "It is known elsewhere."}
-        told = refusal(await client.call_tool("complete_secret_rotation", arguments))
-    assert told["error"] == "NotConfirmed"
-    assert len(person.questions) == 1
-    assert len(wire.writes) == 1
+async def test_a_person_is_asked_three_times_at_the_most(era: str) -> None:
+    wire = Wire()
+    async with asking(wire, None) as (_, elsewhere):
+        count = itertools.count()
+
+        async def change_and_agree() -> types.ElicitResult:
+            change = UpdateApp(client_id=APP, client_name=f"Name {next(count)}")
+            await elsewhere.api.update(change)
+            return YES
+
+        person = Person(*[change_and_agree] * 10)
+        async with asking(wire, person, era) as (client, _):
+            told = refusal(await client.call_tool("delete_app", {"client_id": APP}))
+    assert told["message"] == (
+        "Nothing was done: the app kept changing while the question was open."
+    )
+    assert len(person.questions) == 3
+    assert "DELETE" not in json.dumps(wire.writes)
 
 
 IN_VAIN: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
@@ -439,7 +514,7 @@ async def test_an_approval_is_over_after_a_while(
         approvals = Approvals(tmp_path / FOLDER)
         (waiting,) = approvals
         approvals.approve(waiting)
-        monkeypatch.setattr(module, "KEPT", timedelta())
+        monkeypatch.setattr(module, "LIFETIME", timedelta())
         refusal(await client.call_tool("delete_app", {"client_id": APP}))
 
 
@@ -507,7 +582,7 @@ async def test_a_yes_to_one_rotation_completes_no_other() -> None:
             await elsewhere.secrets.start_rotation(APP, revealed=False)
 
         async def yes_and_then_another() -> types.ElicitResult:
-            wire.meanwhile = another_one
+            await another_one()
             return YES
 
         person = Person(yes_and_then_another, NO_YES["decline"])
@@ -553,7 +628,7 @@ async def test_the_question_shows_where_a_long_template_differs() -> None:
 async def test_while_a_person_is_asked_a_client_hears_that_the_server_waits(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(confirming, "REPORT_SECONDS", 0.01)
+    monkeypatch.setattr(confirming, "PROGRESS_SECONDS", 0.01)
     heard: list[str | None] = []
     shown: list[float] = []
     two_reports = anyio.Event()
@@ -580,7 +655,7 @@ async def test_while_a_person_is_asked_a_client_hears_that_the_server_waits(
 async def test_progress_does_not_fall_when_a_person_is_asked_anew(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(confirming, "REPORT_SECONDS", 0.01)
+    monkeypatch.setattr(confirming, "PROGRESS_SECONDS", 0.01)
     shown: list[float] = []
     reports = [anyio.Event()]
 

@@ -167,15 +167,15 @@ SESSIONS = st.fixed_dictionaries(
 
 
 def needs_agreement(wire: Wire, request: httpx2.Request) -> bool:
-    """Whether a person has to agree to a write: what it is, against what the service holds."""
+    """Whether a person has to agree to a write: what it is, against the last look at the app."""
     if request.method == "DELETE":
         return True
     path, body = request.url.path, json.loads(request.content or b"{}")
     if path.endswith("/revoke"):
         return path.split("/")[-2] in wire.grants()
     if path.endswith("/rotate"):
-        return bool(wire.app_as_it_is(path.split("/")[-3]).get("next_client_secret_last_four"))
-    return request.method == "PUT" and weakens(wire.app_as_it_is(path.split("/")[-1]), body)
+        return bool(wire.looked_at.get("next_client_secret_last_four"))
+    return request.method == "PUT" and weakens(wire.looked_at, body)
 
 
 CLAIMS = [
@@ -203,9 +203,6 @@ def hosts_of(app: dict[str, Any]) -> set[str | None]:
 
 UNBOUND = {"create_app", "revoke_user_grant", "revoke_member_grant"}
 """The tools of which an agreement holds whatever the settings of the app are by then."""
-
-READ_AGAIN = {"update_app", "delete_app", "complete_secret_rotation"}
-"""The tools that make sure, right before they write, that the app is what a person agreed to."""
 
 
 class Session:
@@ -235,8 +232,8 @@ class Session:
         return bool(confirm != "never" and (self.asks or self.plan["live"] or confirm == "always"))
 
     def the_call(self) -> str:
-        """The call under way, on the app as it is: what an agreement holds for."""
-        app = None if self.tool in UNBOUND else self.wire.app_as_it_is(APP)
+        """The call under way, on the app as the server last saw it: what an agreement holds for."""
+        app = None if self.tool in UNBOUND else self.wire.looked_at
         return json.dumps([self.tool, self.arguments, app], sort_keys=True)
 
     def agreed(self, call: str) -> bool:
@@ -252,7 +249,7 @@ class Session:
         if happens := self.with_the_question:
             self.with_the_question = None
             await happens()
-        if self.after_the_answer and self.tool in READ_AGAIN:  # and then once more, before a write
+        if self.after_the_answer:  # after the last look: nobody sees that, and nothing else may
             self.wire.meanwhile, self.after_the_answer = self.after_the_answer, None
         given = self.answers.pop(0) if self.answers else NO
         self.accepted = given is YES
@@ -271,7 +268,7 @@ class Session:
         body = json.loads(request.content or b"{}")
         if self.strict and needs_agreement(self.wire, request):
             if not self.agreed(self.written):
-                self.faults.append(f"{told} to which nobody has agreed, as the app is")
+                self.faults.append(f"{told} to which nobody has agreed, as the app was seen")
             elif self.asks and any(str(host) not in self.questions[-1] for host in hosts_of(body)):
                 self.faults.append(f"{told} with a host that nobody saw")
         self.judge_guard(told, body, request.url.path)

@@ -175,11 +175,9 @@ async def test_force_and_reason_go_together(
     assert "together" in error["message"]
 
 
-async def test_completing_without_a_rotation_is_the_services_error(
-    client: Client, app: str
-) -> None:
+async def test_completing_without_a_rotation_is_refused(client: Client, app: str) -> None:
     error = await refused(client, "complete_secret_rotation", app)
-    assert error["error"] == "connected_app_not_rotating_secret"
+    assert error["message"] == "Nothing was sent: no rotation of this app is under way."
     assert "start_secret_rotation" in error["hint"]
 
 

@@ -45,9 +45,9 @@ async def test_the_tools_are_listed_in_order(client: Client) -> None:
 
 async def test_schemas_are_those_of_the_request_and_response_types(client: Client) -> None:
     listed = {tool.name: tool for tool in (await client.list_tools()).tools}
-    for tool in filter(None, [tool.where_secrets_show(reveals=True) for tool in CATALOGUE]):
+    for tool in filter(None, [tool.where_secrets_show(allowed=True) for tool in CATALOGUE]):
         assert listed[tool.name].input_schema == tool.request.json_schema()
-        assert listed[tool.name].output_schema == tool.response.json_schema()
+        assert listed[tool.name].output_schema == tool.result.json_schema()
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from pydantic import SecretStr
 from support import SANDBOX, project_on
 
 from connected_apps_mcp.sandbox import create_sandbox
-from connected_apps_tools import ToolContext, errors
+from connected_apps_tools import CATALOGUE, ToolContext, errors
 from connected_apps_tools.api.client import ConnectedAppsClient
 from connected_apps_tools.api.models import CreateApp, CreateAppRevealing, PageOfApps
 from connected_apps_tools.secrets import journal as journal_module
@@ -652,14 +652,26 @@ async def test_a_create_that_is_answered_with_a_redirect_leaves_its_intent(
     assert len(journal(tmp_path)) == 1
 
 
-async def test_the_rotation_of_an_app_with_another_spelling_is_not_cancelled(
-    project: ToolContext, wire: Watched
+READING_FIRST = {
+    "update_app": {"client_name": "Other"},
+    "delete_app": {},
+    "start_secret_rotation": {},
+    "complete_secret_rotation": {},
+    "cancel_secret_rotation": {},
+}
+
+
+@pytest.mark.parametrize("name", READING_FIRST)
+async def test_an_app_with_another_spelling_is_not_changed(
+    project: ToolContext, wire: Watched, name: str
 ) -> None:
     client_id = (await project.secrets.create(CONFIDENTIAL)).app.client_id
     wire.after[GET] = drifting(client_id=client_id.upper())
+    (tool,) = (tool for tool in CATALOGUE if tool.name == name)
+    before = len(wire.calls)
     with pytest.raises(errors.UnexpectedAnswer, match="for another app"):
-        await project.secrets.cancel_rotation(client_id)
-    assert CANCEL not in wire.calls
+        await tool(project, tool.read({"client_id": client_id, **READING_FIRST[name]}))
+    assert wire.calls[before:] == [GET]
 
 
 async def test_a_next_secret_is_kept_for_the_app_that_was_asked_about(
@@ -703,7 +715,7 @@ async def test_a_completed_secret_that_was_not_taken_yet_survives_a_cancelled_ro
     async with storing(wire, tmp_path, store) as lifecycle:
         client_id, upcoming = await rotating(lifecycle)
         store.faults["put"] = StoreError("full")
-        _, kept = await lifecycle.complete_rotation(client_id)
+        _, kept, _ = await lifecycle.complete_rotation(client_id)
         assert not kept
         assert await reported(lifecycle)
         del store.faults["put"]
@@ -884,7 +896,7 @@ async def test_a_completion_of_unknown_outcome_is_looked_into_at_once(
 ) -> None:
     client_id, upcoming = await rotating(project.secrets)
     wire.after[COMPLETE] = httpx2.ReadError("reset")
-    app, kept = await project.secrets.complete_rotation(client_id)
+    app, kept, _ = await project.secrets.complete_rotation(client_id)
     assert kept
     assert app.next_client_secret_last_four is None
     stored = await project.secrets.store.get(client_id)
@@ -1098,7 +1110,7 @@ async def test_a_store_that_has_not_come_to_its_end_is_not_asked_again(
     async with storing(wire, tmp_path, store, FileStore(tmp_path / "last-resort")) as lifecycle:
         client_id, _ = await rotating(lifecycle)
         monkeypatch.setattr(threads, "STORE_SECONDS", 0.1)
-        _, problem = await lifecycle.cancel_rotation(client_id)
+        _, problem, _ = await lifecycle.cancel_rotation(client_id)
         assert problem
         with pytest.raises(errors.InvalidRequest, match="not come to its end"):
             await lifecycle.start_rotation(client_id, revealed=False)
@@ -1162,7 +1174,7 @@ async def test_a_forced_completion_whose_dead_secret_could_not_be_forgotten_is_m
         client_id = (await lifecycle.create(CONFIDENTIAL)).app.client_id
         await lifecycle.api.start_rotation(client_id)
         store.faults["get"] = StoreError("away")
-        _, kept = await lifecycle.complete_rotation(client_id, forced=True)
+        _, kept, _ = await lifecycle.complete_rotation(client_id, forced=True)
         assert not kept
         assert len(journal(tmp_path)) == 1
         del store.faults["get"]

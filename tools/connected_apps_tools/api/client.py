@@ -5,7 +5,6 @@ Hosts and authentication: the service's OpenAPI description and its official SDK
 
 import logging
 import time
-from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, Self, TypeVar
 
@@ -48,6 +47,7 @@ from .service import CALL_DEADLINE, Credentials, check_base_url, is_local
 logger = logging.getLogger(__name__)
 
 A = TypeVar("A", bound=Model)
+R = TypeVar("R", bound=Response)
 E = TypeVar("E", bound=ConnectedAppsError)
 
 TIMEOUT = httpx2.Timeout(connect=5.0, read=20.0, write=10.0, pool=10.0)
@@ -67,10 +67,6 @@ LOOK_FIRST = (
     "It may have been carried out all the same: look with search_apps or get_app before you try "
     "again."
 )
-
-
-TRAIL: ContextVar[list[str] | None] = ContextVar("trail", default=None)
-"""Gathers the service's names for the requests by which a call of a tool changed something."""
 
 
 @dataclass
@@ -166,9 +162,9 @@ class ConnectedAppsClient:
             operations.UPDATE.request(change.body(), client_id=change.client_id)
         )
 
-    async def delete(self, client_id: str) -> None:
-        """Delete an app. That an earlier attempt of this call already did so is no error."""
-        await self._end(operations.DELETE.request(client_id=client_id))
+    async def delete(self, client_id: str) -> str | None:
+        """Delete an app; return the service's name for the request."""
+        return await self._end(operations.DELETE.request(client_id=client_id))
 
     async def search(self, page: PageOfApps) -> SearchResponse:
         """Read one page of the project's apps."""
@@ -190,9 +186,13 @@ class ConnectedAppsClient:
         """Read which apps a user of a consumer project has authorised."""
         return await self._send(operations.USER_GRANTS.request(user_id=user_id))
 
-    async def revoke_user_grant(self, user_id: str, client_id: str) -> None:
-        """End a user's authorisation of an app, and with it the tokens issued under it (KNOWN)."""
-        await self._end(
+    async def revoke_user_grant(self, user_id: str, client_id: str) -> str | None:
+        """End a user's authorisation of an app, and with it the tokens issued under it (KNOWN).
+
+        Returns:
+            The service's name for the request.
+        """
+        return await self._end(
             operations.REVOKE_USER_GRANT.request({}, user_id=user_id, client_id=client_id)
         )
 
@@ -216,18 +216,27 @@ class ConnectedAppsClient:
 
     async def revoke_member_grant(
         self, organization_id: str, member_id: str, client_id: str
-    ) -> None:
-        """End a member's authorisation of an app, and with it the tokens issued under it."""
-        ids = {"organization_id": organization_id, "member_id": member_id, "client_id": client_id}
-        await self._end(operations.REVOKE_MEMBER_GRANT.request({}, **ids))
+    ) -> str | None:
+        """End a member's authorisation of an app, and with it the tokens issued under it.
 
-    async def _end(self, request: ApiRequest[A]) -> None:
-        """Put an end to something. That an earlier attempt of this call did so is no error."""
+        Returns:
+            The service's name for the request.
+        """
+        ids = {"organization_id": organization_id, "member_id": member_id, "client_id": client_id}
+        return await self._end(operations.REVOKE_MEMBER_GRANT.request({}, **ids))
+
+    async def _end(self, request: ApiRequest[R]) -> str | None:
+        """End something. It is no error that an earlier attempt of this call did so.
+
+        Returns:
+            The service's name for the request; None where an earlier attempt did it.
+        """
         try:
-            await self._send(request)
+            return (await self._send(request)).request_id
         except NotFound as error:
             if not error.after_doubtful_attempt:
                 raise
+            return None
 
     async def _send(self, request: ApiRequest[A]) -> A:
         """Send one call, repeat it where that is safe and may help, and read its answer."""
@@ -244,9 +253,9 @@ class ConnectedAppsClient:
                     with attempt:
                         policy.waiting_after, policy.sent = None, False
                         reply = await self._request(request, policy)
-                        answer = read(reply, request.operation.answer, request.client_id)
-                        return _noted(request, answer)
+                        return read(reply, request.operation.answer, request.client_id)
         except NotFound as error:
+            error.client_id = request.client_id
             error.after_doubtful_attempt = policy.doubtful
             raise
         except TimeoutError:
@@ -310,13 +319,6 @@ class ConnectedAppsClient:
             trust_env=not is_local(self._base_url),
             verify=httpx2.create_ssl_context() if self._base_url.startswith("https") else True,
         )
-
-
-def _noted(request: ApiRequest[A], answer: A) -> A:
-    trail = TRAIL.get()
-    if trail is not None and request.operation.changes and isinstance(answer, Response):
-        trail.append(answer.request_id)
-    return answer
 
 
 async def _receive(response: httpx2.Response) -> HttpReply:

@@ -13,10 +13,10 @@ from connected_apps_tools.api.models import (
     Revealing,
     UpdateApp,
 )
-from connected_apps_tools.errors import InvalidRequest
+from connected_apps_tools.errors import AppHasChanged, InvalidRequest
 from connected_apps_tools.text.printable import did_you_mean, printable_url
 
-from .app_view import MAX_URL, require_as_approved, require_unchanged
+from .app_view import MAX_URL, version_of
 
 URL_LISTS = ("redirect_urls", "post_logout_redirect_urls")
 
@@ -29,7 +29,7 @@ class DryRun(Request):
     )
 
     @property
-    def tries(self) -> bool:
+    def is_dry_run(self) -> bool:
         """Whether the caller only tries it out."""
         return self.dry_run
 
@@ -51,8 +51,8 @@ class Conditional(DryRun):
         Raises:
             AppHasChanged: it is not.
         """
-        require_unchanged(app, self.if_unchanged)
-        require_as_approved(app, self)
+        if self.if_unchanged not in {None, version_of(app)}:
+            raise AppHasChanged("Nothing was sent: the app has changed since that version.")
 
 
 class CreateAppRequest(DryRun, CreateApp):

@@ -13,8 +13,7 @@ from typing import Self
 from pydantic import WithJsonSchema
 from pydantic_core import to_json
 
-from connected_apps_tools.api.models import App, ConnectedApp, Model, Request, Result
-from connected_apps_tools.errors import AgreementOutdated, AppHasChanged
+from connected_apps_tools.api.models import App, ConnectedApp, Model, Result
 from connected_apps_tools.text.printable import printable, printable_url
 from connected_apps_tools.text.urls import targets_of
 
@@ -148,38 +147,6 @@ def version_of(app: App) -> str:
     """
     state = app.model_dump_json(include=set(App.model_fields)).encode()
     return urlsafe_b64encode(sha256(state).digest()).decode()[:VERSION_LENGTH]
-
-
-def require_unchanged(app: ConnectedApp, version: str | None) -> None:
-    """Refuse where an app is not the one that was looked at; None stands for any.
-
-    Raises:
-        AppHasChanged: it is not.
-    """
-    if version not in {None, version_of(app)}:
-        raise AppHasChanged("Nothing was sent: the app has changed since that version.")
-
-
-def require_as_approved(app: ConnectedApp, request: Request) -> None:
-    """Refuse where an app is not the one that a person agreed to change.
-
-    Raises:
-        AgreementOutdated: it is not.
-    """
-    if request.approved not in {None, version_of(app)}:
-        raise AgreementOutdated("Nothing was sent: the app has changed since the person agreed.")
-
-
-def require_still_harmless(request: Request, *, harmless: bool) -> None:
-    """Refuse what nobody was asked about, where the app has changed so that somebody has to be.
-
-    Raises:
-        AgreementOutdated: it has.
-    """
-    if request.harmless and not harmless:
-        raise AgreementOutdated(
-            "Nothing was sent: the app has changed, and a person has to agree now."
-        )
 
 
 def rotating(app: App) -> bool:

@@ -1,10 +1,12 @@
 """The tools that manage single apps. Each docstring is what the model reads."""
 
+from functools import partial
 from typing import Annotated, Any, Literal, Self
 
 from connected_apps_tools.api.models import ConnectedApp, Model, OneApp, Touched, UpdateApp
 from connected_apps_tools.api.operations import CREATE, DELETE, UPDATE, ApiRequest
 from connected_apps_tools.context import ToolContext
+from connected_apps_tools.plan import Performed, Plan, returning
 from connected_apps_tools.safety.question import (
     WHO_WILL_KNOW,
     Question,
@@ -30,7 +32,6 @@ from .app_view import (
     AppView,
     ShowsApps,
     more_of,
-    require_still_harmless,
     shown_of,
     untrusted_in,
     version_of,
@@ -154,76 +155,113 @@ class DeletedApp(ShowsApps):
         return Touched(self.client_id, relists=True) if self.deleted else None
 
 
-async def create_app(context: ToolContext, request: CreateAppRequest) -> CreatedApp:
+async def create_app(context: ToolContext, request: CreateAppRequest) -> Plan[CreatedApp]:
     """Register a new Connected App, i.e. an OAuth client of this project.
 
-    Answers with the app. Confidential types get a client secret: it is kept where
-    the answer says, and is not in the answer. Calling it twice creates two apps, even with the same
-    name; to change one that exists, use update_app. The app finds issuer and endpoints at
+    Returns the app. Confidential types get a client secret: it is stored, not returned; the result
+    gives its location and last four characters. Calling it twice creates two apps, even with the
+    same name; to change one that exists, use update_app. The app finds issuer and endpoints at
     /.well-known/openid-configuration of the project's domain.
     """
+    return await plan_creation(context, request)
+
+
+async def plan_creation(context: ToolContext, request: CreateAppRequest) -> Plan[CreatedApp]:
+    """The plan to create an app with these settings.
+
+    Raises:
+        PolicyRefusal: the policy forbids such an app.
+        InvalidRequest: its secret could not be stored.
+    """
     context.policy.admit_new(request)
-    if request.dry_run:
-        if request.confidential:
-            await context.secrets.capture.prove_writable(revealed=request.reveals)
-        return CreatedApp(would_send=PlannedRequest.of(CREATE.request(request.body())))
-    if not request.confidential:
-        view = AppView.of((await context.api.create(request)).connected_app)
-        return CreatedApp(app=view, untrusted=untrusted_in(view))
-    kept = await context.secrets.create(request)
-    view = AppView.of(kept.app)
-    return CreatedApp(
-        app=view,
-        client_secret=describe_secret(context.server, kept, reveal=request.reveals),
-        untrusted=untrusted_in(view),
+    if request.is_dry_run and request.confidential:
+        await context.secrets.capture.prove_writable(revealed=request.reveals)
+    return Plan(
+        perform=partial(_create, context, request),
+        question=_showing_new_secret(request),
+        preview=lambda: CreatedApp(would_send=PlannedRequest.of(CREATE.request(request.body()))),
+    )
+
+
+def _showing_new_secret(request: CreateAppRequest) -> Question | None:
+    if not (request.reveals and request.confidential):
+        return None
+    return Question(
+        "Create this app and show its client secret in the conversation?",
+        [*described(request.client_name, request.client_type), led_to(request.redirect_urls or [])],
+        WHO_WILL_KNOW,
+        digest(request.body()),
+    )
+
+
+async def _create(context: ToolContext, request: CreateAppRequest) -> Performed[CreatedApp]:
+    if request.confidential:
+        created = await context.secrets.create(request)
+        app, request_id = created.app, created.request_id
+        secret = describe_secret(context.server, created, reveal=request.reveals)
+    else:
+        response = await context.api.create(request)
+        app, request_id, secret = response.connected_app, response.request_id, None
+    view = AppView.of(app)
+    return Performed(
+        CreatedApp(app=view, client_secret=secret, untrusted=untrusted_in(view)), request_id
     )
 
 
 async def get_app(context: ToolContext, request: OneApp) -> ShownApp:
     """Read one Connected App by its client_id.
 
-    Answers with its type, redirect URLs, token settings, version, and the last four characters of
-    its secrets (a next secret means that a rotation is under way). Empty fields are left out. To
-    find an app by name, use search_apps.
+    Returns its type, redirect URLs, token settings, version, and the last four characters of its
+    secrets (a next secret means that a rotation is under way). Empty fields are left out. To find
+    an app by name, use search_apps.
     """
-    view = AppView.of((await context.api.get(request.client_id)).connected_app)
+    view = AppView.of(await context.read_app(request.client_id))
     return ShownApp(app=view, untrusted=untrusted_in(view))
 
 
-async def update_app(context: ToolContext, request: UpdateAppRequest) -> ChangedApp:
-    """Change a Connected App.
+async def update_app(context: ToolContext, request: UpdateAppRequest) -> Plan[ChangedApp]:
+    """Change the settings of a Connected App.
 
-    The settings are those of create_app; what is left out stays. A list replaces the whole list: to
-    add or remove single URLs, use the add_ and remove_ arguments. Type, client_id and secrets
-    cannot be changed. Answers with each field that changed, before and after.
+    Fields that are left out stay as they are. A list replaces the whole list: to add or remove
+    single URLs, use the add_ and remove_ arguments. Type, client_id and secrets cannot be changed.
+    A person may be asked first where the change makes the app less protected. Returns each field
+    that changed, before and after.
     """
-    async with context.app_locks.hold(request.client_id):
-        before = (await context.api.get(request.client_id)).connected_app
-        settings, after = _admitted(context, request, before)
-        if not settings:
-            return _changed(before, before, note="It is so already; nothing was sent.")
-        change = UpdateApp(client_id=request.client_id, **settings)
-        if request.dry_run:
-            planned = UPDATE.request(change.body(), client_id=change.client_id)
-            return _changed(before, after, would_send=PlannedRequest.of(planned))
-        require_still_harmless(request, harmless=not any(risky_changes(before, after)))
-        return _changed(before, (await context.api.update(change)).connected_app)
-
-
-def _admitted(
-    context: ToolContext, request: UpdateAppRequest, before: ConnectedApp
-) -> tuple[dict[str, Any], ConnectedApp]:
-    """The fields to replace, and the app as it would be.
-
-    Raises:
-        InvalidRequest: it has changed, or the policy forbids it, or nothing is there to remove.
-    """
+    before = await context.read_app(request.client_id)
     request.require_unchanged(before)
     settings = request.settings(before)
     after = before.model_copy(update=settings)
-    if settings:
-        context.policy.admit_change(before, after)
-    return settings, after
+    if not settings:
+        unchanged = _changed(before, before, note="It is so already; nothing was sent.")
+        return Plan(perform=returning(unchanged), preview=lambda: unchanged)
+    context.policy.admit_change(before, after)
+    change = UpdateApp(client_id=request.client_id, **settings)
+    planned = UPDATE.request(change.body(), client_id=change.client_id)
+    return Plan(
+        perform=partial(_update, context, before, change),
+        question=_making_it_riskier(before, after),
+        preview=lambda: _changed(before, after, would_send=PlannedRequest.of(planned)),
+    )
+
+
+def _making_it_riskier(before: ConnectedApp, after: ConnectedApp) -> Question | None:
+    risks = list(risky_changes(before, after))
+    if not risks:
+        return None
+    return Question(
+        "Change this app although it will be less protected?",
+        [*about(before), *risks],
+        "Whoever controls an added host can receive its users' sign-ins; what is removed stops "
+        "working at once.",
+        version_of(before),
+    )
+
+
+async def _update(
+    context: ToolContext, before: ConnectedApp, change: UpdateApp
+) -> Performed[ChangedApp]:
+    response = await context.api.update(change)
+    return Performed(_changed(before, response.connected_app), response.request_id)
 
 
 def _changed(
@@ -247,68 +285,39 @@ def _changed(
     )
 
 
-async def _before_creating(context: ToolContext, request: CreateAppRequest) -> Question | None:
-    context.policy.admit_new(request)
-    if not (request.reveals and request.confidential):
-        return None
-    return Question(
-        "Create this app and show its client secret in the conversation?",
-        [*described(request.client_name, request.client_type), led_to(request.redirect_urls or [])],
-        WHO_WILL_KNOW,
-        digest(request.body()),
-    )
+async def delete_app(context: ToolContext, request: DeletedAppRequest) -> Plan[DeletedApp]:
+    """Delete a Connected App. This cannot be undone, so a person may be asked first.
 
-
-async def _before_updating(context: ToolContext, request: UpdateAppRequest) -> Question | None:
-    before = (await context.api.get(request.client_id)).connected_app
-    _, after = _admitted(context, request, before)
-    weaker = list(risky_changes(before, after))
-    if not weaker:
-        return None
-    return Question(
-        "Change this app although it will be protected less?",
-        [*about(before), *weaker],
-        "Whoever controls an added host can receive its users' sign-ins; what is removed stops "
-        "working at once.",
-        version_of(before),
-    )
-
-
-async def _before_deleting(context: ToolContext, request: DeletedAppRequest) -> Question:
-    app = (await context.api.get(request.client_id)).connected_app
-    request.require_unchanged(app)
-    return Question(
-        "Delete this app for good?",
-        about(app),
-        "Its client id and secrets stop working at once and cannot be restored; tokens already "
-        "issued may stay valid until they expire.",
-        version_of(app),
-    )
-
-
-async def delete_app(context: ToolContext, request: DeletedAppRequest) -> DeletedApp:
-    """Delete a Connected App for good.
-
-    Its client_id and secrets stop working, cannot be restored and are kept no longer; tokens
-    already issued may stay valid until they expire. Be sure that it is the right one. Answers with
-    its former settings, from which create_app can make another one like it.
+    Its client_id and secrets stop working, and its stored secrets are deleted; tokens already
+    issued may stay valid until they expire. Make sure that it is the right app. Returns its former
+    settings, from which create_app can make another app like it.
     """
-    async with context.app_locks.hold(request.client_id):
-        former = (await context.api.get(request.client_id)).connected_app
-        request.require_unchanged(former)
-        view = AppView.of(former, uncut=True)
-        answer = DeletedApp(
-            client_id=request.client_id,
-            deleted=not request.dry_run,
-            former=view,
-            untrusted=untrusted_in(view),
-        )
-        if request.dry_run:
-            planned = PlannedRequest.of(DELETE.request(client_id=request.client_id))
-            return answer.model_copy(update={"would_send": planned})
-        problem = await context.secrets.delete(request.client_id)
-        note = f"Its secrets are still kept: {problem}" if problem else None
-        return answer.model_copy(update={"note": note})
+    former = await context.read_app(request.client_id)
+    request.require_unchanged(former)
+    view = AppView.of(former, uncut=True)
+    deleted = DeletedApp(
+        client_id=request.client_id, deleted=True, former=view, untrusted=untrusted_in(view)
+    )
+    planned = DELETE.request(client_id=request.client_id)
+    return Plan(
+        perform=partial(_delete, context, deleted),
+        question=Question(
+            "Delete this app? This cannot be undone.",
+            about(former),
+            "Its client id and secrets stop working at once and cannot be restored; tokens already "
+            "issued may stay valid until they expire.",
+            version_of(former),
+        ),
+        preview=lambda: deleted.model_copy(
+            update={"deleted": False, "would_send": PlannedRequest.of(planned)}
+        ),
+    )
+
+
+async def _delete(context: ToolContext, deleted: DeletedApp) -> Performed[DeletedApp]:
+    problem, request_id = await context.secrets.delete(deleted.client_id)
+    note = f"Its secrets are still stored: {problem}" if problem else None
+    return Performed(deleted.model_copy(update={"note": note}), request_id)
 
 
 TOOLS: tuple[Tool[Any, Any], ...] = (
@@ -318,8 +327,7 @@ TOOLS: tuple[Tool[Any, Any], ...] = (
         CreateAppRequest,
         CreatedApp,
         Effect.ADDS,
-        CreateAppRevealingRequest,
-        question=_before_creating,
+        revealing=CreateAppRevealingRequest,
     ),
     Tool(get_app, "Get an app", OneApp, ShownApp, Effect.READS),
     Tool(
@@ -328,7 +336,7 @@ TOOLS: tuple[Tool[Any, Any], ...] = (
         UpdateAppRequest,
         ChangedApp,
         Effect.REPLACES,
-        question=_before_updating,
+        touches="client_id",
     ),
     Tool(
         delete_app,
@@ -336,6 +344,6 @@ TOOLS: tuple[Tool[Any, Any], ...] = (
         DeletedAppRequest,
         DeletedApp,
         Effect.DESTROYS,
-        question=_before_deleting,
+        touches="client_id",
     ),
 )

@@ -1,5 +1,7 @@
-"""The tools that show and end what users and members have granted to apps."""
+"""The tools that list and revoke what users and members have granted to apps."""
 
+from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Annotated, Any, Literal, Self
 
 from connected_apps_tools.api.models import (
@@ -16,6 +18,7 @@ from connected_apps_tools.api.models import (
 )
 from connected_apps_tools.context import ToolContext
 from connected_apps_tools.errors import InvalidRequest
+from connected_apps_tools.plan import Performed, Plan
 from connected_apps_tools.safety.question import Question, described, digest
 from connected_apps_tools.text.printable import printable, printable_url
 from connected_apps_tools.tool import Effect, Tool
@@ -95,54 +98,60 @@ async def list_user_grants(context: ToolContext, request: OneUser) -> Authorised
     return AuthorisedApps.of((await context.api.user_grants(request.user_id)).connected_apps)
 
 
-async def revoke_user_grant(context: ToolContext, request: UserGrant) -> Revoked:
-    """End a user's authorisation of an app (consumer projects).
+async def revoke_user_grant(context: ToolContext, request: UserGrant) -> Plan[Revoked]:
+    """End a user's authorisation of an app (consumer projects). A person may be asked first.
 
     The app leaves the user's list and its tokens for this user are revoked; only the user can
     authorise it again.
     """
-    await context.api.revoke_user_grant(request.user_id, request.client_id)
-    return Revoked(client_id=request.client_id)
-
-
-async def _before_revoking_users(context: ToolContext, request: UserGrant) -> Question:
-    granted = (await context.api.user_grants(request.user_id)).connected_apps
+    grants = (await context.api.user_grants(request.user_id)).connected_apps
     holder = ("User", request.user_id)
-    return _before_revoking(request.client_id, granted, holder, "list_user_grants")
+    revoke = partial(context.api.revoke_user_grant, request.user_id, request.client_id)
+    return _revocation(_granted(grants, request.client_id, "list_user_grants"), holder, revoke)
 
 
-async def _before_revoking_members(context: ToolContext, request: MemberGrant) -> Question:
-    answer = await context.api.member_grants(request.organization_id, request.member_id)
-    holder = ("Member", f"{request.member_id} of {request.organization_id}")
-    return _before_revoking(request.client_id, answer.connected_apps, holder, "list_member_grants")
+def _granted(grants: list[Grant], client_id: str, lister: str) -> Grant:
+    """The grant to an app.
 
-
-def _before_revoking(
-    client_id: str, granted: list[Grant], holder: tuple[str, str], lister: str
-) -> Question:
-    for grant in granted:
+    Raises:
+        InvalidRequest: there is none; the hint names the tool that lists them.
+    """
+    for grant in grants:
         if grant.connected_app_id == client_id:
-            facts = [
-                holder,
-                *described(grant.name, grant.client_type),
-                ("Client id", client_id),
-                ("Scopes", grant.scopes_granted or "none"),
-            ]
-            return Question(
-                "End this authorisation?",
-                facts,
-                "The app's tokens for this person are revoked, and nobody else can grant it anew.",
-                digest(*facts),
-            )
+            return grant
     refusal = InvalidRequest("Nothing was sent: there is no such authorisation.")
-    refusal.hint = f"{lister} tells what there is."
+    refusal.hint = f"Use {lister} to see the authorisations."
     raise refusal
+
+
+def _revocation(
+    grant: Grant, holder: tuple[str, str], revoke: Callable[[], Awaitable[str | None]]
+) -> Plan[Revoked]:
+    facts = [
+        holder,
+        *described(grant.name, grant.client_type),
+        ("Client id", grant.connected_app_id),
+        ("Scopes", grant.scopes_granted or "none"),
+    ]
+
+    async def perform() -> Performed[Revoked]:
+        return Performed(Revoked(client_id=grant.connected_app_id), await revoke())
+
+    return Plan(
+        perform=perform,
+        question=Question(
+            "End this authorisation?",
+            facts,
+            "The app's tokens for this person are revoked; only the person can authorise it again.",
+            digest(*facts),
+        ),
+    )
 
 
 async def list_organization_apps(context: ToolContext, request: OneOrganization) -> AuthorisedApps:
     """List the apps that members of an organization have authorised (B2B projects).
 
-    Who they are and what they granted, get_organization_app tells.
+    To see who they are and what they granted, use get_organization_app.
     """
     return AuthorisedApps.of(
         (await context.api.organization_apps(request.organization_id)).connected_apps
@@ -173,16 +182,17 @@ async def list_member_grants(context: ToolContext, request: OneMember) -> Author
     return AuthorisedApps.of(answer.connected_apps)
 
 
-async def revoke_member_grant(context: ToolContext, request: MemberGrant) -> Revoked:
-    """Take from an app what a member of an organization has granted it (B2B projects).
+async def revoke_member_grant(context: ToolContext, request: MemberGrant) -> Plan[Revoked]:
+    """End a member's authorisation of an app (B2B projects). A person may be asked first.
 
-    list_member_grants shows what there is. Tokens issued under the grant are revoked, and nobody
-    but the member can grant it anew.
+    list_member_grants shows the authorisations. Tokens issued under this one are revoked; only the
+    member can authorise the app again.
     """
-    await context.api.revoke_member_grant(
-        request.organization_id, request.member_id, request.client_id
-    )
-    return Revoked(client_id=request.client_id)
+    organization_id, member_id = request.organization_id, request.member_id
+    grants = (await context.api.member_grants(organization_id, member_id)).connected_apps
+    holder = ("Member", f"{member_id} of {organization_id}")
+    revoke = partial(context.api.revoke_member_grant, organization_id, member_id, request.client_id)
+    return _revocation(_granted(grants, request.client_id, "list_member_grants"), holder, revoke)
 
 
 USER_TOOLS: tuple[Tool[Any, Any], ...] = (
@@ -193,7 +203,7 @@ USER_TOOLS: tuple[Tool[Any, Any], ...] = (
         UserGrant,
         Revoked,
         Effect.DESTROYS,
-        question=_before_revoking_users,
+        touches="client_id",
     ),
 )
 ORGANIZATION_TOOLS: tuple[Tool[Any, Any], ...] = (
@@ -218,6 +228,6 @@ ORGANIZATION_TOOLS: tuple[Tool[Any, Any], ...] = (
         MemberGrant,
         Revoked,
         Effect.DESTROYS,
-        question=_before_revoking_members,
+        touches="client_id",
     ),
 )

@@ -20,6 +20,7 @@ from connected_apps_tools.api.models import (
 )
 from connected_apps_tools.context import ToolContext
 from connected_apps_tools.errors import InvalidRequest, ServiceError
+from connected_apps_tools.plan import Performed, Plan, returning
 from connected_apps_tools.safety.question import WHO_WILL_KNOW, Question, about
 from connected_apps_tools.secrets.stores import StoredSecret
 from connected_apps_tools.storage.errors import StoreError
@@ -29,8 +30,6 @@ from connected_apps_tools.tool import Effect, Tool
 from .app_view import (
     LOOSE,
     MAX_TEXT,
-    require_as_approved,
-    require_still_harmless,
     rotating,
     version_of,
 )
@@ -45,7 +44,7 @@ AGAIN = (
     "The next secret is not kept here: unless the user has it, use cancel_secret_rotation and "
     "start again."
 )
-NOT_KEPT = "The secret that is current now is not kept here as such: the server will try again. "
+NOT_STORED = "The secret that is current now is not kept here as such: the server will try again. "
 ALREADY = "A rotation was under way already, so nothing was changed and no new secret exists. "
 
 
@@ -85,23 +84,32 @@ def _rotation_of(
     )
 
 
-async def start_secret_rotation(context: ToolContext, request: OneApp) -> Rotation:
+async def start_secret_rotation(context: ToolContext, request: OneApp) -> Plan[Rotation]:
     """Give an app a next client secret, beside the current one.
 
     Both work until complete_secret_rotation makes the next one current, or cancel_secret_rotation
-    drops it. The next secret is kept where the answer says, and is not in the answer. Where a
-    rotation is under way already, nothing changes and the answer says how it stands.
+    drops it. The next secret is stored, not returned; the result gives its location and last four
+    characters. Where a rotation is under way already, nothing changes and the result says so.
     """
-    reveals = request.reveals and not request.harmless
+    app = await context.read_app(request.client_id)
+    shows = request.reveals and is_confidential(app.client_type) and not rotating(app)
+    return Plan(
+        perform=partial(_start, context, app, shows=shows),
+        question=_showing(app, "next") if shows else None,
+    )
+
+
+async def _start(context: ToolContext, app: ConnectedApp, *, shows: bool) -> Performed[Rotation]:
     try:
-        kept = await context.secrets.start_rotation(request.client_id, revealed=reveals)
+        started = await context.secrets.start_rotation(
+            app.client_id, revealed=shows, app=app, lock=context.rotation_lock
+        )
     except ServiceError as error:
         if error.error_type != "connected_app_already_rotating_secret":
             raise
-        return await _under_way(context, request.client_id)
-    return _rotation_of(
-        kept.app, secret=describe_secret(context.server, kept, reveal=reveals, which="next")
-    )
+        return Performed(await _under_way(context, app.client_id))
+    secret = describe_secret(context.server, started, reveal=shows, which="next")
+    return Performed(_rotation_of(started.app, secret=secret), started.request_id)
 
 
 async def _under_way(context: ToolContext, client_id: str) -> Rotation:
@@ -116,39 +124,62 @@ async def _under_way(context: ToolContext, client_id: str) -> Rotation:
     return _rotation_of(app, said=ALREADY, step=FINISH if kept else AGAIN)
 
 
-async def complete_secret_rotation(context: ToolContext, request: CompleteRotation) -> Rotation:
+async def complete_secret_rotation(
+    context: ToolContext, request: CompleteRotation
+) -> Plan[Rotation]:
     """Make an app's next client secret the only one; the current one stops working at once.
 
-    Do it when the next secret is in use wherever the app runs. It is refused where the next secret
-    is not kept here, since that would kill the only known one.
+    Do it when the next secret is in use wherever the app runs. A person may be asked first. It is
+    refused where the next secret is not stored here, since that would end the only known one.
     """
-    app, kept = await context.secrets.complete_rotation(
-        request.client_id,
-        forced=request.force,
-        admit=partial(_require_as_asked, context, request),
-    )
-    return _rotation_of(app, said="" if kept else NOT_KEPT)
-
-
-async def _require_as_asked(context: ToolContext, request: CompleteRotation) -> None:
-    app = (await context.api.get(request.client_id)).connected_app
-    require_as_approved(app, request)
-    require_still_harmless(request, harmless=not rotating(app))
+    app = await context.read_app(request.client_id)
+    perform = partial(_complete, context, request)
+    if not is_confidential(app.client_type):
+        return Plan(perform=perform)  # the service refuses it, in better words
+    _require_rotating(app)
     if not request.force:
-        await _require_kept(context, app)
+        await _require_stored(context, app)
+    return Plan(perform=perform, question=_ending_the_current(app, request))
 
 
-async def _require_kept(context: ToolContext, app: ConnectedApp) -> None:
-    upcoming = app.next_client_secret_last_four
-    if upcoming is None:
-        return  # the service has the better words for it
+def _require_rotating(app: ConnectedApp) -> None:
+    """Refuse where there is no next secret yet: nobody could be asked about one that comes now."""
+    if not rotating(app):
+        refusal = InvalidRequest("Nothing was sent: no rotation of this app is under way.")
+        refusal.hint = START
+        raise refusal
+
+
+def _ending_the_current(app: ConnectedApp, request: CompleteRotation) -> Question:
+    secrets = [
+        ("Secret that ends", f"…{app.client_secret_last_four}"),
+        ("Secret that stays", f"…{app.next_client_secret_last_four}"),
+    ]
+    if request.force:
+        secrets.append(("Not stored here; forced by the caller because", request.reason or ""))
+    return Question(
+        "Complete the rotation of this app's client secret?",
+        [*about(app), *secrets],
+        "Whatever still uses the secret that ends stops working at once.",
+        version_of(app),
+    )
+
+
+async def _complete(context: ToolContext, request: CompleteRotation) -> Performed[Rotation]:
+    app, stored, request_id = await context.secrets.complete_rotation(
+        request.client_id, forced=request.force, lock=context.rotation_lock
+    )
+    return Performed(_rotation_of(app, said="" if stored else NOT_STORED), request_id)
+
+
+async def _require_stored(context: ToolContext, app: ConnectedApp) -> None:
     try:
         kept = await context.secrets.store.get(app.client_id, "next")
     except StoreError as error:
         raise _refused(f"the secret store cannot be read ({error})") from None
     if kept is None:
         raise _refused("the next secret is not kept here")
-    if kept.last_four != upcoming:
+    if kept.last_four != app.next_client_secret_last_four:
         raise _refused("the next secret that is kept here is another one than the service's")
 
 
@@ -163,15 +194,21 @@ def _refused(why: str) -> InvalidRequest:
     return refusal
 
 
-async def cancel_secret_rotation(context: ToolContext, request: OneApp) -> Rotation:
+async def cancel_secret_rotation(context: ToolContext, request: OneApp) -> Plan[Rotation]:
     """Drop an app's next client secret; the current one stays.
 
     Whatever uses the next secret already stops working.
     """
-    app, problem = await context.secrets.cancel_rotation(request.client_id)
-    return _rotation_of(
-        app, said=f"The dropped secret is still kept: {problem}. " if problem else ""
+    app = await context.read_app(request.client_id)
+    return Plan(perform=partial(_cancel, context, app.client_id))
+
+
+async def _cancel(context: ToolContext, client_id: str) -> Performed[Rotation]:
+    app, problem, request_id = await context.secrets.cancel_rotation(
+        client_id, lock=context.rotation_lock
     )
+    said = f"The dropped secret is still stored: {problem}. " if problem else ""
+    return Performed(_rotation_of(app, said=said), request_id)
 
 
 class RevealedSecret(Result):
@@ -189,28 +226,32 @@ class RevealedSecret(Result):
         return self.value
 
 
-async def reveal_client_secret(context: ToolContext, request: RevealClientSecret) -> RevealedSecret:
-    """Show a client secret that is kept here, and so put it into this conversation.
+async def reveal_client_secret(
+    context: ToolContext, request: RevealClientSecret
+) -> Plan[RevealedSecret]:
+    """Show a client secret that is stored here, and so put it into this conversation.
 
-    Only when the user asked to see it. Whoever can run commands on this machine gets it without
-    that: connected-apps-mcp secrets show, or secrets run to hand it to a program.
+    Use it only when the user asked to see the secret. A person may be asked first. Whoever can run
+    commands on this machine can read it without that: connected-apps-mcp secrets show, or secrets
+    run to hand it to a program.
     """
-    app = (await context.api.get(request.client_id)).connected_app
-    kept = await _kept(context, request)
+    app = await context.read_app(request.client_id)
+    stored = await _stored(context, request)
     at_the_service = {
         "current": app.client_secret_last_four,
         "next": app.next_client_secret_last_four,
     }[request.which]
-    return RevealedSecret(
+    shown = RevealedSecret(
         client_id=request.client_id,
         which=request.which,
-        value=kept.secret.get_secret_value(),
-        stored_at=kept.stored_at.isoformat(timespec="seconds"),
-        note=None if kept.last_four == at_the_service else "The service has another one by now.",
+        value=stored.secret.get_secret_value(),
+        stored_at=stored.stored_at.isoformat(timespec="seconds"),
+        note=None if stored.last_four == at_the_service else "The service has another one by now.",
     )
+    return Plan(perform=returning(shown), question=_showing(app, request.which))
 
 
-async def _kept(context: ToolContext, request: RevealClientSecret) -> StoredSecret:
+async def _stored(context: ToolContext, request: RevealClientSecret) -> StoredSecret:
     try:
         kept = await context.secrets.store.get(request.client_id, request.which)
     except StoreError as error:
@@ -222,46 +263,11 @@ async def _kept(context: ToolContext, request: RevealClientSecret) -> StoredSecr
     return kept
 
 
-async def _before_starting(context: ToolContext, request: OneApp) -> Question | None:
-    if not request.reveals:
-        return None
-    app = (await context.api.get(request.client_id)).connected_app
-    if rotating(app) or not is_confidential(app.client_type):
-        return None  # no secret will be shown
-    return _before_showing(app, "next")
-
-
-async def _before_revealing(context: ToolContext, request: RevealClientSecret) -> Question:
-    app = (await context.api.get(request.client_id)).connected_app
-    await _kept(context, request)
-    return _before_showing(app, request.which)
-
-
-def _before_showing(app: ConnectedApp, which: str) -> Question:
+def _showing(app: ConnectedApp, which: str) -> Question:
     return Question(
         f"Show the {which} client secret of this app in the conversation?",
         about(app),
         WHO_WILL_KNOW,
-        version_of(app),
-    )
-
-
-async def _before_completing(context: ToolContext, request: CompleteRotation) -> Question | None:
-    app = (await context.api.get(request.client_id)).connected_app
-    if not rotating(app):
-        return None  # the service has the better words for it
-    if not request.force:
-        await _require_kept(context, app)
-    secrets = [
-        ("Secret that dies", f"…{app.client_secret_last_four}"),
-        ("Secret that stays", f"…{app.next_client_secret_last_four}"),
-    ]
-    if request.force:
-        secrets.append(("Not kept here; forced by the caller because", request.reason or ""))
-    return Question(
-        "Complete the rotation of this app's client secret?",
-        [*about(app), *secrets],
-        "Whatever still uses the secret that dies stops working at once.",
         version_of(app),
     )
 
@@ -273,8 +279,9 @@ TOOLS: tuple[Tool[Any, Any], ...] = (
         OneApp,
         Rotation,
         Effect.ADDS,
-        OneAppRevealing,
-        question=_before_starting,
+        revealing=OneAppRevealing,
+        touches="client_id",
+        rotates=True,
     ),
     Tool(
         complete_secret_rotation,
@@ -282,15 +289,23 @@ TOOLS: tuple[Tool[Any, Any], ...] = (
         CompleteRotation,
         Rotation,
         Effect.DESTROYS,
-        question=_before_completing,
+        touches="client_id",
+        rotates=True,
     ),
-    Tool(cancel_secret_rotation, "Cancel a secret rotation", OneApp, Rotation, Effect.DESTROYS),
+    Tool(
+        cancel_secret_rotation,
+        "Cancel a secret rotation",
+        OneApp,
+        Rotation,
+        Effect.DESTROYS,
+        touches="client_id",
+        rotates=True,
+    ),
     Tool(
         reveal_client_secret,
         "Reveal a client secret",
         RevealClientSecret,
         RevealedSecret,
         Effect.REVEALS,
-        question=_before_revealing,
     ),
 )

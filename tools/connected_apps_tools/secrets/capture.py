@@ -81,6 +81,7 @@ class CapturedSecret(CaptureOutcome):
     """The same, with the app as the service showed it."""
 
     app: App = field(kw_only=True)
+    request_id: str | None = None
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,8 @@ class IssuingCall(Generic[A]):
 
     intent: Intent
     which: Which
-    call: Callable[[], Awaitable[A]]
+    call: Callable[[], Awaitable[tuple[A, str]]]
+    """Gives the app, and the service's name for the request."""
     secret: Callable[[A], SecretStr | None]
     last_four: Callable[[A], str | None]
     undo: Callable[[str], Awaitable[Any]]
@@ -150,14 +152,14 @@ class SecretCapture:
         """
         async with self.intending(handover.intent):
             try:
-                app = await handover.call()
+                app, request_id = await handover.call()
             except ConnectedAppsError as error:
                 with without_deadline():
                     return await self._save(handover, error)
             secret, last_four = handover.secret(app), handover.last_four(app)
             with without_deadline():
                 taken = await self._take(handover, app.client_id, secret, last_four)
-            return CapturedSecret(**vars(taken), app=app)
+            return CapturedSecret(**vars(taken), app=app, request_id=request_id)
 
     async def _recognised(self, intent: Intent, secret: SecretStr) -> str:
         """The id of the one app that a secret in an answer without an id fits; else nothing."""

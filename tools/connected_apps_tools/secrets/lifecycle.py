@@ -8,7 +8,8 @@ import os
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
 from contextlib import ExitStack, suppress
-from typing import Any, Literal, Self, TypeVar
+from functools import partial
+from typing import Any, Literal, NamedTuple, Self, TypeVar
 
 import anyio
 from anyio.abc import TaskGroup
@@ -41,7 +42,50 @@ current secret that is not kept here.
 TURN_SECONDS = 60.0
 """How long one rotation waits for another to end."""
 
+MAX_UNDER_WAY = 200
+"""Works under way at once. They go on when their callers are gone, so only this bounds them."""
+
 NO_TURN = "it could not be seen to that no other rotation is under way"
+
+
+class CompletedRotation(NamedTuple):
+    """What came of completing a rotation.
+
+    Attributes:
+        app: the app.
+        stored: whether its current secret is stored now.
+        request_id: the service's name for the request; None where only its effect was seen.
+    """
+
+    app: ConnectedApp
+    stored: bool
+    request_id: str | None
+
+
+class CancelledRotation(NamedTuple):
+    """What came of cancelling a rotation.
+
+    Attributes:
+        app: the app.
+        problem: why the dropped secret may still be stored.
+        request_id: the service's name for the request.
+    """
+
+    app: ConnectedApp
+    problem: StoreError | None
+    request_id: str
+
+
+class DeletedSecrets(NamedTuple):
+    """What came of deleting an app.
+
+    Attributes:
+        problem: why its secrets may still be stored.
+        request_id: the service's name for the request; None where an earlier attempt did it.
+    """
+
+    problem: StoreError | None
+    request_id: str | None
 
 
 class SecretLifecycle:
@@ -56,6 +100,7 @@ class SecretLifecycle:
         self.store = store
         self.capture = SecretCapture(api, journal, store)
         self._work: TaskGroup = anyio.create_task_group()
+        self._under_way = 0
 
     async def __aenter__(self) -> Self:
         await self._work.__aenter__()
@@ -73,8 +118,9 @@ class SecretLifecycle:
             ConnectedAppsError: it was refused, it failed, or it is not known whether it was done.
         """
 
-        async def call() -> AppWithClientSecret:
-            return (await self.api.create(request)).connected_app
+        async def call() -> tuple[AppWithClientSecret, str]:
+            response = await self.api.create(request)
+            return response.connected_app, response.request_id
 
         return await self._show(
             self._uninterrupted,
@@ -94,19 +140,34 @@ class SecretLifecycle:
             revealed=request.reveals,
         )
 
-    async def start_rotation(self, client_id: str, *, revealed: bool) -> CapturedSecret:
-        """Start a rotation and keep the next secret. Raises like `create`."""
+    async def start_rotation(
+        self,
+        client_id: str,
+        *,
+        revealed: bool,
+        app: ConnectedApp | None = None,
+        lock: ExitStack | None = None,
+    ) -> CapturedSecret:
+        """Start a rotation and store the next secret. Raises like `create`.
 
-        async def call() -> AppWithNextClientSecret:
-            # The next secret will be kept in place of an earlier one, which must not be current.
+        Args:
+            client_id: the app.
+            revealed: whether the caller gets the secret.
+            app: the app as it was read under the lock; without it, it is read here.
+            lock: from `rotation_lock`; without it, the work waits for one.
+        """
+
+        async def call() -> tuple[AppWithNextClientSecret, str]:
+            # The next secret takes the place of an earlier one, which must not be current.
             if self.store.keeps:
-                app = (await self.api.get(client_id)).connected_app
+                before = app or (await self.api.get(client_id)).connected_app
                 with nothing_sent():
-                    await self.catch_up(app)
-            return (await self.api.start_rotation(client_id)).connected_app
+                    await self.catch_up(before)
+            response = await self.api.start_rotation(client_id)
+            return response.connected_app, response.request_id
 
         return await self._show(
-            self._in_turn,
+            partial(self._locked, lock=lock),
             IssuingCall(
                 self._intent("start_secret_rotation", client_id),
                 "next",
@@ -120,57 +181,51 @@ class SecretLifecycle:
         )
 
     async def complete_rotation(
-        self,
-        client_id: str,
-        *,
-        forced: bool = False,
-        admit: Callable[[], Awaitable[None]] | None = None,
-    ) -> tuple[ConnectedApp, bool]:
-        """Complete a rotation, and make the next secret that is kept the current one.
+        self, client_id: str, *, forced: bool = False, lock: ExitStack | None = None
+    ) -> CompletedRotation:
+        """Complete a rotation, and make the stored next secret the current one.
 
-        When its turn has come, `admit` may refuse it still. Where it is forced although the next
-        secret is not kept, the dead one is forgotten.
-
-        Returns:
-            The app, and whether its current secret is kept now.
+        With `forced` the next secret need not be stored; the stored current one is then removed.
         """
         intent = self._intent("complete_secret_rotation", client_id, forced=forced)
 
-        async def work() -> tuple[ConnectedApp, bool]:
-            if admit:
-                await admit()
+        async def work() -> CompletedRotation:
             async with self.capture.intending(intent):
+                request_id = None
                 try:
-                    app = (await self.api.complete_rotation(client_id)).connected_app
+                    response = await self.api.complete_rotation(client_id)
+                    app, request_id = response.connected_app, response.request_id
                 except ConnectedAppsError as error:
                     if not error.may_have_taken_effect:
                         await self.capture.remove_intent(intent)
                         raise
                     app = await self._completed_after_all(client_id, error)
-                kept = False
+                stored = False
                 with suppress(StoreError):  # the intent stands then, and recovery tries again
-                    kept = await self._follow(app, forced=forced)
-                    if kept or forced:
+                    stored = await self._follow(app, forced=forced)
+                    if stored or forced:
                         await self.capture.remove_intent(intent)
-                return app, kept
+                return CompletedRotation(app, stored, request_id)
 
-        return await self._in_turn(work)
+        return await self._locked(work, lock)
 
-    async def cancel_rotation(self, client_id: str) -> tuple[ConnectedApp, StoreError | None]:
-        """Cancel a rotation and forget the next secret; says why that may have failed."""
+    async def cancel_rotation(
+        self, client_id: str, *, lock: ExitStack | None = None
+    ) -> CancelledRotation:
+        """Cancel a rotation and remove the stored next secret."""
 
-        async def work() -> tuple[ConnectedApp, StoreError | None]:
-            await self.api.get(client_id)  # is it the app of this very id?
-            app = (await self.api.cancel_rotation(client_id)).connected_app
+        async def work() -> CancelledRotation:
+            response = await self.api.cancel_rotation(client_id)
+            app, problem = response.connected_app, None
             try:
-                # What is kept as next may be current already, where completing went wrong.
+                # What is stored as next may be current already, where completing went wrong.
                 await self.catch_up(app)
                 await self.store.forget(client_id, "next")
             except StoreError as error:
-                return app, error
-            return app, None
+                problem = error
+            return CancelledRotation(app, problem, response.request_id)
 
-        return await self._in_turn(work)
+        return await self._locked(work, lock)
 
     async def mend_completion(self, client_id: str, *, forced: bool) -> Completion:
         """Catch up with a rotation that may have been completed, and say how it stands.
@@ -190,7 +245,7 @@ class SecretLifecycle:
             safe = kept or forced or await self.store.find(client_id, "next", upcoming)
             return "open" if safe else "lost"
 
-        return await self._in_turn(work)
+        return await self._locked(work)
 
     async def _follow(self, app: ConnectedApp, *, forced: bool) -> bool:
         """Do with what is kept as a completed rotation did; says whether the current one is kept.
@@ -230,19 +285,20 @@ class SecretLifecycle:
             return True
         return bool(await self.store.find(app.client_id, "current", app.client_secret_last_four))
 
-    async def delete(self, client_id: str) -> StoreError | None:
-        """Delete an app and forget its secrets; says why that may have failed.
+    async def delete(self, client_id: str) -> DeletedSecrets:
+        """Delete an app and remove its stored secrets, also those of an app that is gone already.
 
-        The secrets of an app that is gone already are forgotten too.
+        Raises:
+            ConnectedAppsError: the app could not be deleted.
         """
 
-        async def work() -> StoreError | None:
+        async def work() -> DeletedSecrets:
             try:
-                await self.api.delete(client_id)
+                request_id = await self.api.delete(client_id)
             except NotFound:
                 await self.forget_all(client_id)
                 raise
-            return await self.forget_all(client_id)
+            return DeletedSecrets(await self.forget_all(client_id), request_id)
 
         return await self._uninterrupted(work)
 
@@ -278,15 +334,23 @@ class SecretLifecycle:
             await self.capture.remove_intent(handover.intent)
         return kept
 
-    async def _in_turn(self, work: Callable[[], Awaitable[T]]) -> T:
-        """Do it uninterrupted, as the only one who rotates: here, and in every process of the user.
+    async def rotation_lock(self) -> ExitStack:
+        """Keep every other rotation out, of this and every process of the user, until it is closed.
 
-        Else what one has just kept could be what another is about to forget. A caller that goes
-        away before its turn comes has asked for nothing.
+        Without it, one process could remove the secret that another has just stored. A caller that
+        is cancelled while it waits has asked for nothing.
+
+        Raises:
+            InvalidRequest: another rotation did not end in time.
         """
-        with ExitStack() as turn:
-            turn.callback(os.close, await self._take_turn())
-            return await self._uninterrupted(work, turn)
+        lock = ExitStack()
+        lock.callback(os.close, await self._take_turn())
+        return lock
+
+    async def _locked(self, work: Callable[[], Awaitable[T]], lock: ExitStack | None = None) -> T:
+        """Do it uninterrupted and under a rotation lock, which ends with the work."""
+        with lock or await self.rotation_lock() as held:
+            return await self._uninterrupted(work, held)
 
     async def _take_turn(self) -> int:
         give_up_at = anyio.current_time() + TURN_SECONDS
@@ -307,6 +371,10 @@ class SecretLifecycle:
 
         What is `held` meanwhile is let go of with the work, and no sooner.
         """
+        if self._under_way >= MAX_UNDER_WAY:
+            refusal = InvalidRequest("Nothing was sent: too many changes of secrets are under way.")
+            refusal.transient, refusal.hint = True, "Wait a moment, then try again."
+            raise refusal
         outcome: list[T | Exception] = []
         done = anyio.Event()
 
@@ -316,8 +384,11 @@ class SecretLifecycle:
                     outcome.append(await work())
                 except Exception as error:  # noqa: BLE001 - the caller gets it, whatever it is
                     outcome.append(error)
+                finally:
+                    self._under_way -= 1
             done.set()
 
+        self._under_way += 1
         self._work.start_soon(run)
         owned = held.pop_all() if held else ExitStack()  # it will run now, whatever happens here
         await done.wait()

@@ -1,14 +1,13 @@
 """What requests, answers and results have in common."""
 
 from dataclasses import dataclass
-from typing import Any, Self, get_args
+from typing import Any, get_args
 
 from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
-    PrivateAttr,
     field_validator,
     model_validator,
 )
@@ -131,40 +130,15 @@ class Request(Model):
             raise PydanticCustomError("null_not_allowed", "must not be null")
         return value
 
-    _approved: str | None = PrivateAttr(default=None)
-    _harmless: bool = PrivateAttr(default=False)
-
     @property
     def reveals(self) -> bool:
         """Whether the caller asked for the secret itself."""
         return False
 
     @property
-    def tries(self) -> bool:
+    def is_dry_run(self) -> bool:
         """Whether the caller only tries it out."""
         return False
-
-    @property
-    def approved(self) -> str | None:
-        """The state of the app that a person agreed to, where one was asked."""
-        return self._approved
-
-    def as_approved(self, state: str) -> Self:
-        """The same request, for the app in that state alone."""
-        approved = self.model_copy()
-        approved._approved = state
-        return approved
-
-    @property
-    def harmless(self) -> bool:
-        """Whether nobody was asked because nobody had to be, which must hold still."""
-        return self._harmless
-
-    def as_harmless(self) -> Self:
-        """The same request, for as long as nobody has to be asked."""
-        harmless = self.model_copy()
-        harmless._harmless = True
-        return harmless
 
     def body(self) -> dict[str, Any]:
         """The JSON body of the call: what was given, and nothing else."""

@@ -1,0 +1,151 @@
+"""What happens to a call of a tool: plan it, confirm it, record it, perform it.
+
+A call takes these steps in this order:
+
+1. It waits until no other call changes the app.
+2. It plans: one look at the app says what would be sent and what a person has to confirm.
+3. A dry run ends here, with the plan as its result.
+4. A person confirms, where one has to. While the person reads, the app is free for other calls; the
+   call then starts again at 1, and the answer counts only if the new plan asks the same.
+5. The audit log gets the intent.
+6. The change is sent, with nothing of ours between the look at the app and this but 4 and 5.
+7. The audit log gets the outcome, and whoever watches the app hears of the change.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import anyio
+from mcp import types
+
+from connected_apps_mcp.audit import AuditLog, Outcome, PersonAnswer, RecordedCall
+from connected_apps_mcp.confirmation.confirm import Dialogue, How
+from connected_apps_tools import Tool, ToolContext
+from connected_apps_tools.api.models import Request, Result, Touched
+from connected_apps_tools.errors import ConnectedAppsError
+from connected_apps_tools.plan import Performed, Plan
+
+from .error_results import error_name
+
+ANSWERS: Mapping[How, PersonAnswer] = {"accepted": "accept", "approved": "approve"}
+"""What the audit log calls the ways to confirm."""
+
+Publish = Callable[[Touched], Awaitable[None]]
+"""Says to whoever watches an app that it has changed."""
+
+
+class _Confirmed(NamedTuple):
+    plan: Plan[Any]
+    how: How
+
+
+@dataclass(frozen=True)
+class Execution:
+    """One call of a tool.
+
+    Attributes:
+        tool: the tool.
+        context: what the tool works with.
+        dialogue: opens the dialogue with a person.
+        call: the call as it is recorded, with the answer of a person.
+        audit: where it is recorded.
+        publish: gets what has changed.
+    """
+
+    tool: Tool[Any, Any]
+    context: ToolContext
+    dialogue: Callable[[], Dialogue]
+    call: Callable[[PersonAnswer | None], RecordedCall]
+    audit: AuditLog
+    publish: Publish
+
+    async def run(self, arguments: dict[str, Any]) -> Result | types.InputRequiredResult:
+        """The result of the call, or what the client has to ask first.
+
+        Raises:
+            ConnectedAppsError: it was refused, or it failed.
+        """
+        request: Request | None = None
+        async with AsyncExitStack() as held:
+            try:
+                request = self.tool.read(arguments)
+                if request.is_dry_run:
+                    return await self._preview(request)
+                confirmed = await self._confirm(request, held)
+            except ConnectedAppsError as error:
+                await self._record_refusal(request, error)
+                raise
+            if isinstance(confirmed, types.InputRequiredResult):
+                return confirmed
+            if not self.tool.is_recorded(request):
+                performed: Performed[Result] = await confirmed.plan.perform()
+                return performed.result
+            return await self._perform_on_record(request, confirmed)
+
+    async def _preview(self, request: Request) -> Result:
+        plan = await self.tool.plan(self.context.for_one_plan(), request)
+        if plan.preview is None:
+            raise AssertionError(f"{self.tool.name} takes dry_run and has no preview")
+        preview: Result = plan.preview()
+        return preview
+
+    async def _confirm(
+        self, request: Request, held: AsyncExitStack
+    ) -> _Confirmed | types.InputRequiredResult:
+        """The plan that may be performed while `held` keeps other calls from the app."""
+        dialogue = self.dialogue()
+        while True:
+            async with AsyncExitStack() as attempt:
+                own = await attempt.enter_async_context(self.tool.exclusive(self.context, request))
+                plan = await self.tool.plan(own, request)
+                how = await dialogue.decide(plan.question)
+                if isinstance(how, types.InputRequiredResult):
+                    return how
+                if how is not None:
+                    await held.enter_async_context(attempt.pop_all())
+                    return _Confirmed(plan, how)
+            if plan.question:
+                await dialogue.ask(plan.question)
+
+    async def _record_refusal(self, request: Request | None, error: ConnectedAppsError) -> None:
+        if self.tool.is_recorded(request):
+            call = self.call(getattr(error, "answer", None))
+            await self.audit.refused(call, f"{type(error).__name__}: {error}")
+
+    async def _perform_on_record(self, request: Request, confirmed: _Confirmed) -> Result:
+        """Perform the plan between two lines of the audit log."""
+        entry = await self.audit.intend(self.call(ANSWERS.get(confirmed.how)))
+        # Until more is known: whoever cancels the call does not learn how it ended.
+        ended = Outcome("Cancelled", may_have_taken_effect=True)
+        try:
+            performed = await self._perform_and_publish(request, confirmed.plan)
+            ended = Outcome(request_id=performed.request_id, revealed=performed.result.revealed)
+        except ConnectedAppsError as error:
+            request_id = getattr(error, "request_id", None)
+            ended = Outcome(error_name(error), error.may_have_taken_effect, request_id)
+            raise
+        except Exception as error:
+            ended = Outcome(type(error).__name__, may_have_taken_effect=True)
+            raise
+        finally:
+            await self.audit.outcome(entry, ended)
+        return performed.result
+
+    async def _perform_and_publish(self, request: Request, plan: Plan[Any]) -> Performed[Result]:
+        """Perform the plan, and publish what has changed, or may have."""
+        touched: Touched | None = None
+        if self.tool.effect.changes:
+            touched = Touched(self.tool.touched(request), relists=True)
+        try:
+            performed: Performed[Result] = await plan.perform()
+            touched = performed.result.touched
+        except ConnectedAppsError as error:
+            touched = touched if error.may_have_taken_effect else None
+            raise
+        finally:
+            if touched:
+                with anyio.CancelScope(shield=True):
+                    await self.publish(touched)
+        return performed
