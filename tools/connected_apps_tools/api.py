@@ -42,7 +42,7 @@ from .models import (
 from .operations import ApiRequest, Operation
 from .scrubber import SCRUBBER
 from .service import CALL_DEADLINE, Credentials, check_base_url, is_local
-from .unreachable import unreachable
+from .unreachable import unanswered, unreachable
 
 logger = logging.getLogger(__name__)
 
@@ -272,7 +272,7 @@ class ConnectedAppsClient:
         ) as error:
             raise unreachable(error, self._base_url) from None
         except httpx2.TransportError as error:
-            raise NoAnswer(f"The service did not answer ({_kind(error)}).") from None
+            raise unanswered(error, self._base_url) from None
         except httpx2.DecodingError:
             raise UnexpectedAnswer("The answer's body could not be decoded.") from None
         logger.debug("%s %s: %d", method, request.path, reply.status)
@@ -327,7 +327,3 @@ async def _receive(response: httpx2.Response) -> Reply:
     finally:
         await response.aclose()
     return Reply(response.status_code, bytes(body), response.headers.get("retry-after"))
-
-
-def _kind(error: Exception) -> str:
-    return type(error).__name__
