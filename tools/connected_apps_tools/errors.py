@@ -192,6 +192,10 @@ _FIRST_PARTY = "Leave this option out, or use a first-party client type."
 _EMAIL = "an e-mail address is no id: the Stytch dashboard shows the id that belongs to it."
 
 HINTS: dict[str, str] = {
+    "route_not_found": (
+        "The operator has to check the base URL (--base-url): every operation adds its path, which "
+        "begins with /v1."
+    ),
     "connected_app_not_found": _SEARCH,
     "unauthorized_credentials": _CREDENTIALS,
     "invalid_project_id_authentication": _CREDENTIALS,

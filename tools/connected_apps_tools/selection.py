@@ -24,6 +24,7 @@ class Selection:
             since whoever has one can act as the app.
         reveals: whether callers may ask to see a client secret.
         live_guard: whether nothing may be changed because real users depend on it.
+        others_off: why the other toolsets are off.
     """
 
     toolsets: Sequence[str]
@@ -31,6 +32,7 @@ class Selection:
     read_only: bool = False
     reveals: bool = True
     live_guard: bool = False
+    others_off: str | None = None
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,7 @@ def _why_not(tool: Tool[Any, Any], toolset: str, choice: Selection) -> str | Non
     if choice.tools and not any(fnmatchcase(tool.name, glob) for glob in choice.tools):
         return "It is not among --tools."
     if toolset and toolset not in choice.toolsets:
-        return f"The toolset {toolset} is off (--toolsets or the policy)."
+        return choice.others_off or f"The toolset {toolset} is off (--toolsets or the policy)."
     return None
 
 

@@ -173,8 +173,16 @@ class Ledger:
         """Write a line after what the head knows, or after a fragment that a crash left there."""
         link, line = head.link.extend(key, record)
         data = chain.SEAL + line if fragment else line
-        self._folder.append(file_name(head.file), data)
-        return self._keep(key, Head(head.file, head.size + len(fragment) + len(data), link))
+        name, begins = file_name(head.file), head.size + len(fragment)
+        self._folder.append(name, data)
+        try:
+            return self._keep(key, Head(head.file, begins + len(data), link))
+        except StoreError:
+            # The caller hears that the line was not written. Were it left, the next writer would
+            # let the head know of it.
+            if self._folder.read(HEAD_FILE) == head.document(key):
+                self._folder.cut(name, begins)
+            raise
 
     def _keep(self, key: bytes, head: Head) -> Head:
         self._folder.write(HEAD_FILE, head.document(key))

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from connected_apps_mcp.audit.verify import Verification
 
 TAMPERED = 1
+NOTHING_YET = "Nothing is recorded yet"
 MAX_LINE = 2_000
 """Characters of one line that are shown."""
 
@@ -97,13 +98,18 @@ def verify(first: int, remembered: ChainLink | None, **flags: object) -> None:
 @setting_flags(("audit_log", "data_dir"))
 @click.option("-n", "count", type=click.IntRange(1), default=20, show_default=True, help="Lines.")
 def tail(count: int, **flags: object) -> None:
-    """Show the last lines readably. It does not check them: verify does."""
+    """Show the last lines readably. It does not check them: verify does.
+
+    Standard error says in which folder they are.
+    """
     from connected_apps_mcp.audit.verify import Unreadable, last_lines
 
+    folder = _folder(config.read(**flags))
     try:
-        lines = last_lines(_folder(config.read(**flags)), count)
+        lines = last_lines(folder, count)
     except Unreadable as error:
         raise _CannotTell(str(error)) from None
+    click.echo(f"The audit log in {folder}" if lines else f"{NOTHING_YET} in {folder}.", err=True)
     for line in lines:
         click.echo(readable(line))
 
@@ -124,6 +130,9 @@ def _verify_input(key_file: Path | None) -> Verification:
 
 
 def _tell(report: Verification) -> None:
+    if not report.lines and not report.problems:
+        click.echo(f"{NOTHING_YET}.")
+        return
     click.echo(f"{report.lines} lines in {report.files} files.")
     if report.torn:
         click.echo(

@@ -195,6 +195,9 @@ class Settings(ProjectSettings):
             read_only=self.read_only,
             reveals=reveals,
             live_guard=self.environment == "live" and not self.allow_live_writes,
+            others_off=f"This sandbox is a {self.kind} project (--sandbox-kind)."
+            if self.kind and toolsets is None
+            else None,
         )
 
     @cached_property

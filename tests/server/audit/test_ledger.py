@@ -393,3 +393,32 @@ async def test_a_full_disk_during_calls_leaves_none_without_its_outcome() -> Non
         assert [await log.outcome(entry, Outcome()) for entry in entries] == [True] * 5
         report = verify(folder)
     assert (report.pending, report.problems) == ({}, [])
+
+
+@AS_ROOT
+async def test_a_call_that_a_full_disk_refused_leaves_no_intent() -> None:
+    """The line has room in the last block of its file, and the new head has none."""
+    with small_disk("64k") as disk:
+        folder = disk / "audit"
+        log = log_in(folder)
+        await record(log)
+        filler = fill(disk)
+        for _ in range(3):
+            with pytest.raises(AuditFailed, match="No space left"):
+                await log.intend(CALL)
+        filler.unlink()
+        await record(log)
+        report = verify(folder)
+    assert (report.lines, report.pending, report.problems) == (5, {}, [])
+
+
+@AS_ROOT
+async def test_an_outcome_that_takes_the_place_of_the_reserve_is_written_once() -> None:
+    with small_disk("64k") as disk:
+        folder = disk / "audit"
+        log = log_in(folder)
+        entry = await log.intend(CALL)
+        fill(disk)
+        assert await log.outcome(entry, Outcome())
+        told = lines_of(folder)
+    assert [line["event"] for line in told] == ["opened", "intent", "outcome"]

@@ -126,6 +126,19 @@ def test_tail_shows_the_last_calls_readably(at: list[str], folder: Path) -> None
     assert folder.exists()
 
 
+def test_tail_names_the_folder_that_it_looked_in(at: list[str], folder: Path) -> None:
+    assert run("tail", *at).stderr == f"The audit log in {folder}\n"
+
+
+def test_a_log_without_a_call_says_that_nothing_is_recorded_yet(folder: Path) -> None:
+    """As a server leaves it that changed nothing."""
+    anyio.run(log_in(folder).check)
+    looked, checked = (run(each, "--audit-log", str(folder)) for each in ("tail", "verify"))
+    assert (looked.exit_code, checked.exit_code) == (0, 0)
+    assert looked.stderr == f"Nothing is recorded yet in {folder}.\n"
+    assert checked.stdout == f"The audit log in {folder}\nNothing is recorded yet.\n"
+
+
 def test_tail_shows_refusals_failures_and_callers(folder: Path) -> None:
     async def make() -> None:
         log = log_in(folder)

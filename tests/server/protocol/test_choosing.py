@@ -42,6 +42,22 @@ def test_by_default_what_another_kind_of_project_needs_is_off(
     assert offer.off.keys() == {tool.name for tool in TOOLSETS[off]}
 
 
+@pytest.mark.parametrize(
+    ("kind", "tool", "why"),
+    [
+        ("consumer", "list_member_grants", "This sandbox is a consumer project (--sandbox-kind)."),
+        ("b2b", "list_user_grants", "This sandbox is a b2b project (--sandbox-kind)."),
+    ],
+)
+def test_what_another_kind_of_project_needs_is_off_for_that_reason(
+    kind: str, tool: str, why: str
+) -> None:
+    given = {"sandbox": True, "sandbox_kind": kind}
+    assert select_tools(TOOLSETS, settings.read(**given).choice).off[tool] == why
+    chosen = settings.read(**given, toolsets="apps")
+    assert "--toolsets" in select_tools(TOOLSETS, chosen.choice).off[tool]
+
+
 def test_by_default_everything_is_on_where_the_kind_of_the_project_is_not_known() -> None:
     assert select_tools(TOOLSETS, settings.read().choice).on.keys() == NAMES
 

@@ -479,6 +479,12 @@ async def test_only_the_service_itself_says_that_an_app_is_gone(answered: httpx2
         await api.delete("app")
 
 
+async def test_an_unknown_route_is_told_with_what_to_look_at() -> None:
+    with pytest.raises(errors.ServiceError) as caught:
+        await client(Script(error(404, "route_not_found"))).get("app")
+    assert "--base-url" in str(caught.value.hint)
+
+
 async def test_a_page_instead_of_an_answer_leaves_open_whether_it_was_carried_out() -> None:
     with pytest.raises(errors.UnexpectedAnswer, match="404") as caught:
         await client(Script(page(404))).delete("app")

@@ -204,3 +204,34 @@ def test_an_error_says_that_a_retry_may_help_where_its_hint_says_so() -> None:
 
     for _, cause in CAUSES:
         assert cause.transient == ("try again" in cause.hint), cause.text
+
+
+@pytest.mark.parametrize("text", ["", "no certificate\n"])
+async def test_a_certificate_file_that_holds_none(
+    text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file.pem").write_text(text)
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "file.pem"))
+    error = await why(ELSEWHERE)
+    assert "the certificate file holds no certificates" in str(error)
+    assert "SSL_CERT_FILE" in str(error.hint)
+
+
+async def unanswered(url: str) -> errors.NoAnswer:
+    async with ConnectedAppsClient(CREDENTIALS, base_url=url, deadline=1) as api:
+        with pytest.raises(errors.NoAnswer) as caught:
+            await api.get("app")
+    return caught.value
+
+
+async def test_http_to_a_port_of_https(tls_url: str, caplog: pytest.LogCaptureFixture) -> None:
+    error = await unanswered(tls_url.replace("https", "http"))
+    assert "a port of https may have been called with http" in str(error.hint)
+    assert "The service did not answer: the connection broke off (ReadError)" in caplog.text
+
+
+async def test_what_does_not_speak_http(refusing_proxy: Proxy) -> None:
+    refusing_proxy.says = b"SSH-2.0-OpenSSH_9.6\r\n"
+    error = await unanswered(f"http://{refusing_proxy.url.partition('@')[2]}")
+    assert str(error) == ("The service did not answer: what came back was no whole answer of HTTP.")
+    assert error.transient

@@ -24,7 +24,7 @@ from connected_apps_tools.errors import (
 from connected_apps_tools.text.redaction import REDACTOR
 
 from . import operations
-from .connection_errors import unreachable
+from .connection_errors import unanswered, unreachable
 from .models import (
     AppResponse,
     ConnectedApp,
@@ -284,7 +284,7 @@ class ConnectedAppsClient:
         ) as error:
             raise unreachable(error, self._base_url) from None
         except httpx2.TransportError as error:
-            raise NoAnswer(f"The service did not answer ({_kind(error)}).") from None
+            raise unanswered(error, self._base_url) from None
         except httpx2.DecodingError:
             raise UnexpectedAnswer("The answer's body could not be decoded.") from None
         logger.debug("%s %s: %d", method, request.path, reply.status)
@@ -332,7 +332,3 @@ async def _receive(response: httpx2.Response) -> HttpReply:
     finally:
         await response.aclose()
     return HttpReply(response.status_code, bytes(body), response.headers.get("retry-after"))
-
-
-def _kind(error: Exception) -> str:
-    return type(error).__name__

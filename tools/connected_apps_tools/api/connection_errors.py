@@ -1,4 +1,4 @@
-"""Why no connection to the service came about: the cause, and what to do about that cause.
+"""Why there was no connection to the service, or no answer: the cause, and what to do about it.
 
 The text of an exception is never shown: it may hold a proxy's password.
 """
@@ -12,7 +12,7 @@ from urllib.request import getproxies, proxy_bypass
 
 import httpx2
 
-from connected_apps_tools.errors import NotSent
+from connected_apps_tools.errors import NoAnswer, NotSent
 
 from .service import is_local
 
@@ -66,6 +66,11 @@ def _speaks_no_tls(error: BaseException) -> bool:
     }
 
 
+def _no_certificates(error: BaseException) -> bool:
+    """Whether a file was read, and not what the other side sent."""
+    return isinstance(error, ssl.SSLError) and error.library in {"X509", "PEM", "ASN1"}
+
+
 _CERTIFICATES = "or name the file of the authority's certificate in SSL_CERT_FILE."
 
 CAUSES: tuple[tuple[Test, Cause], ...] = (
@@ -102,6 +107,13 @@ CAUSES: tuple[tuple[Test, Cause], ...] = (
         Cause(
             "the other side does not speak TLS",
             "The operator has to check the base URL: an http port was called with https.",
+        ),
+    ),
+    (
+        _no_certificates,
+        Cause(
+            "the certificate file holds no certificates",
+            "The operator has to correct SSL_CERT_FILE or SSL_CERT_DIR.",
         ),
     ),
     (
@@ -195,6 +207,32 @@ def unreachable(error: BaseException, base_url: str) -> NotSent:
     failure.hint = f"{cause.hint} {PROXY}" if _proxied(base_url) else cause.hint
     names = ", ".join(dict.fromkeys(type(each).__name__ for each in chain))
     logger.warning("The service could not be reached: %s (%s)", cause.text, names)
+    return failure
+
+
+BREAKS: tuple[tuple[Test, str], ...] = (
+    (_is(httpx2.TimeoutException), "no answer came in time"),
+    (_is(httpx2.RemoteProtocolError), "what came back was no whole answer of HTTP"),
+    (_is(httpx2.TransportError), "the connection broke off"),
+)
+"""How a request that was sent got no answer: the first that fits."""
+
+PLAIN = (
+    "Where that does not help, check the base URL: a port of https may have been called with http."
+)
+
+
+def unanswered(error: httpx2.TransportError, base_url: str) -> NoAnswer:
+    """The error of a request that was sent, and that got no complete answer."""
+    text = next(text for test, text in BREAKS if test(error))
+    failure = NoAnswer(f"The service did not answer: {text}.")
+    advice = [
+        NoAnswer.hint,
+        PLAIN if base_url.startswith("http://") else "",
+        PROXY if _proxied(base_url) else "",
+    ]
+    failure.hint = " ".join(filter(None, advice))
+    logger.warning("The service did not answer: %s (%s)", text, type(error).__name__)
     return failure
 
 

@@ -153,6 +153,16 @@ class PrivateFolder:
                         os.ftruncate(file.fileno(), size)
                     raise
 
+    def cut(self, name: str, size: int) -> None:
+        """Take away what a file holds beyond a size."""
+        with self._opened() as folder:
+            descriptor = os.open(name, os.O_WRONLY | os.O_NOFOLLOW, dir_fd=folder)
+            try:
+                os.ftruncate(descriptor, size)
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+
     def read_from(self, name: str, start: int) -> bytes | None:
         """What a file holds from an offset on, or None where there is no such file."""
         with self._opened() as folder:

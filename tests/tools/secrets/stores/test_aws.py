@@ -134,7 +134,7 @@ def test_a_missing_region_is_named(
     open_aws_store: OpenStore, monkeypatch: pytest.MonkeyPatch, key: SecretKey
 ) -> None:
     monkeypatch.delenv("AWS_DEFAULT_REGION")
-    with pytest.raises(StoreError, match="AWS_REGION"):
+    with pytest.raises(StoreError, match="AWS_DEFAULT_REGION"):
         open_aws_store().get(key)
 
 

@@ -19,12 +19,19 @@ from tools.secrets.stores.backends import (
     TOKEN,
     OpenStore,
     alone,
+    aws_at,
     choosing,
     keyring_on,
     open_kind,
 )
 
-from connected_apps_tools.secrets.stores import SecretKey, SecretStore, StoreKind, open_store
+from connected_apps_tools.secrets.stores import (
+    SecretKey,
+    SecretStore,
+    StoreKind,
+    open_store,
+    require_usable,
+)
 from connected_apps_tools.secrets.stores.files import FileStore
 from connected_apps_tools.secrets.stores.installation import how_to_add
 from connected_apps_tools.secrets.stores.lazy import LazyStore
@@ -250,6 +257,36 @@ def test_a_server_does_not_start_with_a_store_that_cannot_work(
     )
     assert refused.returncode == 2
     assert f"--secret-store {kind}: {hint}" in refused.stderr
+
+
+@pytest.mark.parametrize(
+    ("given", "hint"),
+    [
+        ({}, "needs a region: set AWS_DEFAULT_REGION"),
+        ({"AWS_REGION": "eu-central-1"}, "needs a region: set AWS_DEFAULT_REGION"),
+        ({"AWS_DEFAULT_REGION": "eu-central-1"}, "needs valid credentials: set AWS_PROFILE"),
+        (
+            {"AWS_DEFAULT_REGION": "eu-central-1", "AWS_PROFILE": "not-there"},
+            "needs valid credentials: set AWS_PROFILE",
+        ),
+    ],
+)
+def test_aws_without_a_region_or_credentials_cannot_work(
+    given: dict[str, str], hint: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with aws_at("http://127.0.0.1:9"):
+        for name in ("AWS_DEFAULT_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+            monkeypatch.delenv(name)
+        for name, value in given.items():
+            monkeypatch.setenv(name, value)
+        with pytest.raises(StoreError, match=f"AWS Secrets Manager {hint}"):
+            require_usable("aws")
+        monkeypatch.undo()
+
+
+def test_aws_with_a_region_and_credentials_is_not_asked() -> None:
+    with aws_at("http://127.0.0.1:9"):
+        require_usable("aws")
 
 
 BOTO3 = "'boto3<2,>=1.40'"

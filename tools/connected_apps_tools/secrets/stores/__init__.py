@@ -37,13 +37,17 @@ __all__ = [
 
 
 def require_usable(kind: StoreKind) -> None:
-    """See that this machine has what the store needs. Nothing is sent, and no secret is touched.
+    """See that this machine has what the store needs. The store is not asked, nor a secret touched.
 
     Raises:
         StoreError: it has not. The text says what to do.
     """
     match kind:
-        case "aws" | "vault":
+        case "aws":
+            from .aws import require_settings
+
+            require_settings()
+        case "vault":
             from .installation import require_library
 
             require_library(kind)

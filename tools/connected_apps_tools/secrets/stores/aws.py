@@ -33,6 +33,7 @@ AWS deletes in the background; until it is done, no secret of that name can be w
 _STORE = "AWS Secrets Manager"
 _DENIED = "denied the access: allow the actions that docs/secrets.md lists."
 _CREDENTIALS = "needs valid credentials: set AWS_PROFILE, or AWS_ACCESS_KEY_ID and its secret."
+_REGION = "needs a region: set AWS_DEFAULT_REGION, or one in the profile."
 _UNREACHABLE = "could not be reached: see whether the network, region and endpoint are right."
 _ADVICE = {
     "AccessDeniedException": _DENIED,
@@ -43,7 +44,7 @@ _ADVICE = {
     "PartialCredentialsError": _CREDENTIALS,
     "CredentialRetrievalError": _CREDENTIALS,
     "ProfileNotFound": _CREDENTIALS,
-    "NoRegionError": "needs a region: set AWS_REGION or AWS_DEFAULT_REGION.",
+    "NoRegionError": _REGION,
     "EndpointConnectionError": _UNREACHABLE,
     "ConnectTimeoutError": _UNREACHABLE,
     "ReadTimeoutError": _UNREACHABLE,
@@ -180,6 +181,25 @@ class AwsStore:
         except (errors.ResourceExistsException, errors.InvalidRequestException):
             return False
         return True
+
+
+def require_settings() -> None:
+    """See that the library is there, and that a region and credentials are set for it.
+
+    On a machine of AWS the credentials are its own, so that it is asked for them.
+
+    Raises:
+        StoreError: one of them is missing.
+    """
+    require_library("aws")
+    import boto3
+
+    with failures(_STORE, _ADVICE, _kind):
+        session = boto3.session.Session()
+        if session.region_name is None:
+            raise StoreError(f"{_STORE} {_REGION}")
+        if session.get_credentials() is None:
+            raise StoreError(f"{_STORE} {_CREDENTIALS}")
 
 
 def _connect() -> SecretsManagerClient:
