@@ -1,4 +1,4 @@
-"""What the tools work on."""
+"""What the tools work with."""
 
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
@@ -22,21 +22,21 @@ from .deadline import seconds_left
 from .errors import ConnectedAppsError, NotFound, NotSent
 
 PULSE_SECONDS = 10.0
-"""How long it is taken for granted that the service answers."""
+"""How long a successful check of the service counts."""
 
 ReportProgress = Callable[[float, float | None, str], Awaitable[None]]
-"""Takes how much is done, of how much where that is known, and a sentence on it."""
+"""Takes how much is done, of how much where that is known, and a sentence about it."""
 
 
 @dataclass(frozen=True)
 class SecretsCommand:
-    """How a person reads a kept secret in a shell, outside the conversation.
+    """How a person reads a stored secret in a shell, outside the conversation.
 
     Attributes:
         program: the words that start this program.
         variables: what the environment has to hold; no secret value.
-        flags: the settings that lead to what is kept.
-        fleeting: the kind of store that ends with this process, so that no command can read it.
+        flags: the settings that lead to the stored secrets.
+        fleeting: the kind of store that ends with this process; no command can read it.
     """
 
     program: Sequence[str] = ("connected-apps-mcp",)
@@ -47,12 +47,12 @@ class SecretsCommand:
 
 @dataclass(frozen=True)
 class ServerInfo:
-    """What is to be known of the server.
+    """What results say about this server.
 
     Attributes:
-        tools_off: why, by the name of the tool.
-        losses: what may have become of secrets, in sentences.
-        secrets_command: how a person reads a kept secret.
+        tools_off: why a tool is off, by its name.
+        losses: secrets that may be lost, in sentences.
+        secrets_command: how a person reads a stored secret.
     """
 
     version: str = "unknown"
@@ -62,11 +62,11 @@ class ServerInfo:
     secrets_command: SecretsCommand = SecretsCommand()
 
     def advice(self, text: str) -> str:
-        """Advice that also says which of the tools it names cannot be used here, and why."""
+        """The text, followed by which of the tools it names are off here, and why."""
         return " ".join(filter(None, [text, self.why_off(text)]))
 
     def why_off(self, text: str) -> str:
-        """Why tools that a text names cannot be used here, as far as the text does not say so."""
+        """Why tools that a text names are off here, unless the text says so itself."""
         off: dict[str, list[str]] = {}
         for name in dict.fromkeys(re.findall(r"[a-z]+(?:_[a-z]+)+", text)):
             why = self.tools_off.get(name)
@@ -83,24 +83,24 @@ async def _to_nobody(done: float, total: float | None, message: str) -> None:
 
 
 class AppLocks:
-    """Sees to it that one call at a time changes an app."""
+    """Locks that let one call at a time change an app."""
 
     def __init__(self) -> None:
         self._locks: WeakValueDictionary[str, anyio.Lock] = WeakValueDictionary()
 
     @asynccontextmanager
     async def hold(self, client_id: str) -> AsyncIterator[None]:
-        """Be the only call of this process that reads an app in order to change it.
+        """Be the only call of this process that changes an app.
 
         Raises:
-            NotSent: the deadline of the call ended before its turn came.
+            NotSent: the deadline of the call ended before the others did.
         """
         lock = self._locks.setdefault(client_id, anyio.Lock())
         try:
             with anyio.fail_after(seconds_left()):
                 await lock.acquire()
         except TimeoutError:
-            late = NotSent("Nothing was sent: other changes of this app do not come to an end.")
+            late = NotSent("Nothing was sent: other changes of this app did not end in time.")
             late.late, late.hint = True, "Wait a moment, then try again."
             raise late from None
         try:
@@ -143,7 +143,7 @@ class ToolContext:
 
     @classmethod
     def of(cls, api: ConnectedAppsClient, secrets: SecretLifecycle, folder: Path) -> "ToolContext":
-        """The project of a client."""
+        """The context of calls on the project of a client."""
 
         async def ask() -> str:
             await api.search(PageOfApps(limit=1))

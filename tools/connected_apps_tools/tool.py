@@ -1,4 +1,4 @@
-"""What a tool is: data."""
+"""A tool is data: a function, its types, and its effect."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -17,25 +17,25 @@ from .errors import InvalidRequest
 from .plan import Plan, returning
 
 MAX_RULES = 10
-"""Broken rules that one refusal names."""
+"""The most broken rules that one refusal names."""
 
 MAX_ARGUMENT_NAME = 64
-"""Characters of a foreign name that are shown."""
+"""The most characters of a foreign name that are shown."""
 
 Q = TypeVar("Q", bound=Request)
 R = TypeVar("R", bound=Result)
 
 
 class Effect(Enum):
-    """What a tool does to the project. Everything that guards a tool derives from it."""
+    """What a tool does to the project. Hints, read-only mode and the audit log follow from it."""
 
     READS = "reads"
     REVEALS = "reveals"
-    """Changes nothing, and puts a client secret into the answer."""
+    """Changes nothing, and puts a client secret into the result."""
     ADDS = "adds"
-    """Creates something and leaves the rest alone; doing it twice creates two."""
+    """Creates something and leaves the rest alone; twice creates two."""
     REPLACES = "replaces"
-    """Overwrites what was there; doing it twice is doing it once."""
+    """Overwrites what was there; twice is the same as once."""
     DESTROYS = "destroys"
     """Cannot be undone through the API."""
 
@@ -79,7 +79,7 @@ class Tool(Generic[Q, R]):
 
     @property
     def description(self) -> str:
-        """What the model reads before it chooses."""
+        """The text that a model reads to choose a tool."""
         return " ".join((self.function.__doc__ or "").split())
 
     def where_secrets_show(self, *, allowed: bool) -> Self | None:

@@ -1,11 +1,12 @@
-"""What callers may say of an app: create it, change it, delete it."""
+"""The requests of the tools that create, change, delete and look through apps."""
 
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from connected_apps_tools.api.models import (
+    WHOLE,
     ConnectedApp,
     CreateApp,
     OneApp,
@@ -20,9 +21,16 @@ from .app_view import MAX_URL, version_of
 
 URL_LISTS = ("redirect_urls", "post_logout_redirect_urls")
 
+MaxScanned = Annotated[
+    int, Field(ge=1, le=1_000_000, description="Stop after this many apps."), WHOLE
+]
+MaxBytes = Annotated[
+    int, Field(ge=4_000, le=300_000, description="Keep the result within this size."), WHOLE
+]
+
 
 class DryRun(Request):
-    """What a caller may say to try something out."""
+    """A request that can be tried out."""
 
     dry_run: bool = Field(
         default=False, exclude=True, description="Check and show what would be sent; send nothing."
@@ -30,12 +38,12 @@ class DryRun(Request):
 
     @property
     def is_dry_run(self) -> bool:
-        """Whether the caller only tries it out."""
+        """Whether the caller only tries it out: nothing is sent."""
         return self.dry_run
 
 
 class Conditional(DryRun):
-    """What a caller may say to change the app that was looked at, and no other."""
+    """A request that holds only for the app as it was last read."""
 
     if_unchanged: str | None = Field(
         None,
@@ -46,10 +54,10 @@ class Conditional(DryRun):
     )
 
     def require_unchanged(self, app: ConnectedApp) -> None:
-        """Refuse where the app is not the one that the caller looked at.
+        """Refuse an app that is not as the caller read it.
 
         Raises:
-            AppHasChanged: it is not.
+            AppHasChanged: it has changed.
         """
         if self.if_unchanged not in {None, version_of(app)}:
             raise AppHasChanged("Nothing was sent: the app has changed since that version.")
@@ -60,11 +68,11 @@ class CreateAppRequest(DryRun, CreateApp):
 
 
 class CreateAppRevealingRequest(Revealing, CreateAppRequest):
-    """The same, where callers may ask for the secret."""
+    """The same request, where callers may ask for the secret."""
 
 
 class UpdateAppRequest(Conditional, UpdateApp):
-    """A change to an app."""
+    """A change to an app: fields to replace, and single URLs to add or remove."""
 
     add_redirect_urls: list[str] | None = Field(None, exclude=True)
     remove_redirect_urls: list[str] | None = Field(None, exclude=True)
@@ -72,7 +80,7 @@ class UpdateAppRequest(Conditional, UpdateApp):
     remove_post_logout_redirect_urls: list[str] | None = Field(None, exclude=True)
 
     def changes_something(self) -> bool:
-        """Whether any argument says what to change."""
+        """Whether there is anything to change."""
         return bool(self.model_fields_set - {"client_id", *Conditional.model_fields})
 
     @model_validator(mode="after")
@@ -80,7 +88,9 @@ class UpdateAppRequest(Conditional, UpdateApp):
         for name in URL_LISTS:
             if getattr(self, name) is not None and any(self._edits(name)):
                 raise PydanticCustomError(
-                    "edits_or_replaces", "give {name} or what to add and remove", {"name": name}
+                    "edits_or_replaces",
+                    "give {name}, or what to add and remove, but not both",
+                    {"name": name},
                 )
         return self
 
@@ -88,10 +98,10 @@ class UpdateAppRequest(Conditional, UpdateApp):
         return getattr(self, f"add_{name}") or [], getattr(self, f"remove_{name}") or []
 
     def settings(self, app: ConnectedApp) -> dict[str, Any]:
-        """The fields to replace in an app as it is, without those that are so already.
+        """The fields to replace in an app, without those that have the value already.
 
         Raises:
-            InvalidRequest: what is to be removed is not there.
+            InvalidRequest: a URL to remove is not there.
         """
         settings = self.body()
         for name in URL_LISTS:
@@ -108,7 +118,7 @@ def _edited(name: str, urls: list[str], add: list[str], remove: list[str]) -> li
         near = did_you_mean(url, by_looks)
         refusal = InvalidRequest(f"remove_{name}: not all of them are among the app's.{near}")
         refusal.quotes = True
-        refusal.hint = "Nothing was sent. Read the app with get_app first."
+        refusal.hint = "Nothing was sent. Use get_app to read the app first."
         raise refusal
     return list(dict.fromkeys(url for url in [*urls, *add] if url not in doomed))
 

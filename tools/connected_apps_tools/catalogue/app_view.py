@@ -1,8 +1,8 @@
-"""What a model reads of an app: cleaned, cut, and without what is empty.
+"""An app as a model reads it: printable, cut to bounds, without empty fields.
 
-Names, descriptions and URLs may have been written by strangers, who can register apps themselves
-(KNOWN: dynamic client registration and client-id metadata documents exist). What cannot be seen is
-taken out of their text and percent-encoded in their URLs, and answers name these fields.
+Strangers may have written names, descriptions and URLs, because they can register apps themselves
+(KNOWN: dynamic client registration and client-id metadata documents exist). Invisible characters
+are removed from their text and percent-encoded in their URLs, and results name these fields.
 """
 
 import sys
@@ -24,13 +24,13 @@ LONGER = {
     "access_token_template_content": 8000,
     "id_token_template_content": 8000,
 }
-"""Characters that are shown of a field, of a URL and of some longer fields."""
+"""The most characters that are shown: of a field, of a URL, and of some longer fields."""
 
 URLS = ("_url", "_urls")
-"""How the names of fields end that hold URLs."""
+"""Fields with these endings hold URLs."""
 
 MAX_URLS = 100
-"""URLs that are shown of a list."""
+"""The most URLs of a list that are shown."""
 
 HOSTS_SHOWN = 3
 
@@ -38,10 +38,10 @@ VERSION_LENGTH = 22
 """Characters of an app's version, of 6 bits each."""
 
 LOOSE = WithJsonSchema({"type": "object"})
-"""The schema of what is shown where the names of its fields say all that a model needs."""
+"""The schema of an object with field names that a model understands by themselves."""
 
 OBJECTS = WithJsonSchema({"type": "array", "items": {"type": "object"}})
-"""The same for a list."""
+"""The same for a list of such objects."""
 
 UNTRUSTED_FIELDS = (
     "client_name",
@@ -52,7 +52,7 @@ UNTRUSTED_FIELDS = (
     "logo_url",
     "client_id_metadata_url",
 )
-"""The fields that need not be the operator's own words."""
+"""The fields that strangers may have written."""
 
 
 class View(Model):
@@ -63,7 +63,7 @@ class View(Model):
     client_type: str
     status: str
     version: str | None = None
-    """What `if_unchanged` takes."""
+    """The value for `if_unchanged`."""
 
 
 class AppSummary(View):
@@ -107,7 +107,7 @@ class AppView(View):
     client_secret_last_four: str | None = None
     next_client_secret_last_four: str | None = None
     cut: list[str] | None = None
-    """The fields of which more exists than is shown."""
+    """The fields that are not shown whole."""
 
     @classmethod
     def of(cls, app: App, *, uncut: bool = False) -> Self:
@@ -127,7 +127,7 @@ class AppView(View):
 
 
 class ShowsApps(Result):
-    """An answer that shows apps."""
+    """A result that shows apps."""
 
     untrusted: list[str] | None = None
     """The fields that strangers may have written."""
@@ -140,10 +140,10 @@ def untrusted_in(*views: View) -> list[str] | None:
 
 
 def version_of(app: App) -> str:
-    """A digest of everything about an app that can change: it changes when the app does.
+    """A digest of all the settings of an app: it changes when the app does.
 
-    It has 132 bits, in 22 characters. Strangers choose some of an app's text, so fewer bits would
-    let them prepare two apps of one version.
+    It has 132 bits, in 22 characters. Strangers choose some of an app's text, so with fewer bits
+    they could prepare two apps of one version.
     """
     state = app.model_dump_json(include=set(App.model_fields)).encode()
     return urlsafe_b64encode(sha256(state).digest()).decode()[:VERSION_LENGTH]
@@ -155,23 +155,23 @@ def rotating(app: App) -> bool:
 
 
 def shown_of(field: str, value: object, *, uncut: bool = False) -> object:
-    """What is shown of a field's value."""
+    """The value of a field, as it is shown."""
     limit = sys.maxsize if uncut else _bound(field)
     match value:
         case str():
-            return _cleaned(field, value, limit)
+            return _printable(field, value, limit)
         case list():
             shown = value if uncut else value[:MAX_URLS]
-            return [_cleaned(field, str(each), limit) for each in shown]
+            return [_printable(field, str(each), limit) for each in shown]
         case _:
             return value
 
 
 def more_of(field: str, value: object) -> bool:
-    """Whether more of it exists than is shown."""
+    """Whether a value is not shown whole."""
     match value:
         case str():
-            return len(_cleaned(field, value, sys.maxsize)) > _bound(field)
+            return len(_printable(field, value, sys.maxsize)) > _bound(field)
         case list():
             return len(value) > MAX_URLS or any(more_of(field, str(each)) for each in value)
         case _:
@@ -182,10 +182,10 @@ def _bound(field: str) -> int:
     return MAX_URL if field.endswith(URLS) else LONGER.get(field, MAX_TEXT)
 
 
-def _cleaned(field: str, text: str, limit: int) -> str:
+def _printable(field: str, text: str, limit: int) -> str:
     return (printable_url if field.endswith(URLS) else printable)(text, limit)
 
 
 def size_of(shown: Model, exclude: set[str] | None = None) -> int:
-    """Bytes that something takes in an answer, without some of its fields."""
+    """Bytes of a view in a result, without some of its fields."""
     return len(to_json(shown, exclude_none=True, exclude=exclude))

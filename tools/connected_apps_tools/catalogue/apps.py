@@ -1,10 +1,10 @@
 """The tools that manage single apps. Each docstring is what the model reads."""
 
 from functools import partial
-from typing import Annotated, Any, Literal, Self
+from typing import Any
 
-from connected_apps_tools.api.models import ConnectedApp, Model, OneApp, Touched, UpdateApp
-from connected_apps_tools.api.operations import CREATE, DELETE, UPDATE, ApiRequest
+from connected_apps_tools.api.models import ConnectedApp, OneApp, UpdateApp
+from connected_apps_tools.api.operations import CREATE, DELETE, UPDATE
 from connected_apps_tools.context import ToolContext
 from connected_apps_tools.plan import Performed, Plan, returning
 from connected_apps_tools.safety.question import (
@@ -16,7 +16,6 @@ from connected_apps_tools.safety.question import (
     led_to,
 )
 from connected_apps_tools.safety.risky_changes import risky_changes
-from connected_apps_tools.text.printable import printable
 from connected_apps_tools.tool import Effect, Tool
 
 from .app_requests import (
@@ -25,134 +24,13 @@ from .app_requests import (
     DeletedAppRequest,
     UpdateAppRequest,
 )
+from .app_results import ChangedApp, CreatedApp, DeletedApp, PlannedRequest, ShownApp
 from .app_view import (
-    LOOSE,
-    MAX_TEXT,
-    UNTRUSTED_FIELDS,
     AppView,
-    ShowsApps,
-    more_of,
-    shown_of,
     untrusted_in,
     version_of,
 )
-from .secret_answer import ClientSecret, describe_secret
-
-TITLES = ("client_name", "client_description")
-"""What a list of apps tells of each."""
-
-
-class PlannedRequest(Model):
-    """The request of a dry run, without credentials."""
-
-    method: str
-    path: str
-    body: dict[str, Any] | None = None
-    cut: list[str] | None = None
-    """The fields of the body of which more would be sent than is shown."""
-
-    @classmethod
-    def of(cls, request: ApiRequest[Any]) -> Self:
-        """A request as it is shown: what an app had already may be strangers' text."""
-        body = request.body or {}
-        return cls(
-            method=request.operation.method,
-            path=request.path,
-            body={name: shown_of(name, value) for name, value in body.items()} or None,
-            cut=[name for name, value in body.items() if more_of(name, value)] or None,
-        )
-
-
-WouldSend = Annotated[PlannedRequest | None, LOOSE]
-
-
-class CreatedApp(ShowsApps):
-    """The answer of create_app."""
-
-    app: Annotated[AppView | None, LOOSE] = None
-    client_secret: Annotated[ClientSecret | None, LOOSE] = None
-    would_send: WouldSend = None
-
-    @property
-    def revealed(self) -> str | None:
-        """The new secret."""
-        return self.client_secret.value if self.client_secret else None
-
-    @property
-    def touched(self) -> Touched | None:
-        """The new app."""
-        return Touched(self.app.client_id, relists=True) if self.app else None
-
-
-class ShownApp(ShowsApps):
-    """The answer of get_app."""
-
-    app: Annotated[AppView, LOOSE]
-
-
-class Change(Model):
-    """What a field was, and what it is now. What was empty is left out."""
-
-    before: Any = None
-    after: Any = None
-    cut: Literal[True] | None = None
-    """Whether more of it exists than is shown."""
-    added: list[str] | None = None
-    removed: list[str] | None = None
-    """Where a list is too long to be shown whole, what is different in it."""
-
-    @classmethod
-    def of(cls, field: str, was: object, now: object) -> Self:
-        """A change of a field, as it is shown."""
-        cut = more_of(field, was) or more_of(field, now) or None
-        if cut and isinstance(was, list) and isinstance(now, list):
-            added = [each for each in now if each not in was]
-            removed = [each for each in was if each not in now]
-            return cls.model_validate(
-                {
-                    "cut": cut,
-                    "added": shown_of(field, added),
-                    "removed": shown_of(field, removed),
-                }
-            )
-        before, after = shown_of(field, was), shown_of(field, now)
-        return cls(
-            before=None if before == "" else before,
-            after="" if after is None else after,
-            cut=cut,
-        )
-
-
-class ChangedApp(ShowsApps):
-    """The answer of update_app."""
-
-    client_id: str
-    changes: Annotated[dict[str, Change], LOOSE]
-    version: str | None = None
-    note: str | None = None
-    would_send: WouldSend = None
-
-    @property
-    def touched(self) -> Touched | None:
-        """The app, where something was sent."""
-        if self.would_send or not self.changes:
-            return None
-        return Touched(self.client_id, relists=not self.changes.keys().isdisjoint(TITLES))
-
-
-class DeletedApp(ShowsApps):
-    """The answer of delete_app."""
-
-    client_id: str
-    deleted: bool
-    former: Annotated[AppView, LOOSE]
-    note: str | None = None
-    would_send: WouldSend = None
-
-    @property
-    def touched(self) -> Touched | None:
-        """The app that is gone."""
-        return Touched(self.client_id, relists=True) if self.deleted else None
+from .secret_view import describe_secret
 
 
 async def create_app(context: ToolContext, request: CreateAppRequest) -> Plan[CreatedApp]:
@@ -232,7 +110,7 @@ async def update_app(context: ToolContext, request: UpdateAppRequest) -> Plan[Ch
     settings = request.settings(before)
     after = before.model_copy(update=settings)
     if not settings:
-        unchanged = _changed(before, before, note="It is so already; nothing was sent.")
+        unchanged = ChangedApp.of(before, before, note="It is so already; nothing was sent.")
         return Plan(perform=returning(unchanged), preview=lambda: unchanged)
     context.policy.admit_change(before, after)
     change = UpdateApp(client_id=request.client_id, **settings)
@@ -240,7 +118,7 @@ async def update_app(context: ToolContext, request: UpdateAppRequest) -> Plan[Ch
     return Plan(
         perform=partial(_update, context, before, change),
         question=_making_it_riskier(before, after),
-        preview=lambda: _changed(before, after, would_send=PlannedRequest.of(planned)),
+        preview=lambda: ChangedApp.of(before, after, would_send=PlannedRequest.of(planned)),
     )
 
 
@@ -261,28 +139,7 @@ async def _update(
     context: ToolContext, before: ConnectedApp, change: UpdateApp
 ) -> Performed[ChangedApp]:
     response = await context.api.update(change)
-    return Performed(_changed(before, response.connected_app), response.request_id)
-
-
-def _changed(
-    before: ConnectedApp,
-    after: ConnectedApp,
-    *,
-    note: str | None = None,
-    would_send: PlannedRequest | None = None,
-) -> ChangedApp:
-    was, now = before.model_dump(), after.model_dump()
-    changes = {
-        name: Change.of(name, was[name], now[name]) for name in was if was[name] != now[name]
-    }
-    return ChangedApp(
-        client_id=printable(before.client_id, MAX_TEXT),
-        changes=changes,
-        version=None if would_send else version_of(after),
-        note=note,
-        would_send=would_send,
-        untrusted=[name for name in UNTRUSTED_FIELDS if name in changes] or None,
-    )
+    return Performed(ChangedApp.of(before, response.connected_app), response.request_id)
 
 
 async def delete_app(context: ToolContext, request: DeletedAppRequest) -> Plan[DeletedApp]:

@@ -26,11 +26,11 @@ from connected_apps_tools.tool import Effect, Tool
 from .app_view import LOOSE, MAX_TEXT, MAX_URL, OBJECTS
 
 UNTRUSTED_IN_GRANTS = ["client_name", "client_description", "logo_url", "scopes"]
-"""What an app says of itself; scopes are named by the app that asks for them."""
+"""The fields that an app gives itself, and the scopes that it asks for."""
 
 
 class AuthorisedAppView(Model):
-    """An app that somebody has authorised, as it is shown."""
+    """An authorised app, as it is shown."""
 
     client_id: str
     client_name: str | None = None
@@ -41,7 +41,7 @@ class AuthorisedAppView(Model):
 
     @classmethod
     def of(cls, app: AuthorisedApp) -> Self:
-        """The view of it, with what it was granted where that is told."""
+        """The view of an app, with its scopes where the service gives them."""
         return cls(
             client_id=printable(app.connected_app_id, MAX_TEXT),
             client_name=printable(app.name, MAX_TEXT) or None,
@@ -57,14 +57,14 @@ def _scopes(scopes: list[str]) -> list[str]:
 
 
 class AuthorisedApps(Result):
-    """The answer of the tools that list apps that somebody has authorised."""
+    """The result of the tools that list authorised apps."""
 
     apps: Annotated[list[AuthorisedAppView], OBJECTS]
     untrusted: list[str] | None = None
 
     @classmethod
     def of(cls, apps: list[Grant] | list[AuthorisedApp]) -> Self:
-        """What is shown of them."""
+        """The views of these apps."""
         return cls(apps=[AuthorisedAppView.of(app) for app in apps], untrusted=UNTRUSTED_IN_GRANTS)
 
 
@@ -76,7 +76,7 @@ class Member(Model):
 
 
 class AppOfOrganization(Result):
-    """The answer of get_organization_app."""
+    """The result of get_organization_app."""
 
     app: Annotated[AuthorisedAppView, LOOSE]
     active_members: Annotated[list[Member], OBJECTS]
@@ -84,7 +84,7 @@ class AppOfOrganization(Result):
 
 
 class Revoked(Result):
-    """The answer of the tools that revoke a grant."""
+    """The result of the tools that revoke a grant."""
 
     revoked: Literal[True] = True
     client_id: str

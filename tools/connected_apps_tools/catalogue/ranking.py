@@ -1,4 +1,4 @@
-"""How well an app fits the words of a search: a name counts more than a URL or an id."""
+"""How well an app matches the words of a search: a name counts more than a URL or an id."""
 
 from collections.abc import Sequence
 
@@ -7,17 +7,17 @@ from connected_apps_tools.text.printable import printable
 from connected_apps_tools.text.urls import host_of
 
 PREFIXES = ("connected-app-test-", "connected-app-live-")
-"""How every id of the service begins (KNOWN): a word that is a part of these fits none by it."""
+"""How every id of the service begins (KNOWN). A part of these matches no app by its id."""
 
 MISSES = 6
 """The rank of an app that does not hold all words."""
 
 
 def rank(app: ConnectedApp, query: str) -> int:
-    """How well an app fits, from 0, the very name, to `MISSES`.
+    """How well an app matches: 0 where its name equals the query, up to `MISSES`.
 
-    The words may be spread: the rank is that of the last text that is needed to hold them all, of
-    name, description, hosts, whole URLs and id.
+    The words may be spread over name, description, hosts, whole URLs and id, in this order. The
+    rank is that of the last text that is needed to find them all.
     """
     name = _plain(app.client_name)
     if name == _plain(query):

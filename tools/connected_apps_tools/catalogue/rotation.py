@@ -1,7 +1,7 @@
-"""The tools that rotate client secrets, and the one that shows a kept one.
+"""The tools that rotate client secrets, and the one that shows a stored one.
 
-An app is rotating or it is not; the two last fours tell. Starting adds a next secret, completing
-makes it the only one, cancelling drops it.
+An app that is rotating has a next secret. Starting adds it, completing makes it the only one,
+cancelling drops it.
 """
 
 from functools import partial
@@ -33,7 +33,7 @@ from .app_view import (
     rotating,
     version_of,
 )
-from .secret_answer import ClientSecret, describe_secret
+from .secret_view import ClientSecret, describe_secret
 
 START = "To replace the secret, use start_secret_rotation."
 FINISH = (
@@ -41,15 +41,15 @@ FINISH = (
     "complete_secret_rotation; or drop it with cancel_secret_rotation."
 )
 AGAIN = (
-    "The next secret is not kept here: unless the user has it, use cancel_secret_rotation and "
+    "The next secret is not stored here. Unless the user has it, use cancel_secret_rotation and "
     "start again."
 )
-NOT_STORED = "The secret that is current now is not kept here as such: the server will try again. "
-ALREADY = "A rotation was under way already, so nothing was changed and no new secret exists. "
+NOT_STORED = "The current secret is not stored as such yet: the server will try again. "
+ALREADY = "A rotation was under way already, so nothing changed and there is no new secret. "
 
 
 class Rotation(Result):
-    """How the secrets of an app stand."""
+    """The state of an app's secrets."""
 
     client_id: str
     state: Literal["rotating", "not_rotating"]
@@ -65,7 +65,7 @@ class Rotation(Result):
 
     @property
     def touched(self) -> Touched:
-        """The app whose secrets these are."""
+        """The app."""
         return Touched(self.client_id)
 
 
@@ -116,12 +116,12 @@ async def _under_way(context: ToolContext, client_id: str) -> Rotation:
     app = (await context.api.get(client_id)).connected_app
     upcoming = app.next_client_secret_last_four
     try:
-        kept = await context.secrets.store.find(client_id, "next", upcoming)
+        stored = await context.secrets.store.find(client_id, "next", upcoming)
     except StoreError as error:
         return _rotation_of(
-            app, said=f"{ALREADY}Whether the next one is kept cannot be read: {error}. "
+            app, said=f"{ALREADY}Whether the next one is stored cannot be read: {error}. "
         )
-    return _rotation_of(app, said=ALREADY, step=FINISH if kept else AGAIN)
+    return _rotation_of(app, said=ALREADY, step=FINISH if stored else AGAIN)
 
 
 async def complete_secret_rotation(
@@ -174,13 +174,13 @@ async def _complete(context: ToolContext, request: CompleteRotation) -> Performe
 
 async def _require_stored(context: ToolContext, app: ConnectedApp) -> None:
     try:
-        kept = await context.secrets.store.get(app.client_id, "next")
+        stored = await context.secrets.store.get(app.client_id, "next")
     except StoreError as error:
         raise _refused(f"the secret store cannot be read ({error})") from None
-    if kept is None:
-        raise _refused("the next secret is not kept here")
-    if kept.last_four != app.next_client_secret_last_four:
-        raise _refused("the next secret that is kept here is another one than the service's")
+    if stored is None:
+        raise _refused("the next secret is not stored here")
+    if stored.last_four != app.next_client_secret_last_four:
+        raise _refused("the next secret that is stored here differs from the service's")
 
 
 def _refused(why: str) -> InvalidRequest:
@@ -188,8 +188,8 @@ def _refused(why: str) -> InvalidRequest:
         f"Nothing was changed: {why}, so completing would leave the app without a known secret."
     )
     refusal.hint = (
-        "Use cancel_secret_rotation and start_secret_rotation to get a next secret that is kept. "
-        "Only where the user confirms that the next secret is known elsewhere, force it."
+        "Use cancel_secret_rotation and start_secret_rotation to get a next secret that is stored. "
+        "Force it only where the user confirms that the next secret is known elsewhere."
     )
     return refusal
 
@@ -212,7 +212,7 @@ async def _cancel(context: ToolContext, client_id: str) -> Performed[Rotation]:
 
 
 class RevealedSecret(Result):
-    """A kept secret, shown."""
+    """A stored secret, shown."""
 
     client_id: str
     which: Literal["current", "next"]
@@ -253,14 +253,14 @@ async def reveal_client_secret(
 
 async def _stored(context: ToolContext, request: RevealClientSecret) -> StoredSecret:
     try:
-        kept = await context.secrets.store.get(request.client_id, request.which)
+        stored = await context.secrets.store.get(request.client_id, request.which)
     except StoreError as error:
         raise InvalidRequest(f"The secret store cannot be read: {error}.") from None
-    if kept is None:
-        missing = InvalidRequest(f"No {request.which} secret of this app is kept here.")
+    if stored is None:
+        missing = InvalidRequest(f"No {request.which} secret of this app is stored here.")
         missing.hint = START
         raise missing
-    return kept
+    return stored
 
 
 def _showing(app: ConnectedApp, which: str) -> Question:

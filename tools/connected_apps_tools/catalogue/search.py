@@ -17,6 +17,7 @@ from connected_apps_tools.text.printable import nearest, printable
 from connected_apps_tools.text.urls import canonical_host, host_of
 from connected_apps_tools.tool import Effect, Tool
 
+from .app_requests import MaxBytes, MaxScanned
 from .app_view import (
     MAX_TEXT,
     OBJECTS,
@@ -30,13 +31,13 @@ from .app_view import (
 from .ranking import MISSES, rank, ranked
 
 SEARCH_FRAME_BYTES = 1_000
-"""What an answer takes besides its apps and its cursor."""
+"""Bytes of a result besides its apps and its cursor."""
 
 Stopped = Literal[End, "limit", "max_scanned", "max_bytes"]
 
 
 MAX_NAMES = 1_000
-"""Names among which the nearest is looked for where no app fits."""
+"""Names that are searched for the nearest one where no app fits."""
 
 FILTERS = {"query", "client_type", "redirect_host", "creation_method", "rotating"}
 
@@ -49,35 +50,40 @@ def _a_host(text: str) -> str:
 
 
 class SearchApps(Request):
-    """Which apps, and how much of them."""
+    """Which apps to find, and how much of them to show."""
 
     query: Annotated[str, Words("at least one word")] | None = Field(
         None,
         pattern=r"\S",
         max_length=200,
-        description="Words that all occur in the name, description, id or a redirect URL. Of each "
-        "1,000 apps, those with the words in their name come first.",
+        description="Words that all occur in the name, description, id or a redirect URL. Matches "
+        "in the name come first.",
     )
     client_type: ClientType | None = None
     redirect_host: Annotated[str, AfterValidator(_a_host)] | None = Field(
         None,
-        description="Host of a redirect URL, e.g. app.example; its subdomains count too.",
+        description="Host of a redirect URL, e.g. app.example, or a subdomain of it.",
     )
-    creation_method: str | None = Field(None, min_length=1, max_length=100)
+    creation_method: str | None = Field(
+        None,
+        min_length=1,
+        max_length=100,
+        description="How the app was registered, as get_app shows it.",
+    )
     rotating: bool | None = Field(None, description="Whether a secret rotation is under way.")
     detail: Literal["summary", "full"] = Field(
         "summary", description="full: all settings, as get_app shows them."
     )
     limit: Annotated[int, Field(ge=1, le=LARGEST), WHOLE] = 20
     cursor: str | None = Field(
-        None, min_length=1, description="next_cursor of the previous answer, to go on from there."
+        None, min_length=1, description="next_cursor of the previous result."
     )
-    max_scanned: Annotated[int, Field(ge=1, le=1_000_000), WHOLE] = 10_000
-    max_bytes: Annotated[int, Field(ge=4_000, le=300_000), WHOLE] = 24_000
+    max_scanned: MaxScanned = 10_000
+    max_bytes: MaxBytes = 24_000
 
     @property
     def page_size(self) -> int:
-        """Apps to read at once: as many as are wanted, or most where few will fit."""
+        """Apps to read at once: as many as are wanted, or the most where few may fit."""
         return LARGEST if self.model_fields_set & FILTERS else self.limit
 
     def wants(self, app: ConnectedApp) -> bool:
@@ -98,7 +104,7 @@ def _leads_to(app: ConnectedApp, wanted: str) -> bool:
 
 
 class FoundApps(ShowsApps):
-    """The answer of search_apps."""
+    """The result of search_apps."""
 
     apps: Annotated[list[AppSummary | AppView], OBJECTS]
     scanned: int
@@ -120,7 +126,7 @@ def _no_cursor(why: str) -> InvalidRequest:
 
 
 class _Place(BaseModel):
-    """Where a search goes on: at an app of a page of the service."""
+    """Where a search goes on: an app on a page of the service."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
@@ -128,14 +134,14 @@ class _Place(BaseModel):
     offset: int = Field(0, ge=0, lt=LARGEST)
     limit: int = Field(LARGEST, ge=1, le=LARGEST)
     order: str = ""
-    """A digest of the words by which the page is ordered."""
+    """A digest of the words that order the page."""
 
     @classmethod
     def begun(cls, request: "SearchApps") -> "_Place":
-        """Where a search goes on, or begins.
+        """Where a search begins, or goes on.
 
         Raises:
-            InvalidRequest: its cursor is not ours, or belongs to other words.
+            InvalidRequest: the cursor is not ours, or belongs to a search with other words.
         """
         order = _order_of(request.query)
         if not request.cursor:
@@ -150,15 +156,15 @@ class _Place(BaseModel):
 
     @property
     def cursor(self) -> str:
-        """How it is written in an answer."""
+        """The cursor of this place, for a result."""
         return urlsafe_b64encode(self.model_dump_json(exclude_defaults=True).encode()).decode()
 
     def after(self, walk: AppPages) -> "_Place | None":
-        """The place where a walk ended; None where there is nowhere to go on."""
+        """The place where the pages ended; None where nothing follows."""
         return self._on(walk.cursor)
 
     def at(self, page: Page, offset: int) -> "_Place | None":
-        """The place of an app of a page, or of what follows the page; None at the end."""
+        """The place of an app on a page, or of the next page; None at the end."""
         if offset < len(page.apps):
             return self.model_copy(update={"page": page.cursor, "offset": offset})
         return self._on(page.next_cursor)
@@ -170,8 +176,9 @@ class _Place(BaseModel):
 async def search_apps(context: ToolContext, request: SearchApps) -> FoundApps:
     """Find Connected Apps by name, type, redirect host or state, or list them.
 
-    Answers with a summary of each app that fits all filters, and says how many were scanned and why
-    it stopped; next_cursor goes on exactly there. To see all settings of one, use get_app.
+    Returns a summary of each app that fits all filters, how many apps were scanned, and why the
+    search stopped; with next_cursor it goes on exactly there. To see all settings of one app, use
+    get_app.
     """
     place = _Place.begun(request)
     found = _Found(request)
@@ -184,15 +191,15 @@ async def search_apps(context: ToolContext, request: SearchApps) -> FoundApps:
             stopped = found.take(apps[offset])
             offset += stopped != "max_bytes"
             if stopped:
-                return found.answer(stopped, place.at(page, offset))
+                return found.result(stopped, place.at(page, offset))
         offset = 0
         await context.report_progress(found.scanned, page.total, f"{len(found.apps)} apps found")
-    return found.answer(walk.ended, place.after(walk))
+    return found.result(walk.ended, place.after(walk))
 
 
 @dataclass
 class _Found:
-    """What a search has found so far."""
+    """The apps that a search has found so far."""
 
     request: SearchApps
     apps: list[AppSummary | AppView] = field(default_factory=list)
@@ -204,14 +211,14 @@ class _Found:
     """The ids of the first apps, by name."""
 
     def take(self, app: ConnectedApp) -> Stopped | None:
-        """Take an app if it is wanted, and say whether the search ends with it.
+        """Take an app if it fits; return why the search stops here, if it does.
 
-        With max_bytes it ends before it.
+        "max_bytes" means that the app itself is not taken.
         """
         if self.request.wants(app):
             view = self._view(app)
             if not self.apps and SEARCH_FRAME_BYTES + size_of(view) >= self.request.max_bytes:
-                # An app must not stand in the way of those behind it.
+                # One large app must not hide the apps after it.
                 view = view.model_copy(update={"client_name": None, "redirect_hosts": []})
                 self.note = f"{view.client_id} is too large to be shown here: use get_app."
             self._bytes += size_of(view) + 1
@@ -235,8 +242,8 @@ class _Found:
             self.note = f"{view.client_id} is larger than max_bytes, so this is its summary."
         return AppSummary.of(app)
 
-    def answer(self, stopped: Stopped, place: _Place | None) -> FoundApps:
-        """What the caller reads."""
+    def result(self, stopped: Stopped, place: _Place | None) -> FoundApps:
+        """The result of the search, which stopped here."""
         query = (self.request.query or "").casefold()
         whole = stopped == "end" and not self.request.cursor
         if whole and not self.apps and (near := nearest(query, self._names)):

@@ -1,4 +1,4 @@
-"""The tool that tells how the server stands."""
+"""The tool that reports the state of the server."""
 
 from typing import Any, Literal
 
@@ -11,24 +11,24 @@ from connected_apps_tools.tool import Effect, Tool
 
 
 class NoArguments(Request):
-    """Nothing to say."""
+    """No arguments."""
 
 
 class ServerStatus(Result):
-    """The answer of get_server_status."""
+    """The result of get_server_status."""
 
     project_id: str
     environment: Literal["sandbox", "test", "live"]
     service: str
     secret_store: str
     version: str
-    tools_off: dict[str, str] = Field(description="Why, by name.")
+    tools_off: dict[str, str] = Field(description="Why each tool is off, by name.")
     losses: list[str] | None = Field(None, description="Secrets that may be lost.")
     untrusted: list[str] | None = None
 
 
 async def get_server_status(context: ToolContext, request: NoArguments) -> ServerStatus:  # noqa: ARG001
-    """Tell which project this is, whether the service answers, and which tools are off and why.
+    """Report the project, whether the service answers, and which tools are off and why.
 
     Use it when a tool is missing or when calls fail.
     """

@@ -1,10 +1,9 @@
 """Connected Apps, and what is done with them."""
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import (
     BeforeValidator,
-    ConfigDict,
     Field,
     SecretStr,
     StringConstraints,
@@ -46,8 +45,7 @@ class AppSettings(Request):
     client_description: str | None = None
     redirect_urls: list[str] | None = Field(
         None,
-        description="Redirect URIs for OAuth authorization, e.g. https://app.example/callback; "
-        "http only for a loopback host.",
+        description="OAuth redirect URIs: https, or http for a loopback host.",
     )
     post_logout_redirect_urls: list[str] | None = Field(
         None, description="Redirect URIs after OIDC logout."
@@ -55,26 +53,26 @@ class AppSettings(Request):
     logo_url: str | None = None
     access_token_expiry_minutes: Annotated[int, Field(ge=1, le=INT32_MAX), WHOLE] | None = Field(
         None,
-        description="Lifetime of access tokens in minutes; a new app has 60 where it is left out.",
+        description="Lifetime of access tokens. A new app has 60 by default.",
     )
     access_token_custom_audience: str | None = Field(
-        None, description="An audience (aud) added to access tokens."
+        None, description="Extra audience (aud) of access tokens."
     )
     access_token_template_content: str | None = Field(
         None,
-        description="Template of custom claims in access tokens: a JSON object as one string, "
-        'may hold unquoted tags, e.g. {"role": {{ user.trusted_metadata.role }} }.',
+        description="Custom claims of access tokens: a JSON object as one string. It may hold "
+        'tags, e.g. {"role": {{ user.trusted_metadata.role }} }.',
     )
     id_token_template_content: str | None = Field(
-        None, description="The same for ID tokens; the service does not document it."
+        None, description="Custom claims of ID tokens, in the same form."
     )
     full_access_allowed: bool | None = Field(
         None,
-        description="First-party only: its tokens can be exchanged for a full Stytch session.",
+        description="First-party only: tokens can be exchanged for a full Stytch session.",
     )
     bypass_consent_for_offline_access: bool | None = Field(
         None,
-        description="First-party only: offline_access needs no consent of the user.",
+        description="First-party only: offline_access needs no consent.",
     )
 
 
@@ -82,9 +80,8 @@ class CreateApp(AppSettings):
     """A new app. Only its type is required."""
 
     client_type: ClientType = Field(
-        description="first_party and third_party are confidential and get a client secret; "
-        "the _public types (mobile, single-page, CLI) get none and use PKCE. It cannot be changed "
-        "later."
+        description="first_party and third_party get a client secret. The _public types (mobile, "
+        "single-page, CLI) get none and use PKCE. It cannot be changed later."
     )
 
     @property
@@ -97,15 +94,8 @@ class CreateAppRevealing(Revealing, CreateApp):
     """The same, where callers may ask for the secret."""
 
 
-def _described_by_create(schema: dict[str, Any]) -> None:
-    for name in AppSettings.model_fields:
-        schema["properties"][name].pop("description", None)
-
-
 class UpdateApp(AppSettings):
     """A change to an app: what is given is replaced, what is left out stays."""
-
-    model_config = ConfigDict(json_schema_extra=_described_by_create)
 
     client_id: ClientId = Field(exclude=True)
 
@@ -139,8 +129,8 @@ class CompleteRotation(OneApp):
 
     force: bool = Field(
         default=False,
-        description="Complete although the next secret is not kept here: then only who else holds "
-        "it can still use the app. Needs a reason.",
+        description="Complete although the next secret is not stored here, because it is known "
+        "elsewhere. Needs a reason.",
     )
     reason: str | None = Field(None, min_length=10, max_length=500, description="Why to force it.")
 

@@ -1,4 +1,4 @@
-"""What requests, answers and results have in common."""
+"""The base types of requests, responses and results."""
 
 from dataclasses import dataclass
 from typing import Any, get_args
@@ -20,18 +20,18 @@ def _whole(number: object) -> object:
 
 
 WHOLE = BeforeValidator(_whole)
-"""JSON has one kind of number, so 60.0 is a whole one. It comes after the bounds of a field."""
+"""JSON has one kind of number, so 60.0 counts as whole. Put it after the bounds of a field."""
 
 
 @dataclass(frozen=True)
 class Words:
-    """What the pattern of a field asks for, in words: an error shows them, and no pattern."""
+    """The pattern of a field, in words. Errors show these and not the pattern."""
 
     text: str
 
 
 def words_of(annotation: object) -> Words | None:
-    """The words for a pattern, wherever in the type of a field they stand."""
+    """The words for a pattern, wherever they stand in the type of a field."""
     parts = [*getattr(annotation, "metadata", ()), *getattr(annotation, "__metadata__", ())]
     for part in parts:
         if isinstance(part, Words):
@@ -41,10 +41,10 @@ def words_of(annotation: object) -> Words | None:
 
 
 class _LeanJsonSchema(GenerateJsonSchema):
-    """JSON Schema without what a model pays for and learns nothing from.
+    """JSON Schema without parts that cost a model tokens and say nothing.
 
-    Generated titles go, and defaults that are nothing or false. An optional field is one that may
-    be left out; it is not a union with null, since null is refused.
+    It has no generated titles and no empty or false defaults. An optional field may be left out; it
+    is no union with null.
     """
 
     def field_title_should_be_set(self, schema: object) -> bool:  # noqa: ARG002 - the base's signature
@@ -69,7 +69,7 @@ class _LeanJsonSchema(GenerateJsonSchema):
 
 
 class Model(BaseModel):
-    """What requests, answers and results have in common."""
+    """The base of requests, responses and results."""
 
     model_config = ConfigDict(strict=True, frozen=True, hide_input_in_errors=True)
 
@@ -81,11 +81,11 @@ class Model(BaseModel):
 
 @dataclass(frozen=True)
 class Touched:
-    """What a call has changed.
+    """What a call has changed, for whoever watches the apps.
 
     Attributes:
-        client_id: the app; None where it is not known.
-        relists: whether a list of the apps, with their names and descriptions, reads otherwise now.
+        client_id: the app; None where it is unknown.
+        relists: whether the list of apps, with names and descriptions, has changed.
     """
 
     client_id: str | None
@@ -93,21 +93,21 @@ class Touched:
 
 
 class Result(Model):
-    """What a tool answers."""
+    """The result of a tool."""
 
     @property
     def touched(self) -> Touched | None:
-        """The app that the call has changed."""
+        """The app that the call has changed, if any."""
         return None
 
     @property
     def revealed(self) -> str | None:
-        """The secret that the caller asked for and that the answer therefore holds."""
+        """The secret in the result, where the caller asked for it."""
         return None
 
 
 class Request(Model):
-    """The arguments of a tool. Unknown names are refused, and types are not coerced.
+    """The arguments of a tool. Unknown names and other types are refused.
 
     An optional argument that is null counts as left out: strict hosts send every argument.
     """
@@ -137,21 +137,21 @@ class Request(Model):
 
     @property
     def is_dry_run(self) -> bool:
-        """Whether the caller only tries it out."""
+        """Whether the caller only tries it out: nothing is sent."""
         return False
 
     def body(self) -> dict[str, Any]:
-        """The JSON body of the call: what was given, and nothing else."""
+        """The JSON body of the request: the fields that were given."""
         return self.model_dump(exclude_unset=True)
 
 
 class Revealing(Request):
-    """What a caller may say where the operator lets secrets be shown."""
+    """A request that may ask for the secret, where the operator allows it."""
 
     reveal_secret: bool = Field(
         default=False,
         exclude=True,
-        description="Put the client secret into the answer, and so into this conversation. "
+        description="Put the client secret into the result, and so into this conversation. "
         "Only when the user asked to see it.",
     )
 
@@ -162,23 +162,23 @@ class Revealing(Request):
 
 
 class AboutOneApp(Model):
-    """An answer of the service that may say which app it is about."""
+    """A response that may say which app it is about."""
 
     @property
     def about(self) -> str | None:
-        """The client_id of the app that the answer shows; None where it shows none."""
+        """The client_id of the app in the response; None where there is none."""
         return None
 
 
 class Response(AboutOneApp):
-    """What every answer of the service holds."""
+    """The fields of every response of the service."""
 
     status_code: int
     request_id: str
 
 
 class ErrorResponse(Model):
-    """The error envelope, or the OAuth shape that the token endpoints use."""
+    """The error envelope, or the OAuth form of the token endpoints."""
 
     error_type: str | None = None
     error_message: str | None = None
