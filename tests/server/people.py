@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
+from examples import APP, EXAMPLES, MEMBER, ORGANIZATION, USER
 from mcp import Client, types
 from support import project_on
 
@@ -19,7 +20,6 @@ from connected_apps_tools import ToolContext
 from connected_apps_tools.api.service import CALL_DEADLINE
 from connected_apps_tools.safety.policy import Policy
 
-APP = "connected-app-test-mine"
 A, B = "https://a.example/cb", "https://b.example/cb"
 SOFTWARE = types.Implementation(name="a client", version="1.2")
 YES = types.ElicitResult(action="accept", content={"confirm": True})
@@ -31,7 +31,8 @@ class Wire(httpx2.AsyncBaseTransport):
 
     Attributes:
         writes: method and path of each.
-        looks: the path of each read.
+        requests: method and path of each request.
+        looks: the path of each read of an app.
         looked_at: the app as the last read showed it; nothing where there was none.
         request_ids: what the service called each that it carried out.
         witness: is called when a write arrives, before the service gets it.
@@ -45,11 +46,11 @@ class Wire(httpx2.AsyncBaseTransport):
         app = {"client_id": APP, "client_type": "first_party", "client_name": "Mi\u202ene"}
         settings = {"redirect_urls": [A], "access_token_expiry_minutes": 60}
         holders: dict[str, Any] = (
-            {"users": [{"external_id": "bob", "grants": grants}]}
+            {"users": [{"external_id": USER, "grants": grants}]}
             if kind == "consumer"
             else {
                 "organizations": [
-                    {"slug": "acme", "members": [{"external_id": "ann", "grants": grants}]}
+                    {"slug": ORGANIZATION, "members": [{"external_id": MEMBER, "grants": grants}]}
                 ]
             }
         )
@@ -57,6 +58,7 @@ class Wire(httpx2.AsyncBaseTransport):
         self.restore()
         self.sandbox = httpx2.ASGITransport(self.app)
         self.writes: list[str] = []
+        self.requests: list[str] = []
         self.looks: list[str] = []
         self.looked_at: dict[str, Any] = {}
         self.request_ids: list[str] = []
@@ -65,6 +67,7 @@ class Wire(httpx2.AsyncBaseTransport):
         self.meanwhile: Callable[[], Awaitable[object]] | None = None
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        self.requests.append(f"{request.method} {request.url.path}")
         if request.method == "GET" or request.url.path.endswith("/search"):
             response = await self.sandbox.handle_async_request(request)
             self.looks.append(request.url.path)
@@ -155,10 +158,10 @@ Preparation = Callable[[ToolContext], Awaitable[None]]
 CONFIRMED: dict[str, tuple[str, dict[str, Any], Preparation]] = {
     "delete": ("delete_app", {"client_id": APP}, nothing),
     "complete": ("complete_secret_rotation", {"client_id": APP}, rotating),
-    "revoke": ("revoke_user_grant", {"user_id": "bob", "client_id": APP}, nothing),
+    "revoke": ("revoke_user_grant", {"user_id": USER, "client_id": APP}, nothing),
     "revoke of a member": (
         "revoke_member_grant",
-        {"organization_id": "acme", "member_id": "ann", "client_id": APP},
+        {"organization_id": ORGANIZATION, "member_id": MEMBER, "client_id": APP},
         nothing,
     ),
     "reveal at creation": (
@@ -210,5 +213,12 @@ CONFIRMED: dict[str, tuple[str, dict[str, Any], Preparation]] = {
 """What is asked about: the tool, its arguments, and what has to be so before."""
 
 
-def wire_for(case: str) -> Wire:
-    return Wire("b2b" if "member" in case else "consumer")
+def wire_for(tool: str) -> Wire:
+    """A seeded sandbox on which the example of a tool succeeds."""
+    return Wire(EXAMPLES[tool].kind or "consumer")
+
+
+def example_of(tool: str) -> tuple[str, dict[str, Any], Preparation]:
+    """The example of a tool, and what has to be so before."""
+    example = EXAMPLES[tool]
+    return tool, example.arguments, rotating if example.rotating else nothing

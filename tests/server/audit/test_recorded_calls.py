@@ -10,10 +10,10 @@ import anyio
 import httpx2
 import pytest
 from disks import AS_ROOT, file_size_limit, fill, make_read_only, small_disk
+from examples import APP
 from mcp import Client, MCPError, types
 from server.audit.logs import bytes_of, events_of, files_of, lines_of
 from server.people import (
-    APP,
     CONFIRMED,
     NO,
     YES,
@@ -22,6 +22,7 @@ from server.people import (
     Preparation,
     Wire,
     asking,
+    example_of,
     nothing,
     rotating,
     wire_for,
@@ -34,22 +35,14 @@ from connected_apps_mcp.confirmation.approvals import FOLDER, Approvals
 from connected_apps_tools import CATALOGUE
 from connected_apps_tools.safety.policy import Policy
 
-MARKED: dict[str, tuple[str, dict[str, Any], Preparation]] = CONFIRMED | {
-    "create": ("create_app", {"client_type": "third_party", "client_name": "New"}, nothing),
-    "create without a secret": ("create_app", {"client_type": "first_party_public"}, nothing),
-    "harmless update": ("update_app", {"client_id": APP, "client_name": "Other"}, nothing),
-    "start": ("start_secret_rotation", {"client_id": APP}, nothing),
-    "cancel": ("cancel_secret_rotation", {"client_id": APP}, rotating),
-    "reveal": ("reveal_client_secret", {"client_id": APP, "which": "next"}, rotating),
-}
-"""What leaves a mark: the tool, its arguments, and what has to be so before."""
+RECORDED: dict[str, tuple[str, dict[str, Any], Preparation]] = (
+    CONFIRMED
+    | {tool.name: example_of(tool.name) for tool in CATALOGUE if tool.is_recorded(None)}
+    | {"create without a secret": ("create_app", {"client_type": "first_party_public"}, nothing)}
+)
+"""Calls that are recorded: the tool, its arguments, and what has to be so before."""
 
-WRITING = [case for case in MARKED if case != "reveal"]
-
-
-def test_every_tool_that_leaves_a_mark_is_among_the_cases() -> None:
-    marking = {tool.name for tool in CATALOGUE if tool.is_recorded(None)}
-    assert {tool for tool, _, _ in MARKED.values()} == marking
+WRITING = [case for case, (tool, _, _) in RECORDED.items() if tool != "reveal_client_secret"]
 
 
 # The two lines.
@@ -60,8 +53,8 @@ def test_every_tool_that_leaves_a_mark_is_among_the_cases() -> None:
 async def test_a_write_comes_after_its_intent_and_before_its_outcome(
     case: str, era: str, tmp_path: Path
 ) -> None:
-    tool, arguments, prepare = MARKED[case]
-    log, wire, seen = tmp_path / "audit", wire_for(case), list[list[str]]()
+    tool, arguments, prepare = RECORDED[case]
+    log, wire, seen = tmp_path / "audit", wire_for(tool), list[list[str]]()
     async with asking(wire, Person(YES), era, folder=tmp_path) as (client, project):
         await prepare(project)
         wire.witness = lambda _: seen.append(events_of(log))
@@ -71,10 +64,10 @@ async def test_a_write_comes_after_its_intent_and_before_its_outcome(
     assert verify(log).problems == []
 
 
-@pytest.mark.parametrize("case", MARKED)
+@pytest.mark.parametrize("case", RECORDED)
 async def test_the_lines_say_who_did_what_and_how_it_ended(case: str, tmp_path: Path) -> None:
-    tool, arguments, prepare = MARKED[case]
-    wire, person = wire_for(case), Person(YES)
+    tool, arguments, prepare = RECORDED[case]
+    wire, person = wire_for(tool), Person(YES)
     async with asking(wire, person, folder=tmp_path) as (client, project):
         await prepare(project)
         wire.request_ids.clear()
@@ -97,7 +90,7 @@ async def test_the_lines_say_who_did_what_and_how_it_ended(case: str, tmp_path: 
 
 
 SHOWN = {
-    "reveal": "value",
+    "reveal_client_secret": "value",
     "reveal at creation": "client_secret.value",
     "reveal at a rotation": "next_client_secret.value",
 }
@@ -107,7 +100,7 @@ SHOWN = {
 async def test_of_a_secret_that_is_shown_the_last_four_are_recorded(
     case: str, tmp_path: Path
 ) -> None:
-    tool, arguments, prepare = MARKED[case]
+    tool, arguments, prepare = RECORDED[case]
     async with asking(Wire(), Person(YES), folder=tmp_path) as (client, project):
         await prepare(project)
         secret: Any = answer(await client.call_tool(tool, arguments))
@@ -165,9 +158,9 @@ ENDINGS: dict[str, tuple[Callable[[], Awaitable[httpx2.Response]], dict[str, Any
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
-@pytest.mark.parametrize("case", ["create", "delete", "start"])
+@pytest.mark.parametrize("case", ["create_app", "delete", "start_secret_rotation"])
 async def test_an_outcome_says_what_went_wrong(case: str, ending: str, tmp_path: Path) -> None:
-    tool, arguments, _ = MARKED[case]
+    tool, arguments, _ = RECORDED[case]
     wire = Wire()
     wire.instead, expected = ENDINGS[ending]
     async with asking(wire, Person(YES), folder=tmp_path) as (client, _):
@@ -179,9 +172,9 @@ async def test_an_outcome_says_what_went_wrong(case: str, ending: str, tmp_path:
 
 
 @pytest.mark.parametrize("era", ERAS)
-@pytest.mark.parametrize("case", ["create", "delete", "harmless update", "cancel"])
+@pytest.mark.parametrize("case", ["create_app", "delete", "update_app", "cancel_secret_rotation"])
 async def test_a_cancelled_call_has_an_outcome(case: str, era: str, tmp_path: Path) -> None:
-    tool, arguments, prepare = MARKED[case]
+    tool, arguments, prepare = RECORDED[case]
     wire, arrived, done = Wire(), anyio.Event(), anyio.Event()
 
     async def hang() -> httpx2.Response:
@@ -311,7 +304,7 @@ async def test_what_a_person_did_not_agree_to_is_recorded_with_the_answer(
     case: str, given: types.ElicitResult, said: str | None, tmp_path: Path
 ) -> None:
     tool, arguments, prepare = CONFIRMED[case]
-    wire = wire_for(case)
+    wire = wire_for(tool)
     async with asking(wire, Person(given), folder=tmp_path) as (client, project):
         await prepare(project)
         before = wire.state()
@@ -389,7 +382,7 @@ HARM = [remove, tamper, cut_off, open_to_others]
 
 async def refuses_all_that_leaves_a_mark(client: Client, wire: Wire) -> None:
     wire.writes.clear()
-    for tool, arguments, _ in MARKED.values():
+    for tool, arguments, _ in RECORDED.values():
         if "member" not in tool:
             told = refusal(await client.call_tool(tool, arguments))
             if told["error"] != "connected_app_not_rotating_secret":
@@ -459,7 +452,7 @@ async def test_a_refusal_that_cannot_be_recorded_goes_before_the_next_call(
 async def test_the_log_of_a_mixed_session_is_whole(tmp_path: Path) -> None:
     wire, person = Wire(), Person(NO)
     async with asking(wire, person, folder=tmp_path) as (client, _):
-        for tool, arguments, _ in MARKED.values():
+        for tool, arguments, _ in RECORDED.values():
             await client.call_tool(tool, arguments)
             person.answers = [NO] if len(person.questions) % 2 else [YES]
         for tool, arguments in READS:

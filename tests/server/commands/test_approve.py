@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from examples import APP
 from mcp import Client, StdioServerParameters
 from server.audit.logs import lines_of
-from server.people import APP, A, B, Wire, asking
+from server.people import A, B, Wire, asking
 from support import ERAS, SERVER, answer, refusal
 
 from connected_apps_mcp.confirmation.approvals import FOLDER, LIFETIME, Approvals, PendingCall

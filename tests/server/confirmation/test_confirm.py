@@ -11,9 +11,10 @@ import anyio
 import httpx2
 import pytest
 from anyio import wait_all_tasks_blocked
+from examples import APP
 from mcp import Client, MCPError, types
 from mcp.server.request_state import RequestStateSecurity
-from server.people import APP, CONFIRMED, NO, YES, A, B, Person, Wire, asking, rotating, wire_for
+from server.people import CONFIRMED, NO, YES, A, B, Person, Wire, asking, rotating, wire_for
 from support import ERAS, answer, refusal, said
 
 from connected_apps_mcp.confirmation import approvals as module
@@ -28,7 +29,7 @@ from connected_apps_tools.safety.policy import Policy
 @pytest.mark.parametrize("case", CONFIRMED)
 async def test_what_a_person_accepts_is_done(case: str, era: str) -> None:
     tool, arguments, prepare = CONFIRMED[case]
-    wire, person = wire_for(case), Person(YES)
+    wire, person = wire_for(tool), Person(YES)
     async with asking(wire, person, era) as (client, project):
         await prepare(project)
         wire.writes.clear()
@@ -58,7 +59,7 @@ async def test_without_a_yes_nothing_happens_and_that_is_said(
     case: str, given: str, era: str
 ) -> None:
     tool, arguments, prepare = CONFIRMED[case]
-    wire, person = wire_for(case), Person(NO_YES[given])
+    wire, person = wire_for(tool), Person(NO_YES[given])
     async with asking(wire, person, era) as (client, project):
         await prepare(project)
         wire.writes.clear()

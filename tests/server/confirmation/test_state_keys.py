@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from examples import APP
 from mcp import Client, MCPError, types
 from server.audit.logs import lines_of
-from server.people import APP, YES, Person, Wire, asking
+from server.people import YES, Person, Wire, asking
 from support import SERVER, answer
 
 from connected_apps_mcp.commands.cli import main

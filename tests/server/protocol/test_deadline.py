@@ -9,8 +9,9 @@ import anyio
 import httpx2
 import pytest
 from anyio.abc import TaskStatus
+from examples import APP
 from mcp import Client, StdioServerParameters, types
-from server.people import APP, YES, Person, Wire, asking
+from server.people import YES, Person, Wire, asking
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.types import Receive, Scope, Send

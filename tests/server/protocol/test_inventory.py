@@ -7,15 +7,15 @@ from collections.abc import Iterable
 from itertools import combinations
 from typing import Any
 
-import httpx2
 import pytest
+from examples import APP, EXAMPLES, MEMBER, ORGANIZATION, USER
 from mcp import Client, types
 from mcp.server import Server
-from support import answer, project_on
+from server.people import YES, Person, asking, example_of, wire_for
+from support import answer
 from syrupy.assertion import SnapshotAssertion
 from syrupy.extensions.json import JSONSnapshotExtension
 
-from connected_apps_mcp.protocol.server import build_server
 from connected_apps_tools import CATALOGUE, DEFAULT_TOOLSETS, TOOLSET_NAMES, TOOLSETS, Tool
 from connected_apps_tools.api import operations
 from connected_apps_tools.api.operations import Operation
@@ -44,62 +44,20 @@ async def test_the_default_tools_take_no_more_than_24000_bytes(
     assert size(listed[name] for name in [*default, "get_server_status"]) <= 24_000
 
 
-SHOWN = {
-    "client_id": "connected-app-test-1",
-    "client_name": "Mine",
-    "client_description": "",
-    "client_type": "first_party",
-    "status": "active",
-    "creation_method": "API",
-    "redirect_urls": [],
-    "post_logout_redirect_urls": [],
-    "access_token_expiry_minutes": 60,
-    "access_token_template_content": "",
-    "full_access_allowed": False,
-    "bypass_consent_for_offline_access": False,
-    "client_secret": "s" * 44 + "last",
-    "client_secret_last_four": "last",
-    "next_client_secret": "s" * 44 + "next",
-    "next_client_secret_last_four": "next",
-}
-ANYTHING = {
-    "status_code": 200,
-    "request_id": "request-id-test",
-    "connected_app": SHOWN,
-    "connected_apps": [
-        SHOWN
-        | {
-            "connected_app_id": SHOWN["client_id"],
-            "name": "Mine",
-            "description": "",
-            "scopes_granted": "openid",
-        }
-    ],
-    "results_metadata": {"total": 0},
-    "client_id": SHOWN["client_id"],
-    "connected_app_id": SHOWN["client_id"],
-    "name": "Mine",
-    "description": "",
-    "client_type": "first_party",
-    "active_members": [],
-}
-"""A body in which every operation finds what it promises."""
-
 SAYS_IT_BY_NAME = {
     "client_id",
     "client_name",
     "client_description",
     "client_type",
-    "creation_method",
+    "add_post_logout_redirect_urls",
+    "add_redirect_urls",
     "limit",
     "logo_url",
-    "max_bytes",
-    "max_scanned",
+    "remove_post_logout_redirect_urls",
+    "remove_redirect_urls",
     "which",
 }
 """Arguments that need no description."""
-
-DESCRIBED_BY_CREATE = {"update_app"}
 
 
 @pytest.fixture
@@ -143,7 +101,7 @@ async def test_no_two_tools_read_alike(listed: dict[str, types.Tool]) -> None:
 async def test_every_argument_that_does_not_say_it_by_name_is_described(
     listed: dict[str, types.Tool],
 ) -> None:
-    for name in listed.keys() - DESCRIBED_BY_CREATE:
+    for name in listed:
         for argument, schema in listed[name].input_schema["properties"].items():
             assert argument in SAYS_IT_BY_NAME or schema.get("description"), (name, argument)
 
@@ -159,66 +117,55 @@ async def test_bounds_are_told_in_the_words_of_json_schema(listed: dict[str, typ
     assert limit == {"default": 20, "minimum": 1, "maximum": 1000, "type": "integer"}
 
 
-APP = "connected-app-test-1"
 CLIENTS = "/v1/connected_apps/clients"
-ORGANIZATION = "/v1/b2b/organizations/acme/connected_apps"
-MEMBER = "/v1/b2b/organizations/acme/members/ann/connected_apps"
-PUBLISHED = [
-    ("create_app", {"client_type": "first_party"}, f"POST {CLIENTS}"),
-    ("get_app", {"client_id": APP}, f"GET {CLIENTS}/{APP}"),
-    ("update_app", {"client_id": APP, "client_name": "New"}, f"PUT {CLIENTS}/{APP}"),
-    ("delete_app", {"client_id": APP}, f"DELETE {CLIENTS}/{APP}"),
-    ("search_apps", {}, f"POST {CLIENTS}/search"),
-    ("start_secret_rotation", {"client_id": APP}, f"POST {CLIENTS}/{APP}/secrets/rotate/start"),
-    (
-        "complete_secret_rotation",
-        {"client_id": APP, "force": True, "reason": "known elsewhere"},
-        f"POST {CLIENTS}/{APP}/secrets/rotate",
-    ),
-    ("cancel_secret_rotation", {"client_id": APP}, f"POST {CLIENTS}/{APP}/secrets/rotate/cancel"),
-    ("list_user_grants", {"user_id": "bob"}, "GET /v1/users/bob/connected_apps"),
-    (
-        "revoke_user_grant",
-        {"user_id": "bob", "client_id": APP},
-        f"POST /v1/users/bob/connected_apps/{APP}/revoke",
-    ),
-    ("list_organization_apps", {"organization_id": "acme"}, f"GET {ORGANIZATION}"),
-    (
-        "get_organization_app",
-        {"organization_id": "acme", "client_id": APP},
-        f"GET {ORGANIZATION}/{APP}",
-    ),
-    ("list_member_grants", {"organization_id": "acme", "member_id": "ann"}, f"GET {MEMBER}"),
-    (
-        "revoke_member_grant",
-        {"organization_id": "acme", "member_id": "ann", "client_id": APP},
-        f"POST {MEMBER}/{APP}/revoke",
-    ),
-]
-"""Every operation of the service's OpenAPI descriptions, and the call that reaches it."""
+INSTALLED = f"/v1/b2b/organizations/{ORGANIZATION}/connected_apps"
+OF_MEMBER = f"/v1/b2b/organizations/{ORGANIZATION}/members/{MEMBER}/connected_apps"
+OF_USER = f"/v1/users/{USER}/connected_apps"
+PUBLISHED = {
+    f"POST {CLIENTS}": "create_app",
+    f"GET {CLIENTS}/{APP}": "get_app",
+    f"PUT {CLIENTS}/{APP}": "update_app",
+    f"DELETE {CLIENTS}/{APP}": "delete_app",
+    f"POST {CLIENTS}/search": "search_apps",
+    f"POST {CLIENTS}/{APP}/secrets/rotate/start": "start_secret_rotation",
+    f"POST {CLIENTS}/{APP}/secrets/rotate": "complete_secret_rotation",
+    f"POST {CLIENTS}/{APP}/secrets/rotate/cancel": "cancel_secret_rotation",
+    f"GET {OF_USER}": "list_user_grants",
+    f"POST {OF_USER}/{APP}/revoke": "revoke_user_grant",
+    f"GET {INSTALLED}": "list_organization_apps",
+    f"GET {INSTALLED}/{APP}": "get_organization_app",
+    f"GET {OF_MEMBER}": "list_member_grants",
+    f"POST {OF_MEMBER}/{APP}/revoke": "revoke_member_grant",
+}
+"""Every operation of the service's OpenAPI descriptions, and the tool that reaches it."""
 
 
-@pytest.mark.parametrize(("tool", "arguments", "request_line"), PUBLISHED)
-async def test_every_published_operation_is_reached_by_a_tool(
-    tool: str, arguments: dict[str, Any], request_line: str
-) -> None:
-    sent: list[str] = []
-
-    def answer_anything(request: httpx2.Request) -> httpx2.Response:
-        sent.append(f"{request.method} {request.url.path}")
-        return httpx2.Response(200, json=ANYTHING)
-
-    async with (
-        project_on(httpx2.MockTransport(answer_anything)) as project,
-        Client(build_server(project)) as client,
-    ):
+@pytest.mark.parametrize("request_line", PUBLISHED)
+async def test_every_published_operation_is_reached_by_a_tool(request_line: str) -> None:
+    tool, arguments, prepare = example_of(PUBLISHED[request_line])
+    wire = wire_for(tool)
+    async with asking(wire, Person(YES)) as (client, project):
+        await prepare(project)
+        wire.requests.clear()
         answer(await client.call_tool(tool, arguments))
-    assert request_line in sent
+    assert request_line in wire.requests
 
 
-async def test_no_operation_is_without_a_tool() -> None:
+def test_no_operation_is_without_a_tool() -> None:
     known = [each for each in vars(operations).values() if isinstance(each, Operation)]
     assert len(known) == len(PUBLISHED)
+
+
+@pytest.mark.parametrize("name", [tool.name for tool in CATALOGUE])
+async def test_the_example_of_every_tool_succeeds(name: str) -> None:
+    tool, arguments, prepare = example_of(name)
+    async with asking(wire_for(name), Person(YES)) as (client, project):
+        await prepare(project)
+        assert answer(await client.call_tool(tool, arguments))
+
+
+def test_there_is_an_example_of_every_tool_and_of_nothing_else() -> None:
+    assert set(EXAMPLES) == {tool.name for tool in CATALOGUE}
 
 
 async def test_no_input_schema_has_the_keyword_on_which_a_popular_sdk_fails(
@@ -234,23 +181,11 @@ def test_an_unknown_argument_is_refused_by_name(tool: Tool[Any, Any]) -> None:
         tool.read({"unheard_of": 1})
 
 
-REQUIRED = {
-    "client_id": APP,
-    "client_type": "first_party",
-    "user_id": "bob",
-    "organization_id": "acme",
-    "member_id": "ann",
-}
-
-
 @pytest.mark.parametrize("tool", CATALOGUE, ids=lambda tool: tool.name)
 def test_an_optional_argument_that_is_null_counts_as_left_out(tool: Tool[Any, Any]) -> None:
-    fields = tool.request.model_fields
-    required = {name: REQUIRED[name] for name, field in fields.items() if field.is_required()}
-    if tool.name == "update_app":
-        required["client_name"] = "New"
-    nulls = {name: None for name in fields if name not in required}
-    assert tool.read({**required, **nulls}) == tool.read(required)
+    given = EXAMPLES[tool.name].arguments
+    nulls = {name: None for name in tool.request.model_fields if name not in given}
+    assert tool.read({**given, **nulls}) == tool.read(given)
 
 
 PATTERNED = [

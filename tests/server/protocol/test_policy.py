@@ -8,6 +8,7 @@ from typing import Any
 import httpx2
 import pytest
 from click.testing import CliRunner
+from examples import EXAMPLES
 from mcp import Client
 from starlette.types import Receive, Scope, Send
 from support import ERAS, EVERY_SETTING, answer, project_on, refusal
@@ -18,6 +19,7 @@ from connected_apps_mcp.sandbox import create_sandbox
 from connected_apps_mcp.settings import settings as config
 from connected_apps_mcp.wiring import open_project
 from connected_apps_tools import CATALOGUE, DEFAULT_TOOLSETS, ToolContext
+from connected_apps_tools.catalogue.app_results import CreatedApp
 from connected_apps_tools.safety.policy import Policy
 
 GOOD, BAD = "https://app.corp.example/cb", "https://evil.example/cb"
@@ -112,41 +114,40 @@ async def test_an_app_that_breaks_a_rule_can_be_mended_step_by_step(free: ToolCo
     assert changed["changes"] == {"client_name": {"after": "Other"}}
 
 
-HOLDERS = {"user_id": "user-1", "organization_id": "organization-1", "member_id": "member-1"}
-CHANGING = [
-    tool for tool in CATALOGUE if tool.effect.changes and "client_id" in tool.request.model_fields
-]
+TOUCHING = [tool for tool in CATALOGUE if tool.touches]
 
 
-def test_every_tool_that_changes_an_app_is_looked_at() -> None:
+def test_every_tool_that_changes_an_app_says_which_one() -> None:
     changing = {tool.name for tool in CATALOGUE if tool.effect.changes}
-    assert {tool.name for tool in CHANGING} == changing - {"create_app"}
+    creating = {tool.name for tool in CATALOGUE if tool.result is CreatedApp}
+    assert {tool.name for tool in TOUCHING} == changing - creating
 
 
-@pytest.mark.parametrize("tool", CHANGING, ids=lambda tool: tool.name)
+def arguments_of(tool: Any, app: str) -> dict[str, Any]:
+    """The example call of a tool, about this app."""
+    return EXAMPLES[tool.name].arguments | {tool.touches: app}
+
+
+@pytest.mark.parametrize("tool", TOUCHING, ids=lambda tool: tool.name)
 async def test_another_spelling_of_an_id_reaches_no_app(
     free: ToolContext, wire: Wire, tool: Any
 ) -> None:
     app = await create(free, client_name="Billing")
     wire.alias = (app.upper(), app)
     wire.calls.clear()
-    wanted = {**HOLDERS, "client_name": "Other", "client_id": app.upper()}
-    fields = {"client_id", "client_name", *HOLDERS} & tool.request.model_fields.keys()
     async with under(free, protected_apps={"client_ids": ["connected-app-test-x"]}) as client:
-        refusal(await client.call_tool(tool.name, {name: wanted[name] for name in fields}))
+        refusal(await client.call_tool(tool.name, arguments_of(tool, app.upper())))
     assert {call.split()[0] for call in wire.calls} <= {"GET"}
 
 
-@pytest.mark.parametrize("tool", CHANGING, ids=lambda tool: tool.name)
+@pytest.mark.parametrize("tool", TOUCHING, ids=lambda tool: tool.name)
 @pytest.mark.parametrize("by", ["client_ids", "names"])
 async def test_a_protected_app_is_neither_changed_nor_deleted(
     free: ToolContext, wire: Wire, tool: Any, by: str
 ) -> None:
     app = await create(free, client_name="Billing")
     wire.calls.clear()
-    wanted = {**HOLDERS, "client_name": "Other", "client_id": app}
-    fields = {"client_id", "client_name", *HOLDERS} & tool.request.model_fields.keys()
-    arguments = {name: wanted[name] for name in fields}
+    arguments = arguments_of(tool, app)
     protected = {"client_ids": [app], "names": ["Billing"]}[by]
     async with under(free, protected_apps={by: protected}) as client:
         told = refusal(await client.call_tool(tool.name, arguments))

@@ -33,7 +33,7 @@ class DryRun(Request):
     """A request that can be tried out."""
 
     dry_run: bool = Field(
-        default=False, exclude=True, description="Check and show what would be sent; send nothing."
+        default=False, exclude=True, description="Only check, and show what would be sent."
     )
 
     @property
@@ -50,7 +50,7 @@ class Conditional(DryRun):
         min_length=1,
         max_length=64,
         exclude=True,
-        description="The app's version as last read: refused if it has changed since.",
+        description="Refuse if the app no longer has this version.",
     )
 
     def require_unchanged(self, app: ConnectedApp) -> None:

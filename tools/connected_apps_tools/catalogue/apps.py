@@ -34,12 +34,12 @@ from .secret_view import describe_secret
 
 
 async def create_app(context: ToolContext, request: CreateAppRequest) -> Plan[CreatedApp]:
-    """Register a new Connected App, i.e. an OAuth client of this project.
+    """Register a new Connected App (OAuth client).
 
-    Returns the app. Confidential types get a client secret: it is stored, not returned; the result
-    gives its location and last four characters. Calling it twice creates two apps, even with the
-    same name; to change one that exists, use update_app. The app finds issuer and endpoints at
-    /.well-known/openid-configuration of the project's domain.
+    Confidential types get a client secret: it is stored, not returned; the result gives its
+    location and last four characters. A person may be asked before it is shown. Two calls create
+    two apps, even with the same name; to change an app, use update_app. The app finds issuer and
+    endpoints at /.well-known/openid-configuration of the project's domain.
     """
     return await plan_creation(context, request)
 
@@ -147,7 +147,7 @@ async def delete_app(context: ToolContext, request: DeletedAppRequest) -> Plan[D
 
     Its client_id and secrets stop working, and its stored secrets are deleted; tokens already
     issued may stay valid until they expire. Make sure that it is the right app. Returns its former
-    settings, from which create_app can make another app like it.
+    settings.
     """
     former = await context.read_app(request.client_id)
     request.require_unchanged(former)

@@ -89,7 +89,8 @@ async def start_secret_rotation(context: ToolContext, request: OneApp) -> Plan[R
 
     Both work until complete_secret_rotation makes the next one current, or cancel_secret_rotation
     drops it. The next secret is stored, not returned; the result gives its location and last four
-    characters. Where a rotation is under way already, nothing changes and the result says so.
+    characters. A person may be asked before it is shown. Where a rotation is under way already,
+    nothing changes and the result says so.
     """
     app = await context.read_app(request.client_id)
     shows = request.reveals and is_confidential(app.client_type) and not rotating(app)
@@ -195,7 +196,7 @@ def _refused(why: str) -> InvalidRequest:
 
 
 async def cancel_secret_rotation(context: ToolContext, request: OneApp) -> Plan[Rotation]:
-    """Drop an app's next client secret; the current one stays.
+    """Drop an app's next client secret; the current one stays. No person is asked.
 
     Whatever uses the next secret already stops working.
     """

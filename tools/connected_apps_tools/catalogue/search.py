@@ -56,8 +56,7 @@ class SearchApps(Request):
         None,
         pattern=r"\S",
         max_length=200,
-        description="Words that all occur in the name, description, id or a redirect URL. Matches "
-        "in the name come first.",
+        description="Words that all occur in the name, description, id or a redirect URL.",
     )
     client_type: ClientType | None = None
     redirect_host: Annotated[str, AfterValidator(_a_host)] | None = Field(

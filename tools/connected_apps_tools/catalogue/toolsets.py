@@ -5,10 +5,10 @@ from typing import Any
 
 from connected_apps_tools.tool import Tool
 
-from . import apps, grants, review, rotation, search, status
+from . import apps, clone, grants, review, rotation, search, status
 
 TOOLSETS: Mapping[str, Sequence[Tool[Any, Any]]] = {
-    "apps": apps.TOOLS + search.TOOLS,
+    "apps": apps.TOOLS + search.TOOLS + clone.TOOLS,
     "rotation": rotation.TOOLS,
     "grants": grants.USER_TOOLS,
     "organizations": grants.ORGANIZATION_TOOLS,

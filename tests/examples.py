@@ -1,0 +1,53 @@
+"""One example call of each tool. Every suite that goes through all tools takes its calls from here.
+
+The app `APP` and the other names are those of the seeded sandbox in `server/people.py`.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+APP = "connected-app-test-mine"
+USER, ORGANIZATION, MEMBER = "bob", "acme", "ann"
+
+
+@dataclass(frozen=True)
+class Example:
+    """A call that succeeds on the seeded sandbox.
+
+    Attributes:
+        arguments: what the call gives.
+        kind: the kind of project that it needs; None for any.
+        rotating: whether a rotation has to be under way.
+    """
+
+    arguments: dict[str, Any] = field(default_factory=dict)
+    kind: Literal["consumer", "b2b"] | None = None
+    rotating: bool = False
+
+
+EXAMPLES: dict[str, Example] = {
+    "create_app": Example({"client_type": "third_party", "client_name": "New"}),
+    "get_app": Example({"client_id": APP}),
+    "update_app": Example({"client_id": APP, "client_name": "Other"}),
+    "delete_app": Example({"client_id": APP}),
+    "search_apps": Example(),
+    "clone_app": Example({"client_id": APP, "client_name": "Copy"}),
+    "start_secret_rotation": Example({"client_id": APP}),
+    "complete_secret_rotation": Example({"client_id": APP}, rotating=True),
+    "cancel_secret_rotation": Example({"client_id": APP}, rotating=True),
+    "reveal_client_secret": Example({"client_id": APP, "which": "next"}, rotating=True),
+    "list_user_grants": Example({"user_id": USER}, kind="consumer"),
+    "revoke_user_grant": Example({"user_id": USER, "client_id": APP}, kind="consumer"),
+    "list_organization_apps": Example({"organization_id": ORGANIZATION}, kind="b2b"),
+    "get_organization_app": Example(
+        {"organization_id": ORGANIZATION, "client_id": APP}, kind="b2b"
+    ),
+    "list_member_grants": Example(
+        {"organization_id": ORGANIZATION, "member_id": MEMBER}, kind="b2b"
+    ),
+    "revoke_member_grant": Example(
+        {"organization_id": ORGANIZATION, "member_id": MEMBER, "client_id": APP}, kind="b2b"
+    ),
+    "review_apps": Example(),
+    "get_server_status": Example(),
+}
