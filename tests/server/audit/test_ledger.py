@@ -208,7 +208,7 @@ async def test_a_log_that_is_not_as_it_was_left_is_not_written_and_verify_tells(
     TAKEN[how](folder)
     left = bytes_of(folder)
     later = log if process == "the same process" else log_in(folder)
-    with pytest.raises(AuditFailed, match="not as it was left"):
+    with pytest.raises(AuditFailed, match="changed by something else"):
         await later.intend(CALL)
     assert bytes_of(folder) == left
     assert verify(folder).problems != []
@@ -220,7 +220,7 @@ async def test_a_log_that_is_gone_is_not_begun_anew_by_who_wrote_it(
 ) -> None:
     await record(log)
     put_back(folder, {name: data for name, data in bytes_of(folder).items() if name in kept})
-    with pytest.raises(AuditFailed, match="not as it was left"):
+    with pytest.raises(AuditFailed, match="changed by something else"):
         await log.intend(CALL)
     assert files_of(folder) == []
     with pytest.raises(Unreadable):
@@ -234,7 +234,7 @@ async def test_who_wrote_a_log_notices_an_earlier_state_of_all_of_it(
     shutil.copytree(folder, folder.with_name("copy"))
     await record(log)
     replace_by_older_copy(folder)
-    with pytest.raises(AuditFailed, match="not as it was left"):
+    with pytest.raises(AuditFailed, match="changed by something else"):
         await log.intend(CALL)
 
 
@@ -243,7 +243,7 @@ async def test_a_key_that_is_gone_is_not_replaced(log: AuditLog, folder: Path) -
     files = bytes_of(folder)
     del files["key"]
     put_back(folder, files)
-    with pytest.raises(AuditFailed, match="not as it was left"):
+    with pytest.raises(AuditFailed, match="changed by something else"):
         await log_in(folder).intend(CALL)
     assert bytes_of(folder) == files
     with pytest.raises(Unreadable, match="key cannot be read"):

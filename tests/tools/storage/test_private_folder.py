@@ -271,13 +271,13 @@ def test_what_is_appended_comes_after_what_is_there(folder: PrivateFolder) -> No
     folder.write("name", "one\n")
     folder.append("name", b"two\n")
     assert folder.read("name") == "one\ntwo\n"
-    assert folder.read_from("name", 4) == b"two\n"
+    assert folder.read_bytes("name", 4) == b"two\n"
 
 
 def test_nothing_is_appended_to_a_file_that_is_not_there(folder: PrivateFolder, path: Path) -> None:
     with pytest.raises(StoreError, match="No such file"):
         folder.append("name", b"text")
-    assert folder.read_from("name", 0) is None
+    assert folder.read_bytes("name") is None
     assert list(path.iterdir()) == []
 
 
