@@ -291,7 +291,7 @@ async def test_a_key_file_that_is_missing_is_refused(
 @pytest.mark.parametrize(
     ("text", "mode", "rule"),
     [
-        ("k" * 31, 0o600, "32 characters or more"),
+        ("k" * 31, 0o600, "at least 32 characters"),
         ("k" * 5000, 0o600, "holds no key"),
         ("k" * 64, 0o644, "chmod 600"),
         ("k" * 64, 0o620, "chmod 600"),

@@ -239,8 +239,8 @@ async def test_it_says_where_a_line_is_missing(log: AuditLog, folder: Path) -> N
     del lines[3]
     file.write_text("".join(lines))
     assert verify(folder).problems[0] == (
-        "audit.000001.jsonl, line 4: sequence number 4 should follow, unchanged; "
-        "sequence number 5 is there."
+        "audit.000001.jsonl, line 4: expected sequence number 4, unchanged; "
+        "found sequence number 5."
     )
 
 
@@ -248,7 +248,7 @@ async def test_it_says_how_far_a_log_reached_that_was_cut(log: AuditLog, folder:
     await record(log, 3)
     (file,) = files_of(folder)
     file.write_text("".join(file.read_text().splitlines(keepends=True)[:3]))
-    assert verify(folder).problems == ["Lines are missing at the end: line 7 was written."]
+    assert verify(folder).problems == ["Lines are missing at the end: the log reached line 7."]
 
 
 async def test_what_is_sound_after_a_break_is_still_looked_at(folder: Path) -> None:
@@ -413,5 +413,5 @@ def test_a_changed_line_is_found(collected: list[str], key_file: Path) -> None:
 
 
 def test_other_text_alone_is_no_log(key_file: Path) -> None:
-    with pytest.raises(Unreadable, match="None of this"):
+    with pytest.raises(Unreadable, match="no line of an audit log"):
         verify_stream(b"WARNING\n", key_file)

@@ -143,7 +143,7 @@ def test_a_damaged_file_hides_no_other(path: Path) -> None:
     assert [entry.key for entry in store.entries(KEY.project_id)] == [other]
 
 
-def test_stale_drafts_are_swept_and_fresh_ones_are_not(folder: PrivateFolder, path: Path) -> None:
+def test_stale_drafts_are_removed_and_fresh_ones_are_not(folder: PrivateFolder, path: Path) -> None:
     folder.check()
     long_ago = time.time() - STALE_SECONDS - 60
     for name, modified in [(".a.draft", long_ago), (".b.draft", time.time()), ("c", long_ago)]:
@@ -297,6 +297,31 @@ def test_a_lock_is_waited_for_and_not_for_ever(folder: PrivateFolder) -> None:
         pass
     with folder.locked(".lock", 0):
         assert folder.try_lock(".lock") is None
+
+
+def test_a_folder_that_others_can_open_while_its_lock_is_waited_for_is_refused(
+    folder: PrivateFolder, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with folder.locked(".lock", 1):
+        monkeypatch.setattr(time, "sleep", lambda _: path.chmod(0o755))
+        with pytest.raises(StoreError, match="chmod 700"), folder.locked(".lock", 1):
+            pass
+
+
+def test_no_file_stays_open(folder: PrivateFolder) -> None:
+    opened = Path("/proc/self/fd")
+    if not opened.exists():
+        pytest.skip("open files are listed on Linux only")
+    before = len(list(opened.iterdir()))
+    with folder.locked(".lock", 1) as held:
+        held.write("name", "text")
+        held.append("name", b"more")
+        assert folder.try_lock(".lock") is None
+        assert held.create("name", "other") is False
+        assert held.read("name") == "textmore"
+        with pytest.raises(StoreError):
+            held.append("missing", b"")
+    assert len(list(opened.iterdir())) == before
 
 
 def test_a_file_that_is_created_on_a_full_disk_is_there_whole_or_not_at_all(path: Path) -> None:

@@ -45,7 +45,7 @@ class PrivateFolder:
 
     def check(self) -> None:
         """Prove that the folder can be written, by writing to it."""
-        self._sweep()
+        self._remove_stale_drafts()
         self.write(".probe", "")
         self.remove(".probe")
 
@@ -226,7 +226,7 @@ class PrivateFolder:
                 return False
             return True
 
-    def _sweep(self) -> None:
+    def _remove_stale_drafts(self) -> None:
         with self._opened() as folder:
             for name in _names(folder):
                 with contextlib.suppress(FileNotFoundError):
