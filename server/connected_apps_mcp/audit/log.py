@@ -51,7 +51,7 @@ class OpenEntry:
 
     tool: str
     id: str = field(default_factory=lambda: secrets.token_hex(8))
-    begun: float = field(default_factory=time.monotonic)
+    started: float = field(default_factory=time.monotonic)
 
 
 class AuditLog:
@@ -96,7 +96,7 @@ class AuditLog:
 
         A cancelled caller does not stop the write.
         """
-        duration_ms = round((time.monotonic() - entry.begun) * 1000)
+        duration_ms = round((time.monotonic() - entry.started) * 1000)
         return await self._record(records.outcome(entry.id, entry.tool, outcome, duration_ms))
 
     async def refused(self, call: RecordedCall, reason: str) -> bool:

@@ -178,19 +178,19 @@ class _Verifier:
             self._add_problem(f"{name} is missing.")
             return None
         self._report.files += 1
-        begins = _claimed_start(data)
-        if before and begins != before:
+        start = _claimed_start(data)
+        if before and start != before:
             self._add_problem(f"{name} does not follow the file before it.")
-        steps = walk(self._key, begins, data)
+        steps = walk(self._key, start, data)
         for step in steps:
             self._add_step(number, step)
         done = steps[-1].end if steps else 0
         if done == len(data):
-            return steps[-1].link if steps else begins
+            return steps[-1].link if steps else start
         if self._is_unfinished(number, done, data[done:]):
             self._report.torn += 1
             return steps[-1].link
-        self._add_problem(_break(name, data, done, steps[-1].link if steps else begins))
+        self._add_problem(_break(name, data, done, steps[-1].link if steps else start))
         return None
 
     def _add_step(self, number: int, step: ChainStep) -> None:

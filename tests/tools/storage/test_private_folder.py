@@ -1,4 +1,4 @@
-"""A folder of small files that nobody else can read, and the store of files in it."""
+"""A folder of small files for one user, and the store of files in it."""
 
 import dataclasses
 import os
@@ -288,7 +288,7 @@ def test_an_append_that_fails_halfway_leaves_no_part(folder: PrivateFolder) -> N
     assert folder.read("name") == "earlier"
 
 
-def test_a_lock_is_waited_for_and_not_for_ever(folder: PrivateFolder) -> None:
+def test_a_wait_for_a_lock_ends(folder: PrivateFolder) -> None:
     with (
         folder.locked(".lock", 1),
         pytest.raises(StoreError, match="held by another process"),
