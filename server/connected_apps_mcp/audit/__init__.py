@@ -1,7 +1,7 @@
-"""The audit log: what was done, or was about to be done, by whom, in lines that prove their order.
+"""The audit log: calls that were made or were about to be made, in lines that prove their order.
 
-`records` is what a line says, `chain` how lines are tied together, `ledger` and `stream` where they
-go, `log` what the server calls, and `verify` how tampering is found.
+`records` builds a line, `chain` ties lines together, `ledger` and `stream` write them, the server
+calls `log`, and `verify` finds tampering.
 """
 
 from .ledger import Ledger

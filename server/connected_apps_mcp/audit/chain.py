@@ -10,15 +10,15 @@ from datetime import UTC, datetime
 from typing import Any, Self
 
 VERSION = 1
-"""Of the format. It is the first thing in a line."""
+"""Version of the format, the first field of a line."""
 
 LINE_START = f'{{"v":{VERSION},'.encode()
 
 SEAL = b" (torn)\n"
-"""What ends a part of a line, before the record that covers it."""
+"""The end of a part of a line. The `torn` record that covers it follows."""
 
 NO_MAC = "0" * 64
-"""What stands for the MAC of the line before the first one."""
+"""The previous MAC of the first line."""
 
 OPENED = "opened"
 TORN = "torn"
@@ -39,36 +39,36 @@ def _mac(key: bytes, label: str, previous: str, body: bytes) -> str:
 
 
 def _body(record: Mapping[str, Any]) -> bytes:
-    # ASCII, so that nothing in it can act on a terminal.
+    # ASCII, so that no text in it can control a terminal.
     return json.dumps(record, ensure_ascii=True, allow_nan=False, separators=(",", ":")).encode()
 
 
 def ending(mac: str) -> bytes:
-    """How a line ends."""
+    """The end of a line with this MAC, without its newline."""
     return f',"mac":"{mac}"}}'.encode()
 
 
 def _split(line: bytes) -> tuple[bytes, str] | None:
-    """What the MAC is over, and the MAC; None where there is none."""
+    """The authenticated part of a line, and its MAC; None where there is no MAC."""
     found = _ENDING.fullmatch(line, max(0, len(line) - ENDING_SIZE))
     return (line[: found.start()] + b"}", found[1].decode()) if found else None
 
 
 @dataclass(frozen=True)
 class ChainLink:
-    """Where a chain stands: the sequence number and the MAC of its last line."""
+    """A position in a chain: the sequence number and the MAC of its last line."""
 
     seq: int = 0
     mac: str = NO_MAC
 
     def extend(self, key: bytes, record: Mapping[str, Any]) -> tuple[Self, bytes]:
-        """The next line, with its newline, and where the chain stands after it."""
+        """Build the next line: the position after it, and the line with its newline."""
         body = _body({"v": VERSION, "seq": self.seq + 1, **record})
         mac = _mac(key, "line", self.mac, body)
         return type(self)(self.seq + 1, mac), body[:-1] + ending(mac) + b"\n"
 
     def follow(self, key: bytes, line: bytes) -> tuple[Self, AuditRecord] | None:
-        """Where the chain stands after a line, and what it says; None if it is not the next one."""
+        """The position after a line, and its record; None if it is not the next line."""
         body, mac = _split(line) or (b"", "")
         if not hmac.compare_digest(mac, _mac(key, "line", self.mac, body)):
             return None
@@ -77,11 +77,12 @@ class ChainLink:
 
 @dataclass(frozen=True)
 class Head:
-    """How far a log reaches: kept beside it, so that lines missing at its end are missed.
+    """How far a log reaches. It is stored beside the log, so that a cut at the end is found.
 
     Attributes:
-        file: the number of the file that is written, 0 before the first.
-        size: the bytes of this file.
+        file: the number of the current file, 0 before the first.
+        size: the size of that file, in bytes.
+        link: the position of its last line.
     """
 
     file: int = 0
@@ -89,43 +90,43 @@ class Head:
     link: ChainLink = ChainLink()
 
     def document(self, key: bytes) -> str:
-        """It, as it is kept."""
-        told = {"file": self.file, "size": self.size, "seq": self.link.seq, "last": self.link.mac}
-        body = _body({"v": VERSION, **told})
+        """The head as it is stored."""
+        fields = {"file": self.file, "size": self.size, "seq": self.link.seq, "last": self.link.mac}
+        body = _body({"v": VERSION, **fields})
         return (body[:-1] + ending(_mac(key, "head", NO_MAC, body)) + b"\n").decode()
 
     @classmethod
     def from_document(cls, key: bytes, document: bytes) -> Self | None:
-        """It, from what was kept; None if that is not what was written with this key."""
+        """The head from its stored form; None if it was not written with this key."""
         body, mac = _split(document.removesuffix(b"\n")) or (b"", "")
         if not hmac.compare_digest(mac, _mac(key, "head", NO_MAC, body)):
             return None
-        told = json.loads(body)
-        return cls(told["file"], told["size"], ChainLink(told["seq"], told["last"]))
+        fields = json.loads(body)
+        return cls(fields["file"], fields["size"], ChainLink(fields["seq"], fields["last"]))
 
 
 def opened(file: int, previous: ChainLink) -> AuditRecord:
-    """The first record of a file, which ties it to the one before."""
+    """The first record of a file. It ties the file to the one before."""
     return {"time": now(), "event": OPENED, "file": file, "previous": previous.mac}
 
 
 def torn(fragment: bytes) -> AuditRecord:
-    """The record that follows what an interrupted write left, and covers it with its seal."""
-    return {"time": now(), "event": TORN} | _print_of(fragment + SEAL[:-1])
+    """The record that covers what an interrupted write left, and its seal."""
+    return {"time": now(), "event": TORN} | _digest(fragment + SEAL[:-1])
 
 
 def looks_torn(rest: bytes) -> bool:
-    """Whether an interrupted write can have left this at the end of a file."""
+    """Whether an interrupted write may have left these bytes at the end of a file."""
     return not rest.endswith(b"\n") or rest.endswith(SEAL) or b"\0" in rest
 
 
-def _print_of(fragment: bytes) -> AuditRecord:
+def _digest(fragment: bytes) -> AuditRecord:
     return {"bytes": len(fragment), "sha256": hashlib.sha256(fragment).hexdigest()}
 
 
 @dataclass(frozen=True)
 class ChainStep:
-    """One record of a chain, where the chain stands after it, and the offset of its end."""
+    """One record of a chain, the position after it, and the offset of its end."""
 
     record: AuditRecord
     link: ChainLink
@@ -135,7 +136,7 @@ class ChainStep:
 def walk(key: bytes, link: ChainLink, data: bytes) -> list[ChainStep]:
     """Follow a chain as far as it goes.
 
-    What an interrupted write left is passed over where the record after it covers it.
+    The rest of an interrupted write is skipped where the record after it covers it.
     """
     steps: list[ChainStep] = []
     done = at = 0
@@ -153,4 +154,4 @@ def _covers(record: AuditRecord, fragment: bytes | None) -> bool:
     is_torn: bool = record["event"] == TORN
     if fragment is None:
         return not is_torn
-    return is_torn and record.items() >= _print_of(fragment).items()
+    return is_torn and record.items() >= _digest(fragment).items()

@@ -1,4 +1,4 @@
-"""The key that ties the lines together. Who has it can forge a log."""
+"""The key that ties the lines together. Whoever has it can forge a log."""
 
 import os
 import secrets
@@ -13,15 +13,15 @@ MAX_KEY_BYTES = 4096
 
 
 def new_key() -> str:
-    """A key of 256 random bits, as it is kept."""
+    """A key of 256 random bits, as it is stored."""
     return secrets.token_hex(32)
 
 
 def read_key(path: Path) -> bytes:
-    """The key in a file.
+    """Read the key from a file.
 
     Raises:
-        StoreError: there is none, or others than the file's owner and group can read it.
+        StoreError: there is no key, or users beside the file's owner and group can read it.
     """
     try:
         with path.open("rb") as file:
@@ -34,16 +34,16 @@ def read_key(path: Path) -> bytes:
 
 
 def as_key(text: bytes, path: Path) -> bytes:
-    """The key that a file's text is.
+    """The key from the text of a file.
 
     Raises:
-        StoreError: it is too short or too long to be one.
+        StoreError: the text is too short or too long.
     """
     key = text.strip()
     if len(key) < MIN_CHARACTERS or len(text) > MAX_KEY_BYTES:
         raise StoreError(
-            f"{path} holds no key: it takes {MIN_CHARACTERS} characters or more, such as "
-            "'openssl rand -hex 32' makes."
+            f"{path} holds no key: a key has at least {MIN_CHARACTERS} characters. Make one with "
+            "'openssl rand -hex 32'."
         )
     REDACTOR.learn(key.decode("latin-1"))
     return key

@@ -1,4 +1,4 @@
-"""The files of an audit log, safe for several processes that write it at once."""
+"""The files of an audit log, safe for several processes that write them at once."""
 
 import re
 from collections.abc import Mapping
@@ -17,26 +17,26 @@ KEY_FILE = "key"
 LOCK_FILE = ".lock"
 
 LOCK_SECONDS = 10.0
-"""How long the other processes that write may take, together, before a call is refused."""
+"""Time that a line waits for other processes that write, before its call is refused."""
 
 DEFAULT_FILE_BYTES = 10_000_000
-"""Bytes of a file from which on the next one is begun."""
+"""Size at which a new audit file starts, in bytes."""
 
 _FILE = re.compile(r"audit\.(\d{6,})\.jsonl")
 
 
 RESERVE = ".reserve"
 RESERVE_BYTES = 16 * 1024
-"""Disk space that is kept free for the outcomes of calls whose intents are on record."""
+"""Disk space reserved for the outcomes of calls whose intents are recorded."""
 
 
 def file_name(number: int) -> str:
-    """The name of a file, from the first, 1, on. It keeps its name for good."""
+    """The name of a file, by its number. The first is 1. A file is never renamed."""
     return f"audit.{number:06}.jsonl"
 
 
 def file_number(name: str) -> int | None:
-    """The number of a file; None where the name is another one's."""
+    """The number of a file, by its name; None for the name of any other file."""
     found = _FILE.fullmatch(name)
     return int(found[1]) if found and name == file_name(int(found[1])) else None
 
@@ -44,10 +44,9 @@ def file_number(name: str) -> int | None:
 class Ledger:
     """A private folder of numbered files, with a key and a head beside them.
 
-    A line goes to the disk before the head that knows of it. So whatever a crash leaves is one line
-    more than the head knows, or a part of one, which is dealt with before the next line is written.
-    What no crash can have left is tampering, and nothing is written any more. Methods raise
-    `StoreError`, and block.
+    A line is on the disk before the head that counts it. So a crash leaves at most one line that
+    the head does not count, or a part of one. The next append repairs that. Anything else is
+    tampering, and then nothing more is written. Methods raise `StoreError`, and block.
     """
 
     def __init__(
@@ -70,133 +69,151 @@ class Ledger:
 
     def check(self) -> None:
         """Prove that a line can be written, without writing one."""
-        with self._folder.locked(LOCK_FILE, LOCK_SECONDS):
-            self._folder.check()
-            self._caught_up(self._key())
+        with self._folder.locked(LOCK_FILE, LOCK_SECONDS) as folder:
+            folder.check()
+            self._opened(folder)
 
     def append(self, record: Mapping[str, Any]) -> None:
         """Write a line. When this returns, it is on the disk.
 
-        An intent is written only beside a reserve of disk space, which its outcome may use up.
+        An intent needs a reserve of disk space beside it, which its outcome may use up.
         """
-        with self._folder.locked(LOCK_FILE, LOCK_SECONDS):
-            if record["event"] == "intent" and not self._folder.has(RESERVE):
-                self._folder.create(RESERVE, "-" * RESERVE_BYTES)
+        is_intent = record["event"] == "intent"
+        with self._folder.locked(LOCK_FILE, LOCK_SECONDS) as folder:
+            if is_intent and not folder.has(RESERVE):
+                folder.create(RESERVE, "-" * RESERVE_BYTES)
             try:
-                self._append(record)
+                self._append(folder, record)
             except StoreError:
-                if record["event"] == "intent" or not self._folder.remove(RESERVE):
+                if is_intent or not folder.remove(RESERVE):
                     raise
-                self._append(record)
+                self._append(folder, record)
 
-    def _append(self, record: Mapping[str, Any]) -> None:
-        key = self._key()
-        head = self._caught_up(key)
-        if head.file == 0 or head.size >= self._max_bytes:
-            head = self._begin_file(key, head)
-        self._written = self._write(key, head, record).link
+    def _append(self, folder: PrivateFolder, record: Mapping[str, Any]) -> None:
+        log = self._opened(folder)
+        if log.head.file == 0 or log.head.size >= self._max_bytes:
+            log.start_file()
+        log.write(record)
+        self._written = log.head.link
 
-    def _key(self) -> bytes:
-        """The key, made with the head when the log begins."""
-        begins = self._begins()
+    def _opened(self, folder: PrivateFolder) -> "_OpenLog":
+        """The log, repaired where a crash left a part of a line."""
+        log = _OpenLog(folder, self._key(folder))
+        log.repair()
+        if log.head.link.seq < self._written.seq:  # an earlier state was put back
+            raise _tampered(folder, HEAD_FILE)
+        return log
+
+    def _key(self, folder: PrivateFolder) -> bytes:
+        """The key. A new log gets its key and its head here."""
+        is_new = self._is_new(folder)
         if self._key_file:
             key = read_key(self._key_file)
-            if begins:
-                self._folder.write(HEAD_FILE, Head().document(key))
+            if is_new:
+                folder.write(HEAD_FILE, Head().document(key))
             return key
-        text = self._folder.read(KEY_FILE)
-        if text is None and begins:
-            text = new_key()
+        text = folder.read_bytes(KEY_FILE)
+        if text is None and is_new:
+            text = new_key().encode()
             # The key last: a log that has a key has a head.
-            self._folder.write(HEAD_FILE, Head().document(text.encode()))
-            self._folder.write(KEY_FILE, text)
+            folder.write(HEAD_FILE, Head().document(text))
+            folder.write(KEY_FILE, text.decode())
         if text is None:
-            raise self._tampered(KEY_FILE)
-        return as_key(text.encode(), self._folder.path / KEY_FILE)
+            raise _tampered(folder, KEY_FILE)
+        return as_key(text, folder.path / KEY_FILE)
 
-    def _begins(self) -> bool:
-        """Whether there is no log yet: nothing but a head that a crash may have left."""
+    def _is_new(self, folder: PrivateFolder) -> bool:
+        """Whether there is no log yet: at most a head that a crash left."""
         if self._written.seq:
             return False
-        return set(self._folder.names()) <= ({HEAD_FILE} if self._key_file is None else set())
+        return set(folder.names()) <= ({HEAD_FILE} if self._key_file is None else set())
 
-    def _caught_up(self, key: bytes) -> Head:
-        """Where the log stands, after what a crash may have left is dealt with."""
-        head = Head.from_document(key, (self._folder.read(HEAD_FILE) or "").encode())
+
+class _OpenLog:
+    """The log while this process holds its lock.
+
+    Attributes:
+        head: how far the log reaches, as its head file says.
+    """
+
+    def __init__(self, folder: PrivateFolder, key: bytes) -> None:
+        self._folder = folder
+        self._key = key
+        head = Head.from_document(key, folder.read_bytes(HEAD_FILE) or b"")
         if head is None:
-            raise self._tampered(HEAD_FILE)
-        if head.file:
-            head = self._mended(key, head, self._beyond(head))
-        following = self._folder.read_from(file_name(head.file + 1), 0)
-        if following is not None:
-            head = self._adopted(key, head, head.file + 1, following)
-        if head.link.seq < self._written.seq:  # an earlier state of it was put there
-            raise self._tampered(HEAD_FILE)
-        return head
+            raise _tampered(folder, HEAD_FILE)
+        self.head = head
 
-    def _beyond(self, head: Head) -> bytes:
-        """What the current file holds beyond what the head knows."""
-        name, last = file_name(head.file), chain.ending(head.link.mac) + b"\n"
-        found = self._folder.read_from(name, head.size - len(last))
-        if found is None or not found.startswith(last):
-            raise self._tampered(name)
-        return found[len(last) :]
+    def repair(self) -> None:
+        """Count or seal what a crash left beyond the head."""
+        if self.head.file and (beyond := self._beyond()):
+            self._repair(beyond)
+        following = self.head.file + 1
+        data = self._folder.read_bytes(file_name(following))
+        if data is not None:
+            self._count(following, data)
 
-    def _mended(self, key: bytes, head: Head, beyond: bytes) -> Head:
-        if not beyond:
-            return head
-        missing = b"" if beyond.endswith(b"\n") else b"\n"
-        if chain.looks_torn(beyond) and not _one_step(key, head, beyond + missing):
-            return self._write(key, head, chain.torn(beyond), fragment=beyond)
-        if missing:
-            self._folder.append(file_name(head.file), missing)
-        return self._adopted(key, head, head.file, beyond + missing)
-
-    def _adopted(self, key: bytes, head: Head, file: int, data: bytes) -> Head:
-        """Let the head know of the one line that was written before it."""
-        step = _one_step(key, head, data)
-        if step is None:
-            raise self._tampered(file_name(file))
-        begins = 0 if file > head.file else head.size
-        return self._keep(key, Head(file, begins + len(data), step.link))
-
-    def _begin_file(self, key: bytes, head: Head) -> Head:
-        """Go over to the next file, which is there with its first line or not at all."""
-        number = head.file + 1
-        link, line = head.link.extend(key, chain.opened(number, head.link))
+    def start_file(self) -> None:
+        """Start the next file. It appears with its first line or not at all."""
+        number = self.head.file + 1
+        link, line = self.head.link.extend(self._key, chain.opened(number, self.head.link))
         self._folder.write(file_name(number), line.decode())
-        return self._keep(key, Head(number, len(line), link))
+        self._write_head(Head(number, len(line), link))
 
-    def _write(
-        self, key: bytes, head: Head, record: Mapping[str, Any], *, fragment: bytes = b""
-    ) -> Head:
-        """Write a line after what the head knows, or after a fragment that a crash left there."""
-        link, line = head.link.extend(key, record)
+    def write(self, record: Mapping[str, Any], *, fragment: bytes = b"") -> None:
+        """Write a line after the last one, or after the fragment that a crash left there."""
+        head = self.head
+        link, line = head.link.extend(self._key, record)
         data = chain.SEAL + line if fragment else line
-        name, begins = file_name(head.file), head.size + len(fragment)
+        name, start = file_name(head.file), head.size + len(fragment)
         self._folder.append(name, data)
         try:
-            return self._keep(key, Head(head.file, begins + len(data), link))
+            self._write_head(Head(head.file, start + len(data), link))
         except StoreError:
-            # The caller hears that the line was not written. Were it left, the next writer would
-            # let the head know of it.
-            if self._folder.read(HEAD_FILE) == head.document(key):
-                self._folder.cut(name, begins)
+            # The caller learns that the line was not written, so the next writer must not find it.
+            if self._folder.read(HEAD_FILE) == head.document(self._key):
+                self._folder.cut(name, start)
             raise
 
-    def _keep(self, key: bytes, head: Head) -> Head:
-        self._folder.write(HEAD_FILE, head.document(key))
-        return head
+    def _beyond(self) -> bytes:
+        """The bytes of the current file that the head does not count."""
+        name, last = file_name(self.head.file), chain.ending(self.head.link.mac) + b"\n"
+        found = self._folder.read_bytes(name, self.head.size - len(last))
+        if found is None or not found.startswith(last):
+            raise _tampered(self._folder, name)
+        return found[len(last) :]
 
-    def _tampered(self, name: str) -> StoreError:
-        return StoreError(
-            f"{self._folder.path / name} is not as it was left, or the key is another one: "
-            "'connected-apps-mcp audit verify' tells more. Put back what was there, or move the "
-            "folder away and restart, to begin a new log."
-        )
+    def _repair(self, beyond: bytes) -> None:
+        missing = b"" if beyond.endswith(b"\n") else b"\n"
+        if chain.looks_torn(beyond) and self._one_step(beyond + missing) is None:
+            self.write(chain.torn(beyond), fragment=beyond)
+            return
+        if missing:
+            self._folder.append(file_name(self.head.file), missing)
+        self._count(self.head.file, beyond + missing)
+
+    def _count(self, file: int, data: bytes) -> None:
+        """Let the head count the one line that was written before it."""
+        step = self._one_step(data)
+        if step is None:
+            raise _tampered(self._folder, file_name(file))
+        start = 0 if file > self.head.file else self.head.size
+        self._write_head(Head(file, start + len(data), step.link))
+
+    def _one_step(self, data: bytes) -> ChainStep | None:
+        """The step that these bytes are; None where they are more or less than one."""
+        steps = walk(self._key, self.head.link, data)
+        return steps[0] if len(steps) == 1 and steps[0].end == len(data) else None
+
+    def _write_head(self, head: Head) -> None:
+        """Replace the head, on the disk before the next line: it may lag by one line only."""
+        self._folder.write(HEAD_FILE, head.document(self._key))
+        self.head = head
 
 
-def _one_step(key: bytes, head: Head, data: bytes) -> ChainStep | None:
-    """The step that this is, if it is one and nothing else."""
-    steps = walk(key, head.link, data)
-    return steps[0] if len(steps) == 1 and steps[0].end == len(data) else None
+def _tampered(folder: PrivateFolder, name: str) -> StoreError:
+    return StoreError(
+        f"{folder.path / name} was changed by something else, or the key is a different one: run "
+        "'connected-apps-mcp audit verify' for details. Restore the files, or move the folder away "
+        "and restart, to start a new log."
+    )

@@ -25,15 +25,15 @@ logger = logging.getLogger(__name__)
 class AuditFailed(ConnectedAppsError):
     """A call was refused because it could not be recorded."""
 
-    hint = "Nothing was sent. The operator has to mend the audit log; another call will not help."
+    hint = "Nothing was sent. The operator must repair the audit log; another call will not help."
 
 
 class Lines(Protocol):
-    """Where the lines go. Methods raise `StoreError`, and block."""
+    """A place that lines are written to. Methods raise `StoreError`, and block."""
 
     @property
     def place(self) -> str:
-        """Where a person finds them."""
+        """Where a person finds the lines."""
         ...
 
     def check(self) -> None:
@@ -47,24 +47,24 @@ class Lines(Protocol):
 
 @dataclass(frozen=True)
 class OpenEntry:
-    """A call that is on record as about to be made."""
+    """A call whose intent is recorded and whose outcome is not."""
 
     tool: str
     id: str = field(default_factory=lambda: secrets.token_hex(8))
-    begun: float = field(default_factory=time.monotonic)
+    started: float = field(default_factory=time.monotonic)
 
 
 class AuditLog:
-    """The record of every call that changes something or shows a secret, and of every refusal.
+    """Records every call that changes something or shows a secret, and every refusal.
 
-    An outcome or a refusal that cannot be written is kept in memory, and goes before the next line:
-    so nothing new is done before it is on record.
+    An outcome or a refusal that cannot be written stays in memory, and is written before the next
+    line. So no new call is made before it is recorded.
     """
 
     def __init__(self, lines: Lines) -> None:
         self._lines = lines
-        self._owed: list[AuditRecord] = []
-        self._turn = threading.Lock()
+        self._unwritten: list[AuditRecord] = []
+        self._lock = threading.Lock()
         self._refusals = Refusals()
 
     @property
@@ -76,58 +76,58 @@ class AuditLog:
         """Prove that the log can be written.
 
         Raises:
-            AuditFailed: it cannot be.
+            AuditFailed: it cannot be written.
         """
         await self._do(self._lines.check)
 
     async def intend(self, call: RecordedCall) -> OpenEntry:
-        """Record that a call is about to be made. When this returns, it is on the disk.
+        """Record that a call is about to be made. When this returns, the line is on the disk.
 
         Raises:
-            AuditFailed: it could not be recorded, so the call must not be made.
+            AuditFailed: the line could not be written, so the call must not be made.
         """
         entry = OpenEntry(call.tool)
-        self._owed += self._refusals.counted()
+        self._unwritten += self._refusals.counted()
         await self._do(self._write, records.intent(entry.id, call))
         return entry
 
     async def outcome(self, entry: OpenEntry, outcome: Outcome) -> bool:
-        """Record how a call ended; return whether that is on the disk.
+        """Record how a call ended. Return whether the line is on the disk.
 
-        A cancellation does not keep it from being written.
+        A cancelled caller does not stop the write.
         """
-        duration_ms = round((time.monotonic() - entry.begun) * 1000)
-        return await self._owe(records.outcome(entry.id, entry.tool, outcome, duration_ms))
+        duration_ms = round((time.monotonic() - entry.started) * 1000)
+        return await self._record(records.outcome(entry.id, entry.tool, outcome, duration_ms))
 
     async def refused(self, call: RecordedCall, reason: str) -> bool:
-        """Record that a call was not made, and why; return whether that is on the disk.
+        """Record that a call was refused, and why. Return whether the line is on the disk.
 
-        Of many in a short time the first are recorded one by one, and the others are counted.
+        Of many refusals in a short time, the first are recorded one by one and the rest is counted.
         """
         counted = self._refusals.count_unless_few(call.tool)
         if counted is not None:
-            return await self._owe(*counted)
-        return await self._owe(records.refusal(OpenEntry(call.tool).id, call, reason))
+            return await self._record(*counted)
+        return await self._record(records.refusal(OpenEntry(call.tool).id, call, reason))
 
     async def aclose(self) -> None:
-        """Write what is counted, and try once more to write what is owed."""
-        self._owed += self._refusals.counted()
-        if self._owed:
-            await self._pay()
+        """Write the count of refusals, and try once more to write the lines that failed."""
+        self._unwritten += self._refusals.counted()
+        if self._unwritten:
+            await self._write_unwritten()
 
-    async def _owe(self, *more: AuditRecord) -> bool:
-        self._owed += more
-        return await self._pay() if self._owed else True
+    async def _record(self, *more: AuditRecord) -> bool:
+        self._unwritten += more
+        return await self._write_unwritten() if self._unwritten else True
 
-    async def _pay(self) -> bool:
+    async def _write_unwritten(self) -> bool:
         try:
             await self._do(self._write)
         except AuditFailed as error:
-            logger.error("%d lines are missing in the audit log: %s", len(self._owed), error)
+            logger.error("%d lines are missing in the audit log: %s", len(self._unwritten), error)
             return False
         return True
 
-    async def _do(self, act: Any, *arguments: object) -> None:  # noqa: ANN401 - of the lines
+    async def _do(self, act: Any, *arguments: object) -> None:  # noqa: ANN401 - a method of the lines
         try:
             with anyio.CancelScope(shield=True):
                 await in_thread(act, *arguments)
@@ -135,9 +135,9 @@ class AuditLog:
             raise AuditFailed(f"The audit log cannot be written: {error}") from None
 
     def _write(self, *more: AuditRecord) -> None:
-        with self._turn:
-            while self._owed:
-                self._lines.append(self._owed[0])
-                del self._owed[0]
+        with self._lock:
+            while self._unwritten:
+                self._lines.append(self._unwritten[0])
+                del self._unwritten[0]
             for record in more:
                 self._lines.append(record)

@@ -1,4 +1,4 @@
-"""What a line of the audit log says."""
+"""The records that the lines of the audit log hold."""
 
 import hashlib
 import json
@@ -13,18 +13,18 @@ from connected_apps_tools.text.redaction import REDACTOR
 from .chain import AuditRecord, now
 
 MAX_RECORDED_TEXT = 1_000
-"""Characters of one text that are recorded; of more, so many and a digest of the whole."""
+"""Record up to so many characters of a text. A longer text is cut and gets a digest."""
 
 MAX_RECORDED_ARGUMENTS = 20_000
-"""Characters of JSON that the arguments of a call may take."""
+"""Record up to so many characters of the arguments of a call, as JSON."""
 
 PersonAnswer = Literal["accept", "decline", "cancel", "approve"]
-"""What a person said: an action of MCP's elicitation, or `approve` at a terminal."""
+"""The answer of a person: an action of MCP's elicitation, or `approve` at a terminal."""
 
 
 @dataclass(frozen=True)
 class Caller:
-    """Who calls: a subject through an OAuth client over HTTP, the process's user over stdio."""
+    """The caller: a subject through an OAuth client over HTTP, the process's user over stdio."""
 
     subject: str | None = None
     client_id: str | None = None
@@ -32,7 +32,7 @@ class Caller:
 
     @classmethod
     def of_process(cls) -> Self:
-        """The user that the process runs as: the name, or the number where there is no name."""
+        """The user of this process: the name, or the number where there is no name."""
         import pwd  # not on Windows, where there is no log either
 
         uid = os.geteuid()
@@ -44,7 +44,7 @@ class Caller:
 
 @dataclass(frozen=True)
 class Software:
-    """What the client says that it is."""
+    """The name and version that the client claims."""
 
     name: str
     version: str | None = None
@@ -52,10 +52,10 @@ class Software:
 
 @dataclass(frozen=True)
 class RecordedCall:
-    """What is asked for.
+    """A call as it is recorded.
 
     Attributes:
-        answer: what a person said to it; None where nobody was asked.
+        answer: the answer of a person; None where nobody was asked.
     """
 
     tool: str
@@ -71,10 +71,10 @@ class Outcome:
     """How a call ended.
 
     Attributes:
-        error: the type of the error; None where there was none.
-        may_have_taken_effect: whether the service may have carried it out in spite of the error.
+        error: the type of the error; None where the call succeeded.
+        may_have_taken_effect: whether the service may have carried it out despite the error.
         request_id: the service's name for its request.
-        revealed: the secret that the answer shows. Its last four characters are recorded.
+        revealed: the secret that the result shows. Its last four characters are recorded.
     """
 
     error: str | None = None
@@ -89,17 +89,17 @@ def intent(entry_id: str, call: RecordedCall) -> AuditRecord:
 
 
 def refusal(entry_id: str, call: RecordedCall, reason: str) -> AuditRecord:
-    """A call that was not made, and why."""
+    """A refused call, and the reason."""
     return _record("refusal", entry_id, **_of_call(call), reason=reason)
 
 
 def refusals(counts: Mapping[str, int]) -> AuditRecord:
-    """How many more calls were not made, by tool."""
+    """How many more calls were refused, by tool."""
     return {"time": now(), "event": "refusals", "count": sum(counts.values()), "tools": counts}
 
 
 def outcome(entry_id: str, tool: str, ended: Outcome, duration_ms: int) -> AuditRecord:
-    """How a call ended that was about to be made."""
+    """How a call ended."""
     return _record(
         "outcome",
         entry_id,
@@ -117,22 +117,22 @@ def _of_call(call: RecordedCall) -> AuditRecord:
     return {
         "tool": call.tool,
         "project_id": call.project_id,
-        "caller": _given(vars(call.caller)),
-        "software": call.software and _given(vars(call.software)),
+        "caller": _present(vars(call.caller)),
+        "software": call.software and _present(vars(call.software)),
         "answer": call.answer,
         "arguments": dict(call.arguments),
     }
 
 
-def _record(event: str, entry_id: str, **told: Any) -> AuditRecord:  # noqa: ANN401 - any JSON
-    record: AuditRecord = _bounded(REDACTOR.value(_given(told), last_four=True))
+def _record(event: str, entry_id: str, **fields: Any) -> AuditRecord:  # noqa: ANN401 - any JSON
+    record: AuditRecord = _bounded(REDACTOR.value(_present(fields), last_four=True))
     if "arguments" in record:
         record["arguments"] = _small(record["arguments"])
     return {"time": now(), "event": event, "entry": entry_id, **record}
 
 
-def _given(told: Mapping[str, Any]) -> AuditRecord:
-    return {name: value for name, value in told.items() if value is not None}
+def _present(fields: Mapping[str, Any]) -> AuditRecord:
+    return {name: value for name, value in fields.items() if value is not None}
 
 
 def _bounded(value: Any) -> Any:  # noqa: ANN401 - any JSON

@@ -1,4 +1,4 @@
-"""Keeps refused calls from filling the audit log: a few are recorded whole, more are counted."""
+"""Stops refused calls from filling the audit log: a few are recorded whole, the rest is counted."""
 
 import time
 from collections import Counter
@@ -7,13 +7,13 @@ from . import records
 from .chain import AuditRecord
 
 BURST = 50
-"""Refusals that are recorded whole at once."""
+"""Refusals in a row that are recorded whole."""
 
 SECONDS_EACH = 6.0
-"""Seconds after which one more may be recorded whole: ten a minute."""
+"""Seconds after which one more is recorded whole: ten a minute."""
 
 SECONDS_COUNTED = 10.0
-"""How long a count may grow before it is written, as far as more refusals come."""
+"""Seconds after which the next refusal writes the count."""
 
 
 class Refusals:
@@ -25,7 +25,7 @@ class Refusals:
         self._counts: Counter[str] = Counter()
 
     def count_unless_few(self, tool: str) -> list[AuditRecord] | None:
-        """Count a refusal, and give the lines that are due; None where it is recorded whole."""
+        """Count a refusal, and return the lines that are due. None: record this refusal whole."""
         now = time.monotonic()
         self._room = min(BURST, self._room + (now - self._looked_at) / SECONDS_EACH)
         self._looked_at = now
@@ -38,7 +38,7 @@ class Refusals:
         return self.counted() if now - self._written_at >= SECONDS_COUNTED else []
 
     def counted(self) -> list[AuditRecord]:
-        """The line that tells how many were counted, if any were."""
+        """The line with the counts so far, if there are any. The count starts again at zero."""
         if not self._counts:
             return []
         counts, self._counts = dict(self._counts), Counter()

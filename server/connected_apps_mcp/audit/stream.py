@@ -1,4 +1,4 @@
-"""An audit log on standard error, for containers whose platform collects what they write."""
+"""An audit log on standard error, for containers: the platform collects what they write."""
 
 import os
 import secrets
@@ -17,7 +17,7 @@ STDERR = 2
 
 
 class Stream:
-    """A chain of this process alone. Without a key file its key ends with the process."""
+    """A chain of this process alone. Without a key file, its key ends with the process."""
 
     place = "standard error"
 
@@ -31,9 +31,9 @@ class Stream:
         """Prove that there is a key, and a stream.
 
         Raises:
-            StoreError: there is none.
+            StoreError: there is no key or no stream.
         """
-        self._opened_key()
+        self._read_key_once()
         try:
             os.fstat(STDERR)
         except OSError as error:
@@ -43,17 +43,18 @@ class Stream:
         """Write a line.
 
         Raises:
-            StoreError: it was not written, or not whole; then no other line is either.
+            StoreError: the line was not written, or only in part. After a part, no more lines
+                are written.
         """
         if self._broken:
             raise StoreError("Standard error failed in the middle of a line.")
         if self._link == ChainLink():
-            # No two processes write the same line, so one that is there twice was repeated.
+            # Processes differ in this line, so verify finds lines that somebody repeated.
             self._write(chain.opened(0, self._link) | {"process": secrets.token_hex(8)})
         self._write(record)
 
     def _write(self, record: Mapping[str, Any]) -> None:
-        link, line = self._link.extend(self._opened_key(), record)
+        link, line = self._link.extend(self._read_key_once(), record)
         self._broken = True
         try:
             write_all(STDERR, line)
@@ -61,7 +62,7 @@ class Stream:
             raise self._failure(error) from None
         self._broken, self._link = False, link
 
-    def _opened_key(self) -> bytes:
+    def _read_key_once(self) -> bytes:
         if self._key is None and self._key_file:
             self._key = read_key(self._key_file)
         return self._key or b""

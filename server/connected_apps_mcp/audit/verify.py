@@ -1,4 +1,4 @@
-"""Finds what was done to an audit log after it was written."""
+"""Finds changes that were made to an audit log after it was written."""
 
 import json
 import time
@@ -21,14 +21,16 @@ class Unreadable(Exception):
 
 @dataclass
 class Verification:
-    """What was found.
+    """What `verify` found.
 
     Attributes:
-        torn: parts of lines, as interrupted writes leave them, and as anybody can put them where
-            later lines were, together with the head of that time.
-        pending: tools by the id of their entry, of the calls without an outcome.
-        last: where the chain stands.
-        problems: what no crash can have left, in sentences.
+        files: the number of files.
+        lines: the number of lines.
+        torn: the number of parts of lines. An interrupted write leaves one. So does somebody who
+            cuts off later lines and puts back the head of that time.
+        pending: the tools of the calls without an outcome, by the id of the entry.
+        last: the position of the last line.
+        problems: signs of tampering, which no crash leaves, in sentences.
     """
 
     files: int = 0
@@ -39,7 +41,7 @@ class Verification:
     problems: list[str] = field(default_factory=list)
 
     def count(self, step: ChainStep) -> None:
-        """Take a record in."""
+        """Count a record."""
         self.lines += 1
         self.last = step.link
         event, entry = step.record["event"], step.record.get("entry", "")
@@ -54,7 +56,7 @@ class Snapshot:
     """The files of a log as they were at one moment, between two lines."""
 
     def __init__(self, folder: Path) -> None:
-        """Look at a log while nobody writes it.
+        """Read the sizes of the files, and the head, while no process writes.
 
         Raises:
             Unreadable: there is no log, or it cannot be read.
@@ -76,10 +78,10 @@ class Snapshot:
         return list(self._sizes)
 
     def data(self, number: int) -> bytes | None:
-        """What a file held, or None where there is none.
+        """The bytes of a file at that moment, or None where there is no such file.
 
         Raises:
-            Unreadable: it cannot be read.
+            Unreadable: the file cannot be read.
         """
         if number not in self._sizes:
             return None
@@ -97,7 +99,7 @@ def _explained(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def _locked(lock: Path) -> Iterator[None]:
-    """Keep writers out. Where there is no lock, as in a copy, there are no writers."""
+    """Lock writers out. Where there is no lock file, as in a copy, there are no writers."""
     import fcntl
 
     if not lock.exists():
@@ -123,19 +125,19 @@ def verify(
     first: int = 1,
     remembered: ChainLink | None = None,
 ) -> Verification:
-    """Look at every line of a log.
+    """Check every line of a log.
 
     Args:
-        folder: where it is.
-        key_file: its key, if that is not beside it.
+        folder: the folder of the log.
+        key_file: the file with the key, unless the key is in that folder.
         first: the number of the first file, where earlier ones were archived.
-        remembered: what an earlier report had as its last line, which must still be there.
+        remembered: the last line of an earlier report, which must still be there.
 
     Raises:
-        Unreadable: there is no log, or it or its key cannot be read.
+        Unreadable: there is no log, or the log or its key cannot be read.
     """
     snapshot = Snapshot(folder)
-    return _Verification(snapshot, _key(key_file or folder / KEY_FILE), remembered).run(first)
+    return _Verifier(snapshot, _key(key_file or folder / KEY_FILE), remembered).run(first)
 
 
 def _key(path: Path) -> bytes:
@@ -145,7 +147,7 @@ def _key(path: Path) -> bytes:
         raise Unreadable(str(error)) from None
 
 
-class _Verification:
+class _Verifier:
     def __init__(self, snapshot: Snapshot, key: bytes, remembered: ChainLink | None) -> None:
         self._snapshot = snapshot
         self._key = key
@@ -156,7 +158,9 @@ class _Verification:
 
     def run(self, first: int) -> Verification:
         if self._head is None:
-            self._tell(f"{HEAD_FILE} is missing or was changed, or the key is another one.")
+            self._add_problem(
+                f"{HEAD_FILE} is missing or was changed, or the key is a different one."
+            )
         last = max([*self._snapshot.numbers, self._head.file if self._head else 0])
         link: ChainLink | None = ChainLink() if first == 1 else None
         for number in range(first, last + 1):
@@ -164,57 +168,59 @@ class _Verification:
         if self._head:
             self._check_head(self._head)
         if self._remembered:
-            self._tell(f"The remembered line {self._remembered.seq} is not there.")
+            self._add_problem(f"The remembered line {self._remembered.seq} is not there.")
         return self._report
 
     def _check_file(self, number: int, before: ChainLink | None) -> ChainLink | None:
-        """Check one file; return where the chain stands after it, None where nobody knows."""
+        """Check one file. Return the position after it, or None where it is unknown."""
         name, data = file_name(number), self._snapshot.data(number)
         if data is None:
-            self._tell(f"{name} is missing.")
+            self._add_problem(f"{name} is missing.")
             return None
         self._report.files += 1
-        begins = _claimed_start(data)
-        if before and begins != before:
-            self._tell(f"{name} does not follow what comes before it.")
-        steps = walk(self._key, begins, data)
+        start = _claimed_start(data)
+        if before and start != before:
+            self._add_problem(f"{name} does not follow the file before it.")
+        steps = walk(self._key, start, data)
         for step in steps:
-            self._take(number, step)
+            self._add_step(number, step)
         done = steps[-1].end if steps else 0
         if done == len(data):
-            return steps[-1].link if steps else begins
+            return steps[-1].link if steps else start
         if self._is_unfinished(number, done, data[done:]):
             self._report.torn += 1
             return steps[-1].link
-        self._tell(_break(name, data, done, steps[-1].link if steps else begins))
+        self._add_problem(_break(name, data, done, steps[-1].link if steps else start))
         return None
 
-    def _take(self, number: int, step: ChainStep) -> None:
+    def _add_step(self, number: int, step: ChainStep) -> None:
         self._report.count(step)
         self._ends[number, step.end] = step.link
         if step.link == self._remembered:
             self._remembered = None
 
     def _is_unfinished(self, number: int, done: int, rest: bytes) -> bool:
-        """Whether a crash can just have left this, and no writer has come upon it yet."""
+        """Whether a crash may have left these bytes, and no process wrote since then."""
         at_end = self._head and (self._head.file, self._head.size) == (number, done)
         return bool(at_end) and chain.looks_torn(rest)
 
     def _check_head(self, head: Head) -> None:
         beyond = [end for end in self._ends if end > (head.file, head.size)]
         if self._ends.get((head.file, head.size)) != head.link:
-            self._tell(f"Lines are missing at the end: line {head.link.seq} was written.")
+            self._add_problem(
+                f"Lines are missing at the end: the log reached line {head.link.seq}."
+            )
         elif len(beyond) > 1:
-            self._tell(f"{HEAD_FILE} is older than the last lines.")
+            self._add_problem(f"{HEAD_FILE} is older than the last lines.")
 
-    def _tell(self, problem: str) -> None:
+    def _add_problem(self, problem: str) -> None:
         self._report.problems.append(problem)
 
 
 def _claimed_start(data: bytes) -> ChainLink:
-    """Where the first line says that the chain stood. Its MAC will tell whether that is so."""
-    said = _said(data.partition(b"\n")[0])
-    seq, previous = said.get("seq"), said.get("previous")
+    """The position before the first line, as that line claims. Its MAC proves or disproves it."""
+    claimed = _claimed(data.partition(b"\n")[0])
+    seq, previous = claimed.get("seq"), claimed.get("previous")
     return (
         ChainLink(seq - 1, previous)
         if isinstance(seq, int) and isinstance(previous, str)
@@ -224,34 +230,33 @@ def _claimed_start(data: bytes) -> ChainLink:
 
 def _break(name: str, data: bytes, at: int, link: ChainLink) -> str:
     number = data.count(b"\n", 0, at) + 1
-    found = _said(data[at:].partition(b"\n")[0]).get("seq")
+    found = _claimed(data[at:].partition(b"\n")[0]).get("seq")
     what = f"sequence number {found}" if isinstance(found, int) else "something else"
     return (
-        f"{name}, line {number}: sequence number {link.seq + 1} should follow, unchanged; "
-        f"{what} is there."
+        f"{name}, line {number}: expected sequence number {link.seq + 1}, unchanged; found {what}."
     )
 
 
-def _said(line: bytes) -> chain.AuditRecord:
-    """What a line seems to say, whoever wrote it."""
+def _claimed(line: bytes) -> chain.AuditRecord:
+    """The record that a line claims to be. Anybody may have written it."""
     try:
-        said = json.loads(line)
+        record = json.loads(line)
     except (ValueError, RecursionError):
         return {}
-    return said if isinstance(said, dict) else {}
+    return record if isinstance(record, dict) else {}
 
 
 def verify_stream(data: bytes, key_file: Path) -> Verification:
-    """Look at the lines of one process among what it wrote to standard error.
+    """Check the audit log lines in the standard error of processes that ran one after the other.
 
-    What comes before a line, such as a time that a platform adds, and what is none of ours, is
-    passed over. A process that started anew began a new chain, which no other has begun.
+    Text before a line, such as a time that the platform adds, is skipped, and so is other output.
+    Each process starts a chain of its own.
 
     Raises:
-        Unreadable: the key cannot be read, or none of it is an audit log.
+        Unreadable: the key cannot be read, or there is no line of an audit log.
     """
     key, report, link = _key(key_file), Verification(), ChainLink()
-    begun: set[ChainLink] = set()
+    started: set[ChainLink] = set()
     for text in data.splitlines():
         line = text[text.find(chain.LINE_START) :] if chain.LINE_START in text else b""
         if not line:
@@ -259,25 +264,24 @@ def verify_stream(data: bytes, key_file: Path) -> Verification:
         followed = link.follow(key, line) or ChainLink().follow(key, line)
         if followed is None:
             report.problems.append(
-                f"After {report.lines} lines: sequence number {link.seq + 1} should follow, "
-                "unchanged."
+                f"After {report.lines} lines: expected sequence number {link.seq + 1}, unchanged."
             )
             break
         link, record = followed
-        if link in begun:
+        if link in started:
             report.problems.append(f"After {report.lines} lines: earlier lines are repeated.")
             break
         if record["event"] == chain.OPENED:
-            begun.add(link)
+            started.add(link)
             report.files += 1
         report.count(ChainStep(record, link, 0))
     if not report.lines and not report.problems:
-        raise Unreadable("None of this is an audit log.")
+        raise Unreadable("The input has no line of an audit log.")
     return report
 
 
 def last_lines(folder: Path, count: int) -> list[bytes]:
-    """The last lines of a log as they are, unverified, the latest last.
+    """The last lines of a log, not verified. The newest comes last.
 
     Raises:
         Unreadable: there is no log, or it cannot be read.

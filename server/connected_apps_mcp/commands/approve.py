@@ -60,7 +60,7 @@ def approve(**flags: object) -> None:
                     approvals.approve(each)
                     click.echo("It may be made once, within 10 minutes.")
                 elif click.confirm("Forget it?", default=True):
-                    approvals.withdraw(each)
+                    approvals.remove(each)
             if waiting and not _at_terminal():
                 raise _Unapproved(NO_TERMINAL)
         except StoreError as error:

@@ -1,7 +1,7 @@
-"""The calls that wait for a person at a terminal, and the answers that were used.
+"""The calls that wait for approval at a terminal, and the answers that were used.
 
-They are files that every process of this user shares, so an approval or an answer counts once,
-whichever process it reaches. The methods block, and raise `StoreError`.
+All processes of this user share these files, so an approval or an answer counts once, in whichever
+process. The methods block, and raise `StoreError`.
 """
 
 import json
@@ -23,22 +23,23 @@ from connected_apps_tools.storage.private_folder import PrivateFolder
 from connected_apps_tools.text.redaction import REDACTOR
 
 LIFETIME = timedelta(minutes=10)
-"""How long something waits, how long an approval holds, and how long an answer may be used."""
+"""Time after which a question, a pending call and an approval expire."""
 
 FOLDER = "confirmations"
-"""The folder's name, in the data folder."""
+"""The name of the folder, in the data folder."""
 
 MAX_WAITING = 500
-"""Calls that wait at a time."""
+"""Most calls that wait at a time."""
 
 MAX_OF_ONE_APP = 10
-"""Calls on one app that wait at a time. The newest take the place of the oldest."""
+"""Most calls on one app that wait at a time. A new one replaces the oldest."""
 
 MAX_PENDING_ARGUMENTS = 256 * 1024
-"""Characters of the arguments of a call that waits, as JSON."""
+"""Most characters of the arguments of a pending call, as JSON."""
 
 IDENTITY = ".identity"
-USED = "spent-"
+USED_ANSWER = "spent-"
+"""Prefix of the file that marks an answer as used."""
 
 EnvironmentName = Literal["sandbox", "test", "live"]
 
@@ -48,22 +49,23 @@ def _now() -> datetime:
 
 
 class ProjectLabel(NamedTuple):
-    """The project on which a call works."""
+    """The project of a call."""
 
     project_id: str
     environment: EnvironmentName
 
     def __str__(self) -> str:
-        """The project as a person reads it."""
+        """The project, for a person."""
         return f"{self.project_id} ({self.environment})"
 
 
 class PendingCall(BaseModel):
-    """A call that a person has to allow.
+    """A call that waits for approval, or is approved.
 
     Attributes:
-        id: a digest of the call and of the state of the app, of 256 bits.
-        state: the state of the app for which the question was put.
+        id: a digest of 256 bits, of the call and of the state of the app.
+        state: the state of the app when the question was made.
+        since: when the call began to wait, or was approved.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -80,38 +82,38 @@ class PendingCall(BaseModel):
 
     @classmethod
     def of(
-        cls, where: ProjectLabel, tool: str, arguments: dict[str, Any], question: Question
+        cls, project: ProjectLabel, tool: str, arguments: dict[str, Any], question: Question
     ) -> Self:
-        """The call with these very arguments, on the app in its present state."""
-        exactly = json.dumps([*where, tool, arguments, question.state], sort_keys=True)
+        """The call with exactly these arguments, on the app in its present state."""
+        exactly = json.dumps([*project, tool, arguments, question.state], sort_keys=True)
         return cls(
             id=sha256(exactly.encode()).hexdigest(),
-            project_id=where.project_id,
-            environment=where.environment,
+            project_id=project.project_id,
+            environment=project.environment,
             tool=tool,
             arguments=REDACTOR.value(arguments),
             state=question.state,
-            question=REDACTOR.text(question.text(str(where))),
+            question=REDACTOR.text(question.text(str(project))),
         )
 
     def same_call(self, other: "PendingCall") -> bool:
-        """Whether both stand for one call, in every part and not by their id alone."""
+        """Whether both are the same call in every part, not by their id alone."""
         own = {"since", "approved"}
         return self.model_dump(exclude=own) == other.model_dump(exclude=own)
 
     @property
     def subject(self) -> str:
-        """What the call is about: an app, or the tool where no app is named."""
+        """The app of the call, or the tool where the arguments name no app."""
         return str(self.arguments.get("client_id", self.tool))
 
 
 class Approvals:
-    """The calls that wait, the calls that a person approved, and the answers that were used."""
+    """The pending calls, the approved calls, and the answers that were used."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = PrivateFolder(folder, within=folder.parent)
         self._seen: dict[str, tuple[datetime | None, float]] = {}
-        """When this process first saw a file as it is, on a clock that never jumps."""
+        """When this process first saw a file in its present form, on a clock that never jumps."""
 
     @property
     def place(self) -> Path:
@@ -119,81 +121,81 @@ class Approvals:
         return self._folder.path
 
     def __iter__(self) -> Iterator[PendingCall]:
-        """The calls that wait or were approved. Reading removes the ones that waited too long."""
+        """The pending and the approved calls. Reading removes the expired ones."""
         for name in self._names():
-            if not name.startswith(USED) and (waiting := self._read(name)):
-                yield waiting
+            if not name.startswith(USED_ANSWER) and (call := self._read(name)):
+                yield call
 
     def identity(self) -> str:
-        """What tells this folder from any other, so that an answer can be tied to it."""
+        """A random name of this folder, so that an answer can be tied to it."""
         self._folder.create(IDENTITY, token_hex(16))
         identity = self._folder.read(IDENTITY) or ""
         if not re.fullmatch(r"[0-9a-f]{32}", identity):
             raise StoreError(f"{self.place / IDENTITY} is damaged: remove it and start again.")
         return identity
 
-    def wait(self, waiting: PendingCall) -> None:
+    def add(self, call: PendingCall) -> None:
         """Let a call wait for approval.
 
-        Where one app has too many, the oldest goes. Where there are too many in all, the oldest
-        of the app with the most goes, so that a flood on one app shuts no other out.
+        Where one app has too many calls, this removes its oldest. Where there are too many in all,
+        it removes the oldest of the app with the most, so a flood on one app shuts out no other.
         """
-        if len(json.dumps(waiting.arguments, ensure_ascii=False)) > MAX_PENDING_ARGUMENTS:
+        if len(json.dumps(call.arguments, ensure_ascii=False)) > MAX_PENDING_ARGUMENTS:
             raise StoreError(f"the arguments are longer than {MAX_PENDING_ARGUMENTS} characters")
         others: dict[str, list[PendingCall]] = defaultdict(list)
         for each in self:
-            if not each.approved and each.id != waiting.id:
+            if not each.approved and each.id != call.id:
                 others[each.subject].append(each)
-        own = others[waiting.subject]
+        own = others[call.subject]
         if len(own) >= MAX_OF_ONE_APP:
-            self.withdraw(min(own, key=_age))
+            self.remove(min(own, key=_age))
         elif sum(map(len, others.values())) >= MAX_WAITING:
             most = max(map(len, others.values()))
             fullest = [each for calls in others.values() if len(calls) == most for each in calls]
-            self.withdraw(min(own if len(own) == most else fullest, key=_age))
-        self._folder.write(waiting.id, waiting.model_dump_json())
+            self.remove(min(own if len(own) == most else fullest, key=_age))
+        self._folder.write(call.id, call.model_dump_json())
 
-    def approve(self, waiting: PendingCall) -> None:
-        """Allow a call, once."""
-        approved = waiting.model_copy(update={"approved": True, "since": _now()})
+    def approve(self, call: PendingCall) -> None:
+        """Approve a call, once."""
+        approved = call.model_copy(update={"approved": True, "since": _now()})
         self._folder.write(approved.id, approved.model_dump_json())
 
-    def withdraw(self, waiting: PendingCall) -> None:
-        """Let a call wait no longer."""
-        self._folder.remove(waiting.id)
+    def remove(self, call: PendingCall) -> None:
+        """Remove a pending call."""
+        self._folder.remove(call.id)
 
-    def take(self, waiting: PendingCall) -> bool:
-        """Use the approval of a call, if there is one for exactly this call."""
-        found = self._read(waiting.id)
-        approved = found is not None and found.approved and found.same_call(waiting)
-        return approved and self._folder.remove(waiting.id)
+    def use_approval(self, call: PendingCall) -> bool:
+        """Use up the approval of exactly this call. Return whether there was one."""
+        found = self._read(call.id)
+        approved = found is not None and found.approved and found.same_call(call)
+        return approved and self._folder.remove(call.id)
 
     def use_answer(self, answer: str) -> bool:
-        """Use an answer; says whether it is the first time. What is there counts as used."""
-        self._sweep()
-        return self._folder.create(USED + answer, _now().isoformat())
+        """Mark an answer as used. Return whether this is its first use. A damaged mark counts."""
+        self._remove_old_answers()
+        return self._folder.create(USED_ANSWER + answer, _now().isoformat())
 
     def _read(self, name: str) -> PendingCall | None:
         text = self._folder.read(name)
         try:
-            waiting = PendingCall.model_validate_json(text) if text else None
+            call = PendingCall.model_validate_json(text) if text else None
         except ValidationError:
-            waiting = None
-        if waiting and waiting.id == name and not self._over(waiting):
-            return waiting
+            call = None
+        if call and call.id == name and not self._has_expired(call):
+            return call
         self._folder.remove(name)
         return None
 
-    def _over(self, waiting: PendingCall) -> bool:
-        """Whether it has waited too long by either clock: somebody may set the wall clock back."""
-        in_time = timedelta() <= _now() - waiting.since <= LIFETIME
-        return not in_time or self._known_for(waiting.id, waiting.since) > LIFETIME
+    def _has_expired(self, call: PendingCall) -> bool:
+        """Whether a call expired by either clock: somebody may set the wall clock back."""
+        in_time = timedelta() <= _now() - call.since <= LIFETIME
+        return not in_time or self._known_for(call.id, call.since) > LIFETIME
 
-    def _sweep(self) -> None:
-        """Remove old notes of used answers, where both clocks say that they are old."""
+    def _remove_old_answers(self) -> None:
+        """Remove the marks of used answers that are old by both clocks."""
         for name in self._names():
             if (
-                name.startswith(USED)
+                name.startswith(USED_ANSWER)
                 and self._known_for(name) > 2 * LIFETIME
                 and self._written_before(name, 2 * LIFETIME)
             ):
@@ -206,7 +208,7 @@ class Approvals:
         return names
 
     def _known_for(self, name: str, since: datetime | None = None) -> timedelta:
-        """How long this process has known a file, with this time in it."""
+        """How long this process has known a file with this time in it."""
         now = time.monotonic()
         if name not in self._seen or self._seen[name][0] != since:
             self._seen[name] = since, now
@@ -216,11 +218,11 @@ class Approvals:
         try:
             since = datetime.fromisoformat(self._folder.read(name) or "")
             return _now() - since > age
-        except (ValueError, TypeError):  # damaged: how long this process knows it decides
+        except (ValueError, TypeError):  # damaged: the other clock decides
             return True
         except StoreError:
             return False
 
 
-def _age(waiting: PendingCall) -> datetime:
-    return waiting.since
+def _age(call: PendingCall) -> datetime:
+    return call.since

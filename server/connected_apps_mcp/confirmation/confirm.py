@@ -190,9 +190,9 @@ class Dialogue:
             return "not asked"
         pending = PendingCall.of(project, self._params.name, self._params.arguments or {}, question)
         try:
-            if await in_thread(approvals.take, pending):
+            if await in_thread(approvals.use_approval, pending):
                 return "approved"
-            await in_thread(approvals.wait, pending)
+            await in_thread(approvals.add, pending)
         except StoreError as error:
             raise _nothing(f"a person has to agree, and cannot be asked ({error})") from None
         refusal = _nothing("a person has to agree first, and this client cannot ask")

@@ -38,11 +38,11 @@ async def test_a_file_that_is_large_enough_is_followed_by_the_next(folder: Path)
     await record(log_in(folder, max_bytes=1000), 10)
     assert len(files_of(folder)) > 3
     assert all(file.stat().st_size < 1000 + 500 for file in files_of(folder))
-    told = lines_of(folder)
-    assert [line["seq"] for line in told] == list(range(1, len(told) + 1))
-    opened = [line for line in told if line["event"] == "opened"]
+    recorded = lines_of(folder)
+    assert [line["seq"] for line in recorded] == list(range(1, len(recorded) + 1))
+    opened = [line for line in recorded if line["event"] == "opened"]
     assert [line["file"] for line in opened] == list(range(1, len(files_of(folder)) + 1))
-    before = {line["seq"]: line["mac"] for line in told}
+    before = {line["seq"]: line["mac"] for line in recorded}
     assert all(line["previous"] == before[line["seq"] - 1] for line in opened[1:])
     assert verify(folder).problems == []
 
@@ -91,7 +91,7 @@ def test_a_line_torn_anywhere_is_no_tampering_and_the_next_goes_after_it(crashed
         assert (crashed.folder / FIRST).read_bytes().startswith(after[:size] + b" (torn)\n{")
 
 
-def test_a_line_of_which_only_the_end_is_missing_is_ended(crashed: Crashed) -> None:
+def test_a_line_without_its_newline_gets_one(crashed: Crashed) -> None:
     crashed.put(FIRST, crashed.after[FIRST][:-1])
     assert verify(crashed.folder).problems == []
     Ledger(crashed.folder).append({"event": "next"})
@@ -107,7 +107,7 @@ def test_blocks_that_a_crash_left_unwritten_are_no_tampering(crashed: Crashed) -
     assert (verify(crashed.folder).torn, verify(crashed.folder).problems) == (1, [])
 
 
-def test_a_line_that_the_head_does_not_know_yet_counts(crashed: Crashed) -> None:
+def test_a_line_that_the_head_does_not_count_yet_is_counted(crashed: Crashed) -> None:
     crashed.put(FIRST, crashed.after[FIRST])
     assert verify(crashed.folder).problems == []
     Ledger(crashed.folder).append({"event": "next"})
@@ -127,7 +127,7 @@ def test_a_seal_that_is_itself_torn_anywhere_is_sealed(crashed: Crashed) -> None
         assert (verify(crashed.folder).torn, verify(crashed.folder).problems) == (1, [])
 
 
-def test_a_file_that_was_begun_before_a_crash_is_gone_on_with(folder: Path) -> None:
+def test_a_file_that_was_started_before_a_crash_is_used(folder: Path) -> None:
     ledger = Ledger(folder, max_bytes=1)
     ledger.append({"event": "intent", "entry": "0", "tool": "delete_app"})
     crash = Crashed(folder, ledger)
@@ -140,7 +140,7 @@ def test_a_file_that_was_begun_before_a_crash_is_gone_on_with(folder: Path) -> N
 
 
 @pytest.mark.parametrize("left", [[], ["head.json"], ["head.json", "key"]])
-def test_a_log_whose_making_was_interrupted_is_made(folder: Path, left: list[str]) -> None:
+def test_a_log_that_a_crash_left_half_made_is_made(folder: Path, left: list[str]) -> None:
     Ledger(folder).check()
     for name in {"head.json", "key"} - set(left):
         (folder / name).unlink()
@@ -163,7 +163,7 @@ def open_to_others(folder: Path) -> None:
 
 
 def make_unwritable(folder: Path) -> None:
-    """Let nobody but root write the file."""
+    """Let only root write the file."""
     (folder / FIRST).chmod(0o400)
 
 
@@ -201,40 +201,40 @@ TAKEN: dict[str, Callable[[Path], object]] = {
 
 @pytest.mark.parametrize("how", TAKEN)
 @pytest.mark.parametrize("process", ["the same process", "a later process"])
-async def test_a_log_that_is_not_as_it_was_left_is_not_written_and_verify_tells(
+async def test_a_log_that_something_else_changed_is_not_written_and_verify_reports_it(
     log: AuditLog, folder: Path, how: str, process: str
 ) -> None:
     await record(log, 3)
     TAKEN[how](folder)
     left = bytes_of(folder)
     later = log if process == "the same process" else log_in(folder)
-    with pytest.raises(AuditFailed, match="not as it was left"):
+    with pytest.raises(AuditFailed, match="changed by something else"):
         await later.intend(CALL)
     assert bytes_of(folder) == left
     assert verify(folder).problems != []
 
 
-@pytest.mark.parametrize("kept", [{"key"}, set()])
-async def test_a_log_that_is_gone_is_not_begun_anew_by_who_wrote_it(
-    log: AuditLog, folder: Path, kept: set[str]
+@pytest.mark.parametrize("left", [{"key"}, set()])
+async def test_a_log_that_is_gone_is_not_started_again_by_its_writer(
+    log: AuditLog, folder: Path, left: set[str]
 ) -> None:
     await record(log)
-    put_back(folder, {name: data for name, data in bytes_of(folder).items() if name in kept})
-    with pytest.raises(AuditFailed, match="not as it was left"):
+    put_back(folder, {name: data for name, data in bytes_of(folder).items() if name in left})
+    with pytest.raises(AuditFailed, match="changed by something else"):
         await log.intend(CALL)
     assert files_of(folder) == []
     with pytest.raises(Unreadable):
         verify(folder)
 
 
-async def test_who_wrote_a_log_notices_an_earlier_state_of_all_of_it(
+async def test_the_writer_of_a_log_notices_an_earlier_state_of_all_of_it(
     log: AuditLog, folder: Path
 ) -> None:
     await record(log)
     shutil.copytree(folder, folder.with_name("copy"))
     await record(log)
     replace_by_older_copy(folder)
-    with pytest.raises(AuditFailed, match="not as it was left"):
+    with pytest.raises(AuditFailed, match="changed by something else"):
         await log.intend(CALL)
 
 
@@ -243,7 +243,7 @@ async def test_a_key_that_is_gone_is_not_replaced(log: AuditLog, folder: Path) -
     files = bytes_of(folder)
     del files["key"]
     put_back(folder, files)
-    with pytest.raises(AuditFailed, match="not as it was left"):
+    with pytest.raises(AuditFailed, match="changed by something else"):
         await log_in(folder).intend(CALL)
     assert bytes_of(folder) == files
     with pytest.raises(Unreadable, match="key cannot be read"):
@@ -345,8 +345,10 @@ def test_several_processes_that_start_at_once_write_one_log(folder: Path) -> Non
         entries = [entry for process in processes for entry in process.communicate()[0].split()]
     assert [process.returncode for process in processes] == [0] * PROCESSES
     assert len(files_of(folder)) > PROCESSES
-    told = lines_of(folder)
-    asked = {line["entry"]: line["arguments"]["client_id"] for line in told if "arguments" in line}
+    recorded = lines_of(folder)
+    asked = {
+        line["entry"]: line["arguments"]["client_id"] for line in recorded if "arguments" in line
+    }
     assert set(asked) == set(entries)
     assert set(asked.values()) == {f"{p}-{n}" for p in range(PROCESSES) for n in range(CALLS)}
     report = verify(folder)
@@ -420,5 +422,5 @@ async def test_an_outcome_that_takes_the_place_of_the_reserve_is_written_once() 
         entry = await log.intend(CALL)
         fill(disk)
         assert await log.outcome(entry, Outcome())
-        told = lines_of(folder)
-    assert [line["event"] for line in told] == ["opened", "intent", "outcome"]
+        recorded = lines_of(folder)
+    assert [line["event"] for line in recorded] == ["opened", "intent", "outcome"]

@@ -33,10 +33,10 @@ async def test_the_intent_is_on_the_disk_before_the_outcome_is_known(
 
 async def test_an_intent_says_who_asked_for_what(log: AuditLog, folder: Path) -> None:
     entry = await log.intend(CALL)
-    told = lines_of(folder)[-1]
-    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", told.pop("time"))
-    assert re.fullmatch("[0-9a-f]{64}", told.pop("mac"))
-    assert told == {
+    recorded = lines_of(folder)[-1]
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", recorded.pop("time"))
+    assert re.fullmatch("[0-9a-f]{64}", recorded.pop("mac"))
+    assert recorded == {
         "v": 1,
         "seq": 2,
         "event": "intent",
@@ -69,9 +69,11 @@ def test_a_user_without_a_name_is_a_number(monkeypatch: pytest.MonkeyPatch) -> N
 async def test_an_outcome_says_how_a_call_ended(log: AuditLog, folder: Path) -> None:
     entry = await log.intend(CALL)
     await log.outcome(entry, Outcome("NoAnswer", may_have_taken_effect=True, request_id="r-1"))
-    told = lines_of(folder)[-1]
-    assert told.pop("duration_ms") >= 0
-    assert {name: told[name] for name in told if name not in {"v", "seq", "time", "mac"}} == {
+    recorded = lines_of(folder)[-1]
+    assert recorded.pop("duration_ms") >= 0
+    assert {
+        name: recorded[name] for name in recorded if name not in {"v", "seq", "time", "mac"}
+    } == {
         "event": "outcome",
         "entry": entry.id,
         "tool": "delete_app",
@@ -84,17 +86,17 @@ async def test_an_outcome_says_how_a_call_ended(log: AuditLog, folder: Path) -> 
 
 async def test_a_call_that_went_well_has_no_error(log: AuditLog, folder: Path) -> None:
     await log.outcome(await log.intend(CALL), Outcome())
-    told = lines_of(folder)[-1]
-    assert told["ok"] is True
-    assert not {"error", "may_have_taken_effect"} & told.keys()
+    recorded = lines_of(folder)[-1]
+    assert recorded["ok"] is True
+    assert not {"error", "may_have_taken_effect"} & recorded.keys()
 
 
 async def test_a_refusal_says_why(log: AuditLog, folder: Path) -> None:
     assert await log.refused(replace(CALL, answer="decline"), "A person declined.")
-    told = lines_of(folder)[-1]
-    assert (told["event"], told["answer"]) == ("refusal", "decline")
-    assert told["reason"] == "A person declined."
-    assert told["arguments"] == CALL.arguments
+    recorded = lines_of(folder)[-1]
+    assert (recorded["event"], recorded["answer"]) == ("refusal", "decline")
+    assert recorded["reason"] == "A person declined."
+    assert recorded["arguments"] == CALL.arguments
 
 
 async def test_of_a_secret_only_the_last_four_are_recorded(log: AuditLog, folder: Path) -> None:
@@ -122,7 +124,7 @@ HOSTILE = [
 
 
 @pytest.mark.parametrize("text", HOSTILE)
-async def test_what_strangers_wrote_is_one_line_of_plain_ascii(
+async def test_untrusted_text_is_one_line_of_plain_ascii(
     log: AuditLog, folder: Path, text: str
 ) -> None:
     await log.intend(replace(CALL, arguments={text: [{"name": text}]}))
@@ -133,23 +135,23 @@ async def test_what_strangers_wrote_is_one_line_of_plain_ascii(
     assert verify(folder).problems == []
 
 
-async def test_a_long_text_is_cut_and_its_digest_kept(log: AuditLog, folder: Path) -> None:
+async def test_a_long_text_is_cut_and_its_digest_recorded(log: AuditLog, folder: Path) -> None:
     text = "n" * 100_000
     await log.intend(replace(CALL, arguments={"client_id": "app", "client_name": text}))
-    told = lines_of(folder)[-1]["arguments"]
-    assert told["client_id"] == "app"
-    assert told["client_name"] == {
+    recorded = lines_of(folder)[-1]["arguments"]
+    assert recorded["client_id"] == "app"
+    assert recorded["client_name"] == {
         "cut": "n" * MAX_RECORDED_TEXT,
         "characters": 100_000,
         "sha256": hashlib.sha256(text.encode()).hexdigest(),
     }
 
 
-async def test_many_arguments_take_no_more_room_than_they_may(log: AuditLog, folder: Path) -> None:
+async def test_long_arguments_are_cut(log: AuditLog, folder: Path) -> None:
     await log.intend(replace(CALL, arguments={"redirect_urls": ["https://x.example/"] * 10_000}))
-    told = lines_of(folder)[-1]["arguments"]
-    assert told["characters"] > MAX_RECORDED_ARGUMENTS
-    assert len(told["cut"]) == MAX_RECORDED_TEXT
+    recorded = lines_of(folder)[-1]["arguments"]
+    assert recorded["characters"] > MAX_RECORDED_ARGUMENTS
+    assert len(recorded["cut"]) == MAX_RECORDED_TEXT
 
 
 async def test_a_number_that_json_does_not_have_is_recorded(log: AuditLog, folder: Path) -> None:
@@ -212,7 +214,7 @@ async def test_what_could_not_be_recorded_goes_before_the_next_line(
     assert verify(folder).problems == []
 
 
-async def test_closing_writes_what_is_owed(log: AuditLog, folder: Path) -> None:
+async def test_closing_writes_the_lines_that_failed(log: AuditLog, folder: Path) -> None:
     entry = await log.intend(CALL)
     take_away(folder)
     assert not await log.outcome(entry, Outcome())
@@ -241,8 +243,8 @@ async def test_lines_may_go_to_standard_error(capfd: pytest.CaptureFixture[str])
     log = AuditLog(Stream())
     await log.check()
     await log.outcome(await log.intend(CALL), Outcome())
-    told = written_to(capfd.readouterr().err)
-    assert [(line["seq"], line["event"]) for line in told] == [
+    recorded = written_to(capfd.readouterr().err)
+    assert [(line["seq"], line["event"]) for line in recorded] == [
         (1, "opened"),
         (2, "intent"),
         (3, "outcome"),
@@ -291,7 +293,7 @@ async def test_a_key_file_that_is_missing_is_refused(
 @pytest.mark.parametrize(
     ("text", "mode", "rule"),
     [
-        ("k" * 31, 0o600, "32 characters or more"),
+        ("k" * 31, 0o600, "at least 32 characters"),
         ("k" * 5000, 0o600, "holds no key"),
         ("k" * 64, 0o644, "chmod 600"),
         ("k" * 64, 0o620, "chmod 600"),

@@ -1,4 +1,4 @@
-"""What leaves a mark is on record, before and after; what cannot be recorded is not done."""
+"""Every change is recorded before and after; a change that cannot be recorded is not made."""
 
 import getpass
 from collections.abc import Awaitable, Callable
@@ -74,8 +74,10 @@ async def test_the_lines_say_who_did_what_and_how_it_ended(case: str, tmp_path: 
         answer(await client.call_tool(tool, arguments))
         project_id = project.api.project_id
     _, intent, outcome = lines_of(tmp_path / "audit")
-    told = {key: intent[key] for key in ("tool", "arguments", "project_id", "caller", "software")}
-    assert told == {
+    request = {
+        key: intent[key] for key in ("tool", "arguments", "project_id", "caller", "software")
+    }
+    assert request == {
         "tool": tool,
         "arguments": arguments,
         "project_id": project_id,
@@ -135,8 +137,8 @@ async def test_an_approval_at_a_terminal_is_recorded_as_one(tmp_path: Path) -> N
 
 
 async def _refused() -> httpx2.Response:
-    told = {"error_type": "too_many_connected_apps", "request_id": "request-id-test-1"}
-    return httpx2.Response(400, json=told)
+    response = {"error_type": "too_many_connected_apps", "request_id": "request-id-test-1"}
+    return httpx2.Response(400, json=response)
 
 
 async def _breaks() -> NoReturn:
@@ -189,7 +191,7 @@ async def test_a_cancelled_call_has_an_outcome(case: str, era: str, tmp_path: Pa
             calls.start_soon(client.call_tool, tool, arguments)
             await arrived.wait()
             calls.cancel_scope.cancel()
-        # The next line goes after the one that is owed.
+        # The line that failed is written before the next one.
         refusal(await client.call_tool("delete_app", {}))
         done.set()
     _, _, outcome, _ = lines_of(tmp_path / "audit")
@@ -384,11 +386,11 @@ async def refuses_all_that_leaves_a_mark(client: Client, wire: Wire) -> None:
     wire.writes.clear()
     for tool, arguments, _ in RECORDED.values():
         if "member" not in tool:
-            told = refusal(await client.call_tool(tool, arguments))
-            if told["error"] != "connected_app_not_rotating_secret":
-                assert told["error"] == "AuditFailed"
-                assert "The audit log cannot be written" in told["message"]
-                assert "may_have_taken_effect" not in told
+            error = refusal(await client.call_tool(tool, arguments))
+            if error["error"] != "connected_app_not_rotating_secret":
+                assert error["error"] == "AuditFailed"
+                assert "The audit log cannot be written" in error["message"]
+                assert "may_have_taken_effect" not in error
     assert wire.writes == []
 
 
@@ -439,8 +441,8 @@ async def test_a_refusal_that_cannot_be_recorded_goes_before_the_next_call(
     async with asking(wire, Person(NO), folder=tmp_path) as (client, _):
         answer(await client.call_tool("update_app", {"client_id": APP, "client_name": "x" * 900}))
         with file_size_limit(files_of(log)[0].stat().st_size):
-            told = refusal(await client.call_tool("delete_app", {"client_id": APP}))
-        assert told["error"] == "NotConfirmed"
+            error = refusal(await client.call_tool("delete_app", {"client_id": APP}))
+        assert error["error"] == "NotConfirmed"
         assert "1 lines are missing in the audit log" in caplog.text
         answer(await client.call_tool("update_app", {"client_id": APP, "client_name": "Other"}))
     assert events_of(log) == ["opened", "intent", "outcome", "refusal", "intent", "outcome"]
@@ -477,8 +479,8 @@ async def test_two_servers_write_one_log(tmp_path: Path) -> None:
     ):
         servers.start_soon(work, one)
         servers.start_soon(work, other)
-    told = lines_of(tmp_path / "audit")
-    assert sorted(line["event"] for line in told) == (
+    lines = lines_of(tmp_path / "audit")
+    assert sorted(line["event"] for line in lines) == (
         ["intent"] * 2 * count + ["opened"] + ["outcome"] * 2 * count
     )
     report = verify(tmp_path / "audit")

@@ -1,4 +1,4 @@
-"""What was done to a log is found, whatever it was."""
+"""Every change that somebody makes to a log is found."""
 
 import random
 import shutil
@@ -199,7 +199,7 @@ def tear(folder: Path) -> None:
 
 
 async def write_some(folder: Path, heads: list[bytes]) -> None:
-    """Fill a log with files, with torn lines in two of them, and keep every head."""
+    """Fill a log with files, with torn lines in two of them, and collect every head."""
     for number in range(16):
         log = log_in(folder, max_bytes=2000)
         if number in {5, 12}:
@@ -239,8 +239,8 @@ async def test_it_says_where_a_line_is_missing(log: AuditLog, folder: Path) -> N
     del lines[3]
     file.write_text("".join(lines))
     assert verify(folder).problems[0] == (
-        "audit.000001.jsonl, line 4: sequence number 4 should follow, unchanged; "
-        "sequence number 5 is there."
+        "audit.000001.jsonl, line 4: expected sequence number 4, unchanged; "
+        "found sequence number 5."
     )
 
 
@@ -248,10 +248,10 @@ async def test_it_says_how_far_a_log_reached_that_was_cut(log: AuditLog, folder:
     await record(log, 3)
     (file,) = files_of(folder)
     file.write_text("".join(file.read_text().splitlines(keepends=True)[:3]))
-    assert verify(folder).problems == ["Lines are missing at the end: line 7 was written."]
+    assert verify(folder).problems == ["Lines are missing at the end: the log reached line 7."]
 
 
-async def test_what_is_sound_after_a_break_is_still_looked_at(folder: Path) -> None:
+async def test_lines_after_a_break_are_still_checked(folder: Path) -> None:
     await record(log_in(folder, max_bytes=1000), 10)
     files = files_of(folder)
     files[1].unlink()
@@ -294,16 +294,16 @@ async def test_a_remembered_line_is_missed_in_an_earlier_state_that_is_whole(
 
 
 @pytest.mark.parametrize("left", [0, 40])
-async def test_a_cut_with_an_older_head_looks_like_a_crash_but_to_who_remembers_a_line(
+async def test_a_cut_with_an_older_head_looks_like_a_crash_unless_a_line_is_remembered(
     log: AuditLog, folder: Path, left: int
 ) -> None:
     await record(log)
     (file,), head = files_of(folder), folder / "head.json"
-    kept, size = head.read_bytes(), file.stat().st_size
+    older, size = head.read_bytes(), file.stat().st_size
     await record(log)
     later = verify(folder).last
     file.write_bytes(file.read_bytes()[: size + left])
-    head.write_bytes(kept)
+    head.write_bytes(older)
     report = verify(folder)
     assert (report.torn, report.problems) == (bool(left), [])
     assert verify(folder, remembered=later).problems == [
@@ -324,13 +324,13 @@ async def test_a_copy_can_be_verified_elsewhere(
     assert not (copy / ".lock").exists()
 
 
-def test_a_log_that_was_only_begun_is_whole(folder: Path) -> None:
+def test_a_log_without_a_line_is_whole(folder: Path) -> None:
     Ledger(folder).check()
     report = verify(folder)
     assert (report.files, report.lines, report.problems) == (0, 0, [])
 
 
-def test_where_there_is_no_log_nothing_can_be_told(tmp_path: Path) -> None:
+def test_without_a_log_verify_says_so(tmp_path: Path) -> None:
     with pytest.raises(Unreadable, match="Nothing is recorded yet"):
         verify(tmp_path)
     with pytest.raises(Unreadable, match="Nothing is recorded yet"):
@@ -413,5 +413,5 @@ def test_a_changed_line_is_found(collected: list[str], key_file: Path) -> None:
 
 
 def test_other_text_alone_is_no_log(key_file: Path) -> None:
-    with pytest.raises(Unreadable, match="None of this"):
+    with pytest.raises(Unreadable, match="no line of an audit log"):
         verify_stream(b"WARNING\n", key_file)

@@ -170,7 +170,7 @@ async def test_what_has_waited_too_long_is_gone(tmp_path: Path) -> None:
     await refuse(tmp_path, DELETE)
     (waiting,) = waiting_in(tmp_path)
     late = waiting.model_copy(update={"since": waiting.since - LIFETIME - timedelta(seconds=1)})
-    Approvals(tmp_path / FOLDER).wait(late)
+    Approvals(tmp_path / FOLDER).add(late)
     assert approve(tmp_path) == (0, nothing_waits_in(tmp_path))
     assert waiting_in(tmp_path) == []
 

@@ -13,7 +13,7 @@ from connected_apps_mcp.confirmation.approvals import (
     LIFETIME,
     MAX_OF_ONE_APP,
     MAX_WAITING,
-    USED,
+    USED_ANSWER,
     Approvals,
     PendingCall,
     ProjectLabel,
@@ -21,12 +21,12 @@ from connected_apps_mcp.confirmation.approvals import (
 from connected_apps_tools.safety.question import Question, digest
 from connected_apps_tools.storage.errors import StoreError
 
-WHERE = ProjectLabel("project-test-mine", "test")
+PROJECT = ProjectLabel("project-test-mine", "test")
 
 
-def waiting(tool: str = "delete_app", client_id: str = "mine", **more: Any) -> PendingCall:
+def pending(tool: str = "delete_app", client_id: str = "mine", **more: Any) -> PendingCall:
     question = Question("Do it?", [("Client id", client_id)], "Then it is done.", "state")
-    return PendingCall.of(WHERE, tool, {"client_id": client_id, **more}, question)
+    return PendingCall.of(PROJECT, tool, {"client_id": client_id, **more}, question)
 
 
 @pytest.fixture
@@ -37,9 +37,9 @@ def approvals(tmp_path: Path) -> Approvals:
 def test_an_approval_holds_for_the_call_that_was_shown_and_not_for_its_id(
     approvals: Approvals,
 ) -> None:
-    shown, other = waiting("update_app"), waiting("delete_app")
+    shown, other = pending("update_app"), pending("delete_app")
     approvals.approve(shown.model_copy(update={"id": other.id}))
-    assert not approvals.take(other)
+    assert not approvals.use_approval(other)
 
 
 @pytest.mark.parametrize(
@@ -54,32 +54,32 @@ def test_an_approval_holds_for_the_call_that_was_shown_and_not_for_its_id(
     ],
 )
 def test_every_part_of_a_call_is_compared(approvals: Approvals, differs: dict[str, Any]) -> None:
-    call = waiting()
+    call = pending()
     approvals.approve(call.model_copy(update=differs))
-    assert not approvals.take(call)
+    assert not approvals.use_approval(call)
 
 
-def test_an_approval_is_taken_once(approvals: Approvals) -> None:
-    approvals.approve(waiting())
-    assert [approvals.take(waiting()), approvals.take(waiting())] == [True, False]
+def test_an_approval_is_used_once(approvals: Approvals) -> None:
+    approvals.approve(pending())
+    assert [approvals.use_approval(pending()), approvals.use_approval(pending())] == [True, False]
 
 
 def test_an_id_and_a_digest_have_256_bits() -> None:
-    assert len(waiting().id) == len(digest("anything")) == 64
+    assert len(pending().id) == len(digest("anything")) == 64
 
 
-def test_a_waiting_call_names_the_project_and_its_environment(approvals: Approvals) -> None:
-    approvals.wait(waiting())
-    (kept,) = approvals
-    assert (kept.project_id, kept.environment) == ("project-test-mine", "test")
+def test_a_pending_call_names_the_project_and_its_environment(approvals: Approvals) -> None:
+    approvals.add(pending())
+    (stored,) = approvals
+    assert (stored.project_id, stored.environment) == ("project-test-mine", "test")
 
 
 @pytest.mark.parametrize("left", ["", "2026-", "not a time", "2026-01-01T00:00:00"])
-def test_a_damaged_note_counts_as_used_and_stops_no_other_answer(
+def test_a_damaged_mark_counts_as_used_and_stops_no_other_answer(
     approvals: Approvals, left: str
 ) -> None:
     approvals.use_answer("first")
-    (approvals.place / f"{USED}damaged").write_text(left)
+    (approvals.place / f"{USED_ANSWER}damaged").write_text(left)
     assert [approvals.use_answer("damaged"), approvals.use_answer("new")] == [False, True]
 
 
@@ -93,7 +93,7 @@ def test_a_clock_that_jumps_ahead_lets_no_answer_count_twice(
     assert not approvals.use_answer("answer")
 
 
-def test_old_notes_are_removed_once_both_clocks_say_so(
+def test_marks_are_removed_once_they_are_old_by_both_clocks(
     approvals: Approvals, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     approvals.use_answer("answer")
@@ -104,17 +104,17 @@ def test_old_notes_are_removed_once_both_clocks_say_so(
     monkeypatch.setattr(time, "monotonic", lambda: monotonic)
     approvals.use_answer("new")
     left = {path.name for path in approvals.place.iterdir()}
-    assert left == {f"{USED}seen", f"{USED}new"}
+    assert left == {f"{USED_ANSWER}seen", f"{USED_ANSWER}new"}
 
 
 def test_a_clock_that_is_set_back_makes_no_approval_last_longer(
     approvals: Approvals, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    approvals.approve(waiting())
+    approvals.approve(pending())
     assert len(list(approvals)) == 1
     monotonic = time.monotonic() + LIFETIME.total_seconds() + 1
     monkeypatch.setattr(time, "monotonic", lambda: monotonic)
-    assert not approvals.take(waiting())
+    assert not approvals.use_approval(pending())
 
 
 @pytest.mark.parametrize("left", ["", "0123", "not hexadecimal, and of thirty-two"])
@@ -130,9 +130,9 @@ def test_the_identity_of_a_folder_stays(approvals: Approvals) -> None:
 
 
 def test_a_flood_on_one_app_pushes_out_its_own_calls_alone(approvals: Approvals) -> None:
-    approvals.wait(waiting(client_id="victim"))
+    approvals.add(pending(client_id="victim"))
     for number in range(3 * MAX_OF_ONE_APP):
-        approvals.wait(waiting(client_id="flooded", number=number))
+        approvals.add(pending(client_id="flooded", number=number))
     about = [each.subject for each in approvals]
     assert about.count("flooded") == MAX_OF_ONE_APP
     assert about.count("victim") == 1
@@ -142,11 +142,11 @@ def test_calls_on_many_apps_push_out_those_of_the_app_with_the_most(
     approvals: Approvals, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "MAX_WAITING", 6)
-    approvals.wait(waiting(client_id="victim"))
+    approvals.add(pending(client_id="victim"))
     for number in range(3):
-        approvals.wait(waiting(client_id="busy", number=number))
+        approvals.add(pending(client_id="busy", number=number))
     for number in range(4):
-        approvals.wait(waiting(client_id=f"app-{number}"))
+        approvals.add(pending(client_id=f"app-{number}"))
     about = [each.subject for each in approvals]
     assert len(about) == 6 < MAX_WAITING
     assert "victim" in about
@@ -154,21 +154,21 @@ def test_calls_on_many_apps_push_out_those_of_the_app_with_the_most(
 
 
 def test_an_approved_call_is_never_pushed_out(approvals: Approvals) -> None:
-    approvals.approve(waiting())
+    approvals.approve(pending())
     for number in range(2 * MAX_OF_ONE_APP):
-        approvals.wait(waiting(number=number))
-    assert approvals.take(waiting())
+        approvals.add(pending(number=number))
+    assert approvals.use_approval(pending())
 
 
 def test_arguments_that_no_person_reads_do_not_wait(approvals: Approvals) -> None:
     with pytest.raises(StoreError, match="the arguments are longer than 262144 characters"):
-        approvals.wait(waiting(long="x" * 262144))
+        approvals.add(pending(long="x" * 262144))
 
 
 def test_a_data_folder_that_others_can_write_later_is_refused_when_it_is_used(
     approvals: Approvals,
 ) -> None:
-    approvals.approve(waiting())
+    approvals.approve(pending())
     os.chmod(approvals.place.parent, 0o777)  # noqa: PTH101, S103 - the fault itself
     with pytest.raises(StoreError, match="can be written by other users"):
-        approvals.take(waiting())
+        approvals.use_approval(pending())

@@ -1,4 +1,4 @@
-"""A folder of small files that nobody else can read, and the store of files in it."""
+"""A folder of small files for one user, and the store of files in it."""
 
 import dataclasses
 import os
@@ -143,7 +143,7 @@ def test_a_damaged_file_hides_no_other(path: Path) -> None:
     assert [entry.key for entry in store.entries(KEY.project_id)] == [other]
 
 
-def test_stale_drafts_are_swept_and_fresh_ones_are_not(folder: PrivateFolder, path: Path) -> None:
+def test_stale_drafts_are_removed_and_fresh_ones_are_not(folder: PrivateFolder, path: Path) -> None:
     folder.check()
     long_ago = time.time() - STALE_SECONDS - 60
     for name, modified in [(".a.draft", long_ago), (".b.draft", time.time()), ("c", long_ago)]:
@@ -271,13 +271,13 @@ def test_what_is_appended_comes_after_what_is_there(folder: PrivateFolder) -> No
     folder.write("name", "one\n")
     folder.append("name", b"two\n")
     assert folder.read("name") == "one\ntwo\n"
-    assert folder.read_from("name", 4) == b"two\n"
+    assert folder.read_bytes("name", 4) == b"two\n"
 
 
 def test_nothing_is_appended_to_a_file_that_is_not_there(folder: PrivateFolder, path: Path) -> None:
     with pytest.raises(StoreError, match="No such file"):
         folder.append("name", b"text")
-    assert folder.read_from("name", 0) is None
+    assert folder.read_bytes("name") is None
     assert list(path.iterdir()) == []
 
 
@@ -288,7 +288,7 @@ def test_an_append_that_fails_halfway_leaves_no_part(folder: PrivateFolder) -> N
     assert folder.read("name") == "earlier"
 
 
-def test_a_lock_is_waited_for_and_not_for_ever(folder: PrivateFolder) -> None:
+def test_a_wait_for_a_lock_ends(folder: PrivateFolder) -> None:
     with (
         folder.locked(".lock", 1),
         pytest.raises(StoreError, match="held by another process"),
@@ -297,6 +297,31 @@ def test_a_lock_is_waited_for_and_not_for_ever(folder: PrivateFolder) -> None:
         pass
     with folder.locked(".lock", 0):
         assert folder.try_lock(".lock") is None
+
+
+def test_a_folder_that_others_can_open_while_its_lock_is_waited_for_is_refused(
+    folder: PrivateFolder, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with folder.locked(".lock", 1):
+        monkeypatch.setattr(time, "sleep", lambda _: path.chmod(0o755))
+        with pytest.raises(StoreError, match="chmod 700"), folder.locked(".lock", 1):
+            pass
+
+
+def test_no_file_stays_open(folder: PrivateFolder) -> None:
+    opened = Path("/proc/self/fd")
+    if not opened.exists():
+        pytest.skip("open files are listed on Linux only")
+    before = len(list(opened.iterdir()))
+    with folder.locked(".lock", 1) as held:
+        held.write("name", "text")
+        held.append("name", b"more")
+        assert folder.try_lock(".lock") is None
+        assert held.create("name", "other") is False
+        assert held.read("name") == "textmore"
+        with pytest.raises(StoreError):
+            held.append("missing", b"")
+    assert len(list(opened.iterdir())) == before
 
 
 def test_a_file_that_is_created_on_a_full_disk_is_there_whole_or_not_at_all(path: Path) -> None:
