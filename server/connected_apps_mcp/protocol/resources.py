@@ -14,8 +14,8 @@ from connected_apps_mcp.egress import AnyContext
 from connected_apps_tools import Tool, ToolContext
 from connected_apps_tools.api.models import ConnectedApp, OneApp, is_confidential
 from connected_apps_tools.api.pagination import AppPages
-from connected_apps_tools.catalogue.app_results import ShownApp
-from connected_apps_tools.catalogue.app_view import MAX_TEXT, MAX_URL
+from connected_apps_tools.catalogue.types.app_results import ShownApp
+from connected_apps_tools.catalogue.types.app_view import MAX_TEXT, MAX_URL
 from connected_apps_tools.errors import ConnectedAppsError
 from connected_apps_tools.text.printable import printable
 

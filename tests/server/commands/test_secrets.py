@@ -23,7 +23,7 @@ from support import secrets_command as command
 
 from connected_apps_mcp.sandbox import create_sandbox
 from connected_apps_tools.api.models import App
-from connected_apps_tools.catalogue.secret_view import describe_secret
+from connected_apps_tools.catalogue.types.secret_view import describe_secret
 from connected_apps_tools.context import ServerInfo
 from connected_apps_tools.secrets.capture import CapturedSecret
 from connected_apps_tools.secrets.fallback_store import StorageLocation

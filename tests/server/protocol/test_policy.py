@@ -19,7 +19,7 @@ from connected_apps_mcp.sandbox import create_sandbox
 from connected_apps_mcp.settings import settings as config
 from connected_apps_mcp.wiring import open_project
 from connected_apps_tools import CATALOGUE, DEFAULT_TOOLSETS, ToolContext
-from connected_apps_tools.catalogue.app_results import CreatedApp
+from connected_apps_tools.catalogue.types.app_results import CreatedApp
 from connected_apps_tools.safety.policy import Policy
 
 GOOD, BAD = "https://app.corp.example/cb", "https://evil.example/cb"

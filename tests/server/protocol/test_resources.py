@@ -26,7 +26,7 @@ from connected_apps_mcp.sandbox import create_sandbox
 from connected_apps_mcp.sandbox.handlers.seeding import seed
 from connected_apps_mcp.sandbox.seeds.seed import Seed
 from connected_apps_tools import ToolContext
-from connected_apps_tools.catalogue.app_view import AppView
+from connected_apps_tools.catalogue.types.app_view import AppView
 
 UNSEEN = "B\u202ei\u200bll\U000e0041ing"
 

@@ -5,6 +5,25 @@ from typing import Any
 
 from connected_apps_tools.api.models import ConnectedApp, OneApp, UpdateApp
 from connected_apps_tools.api.operations import CREATE, DELETE, UPDATE
+from connected_apps_tools.catalogue.types.app_requests import (
+    CreateAppRequest,
+    CreateAppRevealingRequest,
+    DeletedAppRequest,
+    UpdateAppRequest,
+)
+from connected_apps_tools.catalogue.types.app_results import (
+    ChangedApp,
+    CreatedApp,
+    DeletedApp,
+    PlannedRequest,
+    ShownApp,
+)
+from connected_apps_tools.catalogue.types.app_view import (
+    AppView,
+    untrusted_in,
+    version_of,
+)
+from connected_apps_tools.catalogue.types.secret_view import describe_secret
 from connected_apps_tools.context import ToolContext
 from connected_apps_tools.plan import Performed, Plan, returning
 from connected_apps_tools.safety.question import (
@@ -17,20 +36,6 @@ from connected_apps_tools.safety.question import (
 )
 from connected_apps_tools.safety.risky_changes import risky_changes
 from connected_apps_tools.tool import Effect, Tool
-
-from .app_requests import (
-    CreateAppRequest,
-    CreateAppRevealingRequest,
-    DeletedAppRequest,
-    UpdateAppRequest,
-)
-from .app_results import ChangedApp, CreatedApp, DeletedApp, PlannedRequest, ShownApp
-from .app_view import (
-    AppView,
-    untrusted_in,
-    version_of,
-)
-from .secret_view import describe_secret
 
 
 async def create_app(context: ToolContext, request: CreateAppRequest) -> Plan[CreatedApp]:

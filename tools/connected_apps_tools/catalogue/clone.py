@@ -12,12 +12,12 @@ from connected_apps_tools.api.models import (
     Revealing,
     is_third_party,
 )
+from connected_apps_tools.catalogue.types.app_requests import CreateAppRevealingRequest, DryRun
+from connected_apps_tools.catalogue.types.app_results import CreatedApp
 from connected_apps_tools.context import ToolContext
 from connected_apps_tools.plan import Plan
 from connected_apps_tools.tool import Effect, Tool, refusal_of
 
-from .app_requests import CreateAppRevealingRequest, DryRun
-from .app_results import CreatedApp
 from .apps import plan_creation
 
 FIRST_PARTY_ONLY = {"full_access_allowed", "bypass_consent_for_offline_access"}

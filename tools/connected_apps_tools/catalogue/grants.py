@@ -16,14 +16,13 @@ from connected_apps_tools.api.models import (
     Result,
     UserGrant,
 )
+from connected_apps_tools.catalogue.types.app_view import LOOSE, MAX_TEXT, MAX_URL, OBJECTS
 from connected_apps_tools.context import ToolContext
 from connected_apps_tools.errors import InvalidRequest
 from connected_apps_tools.plan import Performed, Plan
 from connected_apps_tools.safety.question import Question, described, digest
 from connected_apps_tools.text.printable import printable, printable_url
 from connected_apps_tools.tool import Effect, Tool
-
-from .app_view import LOOSE, MAX_TEXT, MAX_URL, OBJECTS
 
 UNTRUSTED_IN_GRANTS = ["client_name", "client_description", "logo_url", "scopes"]
 """The fields that an app gives itself, and the scopes that it asks for."""

@@ -8,13 +8,12 @@ from pydantic import Field, PlainSerializer
 
 from connected_apps_tools.api.models import ClientId, Request
 from connected_apps_tools.api.pagination import ENDLESS, AppPages, End
+from connected_apps_tools.catalogue.types.app_requests import MaxBytes, MaxScanned
+from connected_apps_tools.catalogue.types.app_view import MAX_TEXT, OBJECTS, ShowsApps, size_of
 from connected_apps_tools.context import ToolContext
 from connected_apps_tools.findings.review import SEVERITIES, Finding, Review, Severity
 from connected_apps_tools.text.printable import printable
 from connected_apps_tools.tool import Effect, Tool
-
-from .app_requests import MaxBytes, MaxScanned
-from .app_view import MAX_TEXT, OBJECTS, ShowsApps, size_of
 
 BREATH = 100
 """Apps, at some 0.15 ms each, between two pauses for other calls."""

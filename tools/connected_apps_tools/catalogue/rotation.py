@@ -18,6 +18,13 @@ from connected_apps_tools.api.models import (
     Touched,
     is_confidential,
 )
+from connected_apps_tools.catalogue.types.app_view import (
+    LOOSE,
+    MAX_TEXT,
+    rotating,
+    version_of,
+)
+from connected_apps_tools.catalogue.types.secret_view import ClientSecret, describe_secret
 from connected_apps_tools.context import ToolContext
 from connected_apps_tools.errors import InvalidRequest, ServiceError
 from connected_apps_tools.plan import Performed, Plan, returning
@@ -26,14 +33,6 @@ from connected_apps_tools.secrets.stores import StoredSecret
 from connected_apps_tools.storage.errors import StoreError
 from connected_apps_tools.text.printable import printable
 from connected_apps_tools.tool import Effect, Tool
-
-from .app_view import (
-    LOOSE,
-    MAX_TEXT,
-    rotating,
-    version_of,
-)
-from .secret_view import ClientSecret, describe_secret
 
 START = "To replace the secret, use start_secret_rotation."
 FINISH = (

@@ -11,14 +11,8 @@ from pydantic_core import PydanticCustomError
 
 from connected_apps_tools.api.models import WHOLE, ClientType, ConnectedApp, Request, Words
 from connected_apps_tools.api.pagination import ENDLESS, LARGEST, AppPages, End, Page
-from connected_apps_tools.context import ToolContext
-from connected_apps_tools.errors import InvalidRequest
-from connected_apps_tools.text.printable import nearest, printable
-from connected_apps_tools.text.urls import canonical_host, host_of
-from connected_apps_tools.tool import Effect, Tool
-
-from .app_requests import MaxBytes, MaxScanned
-from .app_view import (
+from connected_apps_tools.catalogue.types.app_requests import MaxBytes, MaxScanned
+from connected_apps_tools.catalogue.types.app_view import (
     MAX_TEXT,
     OBJECTS,
     AppSummary,
@@ -28,6 +22,12 @@ from .app_view import (
     size_of,
     untrusted_in,
 )
+from connected_apps_tools.context import ToolContext
+from connected_apps_tools.errors import InvalidRequest
+from connected_apps_tools.text.printable import nearest, printable
+from connected_apps_tools.text.urls import canonical_host, host_of
+from connected_apps_tools.tool import Effect, Tool
+
 from .ranking import MISSES, rank, ranked
 
 SEARCH_FRAME_BYTES = 1_000

@@ -1,0 +1,1 @@
+"""The requests and results that several tools share."""
