@@ -72,3 +72,49 @@ def test_the_operators_own_app_is_renamed_unasked(field: str) -> None:
     before = app(client_type="first_party", **{field: "https://a.example/one"})
     after = before.model_copy(update={field: "https://a.example/two"})
     assert list(risky_changes(before, after)) == []
+
+
+ONE_WAY = {
+    "full access": ("full_access_allowed", False, True),
+    "no consent": ("bypass_consent_for_offline_access", False, True),
+    "longer tokens": ("access_token_expiry_minutes", 60, 61),
+    "fewer redirect URLs": ("redirect_urls", KNOWN, KNOWN[:1]),
+}
+"""Changes that are risky in one direction only: the field, and its safer and riskier value."""
+
+
+@pytest.mark.parametrize("case", ONE_WAY)
+def test_less_protection_is_asked_about_and_more_is_not(case: str) -> None:
+    field, safer, riskier = ONE_WAY[case]
+    assert len(list(risky_changes(app(**{field: safer}), app(**{field: riskier})))) == 1
+    harmless = app(**{field: riskier}), app(**{field: safer})
+    if field != "redirect_urls":  # where a URL that comes back may lead elsewhere
+        assert list(risky_changes(*harmless)) == []
+
+
+CLAIMS = [
+    "access_token_custom_audience",
+    "access_token_template_content",
+    "id_token_template_content",
+]
+
+
+@pytest.mark.parametrize(("old", "new"), [("", "a"), ("a", ""), ("a", "b")])
+@pytest.mark.parametrize("field", CLAIMS)
+def test_every_change_of_what_tokens_say_is_asked_about(field: str, old: str, new: str) -> None:
+    found = dict(risky_changes(app(**{field: old}), app(**{field: new})))
+    assert list(found.values()) == [old or "none", new or "none"]
+
+
+@pytest.mark.parametrize("field", ["client_description", "logo_url", "client_name"])
+def test_what_protects_nothing_is_not_asked_about(field: str) -> None:
+    assert list(risky_changes(app(**{field: "one"}), app(**{field: "two"}))) == []
+
+
+def test_a_removed_logout_url_is_not_asked_about() -> None:
+    before, after = app(post_logout_redirect_urls=KNOWN), app(post_logout_redirect_urls=[])
+    assert list(risky_changes(before, after)) == []
+
+
+def test_an_app_that_stays_as_it_is_has_no_risky_change() -> None:
+    assert list(risky_changes(app(redirect_urls=KNOWN), app(redirect_urls=KNOWN))) == []
