@@ -39,10 +39,10 @@ FORM: dict[str, Any] = {
 MIN_KEY_LENGTH = 32
 
 MAX_QUESTIONS = 3
-"""Questions that one call puts to a person, because the app keeps changing meanwhile."""
+"""The most questions of one call. It asks again where the app has changed meanwhile."""
 
 PROGRESS_SECONDS = 5.0
-"""How often a client hears that a person is still being asked."""
+"""Seconds between two progress reports while a person is asked."""
 
 CHANGED = "The app has changed since you were asked."
 
@@ -51,7 +51,7 @@ How = Literal["not required", "not asked", "accepted", "approved"]
 
 
 class _Sealed(BaseModel):
-    """What the client holds between a question and its answer. It can neither read nor make it."""
+    """What the client sends back with the answer. It can neither read nor make it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -213,9 +213,9 @@ class Dialogue:
 
 
 async def _elicited(context: AnyContext, message: str, rounds: int) -> types.ElicitResult:
-    """The answer to a form. Progress is reported meanwhile, so that clients keep waiting.
+    """The answer to a form. Progress reports meanwhile let clients with short limits wait.
 
-    It is the question after so many `rounds`: progress goes on from there, since it must not fall.
+    It is the question after so many `rounds`: progress goes on from there, as it must not fall.
 
     Raises like `elicit_form`.
     """
@@ -277,14 +277,13 @@ def _nothing(why: str, answer: Literal["decline", "cancel"] | None = None) -> No
 
 
 def open_security(path: Path | None, folder: Path) -> RequestStateSecurity:
-    """What seals a question to a person until the answer comes: keys in a file, or one made now.
+    """The keys that seal a question until its answer comes: from a file, or one made now.
 
-    An answer to a sealed question counts among those alone that share the data `folder`, where it
-    is noted as used.
+    An answer counts once among the processes that share the data `folder`, which records its use.
 
     Raises:
-        SettingsError: the file with the keys cannot be read, is open to others, or is malformed, or
-            the folder cannot be used.
+        SettingsError: the file cannot be read, is open to others or is malformed, or the folder
+            cannot be used.
     """
     if path is None:
         return RequestStateSecurity.ephemeral()

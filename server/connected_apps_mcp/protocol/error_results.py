@@ -1,4 +1,4 @@
-"""The one form in which every error is told."""
+"""Every error in one form, whatever went wrong."""
 
 from typing import Any
 
@@ -13,12 +13,12 @@ def error_name(error: ConnectedAppsError) -> str | None:
     return error.error_type if isinstance(error, ServiceError) else type(error).__name__
 
 
-def error_fields(error: ConnectedAppsError, about: ServerInfo) -> dict[str, Any]:
-    """What a client is told of an error. The hint says which tools in it are off, and why."""
+def error_fields(error: ConnectedAppsError, server: ServerInfo) -> dict[str, Any]:
+    """An error as a client reads it. Its hint says which of the tools it names are off, and why."""
     fields = {
         "error": error_name(error),
         "message": str(error),
-        "hint": error.hint and about.advice(error.hint),
+        "hint": error.hint and server.advice(error.hint),
         "retry_may_help": error.transient,
         "may_have_taken_effect": error.may_have_taken_effect or None,
         "status": getattr(error, "status", None),
@@ -28,12 +28,12 @@ def error_fields(error: ConnectedAppsError, about: ServerInfo) -> dict[str, Any]
     return {name: value for name, value in fields.items() if value is not None}
 
 
-def protocol_error(error: ConnectedAppsError, about: ServerInfo, **more: str) -> MCPError:
-    """The same as a JSON-RPC error, for whatever is no call of a tool, with `more` as data."""
-    told = error_fields(error, about) | more
+def protocol_error(error: ConnectedAppsError, server: ServerInfo, **more: str) -> MCPError:
+    """The same as a JSON-RPC error, for requests that call no tool, with `more` as data."""
+    fields = error_fields(error, server) | more
     theirs = isinstance(error, InvalidRequest | NotFound)
     return MCPError(
         code=types.INVALID_PARAMS if theirs else types.INTERNAL_ERROR,
-        message=" ".join(filter(None, [str(error), told.get("hint")])),
-        data=told,
+        message=" ".join(filter(None, [str(error), fields.get("hint")])),
+        data=fields,
     )

@@ -108,14 +108,14 @@ class ToolCalls:
         return types.CallToolResult(content=[_text(fields)], is_error=True)
 
     def _done(self, tool: Tool[Any, Any], result: Result) -> types.CallToolResult:
-        answer = result.model_dump(mode="json", exclude_none=True)
-        for field in ADVICE & answer.keys():
-            answer[field] = self._project.server.advice(answer[field])
+        shown = result.model_dump(mode="json", exclude_none=True)
+        for field in ADVICE & shown.keys():
+            shown[field] = self._project.server.advice(shown[field])
         if tool.effect.changes and self._project.server.environment == "live":
-            answer["live_project"] = self._project.api.project_id
+            shown["live_project"] = self._project.api.project_id
         return types.CallToolResult(
-            content=[_text(answer)],
-            structured_content=answer,
+            content=[_text(shown)],
+            structured_content=shown,
             meta=reveal(result.revealed) if result.revealed else None,
         )
 
