@@ -99,7 +99,7 @@ async def _serve(settings: config.Settings) -> None:
     from dataclasses import replace
     from importlib.metadata import version
 
-    from connected_apps_mcp.confirmation.confirm import open_security
+    from connected_apps_mcp.confirmation.state_keys import open_security
     from connected_apps_mcp.protocol.server import build_server
     from connected_apps_mcp.transports.shutdown import ShutdownSignals
     from connected_apps_mcp.wiring import open_audit, open_project, secrets_command

@@ -5,20 +5,16 @@ has changed since, the person is asked again. No argument of a tool can stand in
 """
 
 import itertools
-import os
 import secrets
-from pathlib import Path
 from typing import Any, Literal, Self
 
 import anyio
 from mcp import MCPError, types
-from mcp.server.request_state import RequestStateSecurity
 from mcp.shared.exceptions import NoBackChannelError
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from connected_apps_mcp.egress import AnyContext
-from connected_apps_mcp.settings.settings import SettingsError
 from connected_apps_tools import ToolContext
 from connected_apps_tools.deadline import paused
 from connected_apps_tools.errors import NotConfirmed
@@ -36,7 +32,6 @@ FORM: dict[str, Any] = {
     "properties": {FORM_FIELD: {"type": "boolean", "title": "Yes, do it"}},
     "required": [FORM_FIELD],
 }
-MIN_KEY_LENGTH = 32
 
 MAX_QUESTIONS = 3
 """The most questions of one call. It asks again where the app has changed meanwhile."""
@@ -274,37 +269,3 @@ def _nothing(why: str, answer: Literal["decline", "cancel"] | None = None) -> No
     refusal.answer = answer
     refusal.hint = "Do not try again unless the user asks for it."
     return refusal
-
-
-def open_security(path: Path | None, folder: Path) -> RequestStateSecurity:
-    """The keys that seal a question until its answer comes: from a file, or one made now.
-
-    An answer counts once among the processes that share the data `folder`, which records its use.
-
-    Raises:
-        SettingsError: the file cannot be read, is open to others or is malformed, or the folder
-            cannot be used.
-    """
-    if path is None:
-        return RequestStateSecurity.ephemeral()
-    try:
-        with path.open(encoding="ascii") as file:
-            if os.fstat(file.fileno()).st_mode & 0o077:
-                raise SettingsError(f"--state-key-file: {path} is open to others: chmod 600.")
-            keys = file.read().split()
-    except (OSError, ValueError) as error:
-        why = error.strerror if isinstance(error, OSError) else "it is not ASCII"
-        raise SettingsError(f"--state-key-file: {path} cannot be read ({why}).") from None
-    if not keys or min(map(len, keys)) < MIN_KEY_LENGTH:
-        raise SettingsError(
-            f"--state-key-file: give one key or more, each of {MIN_KEY_LENGTH} characters or more."
-        )
-    if len(set(keys)) < len(keys):
-        raise SettingsError(f"--state-key-file: {path} holds a key twice.")
-    for key in keys:
-        REDACTOR.learn(key)
-    try:
-        identity = Approvals(folder / FOLDER).identity()
-    except StoreError as error:
-        raise SettingsError(f"--data-dir: {error}") from None
-    return RequestStateSecurity(keys=keys, audience=identity)

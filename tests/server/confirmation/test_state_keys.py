@@ -13,7 +13,7 @@ from server.people import YES, Person, Wire, asking
 from support import SERVER, answer
 
 from connected_apps_mcp.commands.cli import main
-from connected_apps_mcp.confirmation.confirm import open_security
+from connected_apps_mcp.confirmation.state_keys import open_security
 
 OLD, NEW = "old-canary-Zx81kQ0pLm27vTn4Rb6wYs3c", "new-canary-9fKq2LmZ7vTn4Rb6wYs3cXx1"
 
