@@ -21,6 +21,7 @@ from connected_apps_tools import CATALOGUE, ToolContext, errors
 from connected_apps_tools.api.client import ConnectedAppsClient
 from connected_apps_tools.api.models import CreateApp, CreateAppRevealing, PageOfApps
 from connected_apps_tools.secrets import journal as journal_module
+from connected_apps_tools.secrets import lifecycle as lifecycle_module
 from connected_apps_tools.secrets import unknown_outcome
 from connected_apps_tools.secrets.journal import Intent, Journal
 from connected_apps_tools.secrets.lifecycle import SecretLifecycle
@@ -1316,3 +1317,20 @@ async def test_what_models_are_told_holds_no_name(project: ToolContext, wire: Wa
     assert "IMPORTANT" in report.for_people
     assert "IMPORTANT" not in report.for_models
     assert client_id in report.for_models
+
+
+async def test_callers_that_go_away_leave_no_more_work_than_the_bound(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lifecycle_module, "MAX_UNDER_WAY", 2)
+    wire = Slow()
+    async with storing(wire, tmp_path, FileStore(tmp_path / "s")) as lifecycle:
+        for _ in range(2):
+            with anyio.move_on_after(0.1):
+                await lifecycle.create(CONFIDENTIAL)
+        with pytest.raises(errors.InvalidRequest, match="too many changes of secrets") as caught:
+            await lifecycle.create(CONFIDENTIAL)
+    assert caught.value.transient
+    assert wire.calls.count(CREATE) == 2
+    async with storing(wire, tmp_path, FileStore(tmp_path / "s")) as lifecycle:
+        await lifecycle.create(CONFIDENTIAL)
