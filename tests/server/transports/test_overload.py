@@ -391,5 +391,5 @@ def test_an_interrupt_during_the_start_ends_it_quietly(seconds: float, tmp_path:
         time.sleep(seconds)
         process.send_signal(signal.SIGINT)
         said = process.communicate(timeout=20)[1]
-    assert "Traceback" not in said or seconds < 0.05  # the interpreter itself was starting
+    assert "connected_apps" not in said  # the interpreter itself may say that it was starting
     assert process.returncode in {-signal.SIGINT, 0, 1}
