@@ -34,7 +34,7 @@ wheel: $(VENV)/.installed ## Build the wheel into dist/
 	@echo "Building the wheel: some seconds."
 	@$(PIP) wheel --no-deps --wheel-dir dist .
 
-clean:
+clean: ## Remove .venv and dist
 	rm -rf $(VENV) dist
 
 $(VENV)/bin/python:

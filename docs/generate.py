@@ -140,7 +140,7 @@ def _package(folder: str, package: str) -> Iterable[str]:
 
 
 def _layers(package: str) -> list[str]:
-    config = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    config = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
     contracts = config["tool"]["importlinter"]["contracts"]
     (layers,) = [each["layers"] for each in contracts if each.get("containers") == [package]]
     return list(layers)
@@ -149,7 +149,14 @@ def _layers(package: str) -> list[str]:
 def _purpose(module: Path) -> str:
     """The first sentence of the docstring of a module or package."""
     file = module / "__init__.py" if module.is_dir() else module.with_suffix(".py")
-    return summary(ast.get_docstring(ast.parse(file.read_text())) or "")
+    return summary(ast.get_docstring(ast.parse(file.read_text("utf-8"))) or "")
+
+
+def targets() -> str:
+    """The targets of the Makefile that have a comment."""
+    makefile = (ROOT / "Makefile").read_text("utf-8")
+    found = re.findall(r"^([a-z-]+):.*## (.+)$", makefile, re.MULTILINE)
+    return table(["target", "what it does"], ([f"`make {name}`", said] for name, said in found))
 
 
 PARTS: Mapping[str, Callable[[], str]] = {
@@ -157,6 +164,7 @@ PARTS: Mapping[str, Callable[[], str]] = {
     "flags": flags,
     "bounds": bounds,
     "storeys": storeys,
+    "targets": targets,
 }
 
 
