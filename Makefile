@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: install demo test lint bench wheel clean
+.PHONY: install demo test lint docs bench wheel clean
 .DEFAULT_GOAL := install
 
 install: $(VENV)/.installed ## Make .venv with the command connected-apps-mcp
@@ -24,6 +24,9 @@ lint: $(VENV)/.installed-dev ## Check style, types and layering
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+docs: $(VENV)/.installed ## Write the generated parts of the documents
+	@$(BIN)/python docs/generate.py
+
 bench: $(VENV)/.installed-bench ## Measure what the server costs a model; OPENAPI=FILE adds a generated peer
 	@$(BIN)/python benchmarks/tokens.py $(if $(OPENAPI),--openapi "$(OPENAPI)")
 
@@ -31,7 +34,7 @@ wheel: $(VENV)/.installed ## Build the wheel into dist/
 	@echo "Building the wheel: some seconds."
 	@$(PIP) wheel --no-deps --wheel-dir dist .
 
-clean:
+clean: ## Remove .venv and dist
 	rm -rf $(VENV) dist
 
 $(VENV)/bin/python:

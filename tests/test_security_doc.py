@@ -32,11 +32,3 @@ def test_every_test_that_is_named_is_there(named: str) -> None:
     tree = ast.parse((ROOT / "tests" / file).read_text())
     functions = (ast.FunctionDef, ast.AsyncFunctionDef)
     assert name in {node.name for node in tree.body if isinstance(node, functions)}
-
-
-@pytest.mark.parametrize("document", ["docs/security.md", "SECURITY.md", "README.md"])
-def test_every_document_that_is_linked_is_there(document: str) -> None:
-    path = ROOT / document
-    linked = re.findall(r"\]\((?!https?:)([^)#]+)", path.read_text())
-    assert linked
-    assert [link for link in linked if not (path.parent / link).exists()] == []

@@ -11,7 +11,6 @@ from support import REAL, SERVER
 
 from connected_apps_mcp.commands.cli import main
 from connected_apps_mcp.settings import settings
-from connected_apps_tools import CATALOGUE
 
 CANARY = "canary-Zx81kQ0pLm27vTn4Rb6wYs3c"
 
@@ -53,17 +52,6 @@ def test_help_of_serve_names_the_flag_and_the_variable_of_every_setting() -> Non
     for name in settings.FLAGS:
         assert settings.flag(name) in shown
         assert f"[{settings.variable(name)}]" in shown
-
-
-def test_the_readme_names_the_flag_and_the_variable_of_every_setting() -> None:
-    readme = (Path(__file__).parents[3] / "README.md").read_text()
-    for name in settings.FLAGS:
-        assert f"| `{settings.variable(name)}` | `{settings.flag(name)}` |" in readme
-
-
-def test_the_readme_names_every_tool() -> None:
-    readme = (Path(__file__).parents[3] / "README.md").read_text()
-    assert all(f"| `{tool.name}` |" in readme for tool in CATALOGUE)
 
 
 def test_the_version_is_that_of_the_distribution() -> None:
