@@ -67,7 +67,7 @@ async def open_project(settings: Settings) -> AsyncIterator[ToolContext]:
                 api, Journal(folder / "journal"), FallbackStore(api.project_id, store, last_resort)
             ) as lifecycle,
         ):
-            yield replace(ToolContext.of(api, lifecycle, folder), policy=settings.rules)
+            yield replace(ToolContext.of(api, lifecycle, folder), policy=settings.loaded_policy)
 
 
 @asynccontextmanager
@@ -119,7 +119,7 @@ def data_folder(settings: Settings) -> Iterator[Path]:
     Raises:
         SettingsError: others can write there, or there is no such folder.
     """
-    if settings.fleeting:
+    if settings.temporary_data:
         # The apps are gone when the process ends, so their secrets need not outlive it.
         with temporary_folder() as temporary:
             yield temporary
@@ -140,7 +140,7 @@ def _distrust(folder: Path) -> None:
 
 def _open_store(settings: Settings, files: FileStore, folder: Path) -> SecretStore | None:
     kind = settings.secret_store
-    if kind == "auto" and settings.ephemeral:
+    if kind == "auto" and settings.sandbox_in_memory:
         kind = "file"
     try:
         require_usable(kind)
@@ -192,7 +192,7 @@ def secrets_command(settings: Settings) -> SecretsCommand:
         program=_program(),
         variables={} if settings.sandbox else {PROJECT_ID: settings.known_project()},
         flags=[*(["--sandbox"] if settings.sandbox else []), *chain.from_iterable(paths)],
-        fleeting=FileStore.kind if settings.fleeting else None,
+        fleeting=FileStore.kind if settings.temporary_data else None,
     )
 
 

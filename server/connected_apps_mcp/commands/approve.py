@@ -41,7 +41,7 @@ def approve(**flags: object) -> None:
     from connected_apps_tools.storage.errors import StoreError
 
     settings = config.read(**flags)
-    if settings.ephemeral and not settings.data_dir:
+    if settings.sandbox_in_memory and not settings.data_dir:
         raise config.SettingsError("--data-dir: a sandbox in memory needs one to be approved for.")
     log_to_stderr("warning")
     if settings.data_dir and not settings.data_dir.exists():

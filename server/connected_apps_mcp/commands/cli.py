@@ -113,7 +113,7 @@ async def _serve(settings: config.Settings) -> None:
         open_project(settings) as project,
     ):
         losses = await report_losses(project)
-        offer = select_tools(TOOLSETS, settings.choice)
+        offer = select_tools(TOOLSETS, settings.selection)
         about = ServerInfo(
             version=version("connected-apps-mcp"),
             environment=settings.environment,
@@ -123,7 +123,7 @@ async def _serve(settings: config.Settings) -> None:
         server = build_server(
             replace(project, server=about, review_limits=settings.review_limits),
             offer,
-            confirm=settings.in_force("confirm"),
+            confirm=settings.effective("confirm"),
             audit=audit,
             security=open_security(settings.state_key_file, project.folder),
         )
@@ -134,7 +134,7 @@ async def _serve(settings: config.Settings) -> None:
 
             if sys.stdin and sys.stdin.isatty():
                 tell(AT_TERMINAL)
-            await serve_stdio(server, patience=settings.patience, endings=endings)
+            await serve_stdio(server, patience=settings.shutdown_seconds, endings=endings)
         else:
             from connected_apps_mcp.transports import http as web
 
@@ -145,7 +145,7 @@ async def _serve(settings: config.Settings) -> None:
                 calls = web.CallsInFlight()
                 server.middleware.append(calls)
                 app = web.build_app(server, settings.transport, authority)
-                await web.listen(app, listener, endings, calls=calls, patience=settings.patience)
+                await web.listen(app, listener, endings, calls=calls, patience=settings.shutdown_seconds)
 
 
 @main.command()

@@ -48,7 +48,7 @@ def check(**flags: object) -> None:
             f"{config.flag('policy')} or {config.variable('policy')}: name the file to check."
         )
     click.echo(f"{settings.policy} is in order.")
-    for line in _described(settings.rules):
+    for line in _described(settings.loaded_policy):
         click.echo(f"  {line}")
     if settings.sandbox or settings.project_id or settings.secret:
         if not settings.sandbox:
@@ -80,7 +80,7 @@ async def _check_apps(settings: config.Settings) -> int:
 
     async with open_client(settings) as api:
         try:
-            return await _report(api, settings.rules)
+            return await _report(api, settings.loaded_policy)
         except ConnectedAppsError as error:
             raise _CannotCheck(f"The apps cannot be read: {error}") from None
 

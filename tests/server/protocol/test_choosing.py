@@ -38,7 +38,7 @@ def test_a_toolset_alone_offers_its_tools_and_the_status(toolset: str) -> None:
 def test_by_default_what_another_kind_of_project_needs_is_off(
     given: dict[str, Any], off: str
 ) -> None:
-    offer = select_tools(TOOLSETS, settings.read(**given).choice)
+    offer = select_tools(TOOLSETS, settings.read(**given).selection)
     assert offer.off.keys() == {tool.name for tool in TOOLSETS[off]}
 
 
@@ -59,13 +59,13 @@ def test_what_another_kind_of_project_needs_is_off_for_that_reason(
 
 
 def test_by_default_everything_is_on_where_the_kind_of_the_project_is_not_known() -> None:
-    assert select_tools(TOOLSETS, settings.read().choice).on.keys() == NAMES
+    assert select_tools(TOOLSETS, settings.read().selection).on.keys() == NAMES
 
 
 def test_a_policy_without_toolsets_leaves_none_on(tmp_path: Path) -> None:
     policy = tmp_path / "policy.toml"
     policy.write_text("toolsets = []")
-    assert settings.read(policy=str(policy)).choice.toolsets == ()
+    assert settings.read(policy=str(policy)).selection.toolsets == ()
 
 
 OFF = {"list_user_grants": "It is not among --tools.", "delete_app": "The server is read-only."}

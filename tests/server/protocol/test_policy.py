@@ -252,7 +252,7 @@ def test_the_stricter_of_a_setting_and_the_policy_is_in_force(
     file: Path, text: str, given: dict[str, str], toolsets: tuple[str, ...], reveals: bool
 ) -> None:
     file.write_text(text)
-    choice = config.load(sandbox=True, policy=str(file), **given).choice
+    choice = config.load(sandbox=True, policy=str(file), **given).selection
     assert (tuple(choice.toolsets), choice.reveals) == (toolsets, reveals)
 
 
@@ -271,7 +271,7 @@ def test_where_a_policy_and_a_flag_say_who_is_asked_the_stricter_is_in_force(
     file: Path, text: str, given: dict[str, str], in_force: str
 ) -> None:
     file.write_text(text)
-    assert config.load(sandbox=True, policy=str(file), **given).in_force("confirm") == in_force
+    assert config.load(sandbox=True, policy=str(file), **given).effective("confirm") == in_force
 
 
 @pytest.fixture
