@@ -145,7 +145,9 @@ async def _serve(settings: config.Settings) -> None:
                 calls = web.CallsInFlight()
                 server.middleware.append(calls)
                 app = web.build_app(server, settings.transport, authority)
-                await web.listen(app, listener, endings, calls=calls, patience=settings.shutdown_seconds)
+                await web.listen(
+                    app, listener, endings, calls=calls, patience=settings.shutdown_seconds
+                )
 
 
 @main.command()

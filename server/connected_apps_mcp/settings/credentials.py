@@ -42,9 +42,11 @@ class ProjectSettings(BaseSettings):
         Raises:
             SettingsError: one of the two is missing or malformed, or they do not match.
         """
-        # Check both before the form of the id, so that an unexpanded placeholder is reported as one.
+        # Check both before the form of the id, to report an unexpanded placeholder as one.
         given = _require_well_formed(PROJECT_ID, self.project_id)
-        secret = _require_well_formed(SECRET, self.secret.get_secret_value() if self.secret else None)
+        secret = _require_well_formed(
+            SECRET, self.secret.get_secret_value() if self.secret else None
+        )
         project_id = _project_id(given)
         environment, other = ("live", "test") if is_live(project_id) else ("test", "live")
         if secret.startswith(f"secret-{other}-"):

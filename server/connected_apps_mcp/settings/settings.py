@@ -114,8 +114,8 @@ class Settings(ProjectSettings):
     )
     state_key_file: HomePath | None = Field(
         None,
-        description="File with secret keys, one per line, 32 characters or more; only its owner may "
-        "have access. The first key seals questions to a person; every key opens them. For "
+        description="File with secret keys of 32 characters or more, one per line; only its owner "
+        "may have access. The first key seals questions to a person; every key opens them. For "
         "several processes that serve the same clients and share --data-dir. Default: a new key "
         "at each start.",
     )
@@ -126,8 +126,8 @@ class Settings(ProjectSettings):
     )
     toolsets: NameList | None = Field(
         None,
-        description=f"Groups of tools to offer, comma-separated: {', '.join(TOOLSET_NAMES)}. Default: "
-        "all; with --sandbox, all but organizations (consumer) or grants (b2b).",
+        description=f"Groups of tools to offer, comma-separated: {', '.join(TOOLSET_NAMES)}. "
+        "Default: all; with --sandbox, all but organizations (consumer) or grants (b2b).",
     )
     tools: NameList = Field(
         (),

@@ -85,7 +85,7 @@ REFUSED: dict[str, tuple[list[str], dict[str, str], str]] = {
     "the id of a live project in other letters": (
         ["--base-url", "http://localhost:1"],
         REAL | {"STYTCH_PROJECT_ID": "PROJECT-LIVE-1"},
-        "STYTCH_PROJECT_ID is malformed: it must look like.*in small letters",
+        "STYTCH_PROJECT_ID is malformed: it must look like.*in lower case",
     ),
     "a project of which nobody knows whether it is live": (
         [],
@@ -95,12 +95,12 @@ REFUSED: dict[str, tuple[list[str], dict[str, str], str]] = {
     "the secret of a live project for a test project": (
         [],
         REAL | {"STYTCH_SECRET": f"secret-live-{CANARY}"},
-        "STYTCH_SECRET is a secret of a live project, and STYTCH_PROJECT_ID names a test project",
+        "STYTCH_SECRET belongs to a live project, but STYTCH_PROJECT_ID names a test project",
     ),
     "the secret of a test project for a live project": (
         [],
         {"STYTCH_PROJECT_ID": "project-live-1", "STYTCH_SECRET": f"secret-test-{CANARY}"},
-        "STYTCH_SECRET is a secret of a test project, and STYTCH_PROJECT_ID names a live project",
+        "STYTCH_SECRET belongs to a test project, but STYTCH_PROJECT_ID names a live project",
     ),
     "a base URL with the path of the operations": (
         ["--base-url", "https://api.example/v1/"],
@@ -151,7 +151,7 @@ REFUSED: dict[str, tuple[list[str], dict[str, str], str]] = {
     "a transport twice": (
         ["--sandbox", "--transport", "http,http"],
         {},
-        "--transport names one twice",
+        "--transport names a transport twice",
     ),
     "a way to confirm that is none": (
         ["--sandbox", "--confirm", "sometimes"],
@@ -252,7 +252,7 @@ REFUSED: dict[str, tuple[list[str], dict[str, str], str]] = {
     "a service beside the sandbox": (
         ["--sandbox", "--base-url", "https://x.example"],
         {},
-        "exclude each other",
+        "cannot be combined",
     ),
     "a service over plain http": (
         ["--base-url", f"http://{CANARY}.example"],

@@ -34,7 +34,7 @@ def _no_home(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_user_without_a_home_folder_learns_what_to_set(command: list[str]) -> None:
     refused = CliRunner().invoke(main, command, env=REAL)
     assert refused.exit_code == 2
-    assert "There is no home folder" in refused.stderr
+    assert "No home folder" in refused.stderr
     assert "Set HOME, or give --data-dir." in refused.stderr
 
 
@@ -50,7 +50,7 @@ def test_a_system_without_a_temporary_folder_is_said_to_be_one(
     monkeypatch.setattr(tempfile, "tempdir", "/dev/null/tmp")
     refused = CliRunner().invoke(main, ["--sandbox"])
     assert refused.exit_code == 2
-    assert "No temporary folder can be made" in refused.stderr
+    assert "Cannot create a temporary folder" in refused.stderr
     assert "TMPDIR" in refused.stderr
 
 

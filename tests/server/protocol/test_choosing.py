@@ -53,9 +53,9 @@ def test_what_another_kind_of_project_needs_is_off_for_that_reason(
     kind: str, tool: str, why: str
 ) -> None:
     given = {"sandbox": True, "sandbox_kind": kind}
-    assert select_tools(TOOLSETS, settings.read(**given).choice).off[tool] == why
+    assert select_tools(TOOLSETS, settings.read(**given).selection).off[tool] == why
     chosen = settings.read(**given, toolsets="apps")
-    assert "--toolsets" in select_tools(TOOLSETS, chosen.choice).off[tool]
+    assert "--toolsets" in select_tools(TOOLSETS, chosen.selection).off[tool]
 
 
 def test_by_default_everything_is_on_where_the_kind_of_the_project_is_not_known() -> None:
