@@ -23,7 +23,7 @@ from mcp.types import (
     TextContent,
 )
 
-from connected_apps_mcp.egress import guard_traces
+from connected_apps_mcp.egress import redact_traces
 from connected_apps_mcp.transports import http as web
 from connected_apps_mcp.transports.shutdown import ShutdownSignals
 from connected_apps_mcp.transports.stdio import serve_stdio
@@ -74,7 +74,7 @@ async def main(transport: str) -> None:
     server: Server[Any] = Server("talkative", on_subscriptions_listen=listen)
     server.add_request_handler("prompts/list", PaginatedRequestParams, tell_all)
     server.add_request_handler("resources/list", PaginatedRequestParams, ask_for_more)
-    guard_traces(server)
+    redact_traces(server)
     async with ShutdownSignals() as endings:
         if transport == "stdio":
             await serve_stdio(server, patience=20, endings=endings)

@@ -63,7 +63,7 @@ FORMS: dict[str, Callable[[str], str]] = {
 def guarded(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
     """Logs under guard, as the server runs them."""
     factory, hook = logging.getLogRecordFactory(), sys.excepthook
-    boundary.guard_logs()
+    boundary.redact_logs()
     REDACTOR.learn(CANARY)
     yield caplog
     logging.setLogRecordFactory(factory)
@@ -165,12 +165,12 @@ def test_a_clean_traceback_is_kept(guarded: pytest.LogCaptureFixture) -> None:
 
 def test_the_traceback_of_a_crash_is_clean() -> None:
     script = (
-        "from connected_apps_mcp.egress import guard_logs\n"
+        "from connected_apps_mcp.egress import redact_logs\n"
         "from connected_apps_tools.text.redaction import SCRUBBER\n"
         "import logging, sys, warnings\n"
         "logging.basicConfig()\n"
         "secret = sys.stdin.read()\n"
-        "SCRUBBER.learn(secret); guard_logs()\n"
+        "SCRUBBER.learn(secret); redact_logs()\n"
         "warnings.warn(secret)\n"
         "raise RuntimeError(secret)\n"
     )

@@ -12,7 +12,7 @@ from mcp.server.request_state import RequestStateBoundary, RequestStateSecurity
 
 from connected_apps_mcp.audit import AuditLog, Ledger
 from connected_apps_mcp.confirmation.confirm import Confirmation, Mode
-from connected_apps_mcp.egress import AnyContext, guard_traces
+from connected_apps_mcp.egress import AnyContext, redact_traces
 from connected_apps_tools import TOOLSETS, Effect, Tool, ToolContext
 from connected_apps_tools.api.models import Touched
 from connected_apps_tools.selection import OfferedTools, Selection, select_tools
@@ -128,7 +128,7 @@ def build_server(
         subscriptions.add_to(server)
     add_prompts(server, offer)
     add_completions(server, project, offer)
-    guard_traces(server)
+    redact_traces(server)
     sealed = security or RequestStateSecurity.ephemeral()
     server.middleware.append(RequestStateBoundary(sealed, default_audience=SERVER_NAME))
     return server

@@ -24,7 +24,7 @@ from mcp.server.subscriptions import (
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
 from connected_apps_mcp.egress import AnyContext
-from connected_apps_mcp.limits import MAX_LISTEN_STREAMS, MAX_WATCHED, MAX_WATCHED_IN_ALL
+from connected_apps_mcp.limits import MAX_LISTEN_STREAMS, MAX_WATCHED, MAX_WATCHED_TOTAL
 from connected_apps_tools import ToolContext
 from connected_apps_tools.api.app_names import NamesById
 from connected_apps_tools.api.models import Touched
@@ -81,7 +81,7 @@ class Subscriptions:
         watch = self._watch_of(context)
         if params.uri not in watch.uris:
             _require_few(len(watch.uris) + 1, MAX_WATCHED)
-            _require_few(self._watched + 1, MAX_WATCHED_IN_ALL)
+            _require_few(self._watched + 1, MAX_WATCHED_TOTAL)
             watch.uris.add(params.uri)
             self._watched += 1
         return types.EmptyResult()

@@ -27,16 +27,16 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from connected_apps_mcp.egress import AnyContext, redact
 from connected_apps_mcp.limits import (
-    ENDLESS_METHODS,
     MAX_BODY_BYTES,
     MAX_CALLS,
-    MAX_CALLS_IN_ALL,
+    MAX_CALLS_TOTAL,
     MAX_CONNECTIONS,
     MAX_SESSIONS,
     MAX_SSE_SESSIONS,
     RETRY_MS,
     SESSION_IDLE_SECONDS,
-    TOO_MANY,
+    STREAM_METHODS,
+    TOO_MANY_REQUESTS,
 )
 from connected_apps_mcp.protocol.server import AnyServer
 from connected_apps_mcp.settings.settings import SettingsError
@@ -238,13 +238,15 @@ class CallsInFlight:
         Raises:
             MCPError: too many requests are worked on.
         """
-        if ctx.request_id is None or ctx.method in ENDLESS_METHODS:
+        if ctx.request_id is None or ctx.method in STREAM_METHODS:
             return await call_next(ctx)
         # It lives as long as its requests, so that no other has its number.
         session = id(ctx.session._connection)
-        if self._requests[session] >= MAX_CALLS or self._requests.total() >= MAX_CALLS_IN_ALL:
+        if self._requests[session] >= MAX_CALLS or self._requests.total() >= MAX_CALLS_TOTAL:
             logger.warning("A request was refused: %d are under way.", self._requests.total())
-            raise MCPError(TOO_MANY, "Too many requests are under way. Wait for an answer first.")
+            raise MCPError(
+                TOO_MANY_REQUESTS, "Too many requests are under way. Wait for an answer first."
+            )
         is_call = ctx.method == "tools/call"
         self.count += is_call
         self._requests[session] += 1

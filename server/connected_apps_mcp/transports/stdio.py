@@ -27,11 +27,11 @@ from pydantic_core import from_json
 
 from connected_apps_mcp.egress import redact
 from connected_apps_mcp.limits import (
-    ENDLESS_METHODS,
     MAX_CALLS,
     MAX_MESSAGE_BYTES,
     MAX_UNREAD_BYTES,
-    TOO_MANY,
+    STREAM_METHODS,
+    TOO_MANY_REQUESTS,
 )
 from connected_apps_mcp.protocol.server import AnyServer
 
@@ -213,7 +213,7 @@ class _Calls:
     def heard(self, message: types.JSONRPCMessage) -> None:
         """Follow what the client says."""
         match message:
-            case types.JSONRPCRequest(id=request, method=method) if method not in ENDLESS_METHODS:
+            case types.JSONRPCRequest(id=request, method=method) if method not in STREAM_METHODS:
                 self._waiting.add(str(request))
             case types.JSONRPCNotification(
                 method="notifications/cancelled", params={"requestId": str() | int() as cancelled}
@@ -337,7 +337,7 @@ class _Incoming(_Stream):
         if isinstance(item.message, types.JSONRPCRequest) and self._calls.full:
             logger.warning("A request was refused: %d are under way.", MAX_CALLS)
             text = f"Too many requests: {MAX_CALLS} are under way. Wait for an answer first."
-            return _error(item.message.id, TOO_MANY, text)
+            return _error(item.message.id, TOO_MANY_REQUESTS, text)
         return None
 
     receive = __anext__

@@ -265,7 +265,7 @@ async def test_a_subscription_to_an_app_that_is_not_there_is_refused(
 async def test_all_connections_of_the_handshake_era_watch_so_many_apps_and_no_more(
     server: Server[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(subscriptions, "MAX_WATCHED_IN_ALL", 3)
+    monkeypatch.setattr(subscriptions, "MAX_WATCHED_TOTAL", 3)
     async with Client(server, mode="legacy") as one:
         uris = await many(one, 2)
         async with Client(server, mode="legacy") as other:

@@ -235,7 +235,7 @@ def test_more_sessions_than_may_be_open_are_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    ("bound", "session_of_its_own"), [("MAX_CALLS", False), ("MAX_CALLS_IN_ALL", True)]
+    ("bound", "session_of_its_own"), [("MAX_CALLS", False), ("MAX_CALLS_TOTAL", True)]
 )
 def test_requests_of_clients_that_hang_up_are_bounded(bound: str, session_of_its_own: bool) -> None:
     hello = json.loads(json.dumps(INITIALIZE))
