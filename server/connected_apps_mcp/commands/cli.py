@@ -115,7 +115,7 @@ async def _serve(settings: config.Settings) -> None:
     from connected_apps_tools.selection import select_tools
 
     async with (
-        ShutdownSignals() as endings,
+        ShutdownSignals() as signals,
         open_audit(settings) as audit,
         open_project(settings) as project,
     ):
@@ -141,7 +141,7 @@ async def _serve(settings: config.Settings) -> None:
 
             if sys.stdin and sys.stdin.isatty():
                 print_stderr(AT_TERMINAL)
-            await serve_stdio(server, patience=settings.shutdown_seconds, endings=endings)
+            await serve_stdio(server, shutdown_seconds=settings.shutdown_seconds, signals=signals)
         else:
             from connected_apps_mcp.transports import http
 
@@ -153,7 +153,7 @@ async def _serve(settings: config.Settings) -> None:
                 server.middleware.append(calls)
                 app = http.build_app(server, settings.transport, authority)
                 await http.listen(
-                    app, listener, endings, calls=calls, patience=settings.shutdown_seconds
+                    app, listener, signals, calls=calls, shutdown_seconds=settings.shutdown_seconds
                 )
 
 

@@ -176,8 +176,8 @@ async def _listen(app: ASGIApp, listener: socket.socket) -> None:
     from connected_apps_mcp.transports import http
     from connected_apps_mcp.transports.shutdown import ShutdownSignals
 
-    async with ShutdownSignals() as endings:
-        await http.listen(app, listener, endings)
+    async with ShutdownSignals() as signals:
+        await http.listen(app, listener, signals)
 
 
 @sandbox.command()
