@@ -134,6 +134,7 @@ def add_resources(
         try:
             shown = await get_app(project, app_at(params.uri))
         except ConnectedAppsError as error:
+            error.hint = await project.hint_for(error)
             raise protocol_error(error, project.server, uri=params.uri) from None
         text = json.dumps(structured(shown), ensure_ascii=False, separators=(",", ":"))
         content = types.TextResourceContents(uri=params.uri, mime_type=JSON, text=text)

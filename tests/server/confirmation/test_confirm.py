@@ -15,7 +15,7 @@ from examples import APP
 from mcp import Client, MCPError, types
 from mcp.server.request_state import RequestStateSecurity
 from server.people import CONFIRMED, NO, YES, A, B, Person, Wire, asking, rotating, wire_for
-from support import ERAS, answer, refusal, said
+from support import ERAS, answer, json_of, refusal
 
 from connected_apps_mcp.confirmation import approvals as module
 from connected_apps_mcp.confirmation import confirm as confirming
@@ -205,7 +205,7 @@ async def test_a_call_that_waits_for_another_asks_about_the_app_as_that_one_left
 
     async def set_urls(*urls: str) -> None:
         arguments = {"client_id": APP, "redirect_urls": list(urls)}
-        told[urls[-1]] = said(await client.call_tool("update_app", arguments))
+        told[urls[-1]] = json_of(await client.call_tool("update_app", arguments))
 
     async with asking(wire, person, era) as (client, _), anyio.create_task_group() as calls:
         calls.start_soon(set_urls, A, f"{A}/other")

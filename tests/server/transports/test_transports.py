@@ -12,7 +12,7 @@ import pytest
 from mcp import Client, StdioServerParameters
 from mcp.client.sse import sse_client
 from mcp.server import Server
-from support import ERAS, EVERY_SETTING, SANDBOX, SERVER, answer, listening, offering, said
+from support import ERAS, EVERY_SETTING, SANDBOX, SERVER, answer, json_of, listening, offering
 
 from connected_apps_mcp.protocol.server import build_server
 from connected_apps_mcp.sandbox import create_sandbox
@@ -42,7 +42,7 @@ async def conversation(client: Client) -> list[Any]:
         ("get_app", {"client_id": client_id}),
     ):
         result = await client.call_tool(tool, arguments)
-        results.append((tool, result.is_error, said(result), result.structured_content))
+        results.append((tool, result.is_error, json_of(result), result.structured_content))
     text = json.dumps([answer(created), *results], sort_keys=True)
     text = re.sub(r"request-id-test-[0-9a-f-]{36}", "<request>", text)
     text = re.sub(r'"version": "[\w-]{22}"', '"version": "<version>"', text)
