@@ -85,8 +85,7 @@ def test_help_of_serve_has_the_flag_and_the_variable_of_every_setting() -> None:
 
 
 def test_the_version_is_the_version_of_the_package() -> None:
-    assert run("--version").stdout == f"main, version {version('connected-apps-mcp')}
-"
+    assert run("--version").stdout == f"main, version {version('connected-apps-mcp')}\n"
 
 
 def test_there_is_no_flag_for_the_secret() -> None:
