@@ -206,7 +206,7 @@ RUNBOOKS: Sequence[Runbook] = (
         (
             RunbookStep(
                 "A _public app has no secret: stop here. If the app has "
-                "next_client_secret_last_four, a rotation is in progress: ask the user whether to "
+                "next_client_secret_last_four, a rotation is under way: ask the user whether to "
                 "finish it, and skip the next step.",
                 "get_app",
                 _THE_APP,

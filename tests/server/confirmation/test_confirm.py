@@ -17,8 +17,6 @@ from mcp.server.request_state import RequestStateSecurity
 from server.people import CONFIRMED, NO, YES, A, B, Person, Wire, asking, rotating, wire_for
 from support import ERAS, answer, json_of, refusal
 
-from connected_apps_mcp.confirmation import approvals as module
-from connected_apps_mcp.confirmation import confirm as confirming
 from connected_apps_mcp.confirmation.approvals import FOLDER, Approvals
 from connected_apps_mcp.confirmation.confirm import Mode
 from connected_apps_tools.api.models import UpdateApp
@@ -515,7 +513,7 @@ async def test_an_approval_is_over_after_a_while(
         approvals = Approvals(tmp_path / FOLDER)
         (waiting,) = approvals
         approvals.approve(waiting)
-        monkeypatch.setattr(module, "LIFETIME", timedelta())
+        monkeypatch.setattr("connected_apps_mcp.confirmation.approvals.LIFETIME", timedelta())
         refusal(await client.call_tool("delete_app", {"client_id": APP}))
 
 
@@ -629,7 +627,7 @@ async def test_the_question_shows_where_a_long_template_differs() -> None:
 async def test_while_a_person_is_asked_a_client_hears_that_the_server_waits(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(confirming, "PROGRESS_SECONDS", 0.01)
+    monkeypatch.setattr("connected_apps_mcp.confirmation.confirm.PROGRESS_SECONDS", 0.01)
     heard: list[str | None] = []
     shown: list[float] = []
     two_reports = anyio.Event()
@@ -656,7 +654,7 @@ async def test_while_a_person_is_asked_a_client_hears_that_the_server_waits(
 async def test_progress_does_not_fall_when_a_person_is_asked_anew(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(confirming, "PROGRESS_SECONDS", 0.01)
+    monkeypatch.setattr("connected_apps_mcp.confirmation.confirm.PROGRESS_SECONDS", 0.01)
     shown: list[float] = []
     reports = [anyio.Event()]
 

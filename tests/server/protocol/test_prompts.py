@@ -20,7 +20,7 @@ from connected_apps_tools import CATALOGUE, ToolContext
 
 CANARY = "canary-Zx81kQ0pLm27"
 REPORTS = "connected-app-test-00000000-0000-4000-8000-000000000003"
-"""The confidential app of the example seed; its rotation is in progress."""
+"""The confidential app of the example seed; its rotation is under way."""
 
 BY_NAME = {runbook.name: runbook for runbook in RUNBOOKS}
 

@@ -31,8 +31,8 @@ class SeedPart(BaseModel):
 class SeedApp(UpdateRequest, SeedPart):
     """An app, without the checks of redirects and templates that create makes.
 
-    A confidential app has an unknown secret; a rotation gives it a new one. `rotating` puts its
-    rotation in progress.
+    A confidential app has an unknown secret; a rotation gives it a new one. `rotating` means
+    that its rotation is under way.
     """
 
     client_id: SeedClientId | None = None
