@@ -71,7 +71,7 @@ def flags() -> str:
 
 def bounds() -> str:
     """What one caller can make the server store or wait for."""
-    error = f"an error ({limits.TOO_MANY})"
+    error = f"an error ({limits.TOO_MANY_REQUESTS})"
     rows: list[tuple[str, str, str]] = [
         ("a request body over HTTP", f"{limits.MAX_BODY_BYTES // MIB} MiB", "413"),
         ("a message over stdio", f"{limits.MAX_MESSAGE_BYTES // MIB} MiB", "the input ends"),
@@ -92,9 +92,9 @@ def bounds() -> str:
             f"{limits.MAX_WATCHED}",
             "an error",
         ),
-        ("apps watched in the handshake era", f"{limits.MAX_WATCHED_IN_ALL:,}", "an error"),
+        ("apps watched in the handshake era", f"{limits.MAX_WATCHED_TOTAL:,}", "an error"),
         ("requests in flight, per stdio client or HTTP session", f"{limits.MAX_CALLS}", error),
-        ("requests in flight, all HTTP sessions", f"{limits.MAX_CALLS_IN_ALL:,}", error),
+        ("requests in flight, all HTTP sessions", f"{limits.MAX_CALLS_TOTAL:,}", error),
         (
             "responses that a stdio client leaves unread",
             f"{limits.MAX_UNREAD_BYTES // MIB} MiB",
@@ -117,12 +117,12 @@ def bounds() -> str:
         ),
         (
             "log lines that wait to be written",
-            f"{stderr_log.MOST_LINES:,}",
+            f"{stderr_log.MAX_QUEUED_LINES:,}",
             "they are dropped and counted",
         ),
         (
             "log lines of one kind",
-            f"{stderr_log.MOST_ALIKE} in {stderr_log.SECONDS_ALIKE:.0f} s",
+            f"{stderr_log.MAX_SIMILAR} in {stderr_log.SIMILAR_SECONDS:.0f} s",
             "they are counted",
         ),
     ]

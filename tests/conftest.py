@@ -38,8 +38,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say in a line how many tests were skipped for which reason, and how to have them run."""
     reasons = Counter(report.longrepr[2] for report in terminalreporter.getreports("skipped"))
     for reason, count in reasons.items():
-        told = reason.removeprefix("Skipped: ")
-        terminalreporter.write_line(f"{count} tests were skipped: {told}", yellow=True)
+        result = reason.removeprefix("Skipped: ")
+        terminalreporter.write_line(f"{count} tests were skipped: {result}", yellow=True)
 
 
 @pytest.fixture(scope="session")

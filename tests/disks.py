@@ -1,4 +1,4 @@
-"""File systems that have no room, and files that may not grow."""
+"""Full file systems, and files that cannot grow."""
 
 import contextlib
 import os
@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away and mounts")
+AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root can change owners and mount")
 
 
 def _program(name: str) -> str:
@@ -25,11 +25,11 @@ def _program(name: str) -> str:
 
 @contextmanager
 def small_disk(size: str) -> Iterator[Path]:
-    """A file system of its own."""
+    """A small file system."""
     with tempfile.TemporaryDirectory() as name:
         mount = [_program("mount"), "-t", "tmpfs", "-o", f"size={size},mode=0700", "tmpfs", name]
         if subprocess.run(mount, capture_output=True, check=False).returncode:
-            pytest.skip("this machine lets nobody mount a tmpfs")
+            pytest.skip("a tmpfs cannot be mounted here")
         try:
             yield Path(name)
         finally:
@@ -37,7 +37,7 @@ def small_disk(size: str) -> Iterator[Path]:
 
 
 def fill(disk: Path) -> Path:
-    """Take up all the room; return the file that does."""
+    """Fill a disk; return the file that does it."""
     filler = disk / "rest"
     with contextlib.suppress(OSError), filler.open("wb", 0) as rest:
         while rest.write(bytes(512)):
@@ -46,13 +46,13 @@ def fill(disk: Path) -> Path:
 
 
 def make_read_only(disk: Path) -> None:
-    """Let nothing be written there any more."""
+    """Make a disk read-only."""
     subprocess.run([_program("mount"), "-o", "remount,ro", disk], check=True)
 
 
 @contextmanager
 def file_size_limit(size: int) -> Iterator[None]:
-    """Let no file of this process grow beyond a size."""
+    """Limit the size of files that this process writes."""
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, limits[1]))

@@ -1,4 +1,4 @@
-"""What tests of several rooms use."""
+"""Helpers that several test modules share."""
 
 import json
 import os
@@ -38,7 +38,7 @@ from connected_apps_tools.selection import OfferedTools, Selection, select_tools
 SANDBOX = Credentials(SANDBOX_CREDENTIALS.project_id, SecretStr(SANDBOX_CREDENTIALS.secret))
 
 ERAS = ["legacy", "auto"]
-"""The handshake era, and what a current client negotiates."""
+"""Protocol eras: the handshake era, and what a current client negotiates."""
 
 EVERY_SETTING: dict[str, Any] = {
     "client_name": "Billing",
@@ -69,15 +69,17 @@ SHOWN_APP: dict[str, Any] = {
     "access_token_template_content": "",
     "bypass_consent_for_offline_access": False,
 }
-"""An app as the service shows it, with as little as it may hold."""
+"""An app in a response of the service, with as little as possible."""
 
 
-def offering(**choice: Any) -> OfferedTools:
-    """What a choice from the whole catalogue leaves."""
-    return select_tools(TOOLSETS, Selection(**{"toolsets": list(filter(None, TOOLSETS)), **choice}))
+def offering(**selection: Any) -> OfferedTools:
+    """The tools that a selection from the whole catalogue offers."""
+    return select_tools(
+        TOOLSETS, Selection(**{"toolsets": list(filter(None, TOOLSETS)), **selection})
+    )
 
 
-def said(result: CallToolResult) -> dict[str, Any]:
+def json_of(result: CallToolResult) -> dict[str, Any]:
     """The JSON that the model reads in a result."""
     (block,) = result.content
     assert isinstance(block, TextContent)
@@ -86,16 +88,16 @@ def said(result: CallToolResult) -> dict[str, Any]:
 
 
 def answer(result: CallToolResult) -> dict[str, Any]:
-    """The JSON of a result that is no error, which text and structure agree on."""
-    assert not result.is_error, said(result)
-    assert result.structured_content == said(result)
-    return said(result)
+    """The JSON of a result without an error; text and structure must agree."""
+    assert not result.is_error, json_of(result)
+    assert result.structured_content == json_of(result)
+    return json_of(result)
 
 
 def refusal(result: CallToolResult) -> dict[str, Any]:
-    """The JSON of a result that is an error."""
-    assert result.is_error, said(result)
-    return said(result)
+    """The JSON of an error result."""
+    assert result.is_error, json_of(result)
+    return json_of(result)
 
 
 @asynccontextmanager
@@ -105,7 +107,7 @@ async def project_on(
     folder: Path | None = None,
     **options: Any,
 ) -> AsyncIterator[ToolContext]:
-    """A project behind a transport, with a file store and a journal, or with the stores given."""
+    """A project behind a transport, with a journal and the given stores, or a file store."""
     with tempfile.TemporaryDirectory() as temporary:
         data = folder or Path(temporary)
         async with (
@@ -122,12 +124,12 @@ async def project_on(
 
 
 SERVER = [sys.executable, "-P", "-m", "connected_apps_mcp"]
-"""The command line of a server, whatever the working directory holds."""
+"""The command line of a server, independent of the working directory."""
 
 
 @contextmanager
 def running(*arguments: str, **environment: str) -> Iterator[subprocess.Popen[str]]:
-    """A process of ours with pipes, ended by a signal if it has not ended by itself."""
+    """A process of ours with pipes. A signal ends it, unless it ended by itself."""
     process = subprocess.Popen(
         [*SERVER, *arguments],
         env=os.environ | environment,
@@ -147,7 +149,7 @@ def running(*arguments: str, **environment: str) -> Iterator[subprocess.Popen[st
 
 @contextmanager
 def listening(*arguments: str, **environment: str) -> Iterator[dict[str, str]]:
-    """The URLs, by transport, of a server that listens on a free port."""
+    """The URLs, by transport, of a server on a free port."""
     with running("serve", "--port", "0", *arguments, **environment) as process:
         assert process.stderr
         transports = arguments[arguments.index("--transport") + 1].split(",")
@@ -157,7 +159,7 @@ def listening(*arguments: str, **environment: str) -> Iterator[dict[str, str]]:
 
 @contextmanager
 def serving(app: ASGIApp) -> Iterator[str]:
-    """The base URL under which an application is served on a free loopback port, by a thread."""
+    """The base URL of an application that a thread serves on a free loopback port."""
     config = uvicorn.Config(
         app, log_config=None, lifespan="off", ws="none", timeout_graceful_shutdown=0
     )
@@ -185,27 +187,27 @@ HELLO: list[dict[str, Any]] = [
     },
     {"jsonrpc": "2.0", "method": "notifications/initialized"},
 ]
-"""What a client of the handshake era says first."""
+"""The first messages of a client of the handshake era."""
 
 
 def lines(*messages: dict[str, Any]) -> str:
-    """Messages as they go over stdio."""
+    """Messages as lines for stdio."""
     return "".join(json.dumps(message) + "\n" for message in messages)
 
 
 def talk(process: subprocess.Popen[str], text: str) -> None:
-    """Say something, and go on without an answer."""
+    """Send text, without waiting for a response."""
     assert process.stdin
     process.stdin.write(text)
     process.stdin.flush()
 
 
 SLOWLY = 0.5
-"""Seconds after which the slow app is found."""
+"""Seconds until the slow app is found."""
 
 
 async def slow_service(scope: Scope, receive: Receive, send: Send) -> None:
-    """A service whose app `slow` takes its time, and whose app `hanging` never comes."""
+    """A service with a slow app `slow` and an app `hanging` that never comes."""
     client_id = scope["path"].rpartition("/")[2]
     await anyio.sleep({"slow": SLOWLY, "hanging": 20}.get(client_id, 0))
     found = {"client_id": client_id, "client_name": "", "client_description": ""}
@@ -218,18 +220,18 @@ async def slow_service(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 REAL = {"STYTCH_PROJECT_ID": "project-test-1", "STYTCH_SECRET": "secret-canary-Zx81kQ0pLm27"}
-"""Credentials as a real project has them."""
+"""Credentials in the form of a real project."""
 
 
 def exported_by_the_server(spans: InMemorySpanExporter) -> str:
-    """The server's spans with their events; an in-memory client has spans of its own."""
+    """The server's spans with their events, without those of an in-memory client."""
     finished = spans.get_finished_spans()
     return "\n".join(span.to_json() for span in finished if span.kind is SpanKind.SERVER)
 
 
 @asynccontextmanager
 async def connected_to(handler: Any, **options: Any) -> AsyncIterator[Client]:
-    """A client of a server whose service is a function."""
+    """A client of a server on a service that is a function."""
     async with (
         project_on(httpx2.MockTransport(handler)) as project,
         Client(build_server(project), **options) as client,
@@ -238,7 +240,7 @@ async def connected_to(handler: Any, **options: Any) -> AsyncIterator[Client]:
 
 
 def secrets_command(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
-    """`connected-apps-mcp secrets`, run to its end."""
+    """Run `connected-apps-mcp secrets`."""
     return subprocess.run(
         [*SERVER, "secrets", *arguments],
         text=True,
@@ -257,7 +259,7 @@ CREATE: dict[str, Any] = {
 
 
 def begin(process: subprocess.Popen[str], message: dict[str, Any]) -> None:
-    """Ask for something once the server is up, and do not wait for the answer."""
+    """Send a request once the server is up, without waiting for the response."""
     assert process.stdout
     talk(process, lines(*HELLO))
     process.stdout.readline()
@@ -265,13 +267,13 @@ def begin(process: subprocess.Popen[str], message: dict[str, Any]) -> None:
 
 
 def begin_a_create(process: subprocess.Popen[str]) -> None:
-    """Ask for an app, and do not wait for the answer."""
+    """Request a new app, without waiting for the response."""
     begin(process, CREATE)
 
 
 @contextmanager
 def on_service(service: ASGIApp, folder: Path, *arguments: str) -> Iterator[subprocess.Popen[str]]:
-    """A server that works on a service."""
+    """A server on a service."""
     credentials = {
         "STYTCH_PROJECT_ID": SANDBOX_CREDENTIALS.project_id,
         "STYTCH_SECRET": SANDBOX_CREDENTIALS.secret,

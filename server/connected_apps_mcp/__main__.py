@@ -1,10 +1,10 @@
-"""Runs the command line: as `connected-apps-mcp` and as `python -m connected_apps_mcp`."""
+"""Entry point of `connected-apps-mcp` and `python -m connected_apps_mcp`."""
 
 import signal
 
 
 def main() -> None:
-    """Run the command line. An interrupt while it is still being imported ends it quietly."""
+    """Run the command line. An interrupt during its imports ends the process quietly."""
     interruptible = signal.getsignal(signal.SIGINT) is signal.default_int_handler
     if interruptible:
         signal.signal(signal.SIGINT, signal.SIG_DFL)

@@ -1,4 +1,4 @@
-"""The outermost edge: what leaves passes here, and no secret passes that was not asked for."""
+"""Redacts everything that leaves the process. Only a secret that the caller asked for may leave."""
 
 import json
 import logging
@@ -25,35 +25,35 @@ AnyContext = ServerRequestContext[Mapping[str, Any], Any]
 REVEALS = "connected-apps-mcp/reveals"
 _TICKET = re.compile(rf'"{REVEALS}": ?"([0-9a-f]{{32}})"')
 
-_asked_for: dict[str, str] = {}
+_revealed: dict[str, str] = {}
 
 
 def reveal(secret: str) -> dict[str, Any]:
-    """The `_meta` of the one answer in which this secret may leave, once."""
+    """The `_meta` of the one result that may contain this secret, once."""
     ticket = secrets.token_hex(16)
-    _asked_for[ticket] = secret
+    _revealed[ticket] = secret
     return {REVEALS: ticket}
 
 
 def redact(message: str) -> str:
-    """A message as it may leave: without any secret but the one that it was asked for.
+    """The message without secrets, except one that `reveal` allows in it.
 
-    Every transport passes everything that it sends through this, as the last thing before the wire:
-    answers, errors, notifications, and requests to the client.
+    Every transport applies this last to everything it sends: results, errors, notifications and
+    requests to the client.
     """
     if not REDACTOR.finds(message):
         return message
     ticket = _TICKET.search(message)
-    return REDACTOR.text(message, but=_asked_for.pop(ticket[1], None) if ticket else None)
+    return REDACTOR.text(message, but=_revealed.pop(ticket[1], None) if ticket else None)
 
 
-def guard_traces(server: Server[Any]) -> None:
-    """Take every secret out of the spans, which hold what identifies a request, and errors."""
-    server.middleware.insert(0, _clean_request)
-    server.middleware.append(_clean_error)
+def redact_traces(server: Server[Any]) -> None:
+    """Redact trace spans, which hold the identifiers of a request, and errors."""
+    server.middleware.insert(0, _redact_request)
+    server.middleware.append(_redact_error)
 
 
-async def _clean_request(ctx: AnyContext, call_next: CallNext) -> HandlerResult:
+async def _redact_request(ctx: AnyContext, call_next: CallNext) -> HandlerResult:
     params = ctx.params or {}
     traced = [ctx.method, ctx.request_id, params.get("name"), ctx.meta]
     if not REDACTOR.finds(json.dumps(traced, default=str)):
@@ -65,49 +65,48 @@ async def _clean_request(ctx: AnyContext, call_next: CallNext) -> HandlerResult:
     )
 
 
-async def _clean_error(ctx: AnyContext, call_next: CallNext) -> HandlerResult:
+async def _redact_error(ctx: AnyContext, call_next: CallNext) -> HandlerResult:
     try:
         return await call_next(ctx)
     except MCPError as error:
-        told = error.error
         raise MCPError(
-            code=told.code,
-            message=REDACTOR.text(told.message),
-            data=REDACTOR.value(told.data),
+            code=error.code,
+            message=REDACTOR.text(error.message),
+            data=REDACTOR.value(error.data),
         ) from None
     except ValidationError:
-        raise  # the SDK tells nothing of it
-    except Exception as error:  # noqa: BLE001 - in the handshake era the SDK would tell its text
+        raise  # the SDK sends none of its text
+    except Exception as error:  # noqa: BLE001 - in the handshake era the SDK would send its text
         logger.error("%s failed with %s", ctx.method, type(error).__name__)
         raise MCPError(code=types.INTERNAL_ERROR, message="Internal server error") from None
 
 
-def guard_logs() -> None:
-    """Take every secret out of log records, warnings and the traceback of a crash."""
+def redact_logs() -> None:
+    """Redact log records, warnings and the traceback of a crash."""
     make = logging.getLogRecordFactory()
 
-    def make_clean(*args: object, **kwargs: object) -> logging.LogRecord:
-        return _clean(make(*args, **kwargs))
+    def make_redacted(*args: object, **kwargs: object) -> logging.LogRecord:
+        return _redact_record(make(*args, **kwargs))
 
-    logging.setLogRecordFactory(make_clean)
+    logging.setLogRecordFactory(make_redacted)
     logging.captureWarnings(capture=True)
     sys.excepthook = _report_crash
 
 
-def _clean(record: logging.LogRecord) -> logging.LogRecord:
+def _redact_record(record: logging.LogRecord) -> logging.LogRecord:
     try:
         message = record.getMessage()
-    except Exception:  # noqa: BLE001 - logging would report whatever breaks, and go on
+    except Exception:  # noqa: BLE001 - as logging does, whatever the arguments raise
         message = "A log record that cannot be formatted."
         record.msg, record.args = message, None
-    redact = REDACTOR.text(message)
-    if redact != message:
-        record.msg, record.args = redact, None
+    redacted = REDACTOR.text(message)
+    if redacted != message:
+        record.msg, record.args = redacted, None
     if record.exc_info and record.exc_info[0]:
-        told = "".join(traceback.format_exception(*record.exc_info))
-        redact = REDACTOR.text(told)
-        if redact != told:
-            record.exc_info, record.exc_text = None, redact.rstrip()
+        trace = "".join(traceback.format_exception(*record.exc_info))
+        redacted = REDACTOR.text(trace)
+        if redacted != trace:
+            record.exc_info, record.exc_text = None, redacted.rstrip()
     return record
 
 

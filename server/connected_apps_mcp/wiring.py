@@ -1,4 +1,4 @@
-"""Opens what the settings name: the project, with its secret store, and the audit log."""
+"""Opens what the settings name: the project with its secret store, and the audit log."""
 
 import logging
 import os
@@ -41,7 +41,7 @@ STORE_CREDENTIALS = (
     "VAULT_TOKEN",
     "VAULT_SECRET_ID",
 )
-"""What the stores authenticate with, by variable."""
+"""Environment variables with the credentials of the secret stores."""
 
 PROGRAM = "connected-apps-mcp"
 
@@ -50,10 +50,10 @@ NO_SECRET = SecretStr("")
 
 @asynccontextmanager
 async def open_project(settings: Settings) -> AsyncIterator[ToolContext]:
-    """The project, for as long as it is worked on. Leaving it waits for what is under way.
+    """The project. On exit, waits for calls in flight.
 
     Raises:
-        SettingsError: the secret store cannot be opened, or the data folder is open to others.
+        SettingsError: the secret store cannot be opened, or others can write in the data folder.
     """
     for name in STORE_CREDENTIALS:
         REDACTOR.learn(os.environ.get(name))
@@ -67,21 +67,20 @@ async def open_project(settings: Settings) -> AsyncIterator[ToolContext]:
                 api, Journal(folder / "journal"), FallbackStore(api.project_id, store, last_resort)
             ) as lifecycle,
         ):
-            yield replace(ToolContext.of(api, lifecycle, folder), policy=settings.rules)
+            yield replace(ToolContext.of(api, lifecycle, folder), policy=settings.loaded_policy)
 
 
 @asynccontextmanager
 async def open_audit(settings: Settings) -> AsyncIterator[AuditLog]:
-    """The audit log, which could be written just now.
+    """The audit log, after a check that it can be written.
 
-    A read-only server has nothing but refused calls to record. It goes without the log where that
-    cannot be written, and says so.
+    A read-only server records only refused calls, so it only warns if the check fails.
 
     Raises:
-        SettingsError: it cannot be written, and calls may have to be recorded.
+        SettingsError: the log cannot be written, and the server is not read-only.
     """
-    with _audit_lines(settings) as lines:
-        log = AuditLog(lines)
+    with _audit_output(settings) as output:
+        log = AuditLog(output)
         try:
             await log.check()
         except AuditFailed as error:
@@ -95,15 +94,15 @@ async def open_audit(settings: Settings) -> AsyncIterator[AuditLog]:
 
 
 @contextmanager
-def _audit_lines(settings: Settings) -> Iterator[Ledger | Stream]:
+def _audit_output(settings: Settings) -> Iterator[Ledger | Stream]:
     key_file = settings.audit_key_file
     if settings.audit_log == "-":
         yield Stream(key_file)
         return
-    with ExitStack() as ending:
+    with ExitStack() as stack:
         if settings.data_dir:
-            _distrust(settings.data_dir)
-        folder = settings.audit_folder or ending.enter_context(temporary_folder()) / "audit"
+            _require_trusted_folder(settings.data_dir)
+        folder = settings.audit_folder or stack.enter_context(temporary_folder()) / "audit"
         yield Ledger(
             folder,
             max_bytes=settings.audit_max_bytes,
@@ -114,24 +113,24 @@ def _audit_lines(settings: Settings) -> Iterator[Ledger | Stream]:
 
 @contextmanager
 def data_folder(settings: Settings) -> Iterator[Path]:
-    """Where what outlives a call is kept; for a sandbox in memory it goes with the process.
+    """The data folder; temporary for a sandbox in memory.
 
     Raises:
-        SettingsError: others can write there, or there is no such folder.
+        SettingsError: others can write there, or the user has no home folder.
     """
-    if settings.fleeting:
-        # The apps are gone when the process ends, so their secrets need not outlive it.
+    if settings.temporary_data:
+        # The apps end with the process, so their secrets need not outlive it.
         with temporary_folder() as temporary:
             yield temporary
         return
     folder = settings.data_dir or user_folder("data")
-    _distrust(folder)
+    _require_trusted_folder(folder)
     yield folder
 
 
-def _distrust(folder: Path) -> None:
-    """Refuse a folder in which others can put another in the place of one of ours."""
-    with suppress(OSError):  # whoever needs it says why it cannot be used
+def _require_trusted_folder(folder: Path) -> None:
+    """Refuse a folder in which others can replace our folders."""
+    with suppress(OSError):  # its first use reports the cause
         try:
             require_trusted(folder)
         except StoreError as error:
@@ -140,7 +139,7 @@ def _distrust(folder: Path) -> None:
 
 def _open_store(settings: Settings, files: FileStore, folder: Path) -> SecretStore | None:
     kind = settings.secret_store
-    if kind == "auto" and settings.ephemeral:
+    if kind == "auto" and settings.sandbox_in_memory:
         kind = "file"
     try:
         require_usable(kind)
@@ -150,17 +149,19 @@ def _open_store(settings: Settings, files: FileStore, folder: Path) -> SecretSto
 
 
 def open_client(settings: Settings) -> ConnectedAppsClient:
-    """The API of the project, or the sandbox. Without the project's secret every call is refused.
+    """A client of the service, or of the sandbox. Without the project's secret it refuses calls.
 
     Raises:
-        SettingsError: the sandbox's file cannot be used, or the project is not known.
+        SettingsError: the sandbox's file cannot be used, or the project id is missing.
     """
     if not settings.sandbox:
-        known = settings.secret is not None
+        authenticated = settings.secret is not None
         return ConnectedAppsClient(
-            settings.credentials() if known else Credentials(settings.known_project(), NO_SECRET),
+            settings.credentials()
+            if authenticated
+            else Credentials(settings.known_project(), NO_SECRET),
             base_url=settings.base_url,
-            transport=None if known else _SendsNothing(),
+            transport=None if authenticated else _RefusesToSend(),
             deadline=settings.deadline,
         )
     from .sandbox import SANDBOX_CREDENTIALS
@@ -175,8 +176,8 @@ def open_client(settings: Settings) -> ConnectedAppsClient:
     )
 
 
-class _SendsNothing(httpx2.AsyncBaseTransport):
-    """Stands in for the service where the project's secret is not given."""
+class _RefusesToSend(httpx2.AsyncBaseTransport):
+    """Refuses every request, because the project's secret is missing."""
 
     async def handle_async_request(self, _request: httpx2.Request) -> httpx2.Response:
         refusal = NotSent(f"{SECRET} is not set")
@@ -185,19 +186,19 @@ class _SendsNothing(httpx2.AsyncBaseTransport):
 
 
 def secrets_command(settings: Settings) -> SecretsCommand:
-    """How a person reads what a server with these settings keeps."""
+    """The command that shows a person the secrets stored under these settings."""
     given = {name: getattr(settings, name) for name in ("sandbox_db", "data_dir")}
     paths = [[flag(name), str(path.resolve())] for name, path in given.items() if path]
     return SecretsCommand(
         program=_program(),
         variables={} if settings.sandbox else {PROJECT_ID: settings.known_project()},
         flags=[*(["--sandbox"] if settings.sandbox else []), *chain.from_iterable(paths)],
-        fleeting=FileStore.kind if settings.fleeting else None,
+        fleeting=FileStore.kind if settings.temporary_data else None,
     )
 
 
 def _program() -> list[str]:
-    """The words that start this program in a shell."""
+    """The command line of this program."""
     script = Path(sys.executable).with_name(PROGRAM)
     if not script.exists():
         return [sys.executable, "-P", "-m", __package__]
@@ -206,10 +207,10 @@ def _program() -> list[str]:
 
 
 def open_sandbox(flag: str, database: Path | None, **options: Any) -> Starlette:  # noqa: ANN401
-    """The sandbox on a file, or in memory without one.
+    """The sandbox, on a file or in memory.
 
     Raises:
-        SettingsError: the file, which `flag` names, cannot be used.
+        SettingsError: the file cannot be used. The text names `flag`.
     """
     import sqlite3
 

@@ -1,4 +1,4 @@
-"""Whatever a server says passes one edge, over every transport."""
+"""Everything that a server sends is redacted, over every transport."""
 
 import json
 import subprocess
@@ -52,8 +52,8 @@ def talkative(transport: str) -> Iterator[subprocess.Popen[str]]:
     assert process.returncode == 0
 
 
-class Heard:
-    """What a client hears, up to the answer."""
+class Received:
+    """The messages that a client receives, up to the response."""
 
     def __init__(self) -> None:
         self.messages: list[str] = []
@@ -61,39 +61,39 @@ class Heard:
 
     async def over(self, response: httpx2.Response) -> None:
         async for line in response.aiter_lines():
-            self.note(line.removeprefix("data: "))
+            self.add(line.removeprefix("data: "))
 
-    def note(self, text: str) -> None:
+    def add(self, text: str) -> None:
         if text.startswith("{"):
             self.messages.append(text)
             if json.loads(text).get("id") == "all":
                 self.answered.set()
 
 
-async def heard_over_stdio(era: str) -> list[str]:
-    heard = Heard()
+async def received_over_stdio(era: str) -> list[str]:
+    received = Received()
     with talkative("stdio") as process:
         hello = HELLO if era == "legacy" else []
         talk(process, lines(*hello, ask("prompts/list", era)))
         assert process.stdout
-        while not heard.answered.is_set():
-            heard.note(process.stdout.readline())
-    return heard.messages
+        while not received.answered.is_set():
+            received.add(process.stdout.readline())
+    return received.messages
 
 
 @asynccontextmanager
 async def listening_to(
-    tasks: TaskGroup, http: httpx2.AsyncClient, heard: Heard, url: str
+    tasks: TaskGroup, http: httpx2.AsyncClient, received: Received, url: str
 ) -> AsyncIterator[httpx2.Response]:
     async with http.stream("GET", url, headers={"accept": "text/event-stream"}) as events:
         yield events
-        tasks.start_soon(heard.over, events)
-        await heard.answered.wait()
+        tasks.start_soon(received.over, events)
+        await received.answered.wait()
         tasks.cancel_scope.cancel()
 
 
-async def heard_over_http(era: str) -> list[str]:
-    heard, message = Heard(), ask("prompts/list", era)
+async def received_over_http(era: str) -> list[str]:
+    received, message = Received(), ask("prompts/list", era)
     with talkative("http") as process:
         assert process.stdout
         url = process.stdout.readline().strip()
@@ -104,7 +104,7 @@ async def heard_over_http(era: str) -> list[str]:
 
             async def call() -> None:
                 async with http.stream("POST", url, json=message) as answer:
-                    await heard.over(answer)
+                    await received.over(answer)
 
             if era == "modern":
                 http.headers.update(headers(message))
@@ -113,13 +113,13 @@ async def heard_over_http(era: str) -> list[str]:
                 begun = await http.post(url, json=HELLO[0])
                 http.headers["mcp-session-id"] = begun.headers["mcp-session-id"]
                 await http.post(url, json=HELLO[1])
-                async with listening_to(tasks, http, heard, url):
+                async with listening_to(tasks, http, received, url):
                     tasks.start_soon(call)
-    return heard.messages
+    return received.messages
 
 
-async def heard_over_sse(era: str) -> list[str]:
-    heard = Heard()
+async def received_over_sse(era: str) -> list[str]:
+    received = Received()
     with talkative("sse") as process:
         assert process.stdout
         url = process.stdout.readline().strip()
@@ -128,25 +128,25 @@ async def heard_over_sse(era: str) -> list[str]:
             anyio.create_task_group() as tasks,
             http.stream("GET", url) as events,
         ):
-            told = events.aiter_lines()
-            endpoint = [await anext(told) for _ in range(2)][1].removeprefix("data: ")
+            events_lines = events.aiter_lines()
+            endpoint = [await anext(events_lines) for _ in range(2)][1].removeprefix("data: ")
             for message in [*(HELLO if era == "legacy" else []), ask("prompts/list", era)]:
                 await http.post(url.removesuffix("/sse") + endpoint, json=message)
-            async for line in told:
-                heard.note(line.removeprefix("data: "))
-                if heard.answered.is_set():
+            async for line in events_lines:
+                received.add(line.removeprefix("data: "))
+                if received.answered.is_set():
                     tasks.cancel_scope.cancel()
-    return heard.messages
+    return received.messages
 
 
-HEARD = {"stdio": heard_over_stdio, "http": heard_over_http, "sse": heard_over_sse}
+RECEIVE = {"stdio": received_over_stdio, "http": received_over_http, "sse": received_over_sse}
 
 
 @pytest.mark.parametrize("era", ["legacy", "modern"])
-@pytest.mark.parametrize("transport", HEARD)
-async def test_nothing_that_a_server_says_holds_a_secret(transport: str, era: str) -> None:
+@pytest.mark.parametrize("transport", RECEIVE)
+async def test_no_message_of_a_server_holds_a_secret(transport: str, era: str) -> None:
     with anyio.fail_after(30):
-        messages = await HEARD[transport](era)
+        messages = await RECEIVE[transport](era)
     assert "Zx81" not in "".join(messages)
     assert sum(MASK in message for message in messages) >= WAYS[era], messages
 
@@ -155,7 +155,7 @@ LISTEN = ask("subscriptions/listen", "modern", notifications={"toolsListChanged"
 
 
 @pytest.mark.parametrize("ending", ["a signal", "the end of the input"])
-def test_who_listens_over_stdio_does_not_hold_the_end_back(ending: str) -> None:
+def test_a_listening_client_over_stdio_does_not_delay_the_shutdown(ending: str) -> None:
     with talkative("stdio") as process:
         talk(process, lines(LISTEN))
         assert process.stdout
@@ -167,12 +167,12 @@ def test_who_listens_over_stdio_does_not_hold_the_end_back(ending: str) -> None:
         process.wait(timeout=10)
 
 
-def test_who_listens_over_http_does_not_hold_the_end_back() -> None:
+def test_a_listening_client_over_http_does_not_delay_the_shutdown() -> None:
     with talkative("http") as process:
         assert process.stdout
         url = process.stdout.readline().strip()
-        with httpx2.stream("POST", url, json=LISTEN, headers=ACCEPT | headers(LISTEN)) as told:
-            events = told.iter_lines()
+        with httpx2.stream("POST", url, json=LISTEN, headers=ACCEPT | headers(LISTEN)) as stream:
+            events = stream.iter_lines()
             assert any("acknowledged" in line for line in events)
             process.terminate()
             process.wait(timeout=10)
@@ -183,7 +183,7 @@ ASKABLE = json.loads(
 )
 
 
-def test_who_is_asked_something_and_closes_the_input_ends_the_server() -> None:
+def test_closing_the_input_ends_a_server_that_waits_for_an_answer() -> None:
     with talkative("stdio") as process:
         talk(process, lines(*ASKABLE, ask("resources/list", "legacy")))
         assert process.stdin
@@ -191,14 +191,14 @@ def test_who_is_asked_something_and_closes_the_input_ends_the_server() -> None:
         while "elicitation/create" not in process.stdout.readline():
             pass
         process.stdin.close()
-        told = json.loads(process.stdout.readline())
+        response = json.loads(process.stdout.readline())
         process.wait(timeout=10)
-    assert told["error"]["message"] == "Not answered: Connection closed"
+    assert response["error"]["message"] == "Not answered: Connection closed"
 
 
-def test_an_answer_to_the_server_is_not_taken_for_one_to_the_client() -> None:
+def test_a_response_to_the_server_does_not_end_a_request_of_the_client() -> None:
     with talkative("stdio") as process:
-        # The server numbers what it asks from 1 as well.
+        # The server numbers its requests from 1 as well.
         talk(process, lines(*ASKABLE, ask("resources/list", "legacy") | {"id": 1}))
         assert process.stdout
         while "elicitation/create" not in process.stdout.readline():

@@ -1,4 +1,4 @@
-"""No secret leaves in any form, except the one that was asked for, in the answer to that."""
+"""No secret leaves in any form, except one that the caller asked for, in that result."""
 
 import base64
 import json
@@ -20,9 +20,9 @@ from mcp.types import PaginatedRequestParams
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from support import SANDBOX, answer, exported_by_the_server, project_on
 
-from connected_apps_mcp import egress as boundary
+from connected_apps_mcp import egress
 from connected_apps_mcp.protocol.server import build_server
-from connected_apps_mcp.transports import http as web
+from connected_apps_mcp.transports import http
 from connected_apps_tools.text.redaction import MASK, REDACTOR, Redactor
 
 CANARY = 'canary-Zx81 "kQ0p/Lm27+vTn4\\é'
@@ -60,10 +60,10 @@ FORMS: dict[str, Callable[[str], str]] = {
 
 
 @pytest.fixture
-def guarded(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
-    """Logs under guard, as the server runs them."""
+def redacted_logs(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
+    """Logs with redaction, as in a server."""
     factory, hook = logging.getLogRecordFactory(), sys.excepthook
-    boundary.guard_logs()
+    egress.redact_logs()
     REDACTOR.learn(CANARY)
     yield caplog
     logging.setLogRecordFactory(factory)
@@ -73,104 +73,104 @@ def guarded(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixtu
 
 @pytest.mark.parametrize("form", FORMS)
 def test_a_secret_is_found_in_every_form(form: str) -> None:
-    scrubber = Redactor()
-    scrubber.learn(CANARY)
-    clean = scrubber.text(f"before {FORMS[form](CANARY)} after")
-    assert MASK in clean
-    assert clean.startswith("before ")
-    assert clean.endswith(" after")
-    assert "Zx81" not in clean
+    redactor = Redactor()
+    redactor.learn(CANARY)
+    redacted = redactor.text(f"before {FORMS[form](CANARY)} after")
+    assert MASK in redacted
+    assert redacted.startswith("before ")
+    assert redacted.endswith(" after")
+    assert "Zx81" not in redacted
 
 
-def test_other_text_is_left_as_it_is() -> None:
-    scrubber = Redactor()
-    assert scrubber.text("nothing known") == "nothing known"
-    scrubber.learn(CANARY)
-    assert scrubber.value({"a": ["b", 1, None, True]}) == {"a": ["b", 1, None, True]}
+def test_other_text_is_unchanged() -> None:
+    redactor = Redactor()
+    assert redactor.text("nothing known") == "nothing known"
+    redactor.learn(CANARY)
+    assert redactor.value({"a": ["b", 1, None, True]}) == {"a": ["b", 1, None, True]}
 
 
 @pytest.mark.parametrize("short", [None, "", "abc"])
-def test_what_is_too_short_to_be_a_secret_is_not_one(short: str | None) -> None:
-    scrubber = Redactor()
-    scrubber.learn(short)
-    assert scrubber.text("abc and so on") == "abc and so on"
+def test_a_short_text_is_not_a_secret(short: str | None) -> None:
+    redactor = Redactor()
+    redactor.learn(short)
+    assert redactor.text("abc and so on") == "abc and so on"
 
 
-def test_only_the_secret_that_was_asked_for_passes() -> None:
-    scrubber = Redactor()
-    scrubber.learn(CANARY)
-    scrubber.learn("another-secret-1")
-    text = scrubber.text(json.dumps([CANARY, "another-secret-1"]), but=CANARY)
+def test_only_the_excepted_secret_passes() -> None:
+    redactor = Redactor()
+    redactor.learn(CANARY)
+    redactor.learn("another-secret-1")
+    text = redactor.text(json.dumps([CANARY, "another-secret-1"]), but=CANARY)
     assert json.loads(text) == [CANARY, MASK]
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_the_last_four_may_stand_for_a_long_secret_in_whatever_form(form: str) -> None:
-    scrubber = Redactor()
-    scrubber.learn(CANARY)
-    clean = scrubber.value([FORMS[form](CANARY)], last_four=True)
-    assert f"[secret …{CANARY[-4:]}]" in clean[0]
-    assert CANARY[:-4] not in clean[0]
+def test_the_last_four_can_replace_a_long_secret_in_every_form(form: str) -> None:
+    redactor = Redactor()
+    redactor.learn(CANARY)
+    redacted = redactor.value([FORMS[form](CANARY)], last_four=True)
+    assert f"[secret …{CANARY[-4:]}]" in redacted[0]
+    assert CANARY[:-4] not in redacted[0]
 
 
 def test_the_last_four_of_a_short_secret_are_not_shown() -> None:
-    scrubber = Redactor()
-    scrubber.learn("short-one")
-    assert scrubber.text("a short-one", last_four=True) == f"a {MASK}"
+    redactor = Redactor()
+    redactor.learn("short-one")
+    assert redactor.text("a short-one", last_four=True) == f"a {MASK}"
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_a_log_record_is_clean_even_where_the_secret_is_split_over_it(
-    guarded: pytest.LogCaptureFixture, form: str
+def test_a_log_record_is_redacted_even_if_its_arguments_split_the_secret(
+    redacted_logs: pytest.LogCaptureFixture, form: str
 ) -> None:
     text = FORMS[form](CANARY)
     half = len(text) // 2
     logging.getLogger("any").error("%s%s", text[:half], text[half:])
-    assert "Zx81" not in guarded.text
-    assert MASK in guarded.text
+    assert "Zx81" not in redacted_logs.text
+    assert MASK in redacted_logs.text
 
 
-def test_a_broken_log_call_is_clean_too(guarded: pytest.LogCaptureFixture) -> None:
+def test_a_broken_log_call_is_redacted_too(redacted_logs: pytest.LogCaptureFixture) -> None:
     broken = "%d of %s"
     logging.getLogger("any").error(broken, CANARY)
     logging.getLogger("any").error("%(a)s", {"b": CANARY})
     logging.getLogger("any").error(Unprintable())
-    assert "Zx81" not in guarded.text
-    assert guarded.text.count("cannot be formatted") == 3
+    assert "Zx81" not in redacted_logs.text
+    assert redacted_logs.text.count("cannot be formatted") == 3
 
 
 class Unprintable:
-    """An object that breaks where it is printed."""
+    """An object that cannot be printed."""
 
     def __str__(self) -> str:
         raise RuntimeError(CANARY)
 
 
-def test_a_traceback_in_a_log_is_clean(guarded: pytest.LogCaptureFixture) -> None:
+def test_a_traceback_in_a_log_is_redacted(redacted_logs: pytest.LogCaptureFixture) -> None:
     try:
         raise ValueError(CANARY)
     except ValueError:
         logging.getLogger("any").exception("It failed")
-    assert "ValueError" in guarded.text
-    assert "Zx81" not in guarded.text
+    assert "ValueError" in redacted_logs.text
+    assert "Zx81" not in redacted_logs.text
 
 
-def test_a_clean_traceback_is_kept(guarded: pytest.LogCaptureFixture) -> None:
+def test_a_traceback_without_a_secret_is_unchanged(redacted_logs: pytest.LogCaptureFixture) -> None:
     try:
         raise ValueError("plain")
     except ValueError:
         logging.getLogger("any").exception("It failed")
-    assert "ValueError: plain" in guarded.text
+    assert "ValueError: plain" in redacted_logs.text
 
 
-def test_the_traceback_of_a_crash_is_clean() -> None:
+def test_the_traceback_of_a_crash_is_redacted() -> None:
     script = (
-        "from connected_apps_mcp.egress import guard_logs\n"
-        "from connected_apps_tools.text.redaction import SCRUBBER\n"
+        "from connected_apps_mcp.egress import redact_logs\n"
+        "from connected_apps_tools.text.redaction import REDACTOR\n"
         "import logging, sys, warnings\n"
         "logging.basicConfig()\n"
         "secret = sys.stdin.read()\n"
-        "SCRUBBER.learn(secret); guard_logs()\n"
+        "REDACTOR.learn(secret); redact_logs()\n"
         "warnings.warn(secret)\n"
         "raise RuntimeError(secret)\n"
     )
@@ -189,23 +189,23 @@ def test_the_traceback_of_a_crash_is_clean() -> None:
 
 @asynccontextmanager
 async def http_client_of(server: Server[Any]) -> AsyncIterator[httpx2.AsyncClient]:
-    """What reaches a server over Streamable HTTP, without a network."""
+    """An HTTP client of a server over Streamable HTTP, without a network."""
     authority = "127.0.0.1:8000"
-    app = web.build_app(server, ["http"], authority)
+    app = http.build_app(server, ["http"], authority)
     async with (
         app.router.lifespan_context(app),
         httpx2.AsyncClient(
             transport=httpx2.ASGITransport(app), base_url=f"http://{authority}"
-        ) as http,
+        ) as connection,
     ):
-        yield http
+        yield connection
 
 
 @asynccontextmanager
 async def client_of(server: Server[Any]) -> AsyncIterator[Client]:
-    """A client behind the edge."""
-    async with http_client_of(server) as http:
-        wire = streamable_http_client(f"{http.base_url}/mcp", http_client=http)
+    """A client of a server over Streamable HTTP."""
+    async with http_client_of(server) as connection:
+        wire = streamable_http_client(f"{connection.base_url}/mcp", http_client=connection)
         async with Client(wire) as client:
             yield client
 
@@ -216,7 +216,7 @@ async def client(server: Server[Any]) -> AsyncIterator[Client]:
         yield connected
 
 
-async def test_a_secret_that_was_shown_once_is_in_no_later_answer(client: Client) -> None:
+async def test_a_shown_secret_is_in_no_later_result(client: Client) -> None:
     arguments = {"client_type": "first_party", "reveal_secret": True}
     created = answer(await client.call_tool("create_app", arguments))
     value, client_id = created["client_secret"]["value"], created["app"]["client_id"]
@@ -228,7 +228,7 @@ async def test_a_secret_that_was_shown_once_is_in_no_later_answer(client: Client
     assert value not in str(await client.call_tool("search_apps", {}))
 
 
-async def test_the_answer_that_reveals_one_secret_reveals_no_other(client: Client) -> None:
+async def test_a_result_that_shows_one_secret_shows_no_other(client: Client) -> None:
     first = answer(
         await client.call_tool("create_app", {"client_type": "first_party", "reveal_secret": True})
     )["client_secret"]["value"]
@@ -243,7 +243,7 @@ async def test_the_answer_that_reveals_one_secret_reveals_no_other(client: Clien
 
 
 @pytest.mark.parametrize("form", FORMS)
-async def test_the_project_secret_is_taken_out_of_whatever_the_service_says(form: str) -> None:
+async def test_the_project_secret_is_redacted_in_every_response_of_the_service(form: str) -> None:
     secret = SANDBOX.secret.get_secret_value()
 
     def echo(_request: httpx2.Request) -> httpx2.Response:
@@ -254,26 +254,26 @@ async def test_the_project_secret_is_taken_out_of_whatever_the_service_says(form
         project_on(httpx2.MockTransport(echo)) as project,
         client_of(build_server(project)) as client,
     ):
-        told = str(await client.call_tool("get_app", {"client_id": "app"}))
-    assert secret not in told
-    assert FORMS[form](secret) not in told
+        result = str(await client.call_tool("get_app", {"client_id": "app"}))
+    assert secret not in result
+    assert FORMS[form](secret) not in result
 
 
 def test_a_ticket_lets_its_own_secret_pass_once() -> None:
     REDACTOR.learn(CANARY)
     REDACTOR.learn("another-secret-1")
-    told = [CANARY, "another-secret-1"]
-    message = json.dumps({"_meta": boundary.reveal(CANARY), "text": json.dumps(told), "x": told})
-    shown = json.loads(boundary.redact(message))
+    both = [CANARY, "another-secret-1"]
+    message = json.dumps({"_meta": egress.reveal(CANARY), "text": json.dumps(both), "x": both})
+    shown = json.loads(egress.redact(message))
     assert shown["x"] == [CANARY, MASK]
     assert json.loads(shown["text"]) == [CANARY, MASK]
-    assert json.loads(boundary.redact(message))["x"] == [MASK, MASK]
+    assert json.loads(egress.redact(message))["x"] == [MASK, MASK]
 
 
-def test_a_ticket_that_nobody_issued_lets_nothing_pass() -> None:
+def test_a_forged_ticket_lets_nothing_pass() -> None:
     REDACTOR.learn(CANARY)
-    forged = json.dumps({"_meta": {boundary.REVEALS: "0" * 32}, "x": CANARY})
-    assert json.loads(boundary.redact(forged))["x"] == MASK
+    forged = json.dumps({"_meta": {egress.REVEALS: "0" * 32}, "x": CANARY})
+    assert json.loads(egress.redact(forged))["x"] == MASK
 
 
 PING = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
@@ -337,12 +337,12 @@ async def test_no_secret_of_an_error_gets_into_a_span(
         [PING | {"method": CANARY}],
     ],
 )
-async def test_a_message_that_cannot_be_read_is_not_quoted(
+async def test_an_unreadable_message_is_not_quoted(
     server: Server[Any], body: dict[str, Any]
 ) -> None:
     REDACTOR.learn(CANARY)
-    async with http_client_of(server) as http:
-        refused = await http.post(
+    async with http_client_of(server) as connection:
+        refused = await connection.post(
             "/mcp", json=body, headers={"accept": "application/json, text/event-stream"}
         )
     assert refused.status_code == 400
@@ -363,8 +363,8 @@ async def test_the_name_of_an_argument_is_cut_without_leaving_part_of_a_secret(
 
 async def test_no_secret_is_in_a_header(server: Server[Any]) -> None:
     REDACTOR.learn("token-Zx81kQ0pLm27")
-    async with http_client_of(server) as http:
-        moved = await http.get("/healthz/", params={"key": "token-Zx81kQ0pLm27"})
+    async with http_client_of(server) as connection:
+        moved = await connection.get("/healthz/", params={"key": "token-Zx81kQ0pLm27"})
     assert moved.status_code == 307
     assert "Zx81" not in str(moved.headers)
 
@@ -394,7 +394,7 @@ async def test_no_secret_is_in_a_trace(spans: InMemorySpanExporter, server: Serv
     assert upcoming not in exported
 
 
-async def test_an_error_that_nothing_foresaw_is_told_without_its_text(
+async def test_an_unexpected_error_is_sent_without_its_text(
     server: Server[Any], caplog: pytest.LogCaptureFixture
 ) -> None:
     async def explode(_ctx: Any, _params: Any) -> Any:

@@ -1,4 +1,4 @@
-"""`connected-apps-mcp approve`: a person allows what a client could not ask about."""
+"""`connected-apps-mcp approve`: a person approves calls that a client could not ask about."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from connected_apps_mcp.confirmation.approvals import PendingCall
 
 
-NO_TERMINAL = "To approve takes a terminal: run connected-apps-mcp approve in one."
+NO_TERMINAL = "Approving needs a terminal: run connected-apps-mcp approve in one."
 
 
-class _Unapproved(click.ClickException):
-    """Nothing was approved."""
+class _NotApproved(click.ClickException):
+    """No call was approved."""
 
     exit_code = 2
 
@@ -28,51 +28,51 @@ class _Unapproved(click.ClickException):
 @click.command()
 @setting_flags(("data_dir", "sandbox", "sandbox_db"))
 def approve(**flags: object) -> None:
-    """Look at the calls that wait for a person, and allow each of them once, or not.
+    """Approve or reject the calls that wait for a person.
 
-    A call waits for 10 minutes after it was refused, and an approval holds for 10 minutes: for the
-    same call, with exactly the same arguments, on the app as it is. It takes a terminal, so that a
-    program does not approve by accident.
+    A refused call waits for 10 minutes. An approval is valid for 10 minutes and for one call with
+    the same arguments on the unchanged app. Approving needs a terminal, so that no program approves
+    by accident.
 
-    It looks in the data folder: give the server's --data-dir, if it has one.
+    Give the flags that the server runs with: pending calls are in its data folder.
     """
     from connected_apps_mcp.confirmation.approvals import FOLDER, Approvals
     from connected_apps_mcp.wiring import data_folder
     from connected_apps_tools.storage.errors import StoreError
 
     settings = config.read(**flags)
-    if settings.ephemeral and not settings.data_dir:
-        raise config.SettingsError("--data-dir: a sandbox in memory needs one to be approved for.")
+    if settings.sandbox_in_memory and not settings.data_dir:
+        raise config.SettingsError("--data-dir is needed for a sandbox in memory.")
     log_to_stderr("warning")
     if settings.data_dir and not settings.data_dir.exists():
         raise config.SettingsError(f"--data-dir: there is no folder {settings.data_dir}.")
     with data_folder(settings) as folder:
         approvals = Approvals(folder / FOLDER)
         try:
-            waiting = [each for each in approvals if not each.approved]
-            if not waiting:
+            pending = [each for each in approvals if not each.approved]
+            if not pending:
                 click.echo(f"No call waits for approval in {approvals.place}.")
-            for each in waiting:
+            for each in pending:
                 _show(each)
                 if not _at_terminal():
                     continue
-                if click.confirm("Allow this call once?", default=False):
+                if click.confirm("Approve this call once?", default=False):
                     approvals.approve(each)
-                    click.echo("It may be made once, within 10 minutes.")
-                elif click.confirm("Forget it?", default=True):
+                    click.echo("Approved for one call within 10 minutes.")
+                elif click.confirm("Discard it?", default=True):
                     approvals.remove(each)
-            if waiting and not _at_terminal():
-                raise _Unapproved(NO_TERMINAL)
+            if pending and not _at_terminal():
+                raise _NotApproved(NO_TERMINAL)
         except StoreError as error:
-            raise _Unapproved(str(error)) from None
+            raise _NotApproved(str(error)) from None
 
 
-def _show(waiting: PendingCall) -> None:
-    click.echo(f"\n{waiting.tool}, refused at {waiting.since:%Y-%m-%d %H:%M:%S} UTC")
-    # In ASCII, so that no text of a stranger can play with the terminal; and first, so that long
-    # ones do not push away what the person has to read.
-    click.echo(f"Arguments: {json.dumps(waiting.arguments)}")
-    click.echo(waiting.question)
+def _show(call: PendingCall) -> None:
+    click.echo(f"\n{call.tool}, refused at {call.since:%Y-%m-%d %H:%M:%S} UTC")
+    # In ASCII, so that untrusted text cannot act on the terminal. First, so that long arguments do
+    # not push the question off the screen.
+    click.echo(f"Arguments: {json.dumps(call.arguments)}")
+    click.echo(call.question)
 
 
 def _at_terminal() -> bool:

@@ -1,4 +1,4 @@
-"""`connected-apps-mcp audit`: the audit log, for people and for whoever checks on it."""
+"""`connected-apps-mcp audit`: show and verify the audit log."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ if TYPE_CHECKING:
 TAMPERED = 1
 NOTHING_YET = "Nothing is recorded yet"
 MAX_LINE = 2_000
-"""Characters of one line that are shown."""
+"""Longest line to show, in characters."""
 
 
-class _CannotTell(click.ClickException):
-    """There is nothing to tell about: no log, or one that cannot be read."""
+class _CannotRead(click.ClickException):
+    """There is no audit log, or it cannot be read."""
 
     exit_code = 2
 
 
 class _LastLine(click.ParamType["ChainLink"]):
-    """A last line as `verify` prints it."""
+    """The last line, as `verify` prints it."""
 
     name = "NUMBER:DIGEST"
 
@@ -52,7 +52,7 @@ class _LastLine(click.ParamType["ChainLink"]):
 
 @click.group(cls=Commands)
 def audit() -> None:
-    """Look at the audit log, and check that nothing was done to it."""
+    """Show the audit log, or verify that nobody tampered with it."""
 
 
 @audit.command()
@@ -61,18 +61,20 @@ def audit() -> None:
     "--first",
     type=click.IntRange(1),
     default=1,
-    help="Number of the oldest file that is expected, where earlier ones were archived.",
+    help="Number of the oldest file to expect, if older files were archived. Default: 1.",
 )
 @click.option(
     "--remembered",
     type=_LastLine(),
-    help="The last line of an earlier verify, which must still be there.",
+    help="Last line that an earlier verify printed. The log must still contain it.",
 )
 def verify(first: int, remembered: ChainLink | None, **flags: object) -> None:
     """Check that no line was removed, added, moved or changed.
 
-    With --audit-log - the log is read from the standard input, as containers wrote it, and needs
-    --audit-key-file. Exit code 0: the log is whole. 1: it was tampered with. 2: it cannot be read.
+    With --audit-log - and --audit-key-file, it reads from standard input a log that a server wrote
+    to standard error.
+
+    Exit code 0: the log is intact. 1: it was tampered with. 2: it cannot be read.
     """
     from connected_apps_mcp.audit.verify import Unreadable
     from connected_apps_mcp.audit.verify import verify as verify_folder
@@ -88,19 +90,21 @@ def verify(first: int, remembered: ChainLink | None, **flags: object) -> None:
             )
             click.echo(f"The audit log in {folder}")
     except Unreadable as error:
-        raise _CannotTell(str(error)) from None
-    _tell(report)
+        raise _CannotRead(str(error)) from None
+    _print_report(report)
     if report.problems:
         raise SystemExit(TAMPERED)
 
 
 @audit.command()
 @setting_flags(("audit_log", "data_dir"))
-@click.option("-n", "count", type=click.IntRange(1), default=20, show_default=True, help="Lines.")
+@click.option(
+    "-n", "count", type=click.IntRange(1), default=20, show_default=True, help="Number of lines."
+)
 def tail(count: int, **flags: object) -> None:
-    """Show the last lines readably. It does not check them: verify does.
+    """Show the last lines, without checking them.
 
-    Standard error says in which folder they are.
+    To check them, use verify. The folder of the log goes to standard error.
     """
     from connected_apps_mcp.audit.verify import Unreadable, last_lines
 
@@ -108,7 +112,7 @@ def tail(count: int, **flags: object) -> None:
     try:
         lines = last_lines(folder, count)
     except Unreadable as error:
-        raise _CannotTell(str(error)) from None
+        raise _CannotRead(str(error)) from None
     click.echo(f"The audit log in {folder}" if lines else f"{NOTHING_YET} in {folder}.", err=True)
     for line in lines:
         click.echo(readable(line))
@@ -117,7 +121,7 @@ def tail(count: int, **flags: object) -> None:
 def _folder(settings: config.Settings) -> Path:
     folder = settings.audit_folder
     if folder is None:
-        raise _CannotTell("That log is not kept: name a folder with --audit-log.")
+        raise _CannotRead("This log is in no folder that lasts: give its folder with --audit-log.")
     return folder
 
 
@@ -125,85 +129,89 @@ def _verify_input(key_file: Path | None) -> Verification:
     from connected_apps_mcp.audit.verify import verify_stream
 
     if key_file is None:
-        raise _CannotTell("What was written to standard error needs --audit-key-file.")
+        raise _CannotRead("A log that was written to standard error needs --audit-key-file.")
     return verify_stream(sys.stdin.buffer.read(), key_file)
 
 
-def _tell(report: Verification) -> None:
+def _print_report(report: Verification) -> None:
     if not report.lines and not report.problems:
         click.echo(f"{NOTHING_YET}.")
         return
     click.echo(f"{report.lines} lines in {report.files} files.")
     if report.torn:
         click.echo(
-            f"{report.torn} torn, as by a crash. Later lines may have been cut off there: "
-            "compare with --remembered."
+            f"{report.torn} torn lines, as a crash leaves them. Later lines may have been cut off: "
+            "check with --remembered."
         )
     if report.pending:
         click.echo(
-            f"{len(report.pending)} calls without an outcome: under way, or cut off by a crash."
+            f"{len(report.pending)} calls without an outcome: in flight, or interrupted by a crash."
         )
     for problem in report.problems:
         click.echo(f"TAMPERED: {problem}")
     if not report.problems:
-        click.echo("The chain is whole.")
+        click.echo("The chain is intact.")
         click.echo(f"Last line: {report.last.seq}:{report.last.mac}")
 
 
 def readable(line: bytes) -> str:
-    """A line of the log on one line for a person, without what could act on a terminal."""
+    """A line of the log as one printable line for a person."""
     from connected_apps_tools.text.printable import printable
 
     try:
-        told = json.loads(line)
-        shown = f"{told['time']}  {told['seq']:>6}  {told['event']:7}  {_details(told)}"
+        record = json.loads(line)
+        shown = f"{record['time']}  {record['seq']:>6}  {record['event']:7}  {_details(record)}"
     except (ValueError, RecursionError, KeyError, TypeError):
-        shown = f"(no whole line) {line[:MAX_LINE].decode(errors='replace')}"
+        shown = f"(incomplete line) {line[:MAX_LINE].decode(errors='replace')}"
     return printable(shown, MAX_LINE)
 
 
-def _details(told: dict[str, Any]) -> str:
-    event = told["event"]
+def _details(record: dict[str, Any]) -> str:
+    event = record["event"]
     if event == "opened":
-        return f"file {told['file']}"
+        return f"file {record['file']}"
     if event == "torn":
-        return f"{told['bytes']} bytes that a crash left"
+        return f"{record['bytes']} bytes left by a crash"
     if event == "refusals":
-        each = ", ".join(f"{_word(tool)} {count}" for tool, count in told["tools"].items())
-        return f"{told['count']} more calls refused: {each}"
-    parts = [told["entry"], told["tool"], _ended(told) if event == "outcome" else _asked(told)]
+        each = ", ".join(f"{_word(tool)} {count}" for tool, count in record["tools"].items())
+        return f"{record['count']} more calls refused: {each}"
+    parts = [
+        record["entry"],
+        record["tool"],
+        _outcome(record) if event == "outcome" else _request(record),
+    ]
     return "  ".join(map(str, filter(None, parts)))
 
 
-def _asked(told: dict[str, Any]) -> str:
-    caller, software = told["caller"], told.get("software", {})
+def _request(record: dict[str, Any]) -> str:
+    caller, software = record["caller"], record.get("software", {})
     through = f"{_word(caller.get('subject'))} through {_word(caller.get('client_id'))}"
     by = _word(caller["user"]) if "user" in caller else through
     parts = [
-        f"on {told['project_id']} by {by}",
+        f"on {record['project_id']} by {by}",
         f"with {_word(software.get('name'))} {_word(software.get('version', ''))}"
         if software
         else "",
-        f"human: {told['answer']}" if "answer" in told else "",
-        f"refused: {_json(told['reason'])}" if "reason" in told else "",
-        *(f"{_word(name)}={_json(value)}" for name, value in told["arguments"].items()),
+        f"human: {record['answer']}" if "answer" in record else "",
+        f"refused: {_json(record['reason'])}" if "reason" in record else "",
+        *(f"{_word(name)}={_json(value)}" for name, value in record["arguments"].items()),
     ]
     return "  ".join(filter(None, parts))
 
 
-def _ended(told: dict[str, Any]) -> str:
+def _outcome(record: dict[str, Any]) -> str:
     parts = [
-        "ok" if told["ok"] else f"failed: {_word(told['error'])}",
-        "may have taken effect" if told.get("may_have_taken_effect") else "",
-        f"showed {told['revealed']}" if "revealed" in told else "",
-        _word(told.get("request_id", "")),
-        f"{told['duration_ms']} ms",
+        "ok" if record["ok"] else f"failed: {_word(record['error'])}",
+        "may have taken effect" if record.get("may_have_taken_effect") else "",
+        f"showed {record['revealed']}" if "revealed" in record else "",
+        _word(record.get("request_id", "")),
+        f"{record['duration_ms']} ms",
     ]
     return "  ".join(filter(None, parts))
 
 
 def _word(value: object) -> str:
-    """A value that need not be a single word, and then stands between quotes: it is not ours."""
+    """An untrusted value: quoted, unless it is a single plain word."""
     return value if isinstance(value, str) and re.fullmatch(r"[\w.@/+-]*", value) else _json(value)
 
 

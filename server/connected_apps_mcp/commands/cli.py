@@ -1,4 +1,4 @@
-"""The command line. What is heavy is imported inside the command that needs it."""
+"""The command line. Heavy modules are imported inside the command that needs them."""
 
 from __future__ import annotations
 
@@ -16,35 +16,35 @@ from connected_apps_mcp.settings import settings as config
 
 from .approve import approve
 from .audit import audit
-from .common import Commands, log_to_stderr, report_losses, run, setting_flags, tell
+from .common import Commands, log_to_stderr, print_stderr, report_losses, run, setting_flags
 from .policy import policy
 from .sandbox import sandbox
 from .secrets import secrets
 
 AT_TERMINAL = (
-    "This is an MCP server: a program such as Claude or an IDE talks to it on standard input. "
-    "To see it at work, type connected-apps-mcp demo; for its commands, connected-apps-mcp --help. "
-    "Ctrl-C ends it."
+    "This is an MCP server. An MCP client, such as Claude or an IDE, talks to it on standard "
+    "input. To see it work, run: connected-apps-mcp demo. For help: connected-apps-mcp --help. "
+    "Press Ctrl-C to stop."
 )
 
 
 class _Refused(click.ClickException):
-    """Something that the operator has to mend before the program can start."""
+    """The operator must fix a setting before the program can start."""
 
     exit_code = 2
 
 
 class _Commands(Commands):
-    """The commands. `serve` may be left out, since hosts run the bare program."""
+    """The commands. `serve` is the default, because hosts run the program without a command."""
 
     def main(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - click's
-        """Run a command. What cannot be written ends it with a message."""
+        """Run a command. Report output that cannot be written, without a traceback."""
         try:
             return super().main(*args, **kwargs)
         except OSError as error:
-            # Every other file is opened by name. click has dealt with a reader that is gone.
+            # Other files are opened by name, and click handles a closed pipe.
             where = error.filename or "Standard output"
-            tell(f"Error: {where}: {error.strerror}.")
+            print_stderr(f"Error: {where}: {error.strerror}.")
             _discard_output()
             raise SystemExit(1) from None
 
@@ -62,34 +62,41 @@ class _Commands(Commands):
 
 
 def _discard_output() -> None:
-    """Let what standard output still holds not fail once more when the process ends."""
-    with suppress(OSError), Path(os.devnull).open("wb") as nothing:
-        os.dup2(nothing.fileno(), sys.stdout.fileno())
+    """Discard buffered output, so that flushing it at exit does not fail again."""
+    with suppress(OSError), Path(os.devnull).open("wb") as sink:
+        os.dup2(sink.fileno(), sys.stdout.fileno())
 
 
 @click.group(
     cls=_Commands,
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="help COMMAND, or COMMAND -h, says more about a command.",
+    epilog="For more about a command: connected-apps-mcp COMMAND --help.",
 )
 @click.version_option(package_name="connected-apps-mcp")
 def main() -> None:
-    """Manage the OAuth clients (Connected Apps) of a Stytch project from AI agents, over MCP.
+    """An MCP server for the OAuth clients (Connected Apps) of a Stytch project.
 
-    Without a command it serves standard input and output, as MCP hosts expect, and takes the flags
-    of `serve`.
+    Without a command, it runs `serve` with the given flags, on standard input and output by
+    default. MCP hosts start it this way.
 
-    The credentials come from STYTCH_PROJECT_ID and STYTCH_SECRET; with --sandbox none are needed.
+    The credentials of the project are the environment variables STYTCH_PROJECT_ID and
+    STYTCH_SECRET. With --sandbox none are needed.
     """
 
 
 @main.command()
 @setting_flags()
 def serve(**flags: object) -> None:
-    """Serve MCP clients. This is the default."""
+    """Serve MCP clients (the default command).
+
+    Each flag has an environment variable, shown as $NAME. A flag wins over its variable.
+
+    First signal (Ctrl-C, SIGTERM): finish calls in flight. Second: stop, but finish storing a
+    client secret. Third: exit at once.
+    """
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, signal.SIG_DFL)  # until `ShutdownSignals` reacts to it
-    gc.disable()  # imports leave no garbage, and looking for it costs a tenth of the start-up
+    gc.disable()  # imports leave no garbage, and collecting costs a tenth of the start-up
     settings = config.load(**flags)
     log_to_stderr(settings.log_level)
     run(_serve, settings)
@@ -108,12 +115,12 @@ async def _serve(settings: config.Settings) -> None:
     from connected_apps_tools.selection import select_tools
 
     async with (
-        ShutdownSignals() as endings,
+        ShutdownSignals() as signals,
         open_audit(settings) as audit,
         open_project(settings) as project,
     ):
         losses = await report_losses(project)
-        offer = select_tools(TOOLSETS, settings.choice)
+        offer = select_tools(TOOLSETS, settings.selection)
         about = ServerInfo(
             version=version("connected-apps-mcp"),
             environment=settings.environment,
@@ -123,7 +130,7 @@ async def _serve(settings: config.Settings) -> None:
         server = build_server(
             replace(project, server=about, review_limits=settings.review_limits),
             offer,
-            confirm=settings.in_force("confirm"),
+            confirm=settings.effective("confirm"),
             audit=audit,
             security=open_security(settings.state_key_file, project.folder),
         )
@@ -133,24 +140,29 @@ async def _serve(settings: config.Settings) -> None:
             from connected_apps_mcp.transports.stdio import serve_stdio
 
             if sys.stdin and sys.stdin.isatty():
-                tell(AT_TERMINAL)
-            await serve_stdio(server, patience=settings.patience, endings=endings)
+                print_stderr(AT_TERMINAL)
+            await serve_stdio(server, shutdown_seconds=settings.shutdown_seconds, signals=signals)
         else:
-            from connected_apps_mcp.transports import http as web
+            from connected_apps_mcp.transports import http
 
-            with web.bind(settings.host, settings.port) as listener:
-                authority = web.authority_of(listener)
+            with http.bind(settings.host, settings.port) as listener:
+                authority = http.authority_of(listener)
                 for transport in settings.transport:
-                    tell(f"Serving http://{authority}{web.PATHS[transport]}")
-                calls = web.CallsInFlight()
+                    print_stderr(f"Serving http://{authority}{http.PATHS[transport]}")
+                calls = http.CallsInFlight()
                 server.middleware.append(calls)
-                app = web.build_app(server, settings.transport, authority)
-                await web.listen(app, listener, endings, calls=calls, patience=settings.patience)
+                app = http.build_app(server, settings.transport, authority)
+                await http.listen(
+                    app, listener, signals, calls=calls, shutdown_seconds=settings.shutdown_seconds
+                )
 
 
 @main.command()
 def demo() -> None:
-    """Show the main job: an MCP client manages an app of the embedded sandbox over stdio."""
+    """Show an MCP client managing an app in the sandbox.
+
+    It starts a server over stdio and creates, finds, changes, reads and deletes an app.
+    """
     from .demo import FAILURES, run_demo
 
     try:

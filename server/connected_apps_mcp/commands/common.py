@@ -1,4 +1,4 @@
-"""What several commands have in common."""
+"""Helpers that several commands share."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ if TYPE_CHECKING:
     from connected_apps_tools import ToolContext
 
 RECOVERY_SECONDS = 10.0
-"""How long a start may take to look after what an earlier process left behind."""
+"""Time at start for recovering calls that an earlier process left unfinished."""
 
-OURS = ("connected_apps_mcp", "connected_apps_tools")
+OUR_PACKAGES = ("connected_apps_mcp", "connected_apps_tools")
 
 F = TypeVar("F", bound=Callable[..., Any])
 T = TypeVar("T")
 
 
 def setting_flags(names: Iterable[str] = tuple(config.FLAGS)) -> Callable[[F], F]:
-    """Give a command a flag for each of these settings."""
+    """Add a flag for each of these settings to a command."""
 
     def add(command: F) -> F:
         for name in reversed(tuple(names)):
@@ -35,7 +35,7 @@ def setting_flags(names: Iterable[str] = tuple(config.FLAGS)) -> Callable[[F], F
                 f"{flag}/--no-{flag[2:]}" if boolean else flag,
                 default=None,
                 metavar=None if boolean else "VALUE",
-                help=f"{field.description} [{config.variable(name)}]",
+                help=f"{field.description} ${config.variable(name)}",
             )(command)
         return command
 
@@ -43,7 +43,7 @@ def setting_flags(names: Iterable[str] = tuple(config.FLAGS)) -> Callable[[F], F
 
 
 class Commands(click.Group):
-    """A group of commands. `help COMMAND` is `COMMAND --help`."""
+    """A group of commands, in which `help COMMAND` means `COMMAND --help`."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Read the arguments of the group itself."""
@@ -53,27 +53,27 @@ class Commands(click.Group):
 
 
 def run(function: Callable[..., Awaitable[T]], *arguments: object) -> T:
-    """Run a coroutine function to its end. Raises what it raises, out of the groups of tasks."""
+    """Run a coroutine function. A single error comes out of its exception group."""
     import anyio
 
     _open_missing_streams()
     try:
         return anyio.run(function, *arguments)
     except BaseExceptionGroup as group:
-        raise _alone_in(group) from None
+        raise _single_error(group) from None
 
 
-def _alone_in(error: BaseException) -> BaseException:
-    """The error that groups hold, where it is the only one."""
+def _single_error(error: BaseException) -> BaseException:
+    """The only error in nested groups; the group itself if it holds several."""
     while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
         (error,) = error.exceptions
     return error
 
 
 def _open_missing_streams() -> None:
-    """Give a process that was started without standard streams empty ones.
+    """Open missing standard streams on the null device.
 
-    Else the next file that is opened would be taken for one of them.
+    Otherwise the next opened file would become one of them.
     """
     for descriptor in range(3):
         try:
@@ -82,22 +82,22 @@ def _open_missing_streams() -> None:
             os.open(os.devnull, os.O_RDWR)
 
 
-def tell(line: str) -> None:
-    """Say something on standard error. That nobody can hear it is no reason to fail."""
+def print_stderr(line: str) -> None:
+    """Print a line to standard error, ignoring failures."""
     with suppress(OSError):
         click.echo(line, err=True)
 
 
 def log_to_stderr(level: str) -> None:
-    """Log what is ours from `level` on, and no secret.
+    """Log to standard error, redacted: our packages from `level`, libraries from warning.
 
-    Libraries stay at warnings: below that, some log whole messages.
+    Below warning, some libraries log whole messages.
     """
-    from connected_apps_mcp.egress import guard_logs
+    from connected_apps_mcp.egress import redact_logs
 
     from .stderr_log import StderrLog
 
-    guard_logs()
+    redact_logs()
     handler = StderrLog()
     handler.addFilter(_shorten)
     logging.basicConfig(
@@ -106,14 +106,14 @@ def log_to_stderr(level: str) -> None:
         handlers=[handler],
         force=True,
     )
-    logging.getLogger("stamina").setLevel("ERROR")  # its warnings say only that it retries
-    for ours in OURS:
+    logging.getLogger("stamina").setLevel("ERROR")  # its warnings report only retries
+    for ours in OUR_PACKAGES:
         logging.getLogger(ours).setLevel(level.upper())
 
 
 def _shorten(record: logging.LogRecord) -> bool:
-    """Keep of a library's record the first line: its traceback may quote a client's message."""
-    if not record.name.startswith(OURS):
+    """Cut a library's record to its first line: its traceback may quote a client's message."""
+    if not record.name.startswith(OUR_PACKAGES):
         record.msg, record.args = record.getMessage().partition("\n")[0], None
         if record.exc_info and record.exc_info[0]:
             record.msg += f" ({record.exc_info[0].__name__})"
@@ -122,16 +122,16 @@ def _shorten(record: logging.LogRecord) -> bool:
 
 
 async def report_losses(project: ToolContext, client_id: str | None = None) -> list[str]:
-    """Say on standard error which apps may have lost a secret; the same for models, without names.
+    """Report apps that may have lost a secret, all of them or the one with `client_id`.
 
-    With a client id it is about that app only.
+    Prints the reports to standard error. Returns them for models, without names of apps.
     """
     from connected_apps_tools.secrets.recovery import LossReport, recover
     from connected_apps_tools.storage.errors import StoreError
     from connected_apps_tools.text.printable import printable
     from connected_apps_tools.text.redaction import REDACTOR
 
-    def fit(text: str) -> str:
+    def shorten(text: str) -> str:
         return printable(REDACTOR.text(text), 1000)
 
     try:
@@ -140,5 +140,5 @@ async def report_losses(project: ToolContext, client_id: str | None = None) -> l
         problem = f"The journal cannot be read: {error}"
         reports = [LossReport(problem, problem)]
     for report in reports:
-        tell(f"Warning: {fit(report.for_people)}")
-    return [fit(report.for_models) for report in reports if report.for_models]
+        print_stderr(f"Warning: {shorten(report.for_people)}")
+    return [shorten(report.for_models) for report in reports if report.for_models]

@@ -1,4 +1,4 @@
-"""The main job, shown by a real client: an app is created, found, changed, read and deleted."""
+"""The demo: a real client creates, finds, changes, reads and deletes an app."""
 
 import sys
 from collections.abc import AsyncIterator
@@ -8,7 +8,7 @@ import click
 from mcp import Client, MCPError, StdioServerParameters
 
 SERVER = StdioServerParameters(
-    # -P: what lies in the working directory is not imported.
+    # -P: import nothing from the working directory.
     command=sys.executable,
     args=["-P", "-m", "connected_apps_mcp", "--sandbox"],
 )
@@ -18,25 +18,25 @@ CALLBACK = "https://billing.example/callback"
 
 
 class StepFailed(Exception):
-    """A step of the demo did not hold. The text says what came back."""
+    """A step of the demo failed. The text gives the result."""
 
 
 FAILURES = (StepFailed, MCPError)
-"""What ends the demo. Where the server broke off, it has said why on standard error."""
+"""Errors that end the demo. A server that cannot start reports the cause on standard error."""
 
 
 async def run_demo() -> None:
     """Print the transcript.
 
     Raises:
-        StepFailed: a step did not hold.
-        MCPError: the server does not answer.
+        StepFailed: a step failed.
+        MCPError: the server does not respond.
     """
     click.echo("$ connected-apps-mcp --sandbox")
     async with Client(SERVER) as client:
         async for line in _transcript(client):
             click.echo(f"  ok  {line}")
-    click.echo("Every step held.")
+    click.echo("Every step passed.")
 
 
 async def _transcript(client: Client) -> AsyncIterator[str]:
@@ -45,11 +45,13 @@ async def _transcript(client: Client) -> AsyncIterator[str]:
 
     created = await _call(client, "create_app", client_type="first_party", client_name=DEMO_NAME)
     app, secret = created["app"], created["client_secret"]
-    _hold("the secret is withheld", holds="value" not in secret)
+    _check("the secret is withheld", passed="value" not in secret)
     yield f"create_app   {app['client_id']}, secret …{secret['last_four']} withheld"
 
     found = await _call(client, "search_apps", limit=10)
-    _hold("the new app is found", holds=app["client_id"] in [a["client_id"] for a in found["apps"]])
+    _check(
+        "the new app is found", passed=app["client_id"] in [a["client_id"] for a in found["apps"]]
+    )
     yield f"search_apps  found among {found['total']}"
 
     this = {"client_id": app["client_id"]}
@@ -57,25 +59,25 @@ async def _transcript(client: Client) -> AsyncIterator[str]:
     yield f"update_app   redirect_urls {CALLBACK}"
 
     read = (await _call(client, "get_app", **this))["app"]
-    _hold("the change is there", holds=read["redirect_urls"] == [CALLBACK])
-    _hold("the rest is as it was", holds=read["client_name"] == DEMO_NAME)
-    yield "get_app      changed there, and nowhere else"
+    _check("the change is there", passed=read["redirect_urls"] == [CALLBACK])
+    _check("the rest is unchanged", passed=read["client_name"] == DEMO_NAME)
+    yield "get_app      redirect_urls changed, nothing else"
 
     await _call(client, "delete_app", **this)
     yield "delete_app   deleted"
 
     gone = await client.call_tool("get_app", this)
-    _hold("the app is gone", holds="connected_app_not_found" in str(gone.content))
+    _check("the app is gone", passed="connected_app_not_found" in str(gone.content))
     yield "get_app      connected_app_not_found"
 
 
 async def _call(client: Client, tool: str, **arguments: object) -> dict[str, Any]:
     result = await client.call_tool(tool, arguments)
     if result.is_error or not isinstance(result.structured_content, dict):
-        raise StepFailed(f"{tool} answered {result.content}")
+        raise StepFailed(f"{tool} returned {result.content}")
     return result.structured_content
 
 
-def _hold(claim: str, *, holds: bool) -> None:
-    if not holds:
-        raise StepFailed(f"It does not hold that {claim}.")
+def _check(claim: str, *, passed: bool) -> None:
+    if not passed:
+        raise StepFailed(f"Not true: {claim}.")

@@ -1,4 +1,4 @@
-"""`connected-apps-mcp policy`: what the operator allows, tried out before it is in force."""
+"""`connected-apps-mcp policy`: check a policy before a server uses it."""
 
 from __future__ import annotations
 
@@ -17,38 +17,38 @@ if TYPE_CHECKING:
     from connected_apps_tools.safety.policy import Policy
 
 MAX_PRINTED_NAME = 64
-"""Characters of an app's name that are shown."""
+"""Longest app name to print, in characters."""
 
 
 class _CannotCheck(click.ClickException):
-    """The apps could not be read to their end."""
+    """The apps cannot be read."""
 
     exit_code = 2
 
 
 @click.group(cls=Commands)
 def policy() -> None:
-    """Look after the policy, the file that says what tools may do."""
+    """Check the policy, the file that limits what tools may do."""
 
 
 @policy.command()
 @setting_flags(("policy", "sandbox", "sandbox_db", "base_url"))
 def check(**flags: object) -> None:
-    """Check a policy file, print its rules, and list the apps that break them.
+    """Check a policy file, and list the apps that break it.
 
-    The apps are looked at where there is a project: STYTCH_PROJECT_ID and STYTCH_SECRET, or
-    --sandbox. Nothing is changed.
+    It prints the rules of the file. If STYTCH_PROJECT_ID and STYTCH_SECRET are set, or --sandbox is
+    given, it checks the apps too. It changes nothing.
 
-    The exit code is 0 where all is well, 1 where an app breaks a rule, and 2 where the file is not
-    right or the apps cannot be read.
+    Exit code 0: no app breaks a rule. 1: an app breaks a rule. 2: the file is invalid, or the apps
+    cannot be read.
     """
     settings = config.read(**flags)
     if settings.policy is None:
         raise config.SettingsError(
             f"{config.flag('policy')} or {config.variable('policy')}: name the file to check."
         )
-    click.echo(f"{settings.policy} is in order.")
-    for line in _described(settings.rules):
+    click.echo(f"{settings.policy} is valid.")
+    for line in _rule_lines(settings.loaded_policy):
         click.echo(f"  {line}")
     if settings.sandbox or settings.project_id or settings.secret:
         if not settings.sandbox:
@@ -57,16 +57,16 @@ def check(**flags: object) -> None:
         if run(_check_apps, settings):
             raise SystemExit(1)
     else:
-        given = f"{config.PROJECT_ID} and {config.SECRET}, or use {config.flag('sandbox')}"
-        click.echo(f"No apps were looked at: for that, set {given}.")
+        needed = f"{config.PROJECT_ID} and {config.SECRET}, or use {config.flag('sandbox')}"
+        click.echo(f"No apps were checked. To check them, set {needed}.")
 
 
-def _described(policy: Policy) -> list[str]:
-    return [f"{key} = {_written(value)}" for key, value in policy.rules().items()] or ["No limits."]
+def _rule_lines(policy: Policy) -> list[str]:
+    return [f"{key} = {_as_toml(value)}" for key, value in policy.rules().items()] or ["No limits."]
 
 
-def _written(value: object) -> str:
-    """A value as TOML has it, without what cannot be seen."""
+def _as_toml(value: object) -> str:
+    """A value in TOML, made printable."""
     from connected_apps_tools.text.printable import printable
 
     text = json.dumps(value, ensure_ascii=False)
@@ -74,13 +74,13 @@ def _written(value: object) -> str:
 
 
 async def _check_apps(settings: config.Settings) -> int:
-    """How many apps break the policy. Each of them is printed."""
+    """Print the apps that break the policy; return their number."""
     from connected_apps_mcp.wiring import open_client
     from connected_apps_tools.errors import ConnectedAppsError
 
     async with open_client(settings) as api:
         try:
-            return await _report(api, settings.rules)
+            return await _report(api, settings.loaded_policy)
         except ConnectedAppsError as error:
             raise _CannotCheck(f"The apps cannot be read: {error}") from None
 
@@ -102,10 +102,10 @@ async def _report(api: ConnectedAppsClient, policy: Policy) -> int:
                 broken += 1
                 _print_app(app, breaches)
     if walk.ended != "end":
-        raise UnexpectedAnswer("the service's pages of apps do not come to an end.")
-    for key, strays in absent.items():
-        for stray in sorted(strays):
-            click.echo(f"Note: protected_apps.{key} fits no app here: {_written(stray)}")
+        raise UnexpectedAnswer("the service's list of apps has no last page.")
+    for key, missing in absent.items():
+        for each in sorted(missing):
+            click.echo(f"Note: protected_apps.{key} matches no app here: {_as_toml(each)}")
     click.echo(f"{broken} of {seen} apps break the policy.")
     return broken
 
@@ -115,5 +115,5 @@ def _print_app(app: ConnectedApp, breaches: list[str]) -> None:
     from connected_apps_tools.text.redaction import REDACTOR
 
     name = printable(app.client_name, MAX_PRINTED_NAME)
-    told = [f"{printable(app.client_id)} ({name})", *(f"  {breach}" for breach in breaches)]
-    click.echo(REDACTOR.text("\n".join(told)))
+    lines = [f"{printable(app.client_id)} ({name})", *(f"  {breach}" for breach in breaches)]
+    click.echo(REDACTOR.text("\n".join(lines)))

@@ -1,4 +1,4 @@
-"""`connected-apps-mcp sandbox`: the stand-in for the service, served and filled."""
+"""`connected-apps-mcp sandbox`: serve and seed the sandbox."""
 
 from __future__ import annotations
 
@@ -23,20 +23,21 @@ if TYPE_CHECKING:
     from connected_apps_mcp.sandbox import SandboxCredentials
     from connected_apps_mcp.sandbox.seeds.seed import Seed, Seeded
 
-ENV_FILE_MARK = "# Written by connected-apps-mcp sandbox serve, and removed when it ends."
+ENV_FILE_MARK = "# Written by connected-apps-mcp sandbox serve, and removed when it stops."
 
 SEED_SECONDS = 600.0
-"""How long a running sandbox may take: a million apps take minutes."""
+"""Time for a running sandbox to respond: a million apps take minutes."""
 
 _kind = click.option(
     "--kind",
     type=click.Choice(["consumer", "b2b"]),
-    help="What the project has: users (the default), or organizations with members.",
+    help="Kind of project: consumer (users) or b2b (organizations with members). "
+    "Default: consumer.",
 )
 
 
 class _Rate(click.ParamType[tuple[int, float]]):
-    """A number of calls in a number of seconds, such as 10/60."""
+    """A rate: calls per seconds, such as 10/60."""
 
     name = "CALLS/SECONDS"
 
@@ -51,30 +52,44 @@ class _Rate(click.ParamType[tuple[int, float]]):
 
 @click.group(cls=Commands)
 def sandbox() -> None:
-    """The embedded stand-in for the service.
+    """Run or fill the sandbox, a stand-in for the service.
 
-    It accepts the credentials in STYTCH_PROJECT_ID and STYTCH_SECRET, or fixed ones if there are
-    none.
+    It accepts the credentials in STYTCH_PROJECT_ID and STYTCH_SECRET. If they are not set, it
+    accepts fixed ones.
     """
 
 
 @sandbox.command()
-@click.option("--port", type=click.IntRange(0, 65535), default=8010, show_default=True)
-@click.option("--db", type=click.Path(dir_okay=False, path_type=Path), help="SQLite file to keep.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=8010,
+    metavar="PORT",
+    help="Port to listen on; 0 picks a free one. Default: 8010.",
+)
+@click.option(
+    "--db",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="SQLite file for the apps. Default: memory.",
+)
 @_kind
-@click.option("--rate-limit", type=_Rate(), help="Calls that each operation allows in a time.")
+@click.option(
+    "--rate-limit",
+    type=_Rate(),
+    help="Calls that each operation allows per seconds, such as 10/60.",
+)
 @click.option(
     "--latency",
     type=click.FloatRange(0, 60),
     default=0.0,
     metavar="SECONDS",
-    help="Seconds that every answer takes.",
+    help="Delay of every response, in seconds. Default: 0.",
 )
 @click.option(
     "--env-file",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="File to write with the URL and the credentials, as NAME=VALUE lines. It is removed at "
-    "the end.",
+    help="File to write with the URL and the credentials, as NAME=VALUE lines. It is removed when "
+    "the sandbox stops.",
 )
 def serve(  # noqa: PLR0913, PLR0917 - a parameter for each option
     port: int,
@@ -84,14 +99,18 @@ def serve(  # noqa: PLR0913, PLR0917 - a parameter for each option
     latency: float,
     env_file: Path | None,
 ) -> None:
-    """Serve the sandbox on a loopback port, for SDKs, tests and servers started with --base-url.
+    """Serve the sandbox on a loopback port.
 
-    It accepts the credentials in STYTCH_PROJECT_ID and STYTCH_SECRET, or fixed ones that it prints.
-    /healthz says that it is up, /openapi.json describes it, and the calls under /sandbox/ reset it
-    and ask for faults: docs/sandbox.md.
+    Use it for SDKs, for tests, and for servers with --base-url.
+
+    It accepts the credentials in STYTCH_PROJECT_ID and STYTCH_SECRET. If they are not set, it
+    accepts and prints fixed ones.
+
+    /healthz reports that it is up, and /openapi.json describes its API. Requests under /sandbox/
+    reset it and inject faults: see docs/sandbox.md.
     """
     from connected_apps_mcp.sandbox import SANDBOX_CREDENTIALS, RateLimit
-    from connected_apps_mcp.transports import http as web
+    from connected_apps_mcp.transports import http
     from connected_apps_mcp.wiring import open_sandbox
 
     accepted = _credentials()
@@ -105,8 +124,8 @@ def serve(  # noqa: PLR0913, PLR0917 - a parameter for each option
         rate_limit=limit,
         latency=latency,
     )
-    with web.bind("127.0.0.1", port) as listener:
-        url = f"http://{web.authority_of(listener)}"
+    with http.bind("127.0.0.1", port) as listener:
+        url = f"http://{http.authority_of(listener)}"
         with _env_file(env_file, url, accepted):
             if accepted is SANDBOX_CREDENTIALS:
                 click.echo(f"{config.PROJECT_ID}={accepted.project_id}")
@@ -115,17 +134,17 @@ def serve(  # noqa: PLR0913, PLR0917 - a parameter for each option
             run(_listen, app, listener)
 
 
-def _is_ours(path: Path) -> bool:
+def _written_by_us(path: Path) -> bool:
     plain = path.is_file() and not path.is_symlink()
     return plain and path.read_text(errors="replace").partition("\n")[0] == ENV_FILE_MARK
 
 
 @contextmanager
 def _env_file(path: Path | None, url: str, accepted: SandboxCredentials) -> Iterator[None]:
-    """Keep a file with the URL and the credentials, for its owner alone, until the end.
+    """A file with the URL and the credentials, for its owner only, removed on exit.
 
     Raises:
-        SettingsError: it cannot be written, or a file is there that another program wrote.
+        SettingsError: it cannot be written, or would replace a file of another program.
     """
     if path is None:
         yield
@@ -138,8 +157,8 @@ def _env_file(path: Path | None, url: str, accepted: SandboxCredentials) -> Iter
     ]
     draft = path.with_name(f".{path.name}.{os.getpid()}.draft")
     try:
-        if os.path.lexists(path) and not _is_ours(path):
-            raise config.SettingsError(f"--env-file: {path} is there already, and is not ours.")
+        if os.path.lexists(path) and not _written_by_us(path):
+            raise config.SettingsError(f"--env-file: {path} exists, and another program wrote it.")
         descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             file.write("\n".join(lines) + "\n")
@@ -154,23 +173,28 @@ def _env_file(path: Path | None, url: str, accepted: SandboxCredentials) -> Iter
 
 
 async def _listen(app: ASGIApp, listener: socket.socket) -> None:
-    from connected_apps_mcp.transports import http as web
+    from connected_apps_mcp.transports import http
     from connected_apps_mcp.transports.shutdown import ShutdownSignals
 
-    async with ShutdownSignals() as endings:
-        await web.listen(app, listener, endings)
+    async with ShutdownSignals() as signals:
+        await http.listen(app, listener, signals)
 
 
 @sandbox.command()
 @click.option("--db", type=click.Path(dir_okay=False, path_type=Path), help="SQLite file to fill.")
-@click.option("--url", help="A running sandbox to fill instead, on a loopback address.")
+@click.option("--url", help="URL of a running sandbox to fill, on a loopback address.")
 @_kind
-@click.option("--from", "file", type=click.File("rb"), help="JSON file, or - for standard input.")
+@click.option(
+    "--from",
+    "file",
+    type=click.File("rb"),
+    help="JSON file with the seed, or - for standard input.",
+)
 @click.option(
     "--apps",
     type=click.IntRange(min=1),
     metavar="N",
-    help="See to it that there are N generated apps, the same ones each time.",
+    help="Add generated apps until there are N, the same ones each time.",
 )
 def seed(
     db: Path | None,
@@ -179,19 +203,22 @@ def seed(
     file: IO[bytes] | None,
     apps: int | None,
 ) -> None:
-    """Fill a sandbox with apps, users or organizations, and what they authorised.
+    """Fill a sandbox with apps, users or organizations.
 
-    Without --from and --apps it adds a small example. What is there already under the same id,
-    external id or slug stays as it is, so that seeding again is harmless; grants get the scopes
-    given. Prints the ids as JSON.
+    Give --db or --url. Without --from and --apps, it adds a small example. It prints the ids as
+    JSON.
 
-    A file has "apps", "users" or "organizations" with "members", and "generated_apps"; who has
-    "grants" names the "client_id" and the "scopes" of each. docs/sandbox.md shows one.
+    Seeding again is harmless: what exists with the same id, external id or slug stays unchanged.
+    Only grants get the given scopes.
+
+    The file has "apps", "users" or "organizations" (with "members"), and "generated_apps". Each
+    user or member may have "grants", each with a "client_id" and "scopes". See docs/sandbox.md for
+    an example.
     """
     if (db is None) == (url is None):
-        raise config.SettingsError("Give --db or --url: which sandbox is to be filled.")
+        raise config.SettingsError("Give --db or --url, to say which sandbox to fill.")
     if url is not None and kind is not None:
-        raise config.SettingsError("--kind goes with --db: a running sandbox knows its kind.")
+        raise config.SettingsError("--kind goes with --db. A running sandbox has a kind already.")
     plan = _plan(file, apps)
     seeded = _seed_file(db, kind, plan) if db is not None else _seed_running(str(url), plan)
     click.echo(seeded.model_dump_json(indent=2))
@@ -221,7 +248,7 @@ def _seed_file(db: Path, kind: str | None, plan: Seed) -> Seeded:
     try:
         return fill(app, plan)
     except ApiError as refused:
-        raise config.SettingsError(f"The seed does not fit: {refused.message}.") from None
+        raise config.SettingsError(f"The seed is invalid: {refused.message}.") from None
     except sqlite3.Error as error:
         raise config.SettingsError(f"--db: the file cannot be written ({error}).") from None
 
@@ -241,7 +268,7 @@ def _seed_running(url: str, plan: Seed) -> Seeded:
     except InvalidRequest as error:
         raise config.SettingsError(f"--url: {error}.") from None
     if not is_local(base):
-        raise config.SettingsError("--url: a sandbox is on a loopback address.")
+        raise config.SettingsError("--url: a sandbox is always on a loopback address.")
     accepted = _credentials()
     try:
         response = httpx2.post(
@@ -255,9 +282,9 @@ def _seed_running(url: str, plan: Seed) -> Seeded:
             return Seeded.model_validate_json(response.content)
         refused = ErrorBody.model_validate_json(response.content)
     except httpx2.HTTPError as error:
-        raise config.SettingsError(f"--url: no answer ({type(error).__name__}).") from None
+        raise config.SettingsError(f"--url: no response ({type(error).__name__}).") from None
     except ValidationError:
-        raise config.SettingsError("--url: what answers there is no sandbox.") from None
+        raise config.SettingsError("--url: the server there is not a sandbox.") from None
     message = printable(refused.error_message, 1000)
     raise config.SettingsError(f"The sandbox refused the seed: {message}")
 
@@ -265,8 +292,8 @@ def _seed_running(url: str, plan: Seed) -> Seeded:
 def _credentials() -> SandboxCredentials:
     from connected_apps_mcp.sandbox import SANDBOX_CREDENTIALS, SandboxCredentials
 
-    given = config.ProjectSettings()
-    if not (given.project_id or given.secret):
+    settings = config.ProjectSettings()
+    if not (settings.project_id or settings.secret):
         return SANDBOX_CREDENTIALS
-    known = given.credentials()
-    return SandboxCredentials(known.project_id, known.secret.get_secret_value())
+    given = settings.credentials()
+    return SandboxCredentials(given.project_id, given.secret.get_secret_value())

@@ -1,4 +1,4 @@
-"""`connected-apps-mcp secrets`: the kept client secrets, for people and scripts."""
+"""`connected-apps-mcp secrets`: the stored client secrets, for people and scripts."""
 
 from __future__ import annotations
 
@@ -13,19 +13,24 @@ import click
 
 from connected_apps_mcp.settings import settings as config
 
-from .common import Commands, log_to_stderr, report_losses, run, setting_flags, tell
+from .common import Commands, log_to_stderr, print_stderr, report_losses, run, setting_flags
 
 if TYPE_CHECKING:
     from connected_apps_tools import ToolContext
     from connected_apps_tools.secrets.stores import StoredEntry, StoredSecret, Which
 
 _where = setting_flags(("secret_store", "data_dir", "sandbox", "sandbox_db", "base_url"))
-_which = click.option("--next", "upcoming", is_flag=True, help="The next secret of a rotation.")
+_which = click.option(
+    "--next",
+    "upcoming",
+    is_flag=True,
+    help="Use the next secret of a rotation, not the current one.",
+)
 _app = click.argument("client_id")
 
 
-MAX_TOLD = 2_000
-"""Characters of what went wrong that are shown."""
+MAX_ERROR = 2_000
+"""Longest error to show, in characters."""
 
 
 class _VariableName(click.ParamType[str]):
@@ -41,19 +46,20 @@ class _VariableName(click.ParamType[str]):
 
 @click.group(cls=Commands)
 def secrets() -> None:
-    """List, show and use the client secrets that are kept.
+    """List, show, use and delete stored client secrets.
 
-    STYTCH_PROJECT_ID says whose, or --sandbox. Where STYTCH_SECRET is set too, calls that were
-    interrupted are looked into. Give the flags with which the server runs.
+    Give the flags that the server runs with, and STYTCH_PROJECT_ID or --sandbox. If STYTCH_SECRET
+    is set too, interrupted calls are looked up at the service.
     """
 
 
 @secrets.command("list")
 @_where
 def list_secrets(**flags: object) -> None:
-    """List what is kept, and what may have been lost. Shows no secret.
+    """List stored secrets, and those that may be lost.
 
-    Standard error says where it looked.
+    It shows no secret, only its last four characters. The location of the store goes to standard
+    error.
     """
 
     async def act(project: ToolContext) -> None:
@@ -73,8 +79,8 @@ def list_secrets(**flags: object) -> None:
 def _print(project: ToolContext, entries: Sequence[StoredEntry]) -> None:
     from connected_apps_tools.text.printable import printable
 
-    found = "CapturedSecret" if entries else "Nothing is kept yet"
-    tell(f"{found} {_where_looked(project)}")
+    found = "Stored" if entries else "Nothing is stored yet"
+    print_stderr(f"{found} {_location(project)}")
     for entry in entries:
         line = f"{entry.client_id}  {entry.which:7}  …{entry.last_four}"
         click.echo(f"{printable(line)}  {entry.stored_at:%Y-%m-%d %H:%M}Z")
@@ -85,10 +91,12 @@ def _print(project: ToolContext, entries: Sequence[StoredEntry]) -> None:
 @_which
 @_where
 def show(client_id: str, upcoming: bool, **flags: object) -> None:  # noqa: FBT001 - click's
-    """Print a secret, and nothing else."""
+    """Print a secret."""
 
     async def act(project: ToolContext) -> None:
-        click.echo((await _kept(project, client_id, upcoming=upcoming)).secret.get_secret_value())
+        click.echo(
+            (await _require_stored(project, client_id, upcoming=upcoming)).secret.get_secret_value()
+        )
 
     _with_project(act, flags)
 
@@ -97,15 +105,18 @@ def show(client_id: str, upcoming: bool, **flags: object) -> None:  # noqa: FBT0
 @_app
 @_which
 @_where
-@click.confirmation_option(prompt="The service cannot show it again. Forget it?")
+@click.confirmation_option(prompt="The service cannot show it again. Delete it from the store?")
 def forget(client_id: str, upcoming: bool, **flags: object) -> None:  # noqa: FBT001 - click's
-    """Delete a secret from the store. The app keeps it, and nobody knows it then."""
+    """Delete a secret from the store.
+
+    The secret stays valid at the service, but no copy of it remains.
+    """
 
     async def act(project: ToolContext) -> None:
         from connected_apps_tools.storage.errors import StoreError
 
-        with suppress(StoreError):  # what cannot be read can be forgotten all the same
-            await _kept(project, client_id, upcoming=upcoming)
+        with suppress(StoreError):  # an unreadable secret can be deleted too
+            await _require_stored(project, client_id, upcoming=upcoming)
         await project.secrets.store.forget(client_id, _named(upcoming=upcoming))
 
     _with_project(act, flags)
@@ -114,7 +125,11 @@ def forget(client_id: str, upcoming: bool, **flags: object) -> None:  # noqa: FB
 @secrets.command("run")
 @_app
 @click.option(
-    "--as", "name", required=True, type=_VariableName(), help="The variable that holds it."
+    "--as",
+    "name",
+    required=True,
+    type=_VariableName(),
+    help="Environment variable to put the secret in.",
 )
 @_which
 @_where
@@ -126,39 +141,43 @@ def run_with(
     command: tuple[str, ...],
     **flags: object,
 ) -> None:
-    """Run a command with a secret in its environment, without printing it.
+    """Run a command with a secret in its environment.
 
-    For example: secrets run CLIENT_ID --as CLIENT_SECRET -- ./deploy.sh
+    The secret is not printed. Example:
+
+    connected-apps-mcp secrets run CLIENT_ID --as CLIENT_SECRET -- ./deploy.sh
     """
 
     async def act(project: ToolContext) -> str:
-        return (await _kept(project, client_id, upcoming=upcoming)).secret.get_secret_value()
+        return (
+            await _require_stored(project, client_id, upcoming=upcoming)
+        ).secret.get_secret_value()
 
     environment = os.environ | {name: _with_project(act, flags)}
-    for ignored in (signal.SIGPIPE, signal.SIGXFSZ):  # by Python, for itself
-        signal.signal(ignored, signal.SIG_DFL)
+    for number in (signal.SIGPIPE, signal.SIGXFSZ):  # Python ignores them, its children must not
+        signal.signal(number, signal.SIG_DFL)
     try:
-        os.execvpe(command[0], command, environment)  # noqa: S606 - it is what the user asked for
+        os.execvpe(command[0], command, environment)  # noqa: S606 - the user asked for it
     except OSError as error:
         raise click.ClickException(f"{command[0]}: {error.strerror}") from None
 
 
-async def _kept(project: ToolContext, client_id: str, *, upcoming: bool) -> StoredSecret:
+async def _require_stored(project: ToolContext, client_id: str, *, upcoming: bool) -> StoredSecret:
     from connected_apps_tools.text.printable import printable
 
     which = _named(upcoming=upcoming)
     await report_losses(project, client_id)
-    kept = await project.secrets.store.get(client_id, which)
-    if kept is None:
+    stored = await project.secrets.store.get(client_id, which)
+    if stored is None:
         app = printable(client_id)
         raise click.ClickException(
-            f"No {which} secret of {app} is kept {_where_looked(project)} "
-            "Give the flags with which its server runs; secrets list shows what is kept."
+            f"No {which} secret of {app} is stored {_location(project)} Give the flags that its "
+            "server runs with. secrets list shows what is stored."
         )
-    return kept
+    return stored
 
 
-def _where_looked(project: ToolContext) -> str:
+def _location(project: ToolContext) -> str:
     return f"in {project.secrets.store.where}, for project {project.api.project_id}."
 
 
@@ -173,11 +192,11 @@ def _with_project(act: Any, flags: dict[str, object]) -> Any:  # noqa: ANN401 - 
 
     log_to_stderr("warning")
 
-    async def run_act() -> Any:  # noqa: ANN401 - likewise
+    async def run_act() -> Any:  # noqa: ANN401 - as above
         async with open_project(config.load_for_secrets(**flags)) as project:
             return await act(project)
 
     try:
         return run(run_act)
     except StoreError as error:
-        raise click.ClickException(printable(str(error), MAX_TOLD)) from None
+        raise click.ClickException(printable(str(error), MAX_ERROR)) from None

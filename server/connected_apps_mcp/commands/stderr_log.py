@@ -1,4 +1,4 @@
-"""Logs to standard error without ever waiting for whoever reads it."""
+"""Logs to standard error without ever waiting for its reader."""
 
 import logging
 import os
@@ -9,32 +9,32 @@ from contextlib import suppress
 
 STDERR = 2
 
-MOST_LINES = 1_000
-"""Lines that wait to be written. More are dropped and counted."""
+MAX_QUEUED_LINES = 1_000
+"""Lines that may wait to be written. More are dropped and counted."""
 
-MOST_ALIKE = 20
-"""Lines of one kind that are written in `SECONDS_ALIKE`. More are counted."""
+MAX_SIMILAR = 20
+"""Similar lines written within `SIMILAR_SECONDS`. More are only counted."""
 
-SECONDS_ALIKE = 10.0
+SIMILAR_SECONDS = 10.0
 
-LAST_SECONDS = 1.0
-"""How long the end of the process waits for the last lines to be written."""
+CLOSE_SECONDS = 1.0
+"""Time at exit to write the last lines."""
 
 CONTROLS = {
     code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160)) if code not in (9, 10)
 }
-"""Control characters, which could act on a terminal, as they are shown."""
+"""Printable forms of control characters, which could act on a terminal."""
 
 
 class StderrLog(logging.Handler):
-    """Hands lines to a thread that writes them, so that a full pipe holds nothing else up.
+    """Writes lines in a thread, so that a full pipe blocks nothing else.
 
-    Lines of one kind, from one place in the code, are limited by rate.
+    Similar lines, from the same place in the code, are rate-limited.
     """
 
     def __init__(self) -> None:
         super().__init__()
-        self._lines: queue.Queue[str | None] = queue.Queue(MOST_LINES)
+        self._lines: queue.Queue[str | None] = queue.Queue(MAX_QUEUED_LINES)
         self._dropped = 0
         self._kinds: dict[tuple[str, int], tuple[float, int]] = {}
         self._writer = threading.Thread(
@@ -44,38 +44,38 @@ class StderrLog(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Queue a line, or count it."""
-        more = self._more_like(record)
-        if more is None:
+        skipped = self._skipped_before(record)
+        if skipped is None:
             return
-        line = self.format(record) + (f" ({more} more like this)" if more else "")
+        line = self.format(record) + (f" ({skipped} more like this)" if skipped else "")
         try:
             self._lines.put_nowait(line.translate(CONTROLS) + "\n")
         except queue.Full:
             self._dropped += 1
 
-    def _more_like(self, record: logging.LogRecord) -> int | None:
-        """How many lines of this kind were left out before it; None where it is left out too."""
+    def _skipped_before(self, record: logging.LogRecord) -> int | None:
+        """How many similar lines were skipped before this one; None to skip this one too."""
         kind, now = (record.pathname, record.lineno), time.monotonic()
         since, count = self._kinds.get(kind, (now, 0))
-        if now - since >= SECONDS_ALIKE:
+        if now - since >= SIMILAR_SECONDS:
             self._kinds[kind] = now, 1
-            return max(0, count - MOST_ALIKE)
+            return max(0, count - MAX_SIMILAR)
         self._kinds[kind] = since, count + 1
-        return 0 if count < MOST_ALIKE else None
+        return 0 if count < MAX_SIMILAR else None
 
     def _write(self) -> None:
         while (line := self._lines.get()) is not None:
             if dropped := self._dropped:
                 self._dropped -= dropped
-                line = f"{dropped} lines of the log were dropped: nobody read them.\n{line}"
+                line = f"{dropped} log lines were dropped: standard error was not read.\n{line}"
             data = line.encode(errors="backslashreplace")
-            with suppress(OSError):  # where nobody can hear it, there is nobody to tell
+            with suppress(OSError):  # there is nowhere else to report it
                 while data:
                     data = data[os.write(STDERR, data) :]
 
     def close(self) -> None:
-        """Wait a bounded time for the last lines."""
+        """Write the last lines, within `CLOSE_SECONDS`."""
         with suppress(queue.Full):
             self._lines.put_nowait(None)
-        self._writer.join(LAST_SECONDS)
+        self._writer.join(CLOSE_SECONDS)
         super().close()

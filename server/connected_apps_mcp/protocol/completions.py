@@ -1,4 +1,4 @@
-"""Completes the arguments of prompts, and of the resource template."""
+"""Completes the arguments of prompts and of the resource template."""
 
 from contextlib import suppress
 from typing import Any
@@ -16,21 +16,19 @@ from connected_apps_tools.text.printable import did_you_mean
 from .prompts import require_runbook
 from .resources import TEMPLATE
 
-MOST = 100
-"""Values in one completion (KNOWN: the protocol's bound)."""
+MAX_VALUES = 100
+"""Values in one completion (KNOWN: the bound of the protocol)."""
 
 
 def add_completions(server: Server[Any], project: ToolContext, offer: OfferedTools) -> None:
-    """Let a server complete what it knows: ids of apps where they may be searched, and choices."""
+    """Let a server complete choices and, if search_apps is on, ids of apps."""
 
     def arguments_of(ref: types.PromptReference | types.ResourceTemplateReference) -> type[Request]:
         if isinstance(ref, types.PromptReference):
             return require_runbook(offer, ref.name).request
         if ref.uri == TEMPLATE.uri_template:
             return OneApp
-        message = (
-            f"ref: there is no such template. The one of this server is {TEMPLATE.uri_template}."
-        )
+        message = f"ref: there is no such template. The only one is {TEMPLATE.uri_template}."
         raise MCPError(code=types.INVALID_PARAMS, message=message)
 
     async def complete(
@@ -41,15 +39,15 @@ def add_completions(server: Server[Any], project: ToolContext, offer: OfferedToo
             near = did_you_mean(argument.name, known)
             message = f"argument.name: there is no such argument.{near}"
             raise MCPError(code=types.INVALID_PARAMS, message=message)
-        matching, these_are_all = _choices(known[argument.name], argument.value), True
+        matching, complete_list = _choices(known[argument.name], argument.value), True
         if argument.name == "client_id" and "search_apps" in offer.on:
             with suppress(ConnectedAppsError):
-                matching, these_are_all = await project.app_names.matching(argument.value)
+                matching, complete_list = await project.app_names.matching(argument.value)
         return types.CompleteResult(
             completion=types.Completion(
-                values=matching[:MOST],
-                total=len(matching) if these_are_all else None,
-                has_more=len(matching) > MOST or not these_are_all,
+                values=matching[:MAX_VALUES],
+                total=len(matching) if complete_list else None,
+                has_more=len(matching) > MAX_VALUES or not complete_list,
             )
         )
 

@@ -1,4 +1,4 @@
-"""Apps as MCP resources: the list of them, and each one in its logical structure."""
+"""Apps as MCP resources: the list, and each app in sections."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -28,21 +28,23 @@ TEMPLATE = types.ResourceTemplate(
     name="connected-app",
     title="A Connected App",
     uri_template=f"{SCHEME}{{client_id}}",
-    description="One OAuth client: who it is, how OAuth treats it, and where it is in its life. "
-    "Names, descriptions and URLs may be strangers' text.",
+    description="One OAuth client: its identity, OAuth settings and lifecycle. Names, descriptions "
+    "and URLs may be strangers' text.",
     mime_type=JSON,
 )
 
-PAGE = 100
+PAGE_SIZE = 100
 """Apps on one page of the list."""
 
 UNTRUSTED_META = "connected-apps-mcp/untrusted"
-"""The key in `_meta` under which a list names the fields that strangers may have written."""
+"""The key in `_meta` with the fields of a list that strangers may have written."""
 
 BAD_REQUEST = 400
-"""What the service answers to a cursor that is not its own (INFERRED)."""
+"""The service's status for a cursor that is not its own (INFERRED)."""
 
-NO_CURSOR = "cursor: it is no nextCursor of resources/list. Leave it out to begin anew."
+BAD_CURSOR = (
+    "cursor: it is not a nextCursor of resources/list. Leave it out to start from the first page."
+)
 
 SECTIONS: Mapping[str, Sequence[str]] = {
     "client": (
@@ -66,7 +68,7 @@ SECTIONS: Mapping[str, Sequence[str]] = {
     "lifecycle": ("status", "creation_method", "version"),
     "rotation": ("client_secret_last_four", "next_client_secret_last_four"),
 }
-"""Where each field of an app stands; `rotation` stands in `lifecycle`."""
+"""The section of each field of an app; `rotation` goes into `lifecycle`."""
 
 
 def uri_of(client_id: str) -> str:
@@ -75,7 +77,7 @@ def uri_of(client_id: str) -> str:
 
 
 def app_at(uri: str) -> OneApp:
-    """Which app a URI names.
+    """The app of a URI.
 
     Raises:
         MCPError: it is not the URI of an app.
@@ -87,10 +89,10 @@ def app_at(uri: str) -> OneApp:
 
 
 def no_such_resource(uri: str) -> MCPError:
-    """The error of a URI under which there is nothing, as MCP wants it: with the URI as data."""
+    """The error for a URI without a resource; MCP requires the URI as data."""
     return MCPError(
         code=types.INVALID_PARAMS,
-        message=f"uri: there is no such resource. An app's is {TEMPLATE.uri_template}.",
+        message=f"uri: there is no such resource. The URI of an app is {TEMPLATE.uri_template}.",
         data={"uri": printable(uri, MAX_URL)},
     )
 
@@ -102,7 +104,7 @@ def add_resources(
     *,
     on_list: Callable[[AnyContext], object],
 ) -> None:
-    """Let a server show apps as resources. `on_list` hears who has read the list."""
+    """Add apps as resources to a server. It calls `on_list` when a client reads the list."""
 
     async def list_apps(
         context: AnyContext, params: types.PaginatedRequestParams
@@ -110,10 +112,10 @@ def add_resources(
         on_list(context)
         try:
             cursor = unquote(params.cursor) if params.cursor else None
-            page = await anext(aiter(AppPages(project.api, cursor=cursor, limit=PAGE)))
+            page = await anext(aiter(AppPages(project.api, cursor=cursor, limit=PAGE_SIZE)))
         except ConnectedAppsError as error:
             if params.cursor and getattr(error, "status", None) == BAD_REQUEST:
-                raise MCPError(code=types.INVALID_PARAMS, message=NO_CURSOR) from None
+                raise MCPError(code=types.INVALID_PARAMS, message=BAD_CURSOR) from None
             raise protocol_error(error, project.server) from None
         return types.ListResourcesResult(
             resources=[_entry(app) for app in page.apps],
@@ -132,6 +134,7 @@ def add_resources(
         try:
             shown = await get_app(project, app_at(params.uri))
         except ConnectedAppsError as error:
+            error.hint = await project.hint_for(error)
             raise protocol_error(error, project.server, uri=params.uri) from None
         text = json.dumps(structured(shown), ensure_ascii=False, separators=(",", ":"))
         content = types.TextResourceContents(uri=params.uri, mime_type=JSON, text=text)
@@ -154,7 +157,7 @@ def _entry(app: ConnectedApp) -> types.Resource:
 
 
 def structured(shown: ShownApp) -> dict[str, Any]:
-    """An app in its logical structure, without what is empty."""
+    """An app in sections, without empty fields."""
     app = shown.app.model_dump(mode="json", exclude_none=True)
     sections: dict[str, dict[str, Any]] = {
         section: {name: app[name] for name in names if name in app}

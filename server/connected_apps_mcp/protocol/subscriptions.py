@@ -1,7 +1,7 @@
-"""Who is to hear when this server changes an app, in both protocol eras.
+"""Notifies clients when this server changes an app, in both protocol eras.
 
-A client of the handshake era subscribes to resources one by one, for as long as its connection
-lasts. A current client keeps a `subscriptions/listen` request open, which the SDK serves.
+A client of the handshake era subscribes to single resources until its connection ends. A current
+client holds a `subscriptions/listen` request open, which the SDK serves.
 """
 
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -24,7 +24,7 @@ from mcp.server.subscriptions import (
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
 from connected_apps_mcp.egress import AnyContext
-from connected_apps_mcp.limits import MAX_LISTEN_STREAMS, MAX_WATCHED, MAX_WATCHED_IN_ALL
+from connected_apps_mcp.limits import MAX_LISTEN_STREAMS, MAX_WATCHED, MAX_WATCHED_TOTAL
 from connected_apps_tools import ToolContext
 from connected_apps_tools.api.app_names import NamesById
 from connected_apps_tools.api.models import Touched
@@ -39,20 +39,20 @@ WATCH = "connected_apps_mcp.watch"
 
 @asynccontextmanager
 async def lifespan(_server: Server[Any]) -> AsyncIterator[Mapping[str, Any]]:
-    """The time in which a server may notify clients."""
+    """Run the tasks that notify clients while a server runs."""
     async with anyio.create_task_group() as tasks:
         yield {TASKS: tasks}
         tasks.cancel_scope.cancel()
 
 
 class Subscriptions:
-    """The subscriptions to the apps of a server that has `lifespan`."""
+    """Subscriptions to the apps of a server with `lifespan`."""
 
     def __init__(self, project: ToolContext, bus: SubscriptionBus | None = None) -> None:
         self._project = project
         self._bus = bus or InMemorySubscriptionBus()
         self._watched = 0
-        """Apps that connections of the handshake era watch, counted once for each."""
+        """Apps watched by connections of the handshake era; an app counts once per connection."""
         self._serve_stream = ListenHandler(self._bus, max_subscriptions=MAX_LISTEN_STREAMS)
 
     def add_to(self, server: Server[Any]) -> None:
@@ -63,14 +63,14 @@ class Subscriptions:
         add("subscriptions/listen", types.SubscriptionsListenRequestParams, self._listen)
 
     async def publish(self, touched: Touched) -> None:
-        """Tell whoever watches what has changed. Waits for nobody."""
+        """Notify subscribers of a change, without waiting for them."""
         if touched.client_id:
             await self._bus.publish(ResourceUpdated(uri_of(touched.client_id)))
         if touched.relists:
             await self._bus.publish(ResourcesListChanged())
 
     def watch_list(self, context: AnyContext) -> None:
-        """Let a client of the handshake era, which has read the list of apps, hear of changes."""
+        """Notify a client of the handshake era that read the list of apps when the list changes."""
         if context.protocol_version not in MODERN_PROTOCOL_VERSIONS:
             self._watch_of(context).list = True
 
@@ -80,8 +80,8 @@ class Subscriptions:
         await self._require_apps([params.uri])
         watch = self._watch_of(context)
         if params.uri not in watch.uris:
-            _require_few(len(watch.uris) + 1, MAX_WATCHED)
-            _require_few(self._watched + 1, MAX_WATCHED_IN_ALL)
+            _require_at_most(len(watch.uris) + 1, MAX_WATCHED)
+            _require_at_most(self._watched + 1, MAX_WATCHED_TOTAL)
             watch.uris.add(params.uri)
             self._watched += 1
         return types.EmptyResult()
@@ -99,22 +99,22 @@ class Subscriptions:
         self, context: AnyContext, params: types.SubscriptionsListenRequestParams
     ) -> types.SubscriptionsListenResult:
         uris = params.notifications.resource_subscriptions or []
-        _require_few(len(uris), MAX_WATCHED)
+        _require_at_most(len(uris), MAX_WATCHED)
         await self._require_apps(uris)
         return await self._serve_stream(context, params)
 
     async def _require_apps(self, uris: Sequence[str]) -> None:
-        """Refuse to watch what is no app.
+        """Refuse URIs without an app.
 
         Raises:
-            MCPError: one of the URIs is not the URI of an app, there is no such app, or the apps
-                could not be read.
+            MCPError: a URI is not the URI of an app, the app does not exist, or the apps cannot
+                be read.
         """
         wanted = {app_at(uri).client_id: uri for uri in uris}
         if not wanted:
             return
         names = NamesById({}, complete=False)
-        with suppress(ConnectedAppsError):  # then each is looked for by itself
+        with suppress(ConnectedAppsError):  # then look for each app by itself
             names = await self._project.app_names.names()
         try:
             for client_id in wanted.keys() - names.by_id.keys():
@@ -124,16 +124,16 @@ class Subscriptions:
             raise protocol_error(error, self._project.server) from None
 
     def _watch_of(self, context: AnyContext) -> "_Watch":
-        # The SDK offers handlers no public way to what lasts as long as their connection.
+        # The SDK has no public state that lasts as long as a connection.
         connection = context.session._connection
         watch: _Watch | None = connection.state.get(WATCH)
         if watch is None:
             watch = connection.state[WATCH] = _Watch()
             connection.exit_stack.callback(watch.ended.cancel)
             connection.exit_stack.callback(self._forget, watch)
-            connection.exit_stack.callback(self._bus.subscribe(watch.hear))
+            connection.exit_stack.callback(self._bus.subscribe(watch.publish))
             tasks: TaskGroup = context.lifespan_context[TASKS]
-            tasks.start_soon(watch.tell, connection)
+            tasks.start_soon(watch.notify, connection)
         return watch
 
     def _forget(self, watch: "_Watch") -> None:
@@ -144,32 +144,32 @@ class Subscriptions:
 class _Watch:
     """What a connection of the handshake era watches.
 
-    Its client is told in a task of its own, so that one that stops reading holds nobody up; what it
-    is still to be told is never more than what it watches.
+    Its own task notifies the client, so that a client that stops reading delays nobody. Pending
+    notifications are bounded by what it watches.
     """
 
     def __init__(self) -> None:
         self.uris: set[str] = set()
         self.list = False
-        """Whether it watches the list of apps, too."""
+        """Whether it watches the list of apps too."""
         self._list_changed = False
         self.ended = anyio.CancelScope()
         self._changed: set[str] = set()
-        self._news = anyio.Event()
+        self._pending = anyio.Event()
 
-    def hear(self, event: ServerEvent) -> None:
+    def publish(self, event: ServerEvent) -> None:
         if isinstance(event, ResourceUpdated) and event.uri in self.uris:
             self._changed.add(event.uri)
-            self._news.set()
+            self._pending.set()
         elif isinstance(event, ResourcesListChanged) and self.list:
             self._list_changed = True
-            self._news.set()
+            self._pending.set()
 
-    async def tell(self, connection: Connection) -> None:
+    async def notify(self, connection: Connection) -> None:
         with self.ended:
             while True:
-                await self._news.wait()
-                self._news = anyio.Event()
+                await self._pending.wait()
+                self._pending = anyio.Event()
                 if self._list_changed:
                     self._list_changed = False
                     await connection.send_resource_list_changed()
@@ -177,14 +177,14 @@ class _Watch:
                     await connection.send_resource_updated(self._changed.pop())
 
 
-def _require_few(watched: int, most: int) -> None:
-    """Refuse to watch too much.
+def _require_at_most(watched: int, most: int) -> None:
+    """Refuse to watch too many apps.
 
     Raises:
-        MCPError: it is too much.
+        MCPError: more than `most` apps are watched.
     """
     if watched > most:
         raise MCPError(
             code=types.INVALID_PARAMS,
-            message=f"No more than {most} apps can be watched at once. Unsubscribe from one first.",
+            message=f"At most {most} apps can be watched at once. Unsubscribe from one first.",
         )

@@ -1,7 +1,7 @@
 """A stand-in for the Stytch Connected Apps HTTP API, for demonstrations and tests.
 
-It is an independent project's reading of public material, not the vendor's code. Where that
-material is silent, a choice was made; `docs/sandbox.md` lists every one.
+It is independent work from public material, not the vendor's code. `docs/sandbox.md` lists every
+choice that was made where the material is silent.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ __all__ = [
 ]
 
 
-def create_sandbox(  # noqa: PLR0913 - each is a setting of its own
+def create_sandbox(  # noqa: PLR0913 - each is a separate setting
     credentials: SandboxCredentials = SANDBOX_CREDENTIALS,
     *,
     kind: ProjectKind = "consumer",
@@ -37,19 +37,23 @@ def create_sandbox(  # noqa: PLR0913 - each is a setting of its own
 ) -> Starlette:
     """Build the sandbox of one project, ready to serve: it needs no ASGI lifespan.
 
-    `credentials` are the only ones it accepts; a `project-live-` id makes it a live environment.
-    `kind` is "consumer", whose users authorise apps, or "b2b", whose organizations' members do.
-    `database` is a SQLite file, which other sandboxes and processes may share, or memory.
-    `rate_limit` and `max_apps` are off unless given. `latency` is how many seconds every answer of
-    the API takes, at most 60. `sandbox.handlers.seeding.seed` fills it.
+    `sandbox.handlers.seeding.seed` fills it.
+
+    Args:
+        credentials: the only ones it accepts; a `project-live-` id makes it a live environment.
+        kind: "consumer" (users authorise apps) or "b2b" (members of organizations do).
+        database: memory, or a SQLite file that other sandboxes and processes may share.
+        rate_limit: off by default.
+        max_apps: most apps in the project; no bound by default.
+        latency: delay of every response of the API in seconds, at most 60.
 
     Raises:
         sqlite3.Error: the file cannot be opened or is not a database.
-        ValueError: there is no such kind.
+        ValueError: `kind` is unknown.
     """
     if kind not in get_args(ProjectKind):
         raise ValueError("kind must be 'consumer' or 'b2b'")
-    # A command line imports this package without serving from it; starlette and pydantic can wait.
+    # The command line imports this package without serving, so load starlette and pydantic late.
     from connected_apps_mcp.sandbox.service.app import build_app
     from connected_apps_mcp.sandbox.state.database import Database
     from connected_apps_mcp.sandbox.state.faults import Faults

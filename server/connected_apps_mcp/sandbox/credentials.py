@@ -11,11 +11,11 @@ from typing import Literal
 from uuid import uuid4
 
 ProjectKind = Literal["consumer", "b2b"]
-"""Whom a project is for: users, or organizations and their members."""
+"""Kind of project: with users (consumer), or with organizations and members (b2b)."""
 
 
 class Environment(StrEnum):
-    """The half of the service that a project lives in; it shows in every id."""
+    """The environment of a project; every id contains it."""
 
     TEST = "test"
     LIVE = "live"
@@ -39,7 +39,7 @@ class SandboxCredentials:
         return Environment.LIVE if live else Environment.TEST
 
     def has_secret(self, secret: str) -> bool:
-        """Compare in constant time, so that timing tells nothing of the secret."""
+        """Compare in constant time, so that timing reveals nothing about the secret."""
         return hmac.compare_digest(self.secret.encode(), secret.encode())
 
 

@@ -1,4 +1,4 @@
-"""The service's errors, and the one place that turns any failure into its error body."""
+"""The service's errors, and the translation of every failure into an error body."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ERROR_URLS: dict[ProjectKind, str] = {
     "consumer": "https://stytch.com/docs/api/errors/{status}#{error_type}",
     "b2b": "https://stytch.com/docs/b2b/api/errors/{status}#{error_type}",
 }
-"""KNOWN. That the project's kind decides, and not the path, is INFERRED."""
+"""KNOWN. INFERRED: the kind of the project decides, not the path."""
 
 OAUTH_PREFIX = "/v1/oauth2/"
 CHALLENGE = {"www-authenticate": 'Basic realm="connected-apps-sandbox"'}
@@ -29,11 +29,11 @@ _OOPS = (
 
 @unique
 class ErrorType(Enum):
-    """Status and message of each `error_type` the sandbox can answer; the name is the type.
+    """Status and message of each `error_type` of the sandbox; the name is the type.
 
-    The names are KNOWN (`invalid_request` from RFC 6749). So are the messages of the first block
-    and of the last; the others are in our words, because the service's are UNKNOWN. Where no other
-    status is documented, 400 is INFERRED, and 404 for what is not found.
+    The names are KNOWN (`invalid_request` from RFC 6749), and the messages of the first and last
+    block. The other messages are ours, because the service's are UNKNOWN. Where no status is
+    documented, 400 is INFERRED, and 404 for what is not found.
     """
 
     UNAUTHORIZED_CREDENTIALS = 401, "Unauthorized credentials."
@@ -123,9 +123,9 @@ class ErrorType(Enum):
 
 
 class ApiError(Exception):
-    """A failure that the caller is told of, in the service's own terms.
+    """A failure, in the service's terms.
 
-    `message` replaces the usual one; it never repeats a value that the caller sent.
+    `message` replaces the default message. It never repeats a value from the request.
     """
 
     def __init__(
@@ -151,7 +151,7 @@ class ErrorBody(BaseModel):
 
 
 class OAuthErrorBody(BaseModel):
-    """What the OAuth endpoints answer instead (KNOWN)."""
+    """The error envelope of the OAuth endpoints (KNOWN)."""
 
     status_code: int
     request_id: str
@@ -160,7 +160,7 @@ class OAuthErrorBody(BaseModel):
     error_uri: str
 
 
-# A broken rule that has an error type of its own, by field and pydantic's name of the rule.
+# Error types of specific rules, by field and pydantic's name of the rule.
 RULE_ERRORS = {
     ("client_type", "literal_error"): ErrorType.INVALID_CONNECTED_APP_TYPE,
     ("access_token_expiry_minutes", "greater_than_equal"): (
@@ -176,7 +176,7 @@ RULE_ERRORS = {
 
 
 def from_validation(failure: ValidationError) -> ApiError:
-    """Translate pydantic's first complaint of a request: the field and the rule, not the value."""
+    """Translate pydantic's first error: the field and the rule, not the value."""
     problem = failure.errors(include_url=False, include_context=False, include_input=False)[0]
     if not problem["loc"]:
         return ApiError(ErrorType.BAD_REQUEST, problem["msg"])
@@ -188,7 +188,7 @@ def from_validation(failure: ValidationError) -> ApiError:
 
 
 def from_failure(failure: Exception) -> ApiError:
-    """Translate any exception; one that nobody foresaw says nothing of itself."""
+    """Translate any exception; an unexpected one without its text."""
     match failure:
         case ApiError():
             return failure
@@ -203,7 +203,7 @@ def from_failure(failure: Exception) -> ApiError:
 
 
 def render(failure: Exception, path: str, environment: Environment, kind: ProjectKind) -> Response:
-    """Return the response for `failure` on `path`, in the shape that the path's family uses."""
+    """Return the response for `failure` on `path`, in the envelope of that path."""
     error = from_failure(failure)
     status, name = error.error_type.status, error.error_type.name.lower()
     request_id = environment.new_id("request-id")
@@ -225,13 +225,13 @@ def render(failure: Exception, path: str, environment: Environment, kind: Projec
             error_message=error.message,
             error_url=url,
         )
-    # HTTP asks for the challenge with every 401; whether the service sends it is UNKNOWN.
+    # HTTP requires the challenge with every 401; whether the service sends it is UNKNOWN.
     headers = CHALLENGE if status == HTTPStatus.UNAUTHORIZED else error.headers
     return Response(body.model_dump_json(), status, headers=headers, media_type="application/json")
 
 
 class FailureHandler:
-    """Answers every exception that leaves an endpoint, as starlette's exception handler."""
+    """Starlette's exception handler for every exception of an endpoint."""
 
     # Starlette looks a handler up by exception class; `Exception` alone would also re-raise.
     HANDLES: tuple[type[Exception], ...] = (
@@ -246,5 +246,5 @@ class FailureHandler:
         self._kind: ProjectKind = kind
 
     async def __call__(self, request: Request, failure: Exception) -> Response:
-        """Answer in the error envelope."""
+        """Respond in the error envelope."""
         return render(failure, request.url.path, self._environment, self._kind)

@@ -1,7 +1,7 @@
 """Request and response types; the description at `/openapi.json` is derived from them.
 
-Their field names, and which may be null, are KNOWN from the public specification and the official
-SDKs. A request ignores fields it does not know: the SDKs repeat `client_id` in their bodies.
+The field names, and which fields may be null, are KNOWN from the public specification and the
+official SDKs. A request ignores unknown fields: the SDKs repeat `client_id` in their bodies.
 """
 
 from __future__ import annotations
@@ -35,17 +35,17 @@ Audience = Annotated[str, Field(pattern=r"^[!-~]*$")]
 
 
 def is_public(client_type: ClientType) -> bool:
-    """Tell whether such a client has no secret (KNOWN)."""
+    """Whether such a client has no secret (KNOWN)."""
     return client_type.endswith("_public")
 
 
 def is_third_party(client_type: ClientType) -> bool:
-    """Tell whether such a client must ask for consent (KNOWN)."""
+    """Whether such a client must ask for consent (KNOWN)."""
     return client_type.startswith("third_party")
 
 
-class AppSettings(BaseModel):
-    """What a caller may set on an app."""
+class SettableFields(BaseModel):
+    """The fields of an app that a request may set, with their defaults."""
 
     client_name: str = ""
     client_description: str = ""
@@ -62,15 +62,15 @@ class AppSettings(BaseModel):
     id_token_template_content: Template = ""
 
 
-class UpdateRequest(AppSettings):
-    """The settings to change: an omitted one stays as it is (INFERRED), none may be null."""
+class UpdateRequest(SettableFields):
+    """The fields to change: an omitted one stays unchanged (INFERRED), none may be null."""
 
     access_token_custom_audience: Audience = ""
     logo_url: str = ""
 
 
 class CreateRequest(UpdateRequest):
-    """A new app's settings; what is omitted takes its default."""
+    """The fields of a new app; an omitted one gets its default."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -95,11 +95,11 @@ class SearchRequest(BaseModel):
 
 
 class EmptyRequest(BaseModel):
-    """A request that says nothing beyond its path."""
+    """A request without a body."""
 
 
 class IntrospectRequest(BaseModel):
-    """A token, and the client that asks about it (RFC 7662)."""
+    """A token, and the client that introspects it (RFC 7662)."""
 
     token: str = Field(min_length=1)
     token_type_hint: str = ""
@@ -107,8 +107,8 @@ class IntrospectRequest(BaseModel):
     client_secret: SecretStr = SecretStr("")
 
 
-class AppFields(AppSettings):
-    """What every answer shows of an app."""
+class AppFields(SettableFields):
+    """The fields of an app in every response."""
 
     client_id: str
     client_type: ClientType
@@ -119,26 +119,26 @@ class AppFields(AppSettings):
 
 
 class ConnectedApp(AppFields):
-    """An app as get, update, search and the end of a rotation show it; also what is stored."""
+    """An app in the responses of get, update, search and the end of a rotation; also as stored."""
 
     # The field is KNOWN, its values are UNKNOWN.
     creation_method: str = "api"
 
 
 class ConnectedAppWithClientSecret(AppFields):
-    """An app just created; the secret is shown this once, and null for a public type."""
+    """A new app; its secret is shown only here, and is null for a public type."""
 
     client_secret: str | None = Field(repr=False)
 
 
 class ConnectedAppWithNextClientSecret(AppFields):
-    """An app whose rotation just began; the next secret is shown this once."""
+    """An app at the start of its rotation; the next secret is shown only here."""
 
     next_client_secret: str = Field(repr=False)
 
 
 class Reply(BaseModel):
-    """What every answer carries."""
+    """The fields of every response."""
 
     status_code: int = 200
     request_id: str = ""
@@ -163,13 +163,13 @@ class RotateStartReply(Reply):
 
 
 class DeleteReply(Reply):
-    """The id of what is gone."""
+    """The id of the deleted app."""
 
     client_id: str
 
 
 class ResultsMetadata(BaseModel):
-    """How many apps there are, and where the next page begins; null at the end."""
+    """The number of apps, and the cursor of the next page; null at the end."""
 
     total: int
     next_cursor: str | None
@@ -183,7 +183,7 @@ class SearchReply(Reply):
 
 
 class InstalledApp(BaseModel):
-    """What a list of an organization's apps shows of an app."""
+    """An app in the list of an organization."""
 
     connected_app_id: str
     name: str
@@ -215,7 +215,7 @@ class InstalledAppReply(InstalledApp, Reply):
 
 
 class GrantedApp(InstalledApp):
-    """What a user's or a member's list shows of an app; its scopes are one string (KNOWN)."""
+    """An app in the list of a user or a member; its scopes are one string (KNOWN)."""
 
     scopes_granted: str
 
@@ -227,6 +227,6 @@ class GrantedAppsReply(Reply):
 
 
 class IntrospectReply(Reply):
-    """No token is ever active: the sandbox issues none."""
+    """No token is active: the sandbox issues none."""
 
     active: bool = False

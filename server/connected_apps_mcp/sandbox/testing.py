@@ -1,6 +1,6 @@
-"""The sandbox as a stand-in for the service in the tests of other programs, for pytest.
+"""A pytest plugin: the sandbox in place of the service, for the tests of other programs.
 
-Name this module in your conftest.py, and every test can ask for `stytch_sandbox`:
+Name this module in your conftest.py, and tests can use the fixture `stytch_sandbox`:
 
     pytest_plugins = ["connected_apps_mcp.sandbox.testing"]
 """
@@ -27,7 +27,7 @@ class StytchSandbox:
     """A sandbox on a loopback port.
 
     Attributes:
-        url: its base URL, without a slash at the end.
+        url: its base URL, without a trailing slash.
         project_id: the project's id, the user name of HTTP Basic.
         secret: the project's secret, a fixed and fake one.
     """
@@ -37,7 +37,7 @@ class StytchSandbox:
     secret: str
 
     def reset(self) -> None:
-        """Forget every app, user, organization, grant and fault."""
+        """Delete every app, user, organization, grant and fault."""
         self.ask("POST", "/sandbox/reset", {})
 
     def seed(self, **content: Any) -> dict[str, Any]:  # noqa: ANN401 - any JSON
@@ -45,21 +45,21 @@ class StytchSandbox:
         return self.ask("POST", "/sandbox/seed", content)
 
     def fail(self, *faults: dict[str, Any]) -> None:
-        """Let these faults be in force, and no others; none at all ends every fault."""
+        """Replace the faults in force by these; call it without arguments to end all faults."""
         self.ask("PUT", "/sandbox/faults", {"faults": list(faults)})
 
     def ask(self, method: str, path: str, body: dict[str, Any]) -> dict[str, Any]:
-        """Send a request to it.
+        """Send a request, and return the JSON of the response.
 
         Raises:
-            urllib.error.HTTPError: the sandbox refused it; its body says why.
+            urllib.error.HTTPError: the sandbox refused it; the body gives the reason.
         """
         basic = base64.b64encode(f"{self.project_id}:{self.secret}".encode()).decode()
         headers = {"authorization": f"Basic {basic}", "content-type": "application/json"}
-        request = Request(self.url + path, json.dumps(body).encode(), headers, method=method)  # noqa: S310 - our own URL
-        with build_opener(ProxyHandler({})).open(request, timeout=30) as response:
-            answer: dict[str, Any] = json.load(response)
-        return answer
+        http_request = Request(self.url + path, json.dumps(body).encode(), headers, method=method)  # noqa: S310 - our own URL
+        with build_opener(ProxyHandler({})).open(http_request, timeout=30) as response:
+            received: dict[str, Any] = json.load(response)
+        return received
 
 
 @contextmanager
@@ -87,13 +87,13 @@ def running_sandbox(kind: ProjectKind = "consumer") -> Iterator[StytchSandbox]:
 
 
 @pytest.fixture(scope="session")
-def _stytch_sandbox_of_the_session() -> Iterator[StytchSandbox]:
+def _session_sandbox() -> Iterator[StytchSandbox]:
     with running_sandbox() as sandbox:
         yield sandbox
 
 
 @pytest.fixture
-def stytch_sandbox(_stytch_sandbox_of_the_session: StytchSandbox) -> StytchSandbox:
+def stytch_sandbox(_session_sandbox: StytchSandbox) -> StytchSandbox:
     """An empty sandbox of a consumer project, without faults."""
-    _stytch_sandbox_of_the_session.reset()
-    return _stytch_sandbox_of_the_session
+    _session_sandbox.reset()
+    return _session_sandbox

@@ -1,1 +1,1 @@
-"""What an operator can set."""
+"""The operator's settings."""

@@ -1,7 +1,7 @@
-"""Which project this is: what the service knows us by.
+"""The project's credentials.
 
-The credentials are variables only, under the names that the vendor's SDKs use: every process of a
-machine can read what stands on a command line.
+They are environment variables only, with the names that the vendor's SDKs use: every process of a
+machine can read a command line.
 """
 
 import re
@@ -15,15 +15,15 @@ PREFIX = "CONNECTED_APPS_MCP_"
 PROJECT_ID = "STYTCH_PROJECT_ID"
 SECRET = "STYTCH_SECRET"  # noqa: S105 - a variable's name
 
-OFFER = "To try it out without credentials, use --sandbox."
+HINT = "To try it without credentials, use --sandbox."
 
 
 class SettingsError(Exception):
-    """A setting is missing, malformed or unknown. The text names it and never holds its value."""
+    """A setting is missing, malformed or unknown. The text names the setting, never its value."""
 
 
 class ProjectSettings(BaseSettings):
-    """Which project the service knows us as."""
+    """The credentials, as the environment gives them."""
 
     model_config = SettingsConfigDict(
         env_prefix=PREFIX,
@@ -40,46 +40,48 @@ class ProjectSettings(BaseSettings):
         """The project's credentials.
 
         Raises:
-            SettingsError: one of the two is missing, or cannot be what the dashboard shows.
+            SettingsError: one of the two is missing or malformed, or they do not match.
         """
-        # Both are looked at before the form of the id: an unexpanded placeholder is said to be one.
-        given = _checked(PROJECT_ID, self.project_id)
-        secret = _checked(SECRET, self.secret.get_secret_value() if self.secret else None)
+        # Check both before the form of the id, to report an unexpanded placeholder as one.
+        given = _require_well_formed(PROJECT_ID, self.project_id)
+        secret = _require_well_formed(
+            SECRET, self.secret.get_secret_value() if self.secret else None
+        )
         project_id = _project_id(given)
         environment, other = ("live", "test") if is_live(project_id) else ("test", "live")
         if secret.startswith(f"secret-{other}-"):
             raise SettingsError(
-                f"{SECRET} is a secret of a {other} project, and {PROJECT_ID} names a "
-                f"{environment} project: take both from the same one."
+                f"{SECRET} belongs to a {other} project, but {PROJECT_ID} names a {environment} "
+                "project. Take both from the same project."
             )
         return Credentials(project_id, SecretStr(secret))
 
     def known_project(self) -> str:
-        """The id of the project, for what needs no secret of it.
+        """The id of the project, for commands that do not need its secret.
 
         Raises:
-            SettingsError: it is missing, or is malformed.
+            SettingsError: it is missing or malformed.
         """
-        return _project_id(_checked(PROJECT_ID, self.project_id))
+        return _project_id(_require_well_formed(PROJECT_ID, self.project_id))
 
 
-def _checked(variable: str, value: str | None) -> str:
+def _require_well_formed(variable: str, value: str | None) -> str:
     if not value:
-        raise SettingsError(f"{variable} is not set. {OFFER}")
+        raise SettingsError(f"{variable} is not set. {HINT}")
     if not re.fullmatch(r"[!-~]{1,512}", value) or "${" in value:
         raise SettingsError(
             f"{variable} is malformed: it must be printable ASCII without spaces, "
-            f"copied whole, and not an unexpanded placeholder. {OFFER}"
+            f"complete, and not an unexpanded placeholder. {HINT}"
         )
     return value
 
 
 def _project_id(value: str) -> str:
-    # INFERRED that there are no others. What the guard of live projects would not recognise
-    # must not pass for a test project: whether the service minds the case is UNKNOWN.
+    # INFERRED: there are no other prefixes. Whether the service ignores case is UNKNOWN, so an id
+    # that `is_live` would not recognise must not pass as a test project.
     if not re.fullmatch(r"project-(?:test|live)-[\w-]+", value):
         raise SettingsError(
             f"{PROJECT_ID} is malformed: it must look like project-test-… or project-live-…, "
-            f"in small letters. {OFFER}"
+            f"in lower case. {HINT}"
         )
     return value

@@ -1,4 +1,4 @@
-"""The folders of the user and of the system, found or refused with a way out."""
+"""The user's folders and temporary folders."""
 
 import os
 import tempfile
@@ -13,7 +13,7 @@ FOLDER_NAME = "connected-apps-mcp"
 
 
 def user_folder(kind: Literal["data", "state"]) -> Path:
-    """The folder in which the user's programs keep their data, or their state.
+    """The user's folder for this program's data, or for its state.
 
     Raises:
         SettingsError: the user has no home folder.
@@ -24,27 +24,27 @@ def user_folder(kind: Literal["data", "state"]) -> Path:
         folder: Path = getattr(PlatformDirs(FOLDER_NAME, appauthor=False), f"user_{kind}_path")
     except RuntimeError:
         folder = Path()
-    if not folder.is_absolute():  # as some versions of platformdirs say that there is none
+    if not folder.is_absolute():  # some versions of platformdirs report a missing home this way
         raise SettingsError(
-            f"There is no home folder: HOME is not set, and the system knows none of user "
-            f"{os.geteuid()}. Set HOME, or give --data-dir."
+            f"No home folder: HOME is not set, and user {os.geteuid()} has none. "
+            "Set HOME, or give --data-dir."
         )
     return folder
 
 
 @contextmanager
 def temporary_folder() -> Iterator[Path]:
-    """A folder that is removed at the end.
+    """A temporary folder, removed on exit.
 
     Raises:
-        SettingsError: no folder for temporary files can be written.
+        SettingsError: no temporary folder can be created.
     """
     try:
         made = tempfile.TemporaryDirectory(prefix=f"{FOLDER_NAME}-", ignore_cleanup_errors=True)
     except OSError as error:
         raise SettingsError(
-            f"No temporary folder can be made ({error.strerror}). Set TMPDIR to a folder that can "
-            "be written, or give --data-dir."
+            f"Cannot create a temporary folder ({error.strerror}). Set TMPDIR to a writable "
+            "folder, or give --data-dir."
         ) from None
     with made as folder:
         yield Path(folder)

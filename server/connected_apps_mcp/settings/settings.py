@@ -1,6 +1,7 @@
-"""What an operator can set: one typed object, filled from the environment and the command line.
+"""The server's settings: one typed object, read from the environment and the command line.
 
-A field `base_url` is the variable CONNECTED_APPS_MCP_BASE_URL and the flag --base-url.
+The field `base_url` is the variable CONNECTED_APPS_MCP_BASE_URL and the flag --base-url. The
+description of each field is its help text and its row in the README.
 """
 
 import os
@@ -14,7 +15,13 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from connected_apps_tools import DEFAULT_TOOLSETS, TOOLSET_NAMES, ProjectKind
-from connected_apps_tools.api.service import CALL_DEADLINE, check_base_url, is_live
+from connected_apps_tools.api.service import (
+    CALL_DEADLINE,
+    LIVE_URL,
+    TEST_URL,
+    check_base_url,
+    is_live,
+)
 from connected_apps_tools.errors import InvalidRequest
 from connected_apps_tools.findings.limits import ReviewLimits
 from connected_apps_tools.secrets.stores import StoreKind
@@ -44,151 +51,153 @@ __all__ = [
     "variable",
 ]
 
-ANSWER_SECONDS = 5.0
-"""What a call gets beyond its deadline to say how it ended."""
+GRACE_SECONDS = 5.0
+"""Time a call has after its deadline to return its result."""
 
 PolicySetting = Literal["reveal", "confirm", "toolsets"]
 POLICY_SETTINGS: tuple[PolicySetting, ...] = ("reveal", "confirm", "toolsets")
-"""The settings that a policy may hold too: what is given must be as strict, or stricter."""
+"""Settings that a policy may hold too. A given value must be at least as strict as the policy's."""
 
 
-def _bound(name: str) -> Any:  # noqa: ANN401 - the field of a bound, whatever its type
-    """A setting that is a bound of a review."""
+def _review_limit(name: str) -> Any:  # noqa: ANN401 - a field of any type
+    """The setting for a field of `ReviewLimits`."""
     return copy(ReviewLimits.model_fields[name])
 
 
 class Settings(ProjectSettings):
-    """How the server runs."""
+    """Settings of the server."""
 
     sandbox: bool = Field(
         default=False,
-        description="Work on the embedded sandbox: no credentials, no network.",
+        description="Use the embedded sandbox, without credentials or network. Default: off.",
     )
     sandbox_db: HomePath | None = Field(
         None,
-        description="SQLite file that keeps the sandbox's apps and that several processes may "
-        "share. Without it they are gone when the server ends.",
+        description="SQLite file for the sandbox's apps; several processes may share it. "
+        "Default: memory, lost when the server ends.",
     )
     sandbox_kind: ProjectKind | None = Field(
         None,
-        description="What the sandbox's project has: consumer (users) or b2b (organizations with "
+        description="Kind of the sandbox's project: consumer (users) or b2b (organizations with "
         "members). Default: consumer.",
     )
     base_url: str | None = Field(
         None,
-        description="Another service than the one that the project id names. "
-        "https, or http to a loopback address.",
+        description="URL of the service: https, or http to a loopback address. Default: "
+        f"{TEST_URL} for a test project, {LIVE_URL} for a live one.",
     )
     secret_store: StoreKind = Field(
         "auto",
-        description="Where client secrets are kept: keyring, file, aws, vault or none; auto takes "
-        "the OS keyring where there is one, else file. Default: auto.",
+        description="Where to store client secrets: keyring, file, aws, vault, none, or auto (the "
+        "OS keyring if there is one, else file). Default: auto.",
     )
     data_dir: HomePath | None = Field(
         None,
-        description="Folder for stored secrets, the journal, waiting approvals and the audit log. "
-        "Default: the user's data folder; the audit log is then in the user's state folder.",
+        description="Folder for stored secrets, the journal, pending approvals and the audit log. "
+        "Only its owner may have write access. Default: the user's data folder, and the user's "
+        "state folder for the audit log.",
     )
     reveal: Literal["allow", "never"] = Field(
         "allow",
-        description="Whether callers may ask to see a client secret: allow or never. "
+        description="Whether callers may see a client secret on request: allow or never. "
         "Default: allow.",
     )
     confirm: Literal["auto", "always", "never"] = Field(
         "auto",
-        description="What happens where a person has to agree and the client cannot ask: auto goes "
-        "on with test projects and refuses on live ones, always refuses, never asks nobody in any "
-        "client. Default: auto.",
+        description="What to do when a person must confirm but the client cannot ask: auto goes "
+        "ahead on test projects and refuses on live ones; always refuses; never goes ahead, and "
+        "asks in no client. Default: auto.",
     )
     allow_live_writes: bool = Field(
         default=False,
-        description="Let tools change a live project. Without it they only read.",
+        description="Let tools change a live project. Default: off; tools only read it.",
     )
     state_key_file: HomePath | None = Field(
         None,
-        description="File that only its owner can read, with secret keys of 32 characters or more, "
-        "a line each: the first seals questions to a person, each opens them. For several "
-        "processes that serve the same clients and share --data-dir. Default: a key of its own.",
+        description="File with secret keys of 32 characters or more, one per line; only its owner "
+        "may have access. The first key seals questions to a person; every key opens them. For "
+        "several processes that serve the same clients and share --data-dir. Default: a new key "
+        "at each start.",
     )
     policy: HomePath | None = Field(
         None,
-        description="TOML file with what tools may do: redirect hosts, client types, protected "
-        "apps and more. The file is checked at start. Default: no limits.",
+        description="TOML file that limits what tools may do: redirect hosts, client types, "
+        "protected apps and more. Default: no limits.",
     )
     toolsets: NameList | None = Field(
         None,
-        description=f"Groups of tools to offer, of {', '.join(TOOLSET_NAMES)}. Default: all; with "
-        "--sandbox those of its kind, so without organizations (consumer) or grants (b2b).",
+        description=f"Groups of tools to offer, comma-separated: {', '.join(TOOLSET_NAMES)}. "
+        "Default: all; with --sandbox, all but organizations (consumer) or grants (b2b).",
     )
     tools: NameList = Field(
         (),
-        description="Names of single tools to offer out of these groups, as globs: "
+        description="Tools to offer from these groups, as comma-separated names or globs, such as "
         "get_*,search_apps. Default: all.",
     )
     read_only: bool = Field(
         default=False,
-        description="Offer only tools that change nothing, and show no client secret.",
+        description="Offer only tools that change nothing and show no client secret. Default: off.",
     )
-    review_max_token_minutes: int = _bound("max_token_minutes")
-    review_max_per_code: int = _bound("max_per_code")
-    review_stranger_methods: NameList = _bound("stranger_methods")
+    review_max_token_minutes: int = _review_limit("max_token_minutes")
+    review_max_per_code: int = _review_limit("max_per_code")
+    review_stranger_methods: NameList = _review_limit("stranger_methods")
     transport: Transports = Field(
         ("stdio",),
-        description="stdio, http (Streamable HTTP at /mcp), sse (the older transport at /sse), "
-        "or http,sse. Default: stdio.",
+        description="How clients connect: stdio, http (Streamable HTTP at /mcp), sse (the older "
+        "transport at /sse), or http,sse. Default: stdio.",
     )
     host: str = Field(
         "127.0.0.1",
-        description="Loopback address to listen on with http and sse. Default: 127.0.0.1.",
+        description="Loopback address to listen on, for http and sse. Default: 127.0.0.1.",
     )
     port: int = Field(
         8000,
         ge=0,
         le=65535,
-        description="Port to listen on with http and sse, 0 for a free one. Default: 8000.",
+        description="Port to listen on, for http and sse; 0 picks a free one. Default: 8000.",
     )
     audit_log: Literal["-"] | Path | None = Field(
         None,
-        description="Folder for the audit log, which nobody else may open, or - for standard "
-        "error. Default: audit in the folder of --data-dir, else in the user's state folder; with "
-        "an in-memory sandbox a folder that is gone when the server ends.",
+        description="Folder for the audit log, which only its owner may have access to, or - for "
+        "standard error. Default: audit in --data-dir, else in the user's state folder; with a "
+        "sandbox in memory, a temporary folder.",
     )
     audit_max_bytes: int = Field(
         10_000_000,
         ge=1_000,
         le=1_000_000_000,
-        description="Bytes of a file of the audit log from which on the next one is begun. "
-        "Default: 10000000.",
+        description="Start a new audit file at this size (bytes). Default: 10000000.",
     )
     audit_key_file: Path | None = Field(
         None,
-        description="File with the key that the audit log's lines are tied together with, 32 "
-        "characters or more. Default: a key of its own, beside the log.",
+        description="File with the key that chains the lines of the audit log, 32 characters or "
+        "more. Default: a generated key, beside the log.",
     )
     deadline: float = Field(
         CALL_DEADLINE,
         gt=0,
         le=600,
-        description="Seconds that one call of a tool may take, with all its requests and retries. "
-        "Default: 30.",
+        description="Seconds that one tool call may take, with all its requests and retries. Time "
+        "in which a person is asked does not count. Finding out what became of an unanswered "
+        "create has as many seconds again. Default: 30.",
     )
     log_level: LogLevel = Field(
         "warning",
-        description="debug, info, warning or error: what is logged at the least. It goes to "
-        "standard error. Default: warning.",
+        description="Lowest level to log to standard error: debug, info, warning or error. "
+        "Default: warning.",
     )
 
     @property
-    def patience(self) -> float:
-        """Seconds that calls in flight have to finish when the server is to end."""
-        return self.deadline + ANSWER_SECONDS
+    def shutdown_seconds(self) -> float:
+        """Seconds that calls in flight have to finish when the server shuts down."""
+        return self.deadline + GRACE_SECONDS
 
     @property
-    def choice(self) -> "Selection":
-        """Which tools are to be offered."""
+    def selection(self) -> "Selection":
+        """Which tools to offer."""
         from connected_apps_tools.selection import Selection
 
-        reveals, toolsets = self.in_force("reveal") == "allow", self.in_force("toolsets")
+        reveals, toolsets = self.effective("reveal") == "allow", self.effective("toolsets")
         return Selection(
             DEFAULT_TOOLSETS[self.kind] if toolsets is None else toolsets,
             self.tools,
@@ -201,36 +210,35 @@ class Settings(ProjectSettings):
         )
 
     @cached_property
-    def rules(self) -> "Policy":
-        """What the policy file says; without one nothing is limited.
+    def loaded_policy(self) -> "Policy":
+        """The policy in the file; without a file, one that limits nothing.
 
         Raises:
-            InvalidRequest: the file is not right.
+            InvalidRequest: the file is invalid.
         """
         from connected_apps_tools.safety.policy import Policy
         from connected_apps_tools.selection import require_known
 
         if self.policy is None:
             return Policy()
-        rules = Policy.read(self.policy)
+        policy = Policy.read(self.policy)
         try:
-            require_known("toolset", rules.toolsets or (), TOOLSET_NAMES)
+            require_known("toolset", policy.toolsets or (), TOOLSET_NAMES)
         except InvalidRequest as error:
             raise InvalidRequest(f"{self.policy}: toolsets: {error}") from None
-        return rules
+        return policy
 
-    def in_force(self, name: PolicySetting) -> Any:  # noqa: ANN401 - as the setting has it
-        """The value of a setting that the policy may hold too.
+    def effective(self, name: PolicySetting) -> Any:  # noqa: ANN401 - the type of the setting
+        """The value in force of a setting that the policy may hold too.
 
-        That is what was given, which is never laxer than the policy, else the policy's, else the
-        default.
+        The given value (never laxer than the policy), else the policy's, else the default.
         """
-        rule = getattr(self.rules, name)
+        rule = getattr(self.loaded_policy, name)
         return getattr(self, name) if rule is None or name in self.model_fields_set else rule
 
     @property
     def review_limits(self) -> ReviewLimits:
-        """Where a review draws its lines."""
+        """The limits of a review."""
         return ReviewLimits(
             max_token_minutes=self.review_max_token_minutes,
             max_per_code=self.review_max_per_code,
@@ -239,43 +247,43 @@ class Settings(ProjectSettings):
 
     @property
     def environment(self) -> Literal["sandbox", "test", "live"]:
-        """What kind of project this is."""
+        """The project's environment."""
         if self.sandbox:
             return "sandbox"
         return "live" if is_live(self.project_id or "") else "test"
 
     @property
     def kind(self) -> ProjectKind | None:
-        """What the project has, where that is known: only the service knows it of its projects."""
+        """The kind of the sandbox's project; of a real project only the service knows it."""
         return (self.sandbox_kind or "consumer") if self.sandbox else None
 
     @property
-    def ephemeral(self) -> bool:
-        """Whether the apps that are worked on end with the process."""
+    def sandbox_in_memory(self) -> bool:
+        """Whether the apps are lost when the process ends."""
         return self.sandbox and self.sandbox_db is None
 
     @property
-    def fleeting(self) -> bool:
-        """Whether the data folder ends with the process."""
-        return self.ephemeral and self.data_dir is None
+    def temporary_data(self) -> bool:
+        """Whether the data folder is removed when the process ends."""
+        return self.sandbox_in_memory and self.data_dir is None
 
     @property
     def audit_folder(self) -> Path | None:
-        """Where the audit log is kept; None where it is not kept in a file, or not for long.
+        """Folder of the audit log; None for standard error or a temporary folder.
 
         Raises:
-            SettingsError: none is given, and the user has no home folder.
+            SettingsError: no folder is given, and the user has no home folder.
         """
         if self.audit_log:
             return None if self.audit_log == "-" else self.audit_log
         if self.data_dir:
             return self.data_dir / "audit"
-        if self.fleeting:
+        if self.temporary_data:
             return None
         return user_folder("state") / "audit"
 
     @model_validator(mode="after")
-    def _fits_together(self) -> Self:
+    def _check_combinations(self) -> Self:
         for problem in self._problems():
             raise PydanticCustomError("settings", "{problem}", {"problem": problem})
         return self
@@ -290,24 +298,24 @@ class Settings(ProjectSettings):
             if getattr(self, name) is not None and not self.sandbox
         ]
         if self.base_url is not None and self.sandbox:
-            problems.append("--base-url and --sandbox exclude each other.")
+            problems.append("--base-url and --sandbox cannot be combined.")
         if self.audit_log == Path():
             problems.append("--audit-log must name a folder, or be - for standard error.")
         if "stdio" in self.transport and len(self.transport) > 1:
-            problems.append("--transport stdio cannot be combined with another one.")
+            problems.append("--transport stdio cannot be combined with another transport.")
         if len(set(self.transport)) < len(self.transport):
-            problems.append("--transport names one twice.")
+            problems.append("--transport names a transport twice.")
         if not is_loopback(self.host):
             problems.append(
-                "--host must be a loopback address such as 127.0.0.1: HTTP callers are not "
-                "authenticated yet, so nothing beyond this machine may reach the server."
+                "--host must be a loopback address such as 127.0.0.1. HTTP callers are not "
+                "authenticated, so only this machine may reach the server."
             )
         try:
-            problems += self._beyond_the_policy()
+            problems += self._laxer_than_policy()
         except InvalidRequest as error:
             return [*problems, f"--policy: {error}"]
         try:
-            select_tools(TOOLSETS, self.choice)
+            select_tools(TOOLSETS, self.selection)
         except InvalidRequest as error:
             problems.append(f"--toolsets, --tools: {error}.")
         try:
@@ -316,13 +324,13 @@ class Settings(ProjectSettings):
             problems.append(f"--base-url: {error}.")
         return problems
 
-    def _beyond_the_policy(self) -> list[str]:
-        rules = self.rules
+    def _laxer_than_policy(self) -> list[str]:
+        policy = self.loaded_policy
         return [
-            f"{flag(name)} asks for more than the policy allows; leave it out, or give what is "
-            f"at least as strict as the policy's {name}."
+            f"{flag(name)} asks for more than the policy allows. Leave it out, or make it at least "
+            f"as strict as the policy's {name}."
             for name in POLICY_SETTINGS
-            if name in self.model_fields_set and not rules.permits(name, getattr(self, name))
+            if name in self.model_fields_set and not policy.permits(name, getattr(self, name))
         ]
 
 
@@ -331,7 +339,7 @@ FLAGS: dict[str, FieldInfo] = {
     for name, field in Settings.model_fields.items()
     if name not in ProjectSettings.model_fields
 }
-"""The settings that may stand on the command line, by field name."""
+"""The settings with a flag, by field name."""
 
 
 def flag(name: str) -> str:
@@ -345,10 +353,10 @@ def variable(name: str) -> str:
 
 
 def refuse_unknown_variables() -> None:
-    """Let no misspelt variable be ignored.
+    """Refuse misspelt variables.
 
     Raises:
-        SettingsError: one has our prefix, and is no setting.
+        SettingsError: a variable has our prefix but is not a setting.
     """
     known = {variable(name) for name in FLAGS}
     for name in os.environ:
@@ -357,11 +365,11 @@ def refuse_unknown_variables() -> None:
 
 
 def load(**flags: Any) -> Settings:  # noqa: ANN401 - pydantic checks them
-    """The settings from the flags given, else from the environment, else the defaults.
+    """The settings, from flags, else the environment, else defaults.
 
     Raises:
-        SettingsError: one of them is unknown or malformed, two of them contradict each other, or
-            the credentials are missing.
+        SettingsError: a setting is unknown or malformed, settings contradict each other, or the
+            credentials are missing.
     """
     settings = read(**flags)
     if not settings.sandbox:
@@ -370,25 +378,29 @@ def load(**flags: Any) -> Settings:  # noqa: ANN401 - pydantic checks them
 
 
 def load_for_secrets(**flags: Any) -> Settings:  # noqa: ANN401 - pydantic checks them
-    """The same, for what works on the secret store: the project's id is enough.
+    """Like `load`, for commands on the secret store: they need only the project's id.
 
     Raises:
-        SettingsError: as `load`, or the store would end with this process.
+        SettingsError: as in `load`, or the store is in the memory of another process.
     """
     settings = read(**flags)
     if not settings.sandbox:
         settings.known_project()
-    if settings.fleeting and settings.secret_store in {"auto", "file"}:
+    if settings.temporary_data and settings.secret_store in {"auto", "file"}:
         raise SettingsError(
-            "A sandbox in memory keeps its secrets in memory too, and no other process can read "
-            "them. Ask its server with reveal_client_secret; or start the server with --sandbox-db "
-            "and --data-dir, and give both here."
+            "A sandbox in memory stores its secrets in memory, where no other process can read "
+            "them. Use the tool reveal_client_secret; or start the server with --sandbox-db and "
+            "--data-dir, and give both here."
         )
     return settings
 
 
 def read(**flags: Any) -> Settings:  # noqa: ANN401 - pydantic checks them
-    """The same, where it may do without credentials. Raises like `load`, but for these."""
+    """Like `load`, but the credentials may be missing.
+
+    Raises:
+        SettingsError: a setting is unknown or malformed, or settings contradict each other.
+    """
     try:
         given = {name: value for name, value in flags.items() if value is not None}
         return Settings(**given)

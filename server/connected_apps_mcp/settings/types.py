@@ -1,4 +1,4 @@
-"""The types of settings, and what is said of a value that is none of them."""
+"""Types of settings, and the hint for a value that is not allowed."""
 
 import re
 from pathlib import Path
@@ -25,7 +25,7 @@ def _expanded(path: Path) -> Path:
 
 
 HomePath = Annotated[Path, AfterValidator(_expanded)]
-"""A path that may begin with ~, which no shell expands in the configuration file of a host."""
+"""A path that may begin with ~: no shell expands it in a host's configuration file."""
 
 NameList = Annotated[
     tuple[Annotated[str, StringConstraints(min_length=1)], ...],
@@ -39,7 +39,7 @@ Transports = Annotated[
 
 
 def nearest_value(problem: ErrorDetails) -> str:
-    """Which of the allowed values was most likely meant. The one that was given is not shown."""
+    """A hint at the allowed value closest to the given one, which is not shown."""
     if problem["type"] != "literal_error":
         return ""
     allowed = re.findall("'(.+?)'", problem["ctx"]["expected"])

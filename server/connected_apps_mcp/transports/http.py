@@ -27,33 +27,33 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from connected_apps_mcp.egress import AnyContext, redact
 from connected_apps_mcp.limits import (
-    ENDLESS_METHODS,
     MAX_BODY_BYTES,
     MAX_CALLS,
-    MAX_CALLS_IN_ALL,
+    MAX_CALLS_TOTAL,
     MAX_CONNECTIONS,
     MAX_SESSIONS,
     MAX_SSE_SESSIONS,
     RETRY_MS,
     SESSION_IDLE_SECONDS,
-    TOO_MANY,
+    STREAM_METHODS,
+    TOO_MANY_REQUESTS,
 )
 from connected_apps_mcp.protocol.server import AnyServer
 from connected_apps_mcp.settings.settings import SettingsError
 
-from .http_guards import RecentEvents, Timely, TimelyProtocol
+from .http_guards import HeaderTimeoutProtocol, RecentEvents, RequestTimeouts
 from .shutdown import ShutdownSignals
 
 logger = logging.getLogger(__name__)
 
 
 def build_app(server: AnyServer, transports: Collection[str], authority: str) -> Starlette:
-    """An ASGI application with the transports asked for, and /healthz.
+    """An ASGI application with the given transports and /healthz.
 
     Args:
-        server: what all of them serve.
+        server: the server behind all transports.
         transports: any of "http" and "sse".
-        authority: host and port under which the application is reached.
+        authority: host and port of the application.
     """
     routes: list[BaseRoute] = [Route("/healthz", _health)]
     sessions: AbstractAsyncContextManager[None] = nullcontext()
@@ -75,8 +75,8 @@ def build_app(server: AnyServer, transports: Collection[str], authority: str) ->
     return Starlette(
         routes=routes,
         middleware=[
-            Middleware(_Edge),
-            Middleware(Timely),
+            Middleware(_RedactResponses),
+            Middleware(RequestTimeouts),
             Middleware(_SameOriginOnly, authority),
         ],
         lifespan=lambda _: sessions,
@@ -84,7 +84,7 @@ def build_app(server: AnyServer, transports: Collection[str], authority: str) ->
 
 
 PATHS = {"http": "/mcp", "sse": "/sse"}
-"""Where a client finds each transport."""
+"""The path of each transport."""
 
 
 async def _health(_request: Request) -> Response:
@@ -92,7 +92,7 @@ async def _health(_request: Request) -> Response:
 
 
 class _SseEndpoint:
-    """One client's stream of server-sent events, for as long as it is connected."""
+    """The stream of server-sent events of each client."""
 
     def __init__(self, server: AnyServer, sse: SseServerTransport) -> None:
         self._server = server
@@ -101,7 +101,7 @@ class _SseEndpoint:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if self._open >= MAX_SSE_SESSIONS:
-            logger.warning("A stream was refused: %d are open.", self._open)
+            logger.warning("Refused a stream: %d are open.", self._open)
             refusal = PlainTextResponse("Too many open streams: try again later.", 503)
             return await refusal(scope, receive, send)
         self._open += 1
@@ -115,18 +115,18 @@ class _SseEndpoint:
             await self._server.run(incoming, outgoing, self._server.create_initialization_options())
 
 
-class _Edge:
-    """Cleans whatever is answered."""
+class _RedactResponses:
+    """Middleware that redacts every response."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self._app(scope, receive, _Leaving(send))
+        await self._app(scope, receive, _RedactedResponse(send))
 
 
-class _Leaving:
-    """One response. Each of its pieces is a whole message, or the whole body."""
+class _RedactedResponse:
+    """Sends one response, redacted. Each piece is a whole message or the whole body."""
 
     def __init__(self, send: Send) -> None:
         self._send = send
@@ -134,10 +134,10 @@ class _Leaving:
 
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
-            headers = MutableHeaders(raw=[(k, _clean(v)) for k, v in message["headers"]])
+            headers = MutableHeaders(raw=[(k, _redact_bytes(v)) for k, v in message["headers"]])
             message = {**message, "headers": headers.raw}
             if "content-length" in headers:
-                self._start = message  # until the length is known
+                self._start = message  # wait for the length of the body
                 return
         elif message.get("body"):
             message = {**message, "body": self._body(message["body"])}
@@ -150,31 +150,30 @@ class _Leaving:
 
     def _body(self, body: bytes) -> bytes:
         if self._start and self._start["status"] >= HTTPStatus.BAD_REQUEST:
-            body = _without_quotation(body)
-        return _clean(body)
+            body = _without_quote(body)
+        return _redact_bytes(body)
 
 
-def _clean(piece: bytes) -> bytes:
+def _redact_bytes(piece: bytes) -> bytes:
     return redact(piece.decode(errors="surrogateescape")).encode(errors="surrogateescape")
 
 
-def _without_quotation(body: bytes) -> bytes:
-    """An error without what the SDK quotes, in pieces, of a message that it cannot read.
+def _without_quote(body: bytes) -> bytes:
+    """An error without the pieces that the SDK quotes of an unreadable message.
 
-    That begins with the second line of its text.
+    They begin at the second line of its text.
     """
     with suppress(ValueError, LookupError, TypeError, AttributeError):
-        told = json.loads(body)
-        told["error"]["message"] = told["error"]["message"].partition("\n")[0]
-        return json.dumps(told, separators=(",", ":")).encode()
+        message = json.loads(body)
+        message["error"]["message"] = message["error"]["message"].partition("\n")[0]
+        return json.dumps(message, separators=(",", ":")).encode()
     return body
 
 
 class _SameOriginOnly:
     """Refuses a foreign Host with 421 and a foreign Origin with 403.
 
-    A DNS name that a stranger rebinds to loopback arrives with the one, a page of another site with
-    the other.
+    The first stops DNS rebinding, the second pages of other sites.
     """
 
     def __init__(self, app: ASGIApp, authority: str) -> None:
@@ -198,12 +197,12 @@ def bind(host: str, port: int) -> socket.socket:
     """A listening socket.
 
     Raises:
-        SettingsError: the address is taken, or not this machine's.
+        SettingsError: the address is in use or not on this machine.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     # asyncio switches Nagle's delay off only where the protocol is named.
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    if os.name == "posix":  # elsewhere it would let another process take the port over
+    if os.name == "posix":  # on Windows, another process could take over the port
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))
@@ -215,36 +214,37 @@ def bind(host: str, port: int) -> socket.socket:
 
 
 def authority_of(listener: socket.socket) -> str:
-    """The host and port that a socket listens on, as a URL has them."""
+    """The host and port of a listening socket, as in a URL."""
     host, port = listener.getsockname()[:2]
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 class CallsInFlight:
-    """Counts the calls of tools that a server is working on, as a middleware of it.
+    """Middleware of a server that counts tool calls in flight, and refuses too many requests.
 
-    It refuses requests where too many are worked on. A connection may be gone while its requests
-    are not, so a bound on connections does not bound them.
+    A request may outlive its connection, so a bound on connections does not bound requests.
     """
 
     def __init__(self) -> None:
         self.count = 0
         self._requests: Counter[int] = Counter()
-        """Requests that are worked on, by session."""
+        """Requests in flight, by session."""
 
     async def __call__(self, ctx: AnyContext, call_next: CallNext) -> HandlerResult:
-        """Count a call while it is worked on.
+        """Count a call while it is in flight.
 
         Raises:
-            MCPError: too many requests are worked on.
+            MCPError: too many requests are in flight.
         """
-        if ctx.request_id is None or ctx.method in ENDLESS_METHODS:
+        if ctx.request_id is None or ctx.method in STREAM_METHODS:
             return await call_next(ctx)
-        # It lives as long as its requests, so that no other has its number.
+        # The connection lives as long as its requests, so its id is unique among them.
         session = id(ctx.session._connection)
-        if self._requests[session] >= MAX_CALLS or self._requests.total() >= MAX_CALLS_IN_ALL:
-            logger.warning("A request was refused: %d are under way.", self._requests.total())
-            raise MCPError(TOO_MANY, "Too many requests are under way. Wait for an answer first.")
+        if self._requests[session] >= MAX_CALLS or self._requests.total() >= MAX_CALLS_TOTAL:
+            logger.warning("Refused a request: %d are in flight.", self._requests.total())
+            raise MCPError(
+                TOO_MANY_REQUESTS, "Too many requests are in flight. Wait for a response first."
+            )
         is_call = ctx.method == "tools/call"
         self.count += is_call
         self._requests[session] += 1
@@ -257,59 +257,61 @@ class CallsInFlight:
                 del self._requests[session]
 
 
-class _PatientListener(uvicorn.Server):
-    """Ends once no call is in flight; uvicorn alone would cut their event streams off.
+class _DrainingServer(uvicorn.Server):
+    """Shuts down once no call is in flight; uvicorn alone would cut off their event streams.
 
-    It leaves signals to `ShutdownSignals`: uvicorn would handle and raise them a second time.
+    `ShutdownSignals` handles signals: uvicorn would handle and raise them a second time.
     """
 
-    def __init__(self, config: uvicorn.Config, calls: CallsInFlight, patience: float) -> None:
+    def __init__(
+        self, config: uvicorn.Config, calls: CallsInFlight, shutdown_seconds: float
+    ) -> None:
         super().__init__(config)
         self._calls = calls
-        self._patience = patience
-        self._ends_at: float | None = None
+        self._shutdown_seconds = shutdown_seconds
+        self._deadline: float | None = None
         self._idle_ticks = 0
 
     def capture_signals(self) -> AbstractContextManager[None]:  # type: ignore[override]
         return super().capture_signals() if sys.platform == "win32" else nullcontext()
 
-    def end(self) -> None:
-        """End when no call is in flight, or patience ends."""
-        # It reports each stream that ends with it as an error.
+    def shut_down(self) -> None:
+        """Shut down when no call is in flight, or `shutdown_seconds` are over."""
+        # uvicorn logs an error for each stream that is still open.
         logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
-        self._ends_at = time.monotonic() + self._patience
+        self._deadline = time.monotonic() + self._shutdown_seconds
 
-    def end_now(self) -> None:
-        """End whatever is in flight."""
+    def shut_down_now(self) -> None:
+        """Shut down, whatever is in flight."""
         self.should_exit = True
 
     async def on_tick(self, counter: int) -> bool:
-        if self._ends_at is not None:
-            # One idle tick more, in which the last answer leaves.
+        if self._deadline is not None:
+            # One more idle tick, to send the last response.
             self._idle_ticks = 0 if self._calls.count else self._idle_ticks + 1
-            self.should_exit |= self._idle_ticks > 1 or time.monotonic() > self._ends_at
+            self.should_exit |= self._idle_ticks > 1 or time.monotonic() > self._deadline
         return await super().on_tick(counter)
 
 
 async def listen(
     app: ASGIApp,
     listener: socket.socket,
-    endings: ShutdownSignals,
+    signals: ShutdownSignals,
     *,
     calls: CallsInFlight | None = None,
-    patience: float = 0,
+    shutdown_seconds: float = 0,
 ) -> None:
-    """Serve until a signal comes; calls in flight then have `patience` seconds to finish."""
+    """Serve until a signal comes. Calls in flight then have `shutdown_seconds` to finish."""
     config = uvicorn.Config(
         app,
         log_config=None,
         access_log=False,
         server_header=False,
-        http=TimelyProtocol,
+        http=HeaderTimeoutProtocol,
         limit_concurrency=MAX_CONNECTIONS,
         ws="none",
         timeout_graceful_shutdown=1,
     )
-    server = _PatientListener(config, calls or CallsInFlight(), patience)
-    endings.react(server.end, server.end_now)
+    server = _DrainingServer(config, calls or CallsInFlight(), shutdown_seconds)
+    signals.react(server.shut_down, server.shut_down_now)
     await server.serve(sockets=[listener])

@@ -1,4 +1,4 @@
-"""Holds HTTP callers to the limits: slow ones, ones that do not read, and ones that come back."""
+"""Timeouts for slow HTTP clients, and the events that a returning client may resume."""
 
 import asyncio
 import itertools
@@ -21,56 +21,56 @@ from connected_apps_mcp.limits import (
 )
 
 
-class TimelyProtocol(H11Protocol):
-    """HTTP/1.1 on one connection, which is closed where the head of a request takes too long."""
+class HeaderTimeoutProtocol(H11Protocol):
+    """HTTP/1.1 that closes a connection when the head of a request takes too long."""
 
-    _waiting: asyncio.TimerHandle | None = None
+    _timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Expect a request from now on."""
+        """Start the timer for the first request."""
         super().connection_made(transport)
-        self._expect()
+        self._start_timer()
 
     def data_received(self, data: bytes) -> None:
-        """Expect the rest of a head that has begun, and nothing while a request is answered."""
+        """Run the timer while a head arrives, and stop it while a request is served."""
         super().data_received(data)
         if self.cycle and not self.cycle.response_complete:
-            self._stop_waiting()
-        elif self._waiting is None:
-            self._expect()
+            self._stop_timer()
+        elif self._timer is None:
+            self._start_timer()
 
     def on_response_complete(self) -> None:
-        """Expect the next request where its head has begun to arrive; else keep-alive ends it."""
+        """Start the timer if the next head has started to arrive; else keep-alive has its own."""
         super().on_response_complete()
         if self.conn.trailing_data[0]:
-            self._expect()
+            self._start_timer()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Expect nothing any more."""
-        self._stop_waiting()
+        """Stop the timer."""
+        self._stop_timer()
         super().connection_lost(exc)
 
-    def _expect(self) -> None:
-        self._stop_waiting()
-        self._waiting = self.loop.call_later(HEADER_SECONDS, self.transport.close)
+    def _start_timer(self) -> None:
+        self._stop_timer()
+        self._timer = self.loop.call_later(HEADER_SECONDS, self.transport.close)
 
-    def _stop_waiting(self) -> None:
-        if self._waiting:
-            self._waiting.cancel()
-            self._waiting = None
+    def _stop_timer(self) -> None:
+        if self._timer:
+            self._timer.cancel()
+            self._timer = None
 
 
-class Timely:
-    """Ends a request with 408 where its body takes too long, and one that is not read."""
+class RequestTimeouts:
+    """Middleware: 408 for a body that takes too long, and an end to responses that are not read."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve a request in time."""
+        """Serve a request within the timeouts."""
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
-        begun = complete = False
+        started = complete = False
         deadline = anyio.current_time() + BODY_SECONDS
 
         async def receive_in_time() -> Message:
@@ -83,23 +83,23 @@ class Timely:
             return message
 
         async def send_in_time(message: Message) -> None:
-            nonlocal begun
-            begun = True
+            nonlocal started
+            started = True
             with anyio.fail_after(SEND_SECONDS):
                 await send(message)
 
         try:
             await self._app(scope, receive_in_time, send_in_time)
         except TimeoutError:
-            if not begun and not complete:
+            if not started and not complete:
                 late = PlainTextResponse("The body of the request came too slowly.", 408)
                 await late(scope, receive, send)
 
 
 class RecentEvents(EventStore):
-    """The latest events of all streams, so that a client can take up one that broke off.
+    """The latest events of all streams, so that a client can resume a broken stream.
 
-    The SDK replays to whoever names an event. Ids cannot be guessed, so that is its own client.
+    The SDK replays to any client that names an event id. Ids cannot be guessed.
     """
 
     def __init__(self) -> None:
@@ -107,20 +107,20 @@ class RecentEvents(EventStore):
         self._bytes = 0
 
     async def store_event(self, stream_id: str, message: JSONRPCMessage | None) -> str:
-        """Keep an event, in place of the oldest ones where there is no room; return its id."""
+        """Store an event, dropping the oldest ones if needed. Returns its id."""
         event_id = secrets.token_urlsafe(16)
         size = len(message.model_dump_json()) if message else 0
         self._events[event_id] = stream_id, message, size
         self._bytes += size
         while len(self._events) > MAX_EVENTS or self._bytes > MAX_EVENT_BYTES:
-            _, (_, _, gone) = self._events.popitem(last=False)
-            self._bytes -= gone
+            _, (_, _, dropped) = self._events.popitem(last=False)
+            self._bytes -= dropped
         return event_id
 
     async def replay_events_after(
         self, last_event_id: str, send_callback: EventCallback
     ) -> str | None:
-        """Send what a stream had after an event; None where that event is kept no more."""
+        """Send the later events of the same stream. None if the event was dropped."""
         if last_event_id not in self._events:
             return None
         stream_id = self._events[last_event_id][0]

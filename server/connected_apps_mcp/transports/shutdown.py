@@ -1,4 +1,8 @@
-"""What signals do: the first asks for an end, the second presses for it, the third ends it."""
+"""Shutdown by signals.
+
+First signal: finish calls in flight. Second: stop, but finish storing a client secret. Third: exit
+at once.
+"""
 
 import os
 import signal
@@ -9,33 +13,33 @@ from typing import Any, Self
 
 import anyio
 
-LAST = 3
-"""The signal that ends the process whatever holds it."""
+FORCED_EXIT = 3
+"""The number of the signal that exits at once."""
 
 
 class ShutdownSignals:
-    """Reacts to signals for as long as it is open, whatever else is going on.
+    """Handles SIGINT, SIGTERM and SIGHUP while it is open.
 
-    It alone handles them: SIGINT, SIGTERM and, where it is not ignored as under nohup, SIGHUP.
+    SIGHUP stays ignored if it was, as under nohup.
     """
 
     def __init__(self) -> None:
         self._reactions: tuple[Callable[[], object], ...] = ()
-        self._arrived = 0
-        """Signals that the process has got."""
-        self._count = 0
-        """Signals that the event loop has heard of."""
+        self._received = 0
+        """Signals that the process received."""
+        self._handled = 0
+        """Signals that the event loop handled."""
         self._tasks = anyio.create_task_group()
         self._receiver: Any = None
 
     async def __aenter__(self) -> Self:
         await self._tasks.__aenter__()
-        if sys.platform != "win32":  # asyncio takes no signals there; hosts close the input
+        if sys.platform != "win32":  # asyncio handles no signals there; hosts close the input
             numbers = [signal.SIGINT, signal.SIGTERM]
             if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
                 numbers.append(signal.SIGHUP)
             self._receiver = anyio.open_signal_receiver(*numbers)
-            self._receiver.__enter__()  # now, and not when the task runs
+            self._receiver.__enter__()  # now, not when the task runs
             for number in numbers:
                 signal.signal(number, self._count_signal)
             self._tasks.start_soon(self._listen)
@@ -43,25 +47,25 @@ class ShutdownSignals:
 
     async def __aexit__(self, *_: object) -> None:
         self._tasks.cancel_scope.cancel()
-        # What was raised inside is none of the group's, which would wrap it.
+        # Without the exception, which the group would wrap.
         await self._tasks.__aexit__(None, None, None)
         if self._receiver:
             self._receiver.__exit__(None, None, None)
 
     def react(self, *reactions: Callable[[], object]) -> None:
-        """Do this on the first and on the second signal. What has come already counts."""
+        """Call these on the first and second signal, or now if the signal already came."""
         self._reactions = reactions
-        for reaction in reactions[: self._count]:
+        for reaction in reactions[: self._handled]:
             reaction()
 
     def _count_signal(self, _number: int, _frame: FrameType | None) -> None:
-        """Count outside of the event loop, which may be held up by whatever it is doing."""
-        self._arrived += 1
-        if self._arrived == LAST:
+        """Count outside the event loop, which may be blocked."""
+        self._received += 1
+        if self._received == FORCED_EXIT:
             os._exit(1)
 
     async def _listen(self) -> None:
         async for _ in self._receiver:
-            self._count += 1
-            for reaction in self._reactions[self._count - 1 : self._count]:
+            self._handled += 1
+            for reaction in self._reactions[self._handled - 1 : self._handled]:
                 reaction()

@@ -343,11 +343,10 @@ def test_without_a_log_verify_says_so(tmp_path: Path) -> None:
 def test_a_log_that_is_held_for_long_cannot_be_read(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from connected_apps_mcp.audit import verify as module
     from connected_apps_tools.storage.private_folder import PrivateFolder
 
     Ledger(folder).check()
-    monkeypatch.setattr(module, "LOCK_SECONDS", 0.05)
+    monkeypatch.setattr("connected_apps_mcp.audit.verify.LOCK_SECONDS", 0.05)
     with (
         PrivateFolder(folder).locked(".lock", 0),
         pytest.raises(Unreadable, match="held by another process"),

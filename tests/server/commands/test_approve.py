@@ -1,4 +1,4 @@
-"""A person allows at a terminal what a client could not ask about."""
+"""A person approves at a terminal what a client could not ask about."""
 
 import os
 import pty
@@ -24,13 +24,13 @@ from connected_apps_mcp.sandbox.handlers.seeding import seed
 from connected_apps_mcp.sandbox.seeds.seed import Seed
 
 SECONDS = 20.0
-"""How long a terminal may show nothing."""
+"""Longest wait for output of a terminal."""
 
-ALLOW, FORGET = "Allow this call once? [y/N]: ", "Forget it? [Y/n]: "
+APPROVE, DISCARD = "Approve this call once? [y/N]: ", "Discard it? [Y/n]: "
 
 
 class Terminal:
-    """A process before a terminal of its own."""
+    """A process with its own terminal."""
 
     def __init__(self, process: subprocess.Popen[bytes], terminal: int) -> None:
         self._process = process
@@ -38,7 +38,7 @@ class Terminal:
         self.shown = b""
 
     def read_until(self, text: str) -> None:
-        """Wait until something is shown that has not been typed at yet."""
+        """Wait for an unanswered prompt."""
         while not self.shown.endswith(text.encode()):
             self._read()
 
@@ -46,7 +46,7 @@ class Terminal:
         os.write(self._terminal, text.encode())
 
     def end(self) -> tuple[int, str]:
-        """The exit code, and all that was shown."""
+        """The exit code and the output."""
         while self._process.poll() is None or select.select([self._terminal], [], [], 0)[0]:
             if not self._read():
                 break
@@ -65,7 +65,7 @@ class Terminal:
 
 @contextmanager
 def at_terminal(folder: Path, *flags: str) -> Iterator[Terminal]:
-    """The command `approve` at a terminal, for a sandbox."""
+    """`approve` at a terminal, for a sandbox."""
     terminal, side = pty.openpty()
     command = [*SERVER, "approve", "--sandbox", "--data-dir", str(folder), *flags]
     env = os.environ | {"TERM": "dumb"}
@@ -92,18 +92,18 @@ def approve_without_a_terminal(folder: Path, **given: Any) -> subprocess.Complet
     return subprocess.run(command, capture_output=True, text=True, check=False, **given)
 
 
-def nothing_waits_in(folder: Path) -> str:
+def nothing_pending_in(folder: Path) -> str:
     return f"No call waits for approval in {folder / FOLDER}.\r\n"
 
 
-def waiting_in(folder: Path) -> list[PendingCall]:
+def pending_in(folder: Path) -> list[PendingCall]:
     return list(Approvals(folder / FOLDER))
 
 
 async def refuse(
     folder: Path, *calls: tuple[str, dict[str, Any]], wire: Wire | None = None
 ) -> None:
-    """Let calls wait for a person."""
+    """Make calls that wait for a person."""
     async with asking(wire or Wire(), None, confirm="always", folder=folder) as (client, _):
         for call in calls:
             refusal(await client.call_tool(*call))
@@ -113,69 +113,71 @@ DELETE = ("delete_app", {"client_id": APP})
 WIDEN = ("update_app", {"client_id": APP, "add_redirect_urls": [B]})
 
 
-async def test_what_waits_is_shown_with_its_arguments_and_can_be_allowed(tmp_path: Path) -> None:
+async def test_a_pending_call_is_shown_and_can_be_approved(
+    tmp_path: Path,
+) -> None:
     await refuse(tmp_path, WIDEN)
-    code, shown = approve(tmp_path, (ALLOW, "y\n"))
+    code, shown = approve(tmp_path, (APPROVE, "y\n"))
     assert code == 0
     assert "update_app, refused at " in shown
     assert f'Arguments: {{"client_id": "{APP}", "add_redirect_urls": ["{B}"]}}' in shown
     assert "Redirect host added: b.example" in shown
-    assert "It may be made once, within 10 minutes." in shown
-    assert [waiting.approved for waiting in waiting_in(tmp_path)] == [True]
+    assert "Approved for one call within 10 minutes." in shown
+    assert [call.approved for call in pending_in(tmp_path)] == [True]
 
 
-async def test_what_is_not_allowed_can_be_forgotten(tmp_path: Path) -> None:
+async def test_a_pending_call_can_be_discarded(tmp_path: Path) -> None:
     await refuse(tmp_path, DELETE)
-    code, _ = approve(tmp_path, (ALLOW, "n\n"), (FORGET, "y\n"))
+    code, _ = approve(tmp_path, (APPROVE, "n\n"), (DISCARD, "y\n"))
     assert code == 0
-    assert waiting_in(tmp_path) == []
+    assert pending_in(tmp_path) == []
 
 
-async def test_what_is_neither_allowed_nor_forgotten_waits_on(tmp_path: Path) -> None:
+async def test_a_call_neither_approved_nor_discarded_stays_pending(tmp_path: Path) -> None:
     await refuse(tmp_path, DELETE)
-    approve(tmp_path, (ALLOW, "n\n"), (FORGET, "n\n"))
-    assert [waiting.approved for waiting in waiting_in(tmp_path)] == [False]
+    approve(tmp_path, (APPROVE, "n\n"), (DISCARD, "n\n"))
+    assert [call.approved for call in pending_in(tmp_path)] == [False]
 
 
-async def test_an_answer_that_is_only_confirmed_allows_nothing(tmp_path: Path) -> None:
+async def test_pressing_enter_discards_the_call(tmp_path: Path) -> None:
     await refuse(tmp_path, DELETE)
-    approve(tmp_path, (ALLOW, "\n"), (FORGET, "\n"))
-    assert waiting_in(tmp_path) == []
+    approve(tmp_path, (APPROVE, "\n"), (DISCARD, "\n"))
+    assert pending_in(tmp_path) == []
 
 
-async def test_who_ends_the_input_allows_nothing(tmp_path: Path) -> None:
+async def test_the_end_of_the_input_approves_nothing(tmp_path: Path) -> None:
     await refuse(tmp_path, DELETE)
-    code, _ = approve(tmp_path, (ALLOW, "\x04"))
+    code, _ = approve(tmp_path, (APPROVE, "\x04"))
     assert code != 0
-    assert [waiting.approved for waiting in waiting_in(tmp_path)] == [False]
+    assert [call.approved for call in pending_in(tmp_path)] == [False]
 
 
 async def test_each_of_several_calls_is_asked_about(tmp_path: Path) -> None:
     await refuse(tmp_path, DELETE, WIDEN)
-    order = [waiting.tool for waiting in waiting_in(tmp_path)]
-    answers = [(ALLOW, "y\n" if tool == "delete_app" else "n\n") for tool in order]
-    answers.insert(order.index("update_app") + 1, (FORGET, "n\n"))
+    order = [call.tool for call in pending_in(tmp_path)]
+    answers = [(APPROVE, "y\n" if tool == "delete_app" else "n\n") for tool in order]
+    answers.insert(order.index("update_app") + 1, (DISCARD, "n\n"))
     approve(tmp_path, *answers)
-    approved = {waiting.tool: waiting.approved for waiting in waiting_in(tmp_path)}
+    approved = {call.tool: call.approved for call in pending_in(tmp_path)}
     assert approved == {"delete_app": True, "update_app": False}
 
 
-async def test_what_was_allowed_is_not_asked_about_again(tmp_path: Path) -> None:
+async def test_an_approved_call_is_not_shown_again(tmp_path: Path) -> None:
     await refuse(tmp_path, DELETE)
-    approve(tmp_path, (ALLOW, "y\n"))
-    assert approve(tmp_path) == (0, nothing_waits_in(tmp_path))
+    approve(tmp_path, (APPROVE, "y\n"))
+    assert approve(tmp_path) == (0, nothing_pending_in(tmp_path))
 
 
-async def test_what_has_waited_too_long_is_gone(tmp_path: Path) -> None:
+async def test_a_pending_call_expires(tmp_path: Path) -> None:
     await refuse(tmp_path, DELETE)
-    (waiting,) = waiting_in(tmp_path)
-    late = waiting.model_copy(update={"since": waiting.since - LIFETIME - timedelta(seconds=1)})
+    (pending,) = pending_in(tmp_path)
+    late = pending.model_copy(update={"since": pending.since - LIFETIME - timedelta(seconds=1)})
     Approvals(tmp_path / FOLDER).add(late)
-    assert approve(tmp_path) == (0, nothing_waits_in(tmp_path))
-    assert waiting_in(tmp_path) == []
+    assert approve(tmp_path) == (0, nothing_pending_in(tmp_path))
+    assert pending_in(tmp_path) == []
 
 
-def test_a_data_folder_that_is_not_there_is_no_folder_in_which_nothing_waits(
+def test_a_missing_data_folder_is_an_error(
     tmp_path: Path,
 ) -> None:
     code, shown = approve(tmp_path / "mistyped")
@@ -184,25 +186,25 @@ def test_a_data_folder_that_is_not_there_is_no_folder_in_which_nothing_waits(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_where_nothing_has_ever_waited_that_is_said(tmp_path: Path) -> None:
-    assert approve(tmp_path) == (0, nothing_waits_in(tmp_path))
+def test_an_empty_data_folder_has_no_pending_calls(tmp_path: Path) -> None:
+    assert approve(tmp_path) == (0, nothing_pending_in(tmp_path))
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("given", ["", "y\ny\n"])
-async def test_without_a_terminal_all_is_listed_and_nothing_is_allowed(
+async def test_without_a_terminal_calls_are_listed_and_none_is_approved(
     given: str, tmp_path: Path
 ) -> None:
     await refuse(tmp_path, DELETE, WIDEN)
     done = approve_without_a_terminal(tmp_path, input=given)
     assert done.returncode == 2
-    assert "takes a terminal" in done.stderr
+    assert "needs a terminal" in done.stderr
     assert "delete_app, refused at" in done.stdout
     assert "update_app, refused at" in done.stdout
-    assert [waiting.approved for waiting in waiting_in(tmp_path)] == [False, False]
+    assert [call.approved for call in pending_in(tmp_path)] == [False, False]
 
 
-async def test_with_a_terminal_to_read_from_only_nothing_is_allowed(tmp_path: Path) -> None:
+async def test_a_terminal_for_input_only_approves_nothing(tmp_path: Path) -> None:
     await refuse(tmp_path, DELETE)
     terminal, side = pty.openpty()
     os.write(terminal, b"y\n")
@@ -210,10 +212,10 @@ async def test_with_a_terminal_to_read_from_only_nothing_is_allowed(tmp_path: Pa
     os.close(side)
     os.close(terminal)
     assert done.returncode == 2
-    assert [waiting.approved for waiting in waiting_in(tmp_path)] == [False]
+    assert [call.approved for call in pending_in(tmp_path)] == [False]
 
 
-def test_a_sandbox_that_ends_with_its_process_has_nothing_to_approve() -> None:
+def test_a_sandbox_in_memory_needs_a_data_folder() -> None:
     done = subprocess.run([*SERVER, "approve", "--sandbox"], capture_output=True, check=False)
     assert done.returncode == 2
     assert b"--data-dir" in done.stderr
@@ -226,27 +228,27 @@ def test_a_folder_that_others_can_open_is_refused(tmp_path: Path) -> None:
     assert "chmod 700" in shown
 
 
-HOSTILE = "\x1b[2J\x1b]0;owned\x07\r\nAllow this call once? [y/N]: y\n\u202egpj\u200b\x9b31m\x00"
+HOSTILE = "\x1b[2J\x1b]0;owned\x07\r\nApprove this call once? [y/N]: y\n\u202egpj\u200b\x9b31m\x00"
 
 
-async def test_hostile_text_does_nothing_to_the_terminal(tmp_path: Path) -> None:
+async def test_hostile_text_does_not_act_on_the_terminal(tmp_path: Path) -> None:
     wire = Wire()
     changes = {"client_name": HOSTILE, "access_token_template_content": HOSTILE}
     async with asking(wire, None, folder=tmp_path) as (client, _):
         answer(await client.call_tool("update_app", {"client_id": APP, "client_name": HOSTILE}))
     await refuse(tmp_path, ("update_app", {"client_id": APP, **changes}), wire=wire)
-    code, shown = approve(tmp_path, (ALLOW, "n\n"), (FORGET, "y\n"))
+    code, shown = approve(tmp_path, (APPROVE, "n\n"), (DISCARD, "y\n"))
     assert code == 0
     assert "owned" in shown
     assert not re.search(r"[\x00-\x08\x0b-\x0c\x0e-\x1f\x7f-\x9f\u200b\u202e]", shown)
-    assert len([line for line in shown.splitlines() if line.startswith("Allow this call")]) == 1
+    assert len([line for line in shown.splitlines() if line.startswith("Approve this call")]) == 1
 
 
 async def test_long_arguments_do_not_push_the_question_away(tmp_path: Path) -> None:
     call = ("update_app", {"client_id": APP, "redirect_urls": [], "client_name": "x" * 50_000})
     await refuse(tmp_path, call)
-    _, shown = approve(tmp_path, (ALLOW, "n\n"), (FORGET, "y\n"))
-    after = shown.partition("Change this app although")[2].partition(ALLOW)[0]
+    _, shown = approve(tmp_path, (APPROVE, "n\n"), (DISCARD, "y\n"))
+    after = shown.partition("Change this app although")[2].partition(APPROVE)[0]
     assert f"Redirect URL removed: {A}" in after
     assert len(after) < 2000
 
@@ -256,7 +258,7 @@ async def test_long_arguments_do_not_push_the_question_away(tmp_path: Path) -> N
 
 @asynccontextmanager
 async def serve(folder: Path, era: str) -> AsyncIterator[Client]:
-    """A client that cannot ask, of a server process that always wants somebody to be asked."""
+    """A client that cannot ask, of a server process with --confirm always."""
     flags = ["--sandbox", "--sandbox-db", str(folder / "apps.sqlite3"), "--data-dir", str(folder)]
     parameters = StdioServerParameters(
         command=SERVER[0], args=[*SERVER[1:], *flags, "--confirm", "always"]
@@ -266,7 +268,7 @@ async def serve(folder: Path, era: str) -> AsyncIterator[Client]:
 
 
 @pytest.mark.parametrize("era", ERAS)
-async def test_what_was_allowed_goes_through_once_and_with_no_other_arguments(
+async def test_an_approved_call_goes_through_once_and_with_no_other_arguments(
     era: str, tmp_path: Path
 ) -> None:
     app = {"client_id": APP, "client_type": "first_party", "redirect_urls": [A]}
@@ -275,19 +277,19 @@ async def test_what_was_allowed_goes_through_once_and_with_no_other_arguments(
     tool, arguments = "update_app", {"client_id": APP, "full_access_allowed": True}
     back = {"client_id": APP, "full_access_allowed": False}
     async with serve(tmp_path, era) as client:
-        told = refusal(await client.call_tool(tool, arguments))
-        assert "connected-apps-mcp approve" in told["hint"]
-        assert approve(tmp_path, (ALLOW, "y\n"))[0] == 0
+        refused = refusal(await client.call_tool(tool, arguments))
+        assert "connected-apps-mcp approve" in refused["hint"]
+        assert approve(tmp_path, (APPROVE, "y\n"))[0] == 0
         refusal(await client.call_tool(tool, arguments | {"redirect_urls": []}))
         answer(await client.call_tool(tool, arguments))
         answer(await client.call_tool(tool, back))
         refusal(await client.call_tool(tool, arguments))
-    said = [
+    recorded = [
         (line["event"], line.get("answer"))
         for line in lines_of(tmp_path / "audit")
         if line["event"] in {"intent", "refusal"}
     ]
-    assert said == [
+    assert recorded == [
         ("refusal", None),
         ("refusal", None),
         ("intent", "approve"),

@@ -1,4 +1,4 @@
-"""`connected-apps-mcp audit`, and the settings that say where the log is."""
+"""`connected-apps-mcp audit`, and the settings for the location of the log."""
 
 import os
 from dataclasses import replace
@@ -23,7 +23,7 @@ def run(*arguments: str, typed: bytes = b"", **environment: str) -> Result:
 
 @pytest.fixture
 def at(folder: Path) -> list[str]:
-    """The flags of a log with a call in it."""
+    """The flags for a log with one call."""
     anyio.run(record, log_in(folder))
     return ["--audit-log", str(folder)]
 
@@ -31,51 +31,47 @@ def at(folder: Path) -> list[str]:
 def test_help_names_the_commands_and_the_exit_codes() -> None:
     assert "tail" in run("--help").stdout
     shown = " ".join(run("verify", "--help").stdout.split())
-    assert "Exit code 0: the log is whole. 1: it was tampered with. 2: it cannot be read." in shown
+    assert "Exit code 0: the log is intact. 1: it was tampered with. 2: it cannot be read." in shown
 
 
-def test_verify_needs_no_credentials_and_says_that_a_log_is_whole(
-    at: list[str], folder: Path
-) -> None:
+def test_verify_needs_no_credentials_and_reports_an_intact_log(at: list[str], folder: Path) -> None:
     done = run("verify", *at)
     assert done.exit_code == 0
     last = verify(folder).last
     assert done.stdout.splitlines() == [
         f"The audit log in {folder}",
         "3 lines in 1 files.",
-        "The chain is whole.",
+        "The chain is intact.",
         f"Last line: 3:{last.mac}",
     ]
 
 
-def test_verify_says_what_was_done_to_a_log(at: list[str], folder: Path) -> None:
+def test_verify_reports_how_a_log_was_tampered_with(at: list[str], folder: Path) -> None:
     files_of(folder)[0].unlink()
     done = run("verify", *at)
     assert done.exit_code == 1
     assert "TAMPERED: audit.000001.jsonl is missing." in done.stdout
-    assert "whole" not in done.stdout
+    assert "intact" not in done.stdout
 
 
-def test_verify_takes_a_torn_end_for_a_crash_and_says_what_else_it_may_be(
-    at: list[str], folder: Path
-) -> None:
+def test_verify_reports_a_torn_end_as_a_crash_or_a_cut(at: list[str], folder: Path) -> None:
     anyio.run(log_in(folder).intend, CALL)
     with files_of(folder)[0].open("a") as file:
         file.write('{"v":1,')
     done = run("verify", *at)
     assert done.exit_code == 0
-    assert "1 torn, as by a crash. Later lines may have been cut off there" in done.stdout
-    assert "compare with --remembered" in done.stdout
+    assert "1 torn lines, as a crash leaves them. Later lines may have been cut off" in done.stdout
+    assert "check with --remembered" in done.stdout
     assert "1 calls without an outcome" in done.stdout
 
 
-def test_verify_without_a_log_cannot_tell(tmp_path: Path) -> None:
+def test_verify_without_a_log_fails(tmp_path: Path) -> None:
     done = run("verify", "--audit-log", str(tmp_path / "none"))
     assert done.exit_code == 2
     assert "Nothing is recorded yet" in done.stderr
 
 
-def test_verify_takes_what_an_earlier_one_printed(at: list[str]) -> None:
+def test_verify_accepts_the_last_line_of_an_earlier_run(at: list[str]) -> None:
     last = run("verify", *at).stdout.split()[-1]
     assert run("verify", *at, "--remembered", last).exit_code == 0
     other = run("verify", *at, "--remembered", f"9:{'0' * 64}")
@@ -84,20 +80,20 @@ def test_verify_takes_what_an_earlier_one_printed(at: list[str]) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "3", "0:" + "0" * 64, "3:xyz"])
-def test_what_is_no_last_line_is_refused(at: list[str], text: str) -> None:
+def test_a_malformed_last_line_is_refused(at: list[str], text: str) -> None:
     refused = run("verify", *at, "--remembered", text)
     assert refused.exit_code == 2
     assert "printed as the last line" in refused.stderr
 
 
-def test_verify_counts_files_from_the_first_that_is_expected(folder: Path) -> None:
+def test_verify_starts_at_the_given_first_file(folder: Path) -> None:
     anyio.run(record, log_in(folder, max_bytes=1000), 5)
     files_of(folder)[0].unlink()
     assert run("verify", "--audit-log", str(folder)).exit_code == 1
     assert run("verify", "--audit-log", str(folder), "--first", "2").exit_code == 0
 
 
-def test_verify_reads_what_a_container_wrote(
+def test_verify_reads_a_log_from_standard_input(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     key = tmp_path / "key"
@@ -153,20 +149,20 @@ def test_tail_shows_refusals_failures_and_callers(folder: Path) -> None:
     assert "failed: NoAnswer  may have taken effect  showed …1234" in ended
 
 
-def test_tail_shows_as_many_lines_as_are_asked_for_across_files(folder: Path) -> None:
+def test_tail_shows_the_requested_number_of_lines_across_files(folder: Path) -> None:
     anyio.run(record, log_in(folder, max_bytes=1000), 8)
     shown = run("tail", "-n", "9", "--audit-log", str(folder)).stdout.splitlines()
     last = verify(folder).last.seq
     assert [int(line.split()[1]) for line in shown] == list(range(last - 8, last + 1))
 
 
-def test_tail_shows_a_torn_line_as_one(at: list[str], folder: Path) -> None:
+def test_tail_marks_a_torn_line(at: list[str], folder: Path) -> None:
     with files_of(folder)[0].open("a") as file:
         file.write('{"v":1,')
     anyio.run(record, log_in(folder))
     shown = run("tail", *at).stdout.splitlines()
-    assert shown[3] == '(no whole line) {"v":1, (torn)'
-    assert "bytes that a crash left" in shown[4]
+    assert shown[3] == '(incomplete line) {"v":1, (torn)'
+    assert "bytes left by a crash" in shown[4]
 
 
 HOSTILE_REFUSAL = (
@@ -187,7 +183,7 @@ HOSTILE_REFUSAL = (
         b"[" * 100_000,
     ],
 )
-def test_whatever_is_in_a_line_it_is_shown_as_one_line_that_does_nothing(line: bytes) -> None:
+def test_any_line_is_shown_as_one_printable_line(line: bytes) -> None:
     shown = readable(line)
     assert shown.isprintable()
     assert len(shown) < 3000
@@ -206,7 +202,7 @@ def test_with_a_data_folder_the_log_is_in_it(tmp_path: Path) -> None:
     assert named.audit_folder == tmp_path / "log"
 
 
-def test_with_an_in_memory_sandbox_the_log_ends_with_the_server() -> None:
+def test_with_an_in_memory_sandbox_the_log_is_removed_with_the_server() -> None:
     settings = Settings(sandbox=True)
 
     async def serve() -> Path:
@@ -219,13 +215,13 @@ def test_with_an_in_memory_sandbox_the_log_ends_with_the_server() -> None:
     assert not anyio.run(serve).exists()
 
 
-def test_a_log_that_ended_with_the_server_cannot_be_looked_at() -> None:
+def test_a_removed_log_cannot_be_shown() -> None:
     done = run("tail", CONNECTED_APPS_MCP_SANDBOX="1")
     assert done.exit_code == 2
-    assert "name a folder with --audit-log" in done.stderr
+    assert "give its folder with --audit-log" in done.stderr
 
 
-async def test_the_settings_say_how_the_log_is_written(tmp_path: Path) -> None:
+async def test_the_settings_determine_how_the_log_is_written(tmp_path: Path) -> None:
     key = tmp_path / "key"
     os.close(os.open(key, os.O_CREAT, 0o600))
     os.truncate(key, 0)
@@ -249,7 +245,7 @@ async def test_the_log_may_go_to_standard_error(capfd: pytest.CaptureFixture[str
 
 @pytest.fixture
 def open_to_others(folder: Path) -> Path:
-    """A folder that everybody can look into."""
+    """A folder that everybody can read."""
     folder.mkdir()
     folder.chmod(0o755)
     return folder
@@ -268,6 +264,6 @@ async def test_a_folder_that_others_can_open_is_refused_at_the_start(open_to_oth
         ({"audit_max_bytes": "999"}, "--audit-max-bytes.*greater than or equal to 1000"),
     ],
 )
-def test_a_setting_that_cannot_be_is_refused(flags: dict[str, str], rule: str) -> None:
+def test_an_invalid_setting_is_refused(flags: dict[str, str], rule: str) -> None:
     with pytest.raises(SettingsError, match=rule):
         read(**flags)

@@ -1,10 +1,12 @@
-"""What an operator meets: help, refusals, and the way out of each."""
+"""The command line: help, version, and refused settings."""
 
 import re
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
+import click
 import pytest
 from click.testing import CliRunner, Result
 from support import REAL, SERVER
@@ -22,9 +24,37 @@ def run(*arguments: str, **environment: str) -> Result:
     return CliRunner().invoke(main, arguments, env=environment)
 
 
-def test_help_names_every_command() -> None:
-    shown = run("--help").stdout
-    assert all(command in shown for command in ("serve", "demo", "policy", "sandbox", "--sandbox"))
+def commands_of(group: click.Group, path: str = "") -> dict[str, click.Command]:
+    """A group and every command in it, by the words that name them."""
+    commands: dict[str, click.Command] = {path: group}
+    for name, command in group.commands.items():
+        below = f"{path} {name}".strip()
+        found = commands_of(command, below) if isinstance(command, click.Group) else {}
+        commands |= found or {below: command}
+    return commands
+
+
+COMMANDS = commands_of(main)
+GROUPS = {path: each for path, each in COMMANDS.items() if isinstance(each, click.Group)}
+
+
+@pytest.mark.parametrize("path", GROUPS)
+def test_help_lists_every_command_with_a_whole_sentence(path: str) -> None:
+    group = GROUPS[path]
+    shown = run(*path.split(), "--help").stdout.partition("Commands:\n")[2]
+    for name, command in group.commands.items():
+        first_sentence = str(command.help).partition("\n\n")[0].strip()
+        assert re.search(rf"^  {name} +{re.escape(first_sentence)}$", shown, re.MULTILINE)
+
+
+@pytest.mark.parametrize("path", COMMANDS)
+def test_help_describes_every_flag(path: str) -> None:
+    shown = re.sub(r"\s+", "", run(*path.split(), "--help").stdout)
+    for option in COMMANDS[path].params:
+        if isinstance(option, click.Option):
+            assert option.help
+            description = re.escape(re.sub(r"\s+", "", option.help))
+            assert re.search(rf"{option.opts[0]}[^.]*{description}", shown)
 
 
 @pytest.mark.parametrize("flag", ["-h", "--help"])
@@ -47,15 +77,15 @@ def test_help_of_an_unknown_command_is_refused() -> None:
     assert "No such command 'secret'" in refused.stderr
 
 
-def test_help_of_serve_names_the_flag_and_the_variable_of_every_setting() -> None:
+def test_help_of_serve_has_the_flag_and_the_variable_of_every_setting() -> None:
     shown = re.sub(r"\s+", " ", run("serve", "--help").stdout)
     for name in settings.FLAGS:
         assert settings.flag(name) in shown
-        assert f"[{settings.variable(name)}]" in shown
+        assert f"${settings.variable(name)} " in shown
 
 
-def test_the_version_is_that_of_the_distribution() -> None:
-    assert re.search(r"\d+\.\d+\.\d+", run("--version").stdout)
+def test_the_version_is_the_version_of_the_package() -> None:
+    assert run("--version").stdout == f"main, version {version('connected-apps-mcp')}\n"
 
 
 def test_there_is_no_flag_for_the_secret() -> None:
@@ -77,17 +107,17 @@ REFUSED: dict[str, tuple[list[str], dict[str, str], str]] = {
         REAL | {"STYTCH_SECRET": "${STYTCH_SECRET}"},
         "STYTCH_SECRET is malformed.*placeholder",
     ),
-    "a project id that is none": (
+    "a malformed project id": (
         [],
         REAL | {"STYTCH_PROJECT_ID": f"{CANARY}:x"},
         "STYTCH_PROJECT_ID is malformed",
     ),
-    "the id of a live project in other letters": (
+    "the id of a live project in capitals": (
         ["--base-url", "http://localhost:1"],
         REAL | {"STYTCH_PROJECT_ID": "PROJECT-LIVE-1"},
-        "STYTCH_PROJECT_ID is malformed: it must look like.*in small letters",
+        "STYTCH_PROJECT_ID is malformed: it must look like.*in lower case",
     ),
-    "a project of which nobody knows whether it is live": (
+    "a project that is neither test nor live": (
         [],
         REAL | {"STYTCH_PROJECT_ID": "project-production-1"},
         "STYTCH_PROJECT_ID is malformed: it must look like project-test-… or project-live-…",
@@ -95,12 +125,12 @@ REFUSED: dict[str, tuple[list[str], dict[str, str], str]] = {
     "the secret of a live project for a test project": (
         [],
         REAL | {"STYTCH_SECRET": f"secret-live-{CANARY}"},
-        "STYTCH_SECRET is a secret of a live project, and STYTCH_PROJECT_ID names a test project",
+        "STYTCH_SECRET belongs to a live project, but STYTCH_PROJECT_ID names a test project",
     ),
     "the secret of a test project for a live project": (
         [],
         {"STYTCH_PROJECT_ID": "project-live-1", "STYTCH_SECRET": f"secret-test-{CANARY}"},
-        "STYTCH_SECRET is a secret of a test project, and STYTCH_PROJECT_ID names a live project",
+        "STYTCH_SECRET belongs to a test project, but STYTCH_PROJECT_ID names a live project",
     ),
     "a base URL with the path of the operations": (
         ["--base-url", "https://api.example/v1/"],
@@ -117,28 +147,28 @@ REFUSED: dict[str, tuple[list[str], dict[str, str], str]] = {
         {"connected_apps_mcp_sandbx": CANARY},
         "Unknown variable connected_apps_mcp_sandbx. Did you mean CONNECTED_APPS_MCP_SANDBOX?",
     ),
-    "an unknown variable for the sandbox": (
+    "an unknown variable for sandbox serve": (
         ["sandbox", "serve"],
         {"CONNECTED_APPS_MCP_SECRET": CANARY},
         "Unknown variable CONNECTED_APPS_MCP_SECRET.",
     ),
-    "a database that is none": (
+    "an unusable database": (
         ["--sandbox", "--sandbox-db", "/dev/null/x"],
         {},
         "--sandbox-db: the file cannot be used as a database",
     ),
-    "a database for the sandbox that is none": (
+    "an unusable database for sandbox serve": (
         ["sandbox", "serve", "--db", "/dev/null/x"],
         {},
         "--db: the file cannot be used as a database",
     ),
     "an empty database": (["--sandbox", "--sandbox-db", ""], {}, "--sandbox-db: the file"),
-    "an empty service": (["--base-url", ""], REAL, "--base-url: the URL must be absolute"),
+    "an empty base URL": (["--base-url", ""], REAL, "--base-url: the URL must be absolute"),
     "an unknown flag": (["--sandbx"], {}, "No such option '--sandbx'.*--sandbox"),
     "an unknown command": (["dmeo"], {}, "No such command 'dmeo'.*demo"),
     "a secret as a flag": (["--secret", CANARY], {}, "No such option '--secret'"),
     "a superfluous argument": (["--sandbox", "x"], {}, "unexpected extra argument"),
-    "a transport that is none": (
+    "an unknown transport": (
         ["--sandbox", "--transport", "htp"],
         {},
         "--transport or CONNECTED_APPS_MCP_TRANSPORT: Input should be 'stdio', 'http' or 'sse'",
@@ -151,27 +181,27 @@ REFUSED: dict[str, tuple[list[str], dict[str, str], str]] = {
     "a transport twice": (
         ["--sandbox", "--transport", "http,http"],
         {},
-        "--transport names one twice",
+        "--transport names a transport twice",
     ),
-    "a way to confirm that is none": (
+    "an unknown confirm mode": (
         ["--sandbox", "--confirm", "sometimes"],
         {},
         "--confirm or CONNECTED_APPS_MCP_CONFIRM: Input should be 'auto', 'always' or 'never'",
     ),
-    "a guard that is no switch": (
+    "a boolean that is not one": (
         ["--sandbox"],
         {"CONNECTED_APPS_MCP_ALLOW_LIVE_WRITES": CANARY},
         "--allow-live-writes or CONNECTED_APPS_MCP_ALLOW_LIVE_WRITES: Input should be a valid bool",
     ),
-    "a port that is none": (
+    "a port that is not a number": (
         ["--sandbox"],
         {"CONNECTED_APPS_MCP_PORT": CANARY},
         "--port or CONNECTED_APPS_MCP_PORT: Input should be a valid integer",
     ),
     "a port out of range": (["--sandbox", "--port", "65536"], {}, "less than or equal to 65535"),
-    "a deadline of nothing": (["--sandbox", "--deadline", "0"], {}, "--deadline.*greater than 0"),
-    "a level that is none": (["--sandbox", "--log-level", "loud"], {}, "--log-level.*'debug'"),
-    "a level near a right one": (
+    "a deadline of zero": (["--sandbox", "--deadline", "0"], {}, "--deadline.*greater than 0"),
+    "an unknown log level": (["--sandbox", "--log-level", "loud"], {}, "--log-level.*'debug'"),
+    "a misspelt log level": (
         ["--sandbox", "--log-level", "warn"],
         {},
         "--log-level or CONNECTED_APPS_MCP_LOG_LEVEL: .* Did you mean warning?",
@@ -181,17 +211,17 @@ REFUSED: dict[str, tuple[list[str], dict[str, str], str]] = {
         {"CONNECTED_APPS_MCP_CONFIRM": "ALWAYS"},
         "Did you mean always?",
     ),
-    "one of several values near a right one": (
+    "one misspelt value of several": (
         ["--sandbox", "--transport", "http,see"],
         {},
         "Did you mean sse?",
     ),
-    "an address that others reach": (
+    "an address that others can reach": (
         ["--sandbox", "--transport", "http", "--host", "0.0.0.0"],  # noqa: S104 - refused
         {},
         "--host must be a loopback address.*not authenticated",
     ),
-    "a name that is no loopback": (
+    "a host name that is not loopback": (
         ["--sandbox", "--transport", "sse", "--host", "example.com"],
         {},
         "--host must be a loopback address",
@@ -202,7 +232,7 @@ REFUSED: dict[str, tuple[list[str], dict[str, str], str]] = {
         REAL,
         "--sandbox-kind needs --sandbox",
     ),
-    "a kind that is none": (
+    "an unknown kind": (
         ["--sandbox", "--sandbox-kind", "both"],
         {},
         "--sandbox-kind or CONNECTED_APPS_MCP_SANDBOX_KIND: Input should be 'consumer' or 'b2b'",
@@ -218,7 +248,7 @@ REFUSED: dict[str, tuple[list[str], dict[str, str], str]] = {
         {},
         "--kind goes with --db",
     ),
-    "a seed for a file that is no database": (
+    "a seed for an unusable database": (
         ["sandbox", "seed", "--db", "/dev/null/x"],
         {},
         "--db: the file cannot be used as a database",
@@ -226,45 +256,45 @@ REFUSED: dict[str, tuple[list[str], dict[str, str], str]] = {
     "a seed for the service": (
         ["sandbox", "seed", "--url", "https://test.stytch.com"],
         REAL,
-        "--url: a sandbox is on a loopback address",
+        "--url: a sandbox is always on a loopback address",
     ),
     "a seed over plain http": (
         ["sandbox", "seed", "--url", f"http://{CANARY}.example"],
         REAL,
         "--url: the URL must use https",
     ),
-    "a seed for nobody": (
+    "a seed for a URL without a server": (
         ["sandbox", "seed", "--url", "http://127.0.0.1:1"],
         REAL,
-        "--url: no answer",
+        "--url: no response",
     ),
     "a seed of no apps": (["sandbox", "seed", "--db", "x", "--apps", "0"], {}, "--apps.*x>=1"),
-    "a seed that is not there": (
+    "a seed file that does not exist": (
         ["sandbox", "seed", "--db", "x", "--from", "/dev/null/x"],
         {},
         "Invalid value for '--from'",
     ),
-    "a seed that is empty": (
+    "an empty seed file": (
         ["sandbox", "seed", "--db", "x", "--from", "/dev/null"],
         {},
         "--from: Invalid JSON",
     ),
-    "a service beside the sandbox": (
+    "a base URL with the sandbox": (
         ["--sandbox", "--base-url", "https://x.example"],
         {},
-        "exclude each other",
+        "cannot be combined",
     ),
-    "a service over plain http": (
+    "a base URL with plain http": (
         ["--base-url", f"http://{CANARY}.example"],
         REAL,
         "--base-url: the URL must use https; plain http only goes to a loopback address",
     ),
-    "a service with credentials in it": (
+    "a base URL with credentials": (
         [],
         REAL | {"CONNECTED_APPS_MCP_BASE_URL": f"https://user:{CANARY}@x.example"},
         "--base-url: the URL must hold no user",
     ),
-    "half of the credentials for the sandbox": (
+    "half of the credentials for sandbox serve": (
         ["sandbox", "serve"],
         {"STYTCH_PROJECT_ID": "project-test-1"},
         "STYTCH_SECRET is not set",
@@ -273,7 +303,7 @@ REFUSED: dict[str, tuple[list[str], dict[str, str], str]] = {
 
 
 @pytest.mark.parametrize("case", REFUSED)
-def test_what_cannot_work_is_refused_with_one_message_and_exit_code_2(case: str) -> None:
+def test_unusable_settings_are_refused_with_one_message_and_exit_code_2(case: str) -> None:
     arguments, environment, message = REFUSED[case]
     refused = run(*arguments, **environment)
     assert refused.exit_code == 2
@@ -296,7 +326,7 @@ def test_the_sandbox_needs_no_credentials_and_ignores_them(flags: list[str]) -> 
     assert (done.stdout, done.stderr) == ("", "")
 
 
-def test_a_setting_may_come_from_the_environment() -> None:
+def test_a_setting_can_be_an_environment_variable() -> None:
     done = subprocess.run(
         SERVER,
         input="",
@@ -313,7 +343,7 @@ def test_a_flag_wins_over_the_environment() -> None:
     assert "STYTCH_PROJECT_ID is not set" in refused.stderr
 
 
-def test_a_port_that_is_taken_is_said() -> None:
+def test_a_port_in_use_is_reported() -> None:
     import socket
 
     with socket.create_server(("127.0.0.1", 0)) as taken:
@@ -333,7 +363,7 @@ def test_a_sandbox_that_cannot_listen_prints_no_credentials() -> None:
     assert "cannot listen there" in refused.stderr
 
 
-def test_the_command_line_is_there_before_the_tools_and_the_protocol() -> None:
+def test_the_command_line_loads_without_the_tools_and_the_protocol() -> None:
     code = "import sys, connected_apps_mcp.commands.cli; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     loaded = set(done.stdout.split())
@@ -342,7 +372,7 @@ def test_the_command_line_is_there_before_the_tools_and_the_protocol() -> None:
     assert not loaded & {"httpx2", "mcp", "mcp_types", "starlette"}
 
 
-def test_nothing_that_lies_in_the_working_directory_is_imported(tmp_path: Path) -> None:
+def test_nothing_in_the_working_directory_is_imported(tmp_path: Path) -> None:
     for name in ("server", "tools", "mcp", "connected_apps_tools", "json"):
         (tmp_path / f"{name}.py").write_text("raise SystemExit('imported from the workspace')")
     script = Path(SERVER[0]).with_name("connected-apps-mcp")

@@ -14,10 +14,10 @@ from connected_apps_mcp.commands import demo
 from connected_apps_mcp.commands.common import run
 
 MEASURED = {name: value for name, value in os.environ.items() if name.startswith("COVERAGE")}
-"""What lets coverage follow into a process that is given no other environment."""
+"""Variables that let coverage measure a process with an environment of its own."""
 
 
-def test_the_demo_holds_from_another_folder_under_a_read_only_home(tmp_path: Path) -> None:
+def test_the_demo_passes_from_another_folder_under_a_read_only_home(tmp_path: Path) -> None:
     home = tmp_path / "home"
     home.mkdir(mode=0o500)
     done = subprocess.run(
@@ -41,15 +41,15 @@ async def refuse(scope: Scope, receive: Receive, send: Send) -> None:
 
 def test_the_demo_fails_when_a_step_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     with serving(refuse) as url:
-        elsewhere = StdioServerParameters(
+        parameters = StdioServerParameters(
             command=SERVER[0], args=[*SERVER[1:], "--base-url", url], env=REAL
         )
-        monkeypatch.setattr(demo, "SERVER", elsewhere)
-        with pytest.raises(demo.StepFailed, match="create_app answered"):
+        monkeypatch.setattr(demo, "SERVER", parameters)
+        with pytest.raises(demo.StepFailed, match="create_app returned"):
             run(demo.run_demo)
 
 
-def test_a_demo_without_a_server_says_that_nothing_answers(
+def test_a_demo_without_a_server_fails(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(demo, "SERVER", StdioServerParameters(command="/bin/false"))
@@ -57,6 +57,6 @@ def test_a_demo_without_a_server_says_that_nothing_answers(
         run(demo.run_demo)
 
 
-def test_a_claim_that_does_not_hold_ends_the_demo() -> None:
-    with pytest.raises(demo.StepFailed, match="two is one"):
-        demo._hold("two is one", holds=False)
+def test_a_failed_check_ends_the_demo() -> None:
+    with pytest.raises(demo.StepFailed, match="Not true: two is one"):
+        demo._check("two is one", passed=False)

@@ -50,35 +50,35 @@ def test_without_a_project_the_file_alone_is_checked(file: Path) -> None:
     done = check("--policy", str(file))
     assert done.exit_code == 0
     assert done.stdout.splitlines() == [
-        f"{file} is in order.",
+        f"{file} is valid.",
         '  redirect_hosts = ["*.corp.example"]',
         "  max_access_token_expiry_minutes = 60",
         '  protected_apps.client_ids = ["connected-app-test-nowhere"]',
         '  protected_apps.names = ["Billing", "Bliling"]',
         (
-            "No apps were looked at: for that, set STYTCH_PROJECT_ID and STYTCH_SECRET, or use "
+            "No apps were checked. To check them, set STYTCH_PROJECT_ID and STYTCH_SECRET, or use "
             "--sandbox."
         ),
     ]
 
 
-def test_a_file_without_rules_is_said_to_limit_nothing(file: Path) -> None:
+def test_a_file_without_rules_limits_nothing(file: Path) -> None:
     file.write_text("# later")
     assert "  No limits." in check("--policy", str(file)).stdout.splitlines()
 
 
 def test_the_file_may_come_from_the_environment(file: Path) -> None:
-    assert f"{file} is in order." in check(CONNECTED_APPS_MCP_POLICY=str(file)).stdout
+    assert f"{file} is valid." in check(CONNECTED_APPS_MCP_POLICY=str(file)).stdout
 
 
-def test_a_file_that_is_not_right_is_refused(file: Path) -> None:
+def test_an_invalid_file_is_refused(file: Path) -> None:
     file.write_text("redirect_hosts = ['app*.corp.example']")
     refused = check("--policy", str(file))
     assert (refused.exit_code, refused.stdout) == (2, "")
     assert f"{file}: redirect_hosts.0: app*.corp.example: an asterisk" in refused.stderr
 
 
-def test_a_file_has_to_be_named() -> None:
+def test_the_file_is_required() -> None:
     refused = check()
     assert refused.exit_code == 2
     assert "--policy or CONNECTED_APPS_MCP_POLICY: name the file to check" in refused.stderr
@@ -112,15 +112,15 @@ def test_the_apps_that_break_a_rule_are_listed_and_nothing_is_changed(
         ),
     ]
     assert absent_id == (
-        'Note: protected_apps.client_ids fits no app here: "connected-app-test-nowhere"'
+        'Note: protected_apps.client_ids matches no app here: "connected-app-test-nowhere"'
     )
-    assert absent_name == 'Note: protected_apps.names fits no app here: "Bliling"'
+    assert absent_name == 'Note: protected_apps.names matches no app here: "Bliling"'
     assert count == "1 of 2 apps break the policy."
     again = check("--policy", str(file), "--sandbox", "--sandbox-db", str(database))
     assert again.stdout == done.stdout
 
 
-def test_apps_that_break_no_rule_are_well(file: Path) -> None:
+def test_without_apps_none_breaks_the_policy(file: Path) -> None:
     done = check("--policy", str(file), "--sandbox")
     assert done.exit_code == 0
     assert done.stdout.splitlines()[-1] == "0 of 0 apps break the policy."
@@ -131,7 +131,7 @@ async def _failing(scope: Scope, receive: Receive, send: Send) -> None:
     await JSONResponse(body, status_code=401)(scope, receive, send)
 
 
-def test_apps_that_cannot_be_read_are_no_apps_that_break_a_rule(file: Path) -> None:
+def test_an_error_of_the_service_is_not_a_broken_rule(file: Path) -> None:
     with serving(_failing) as url:
         failed = check("--policy", str(file), "--base-url", url, **REAL)
     assert failed.exit_code == 2
@@ -144,6 +144,9 @@ def test_half_of_the_credentials_is_refused(file: Path) -> None:
     assert "STYTCH_SECRET is not set" in refused.stderr
 
 
-def test_help_tells_the_exit_codes() -> None:
+def test_help_gives_the_exit_codes() -> None:
     shown = " ".join(check("--help").stdout.split())
-    assert "0 where all is well, 1 where an app breaks a rule, and 2 where" in shown
+    assert (
+        "Exit code 0: no app breaks a rule. 1: an app breaks a rule. 2: the file is invalid"
+        in shown
+    )

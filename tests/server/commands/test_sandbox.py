@@ -1,4 +1,4 @@
-"""`sandbox serve`, as a user of the official SDK or of this server meets it."""
+"""`connected-apps-mcp sandbox serve` and `sandbox seed`."""
 
 import json
 from collections.abc import Iterator
@@ -28,7 +28,7 @@ PRINTED = {
 
 @contextmanager
 def sandbox(*arguments: str, lines: int = 3, **environment: str) -> Iterator[tuple[str, list[str]]]:
-    """A sandbox on a free port: its URL, and the lines it printed."""
+    """A sandbox on a free port: its URL and printed lines."""
     with running("sandbox", "serve", "--port", "0", *arguments, **environment) as process:
         assert process.stdout
         printed = [process.stdout.readline().strip() for _ in range(lines)]
@@ -37,7 +37,7 @@ def sandbox(*arguments: str, lines: int = 3, **environment: str) -> Iterator[tup
 
 
 async def names(url: str, credentials: dict[str, str]) -> list[str]:
-    """The names of the apps that a server of ours sees at a URL."""
+    """The names of the apps that our server finds at a URL."""
     parameters = StdioServerParameters(
         command=SERVER[0], args=[*SERVER[1:], "--base-url", url], env=credentials
     )
@@ -54,7 +54,7 @@ def create(url: str, credentials: dict[str, str], name: str) -> httpx2.Response:
     )
 
 
-async def test_it_prints_credentials_that_it_accepts() -> None:
+async def test_it_prints_the_credentials_that_it_accepts() -> None:
     with sandbox() as (url, printed):
         assert printed[:2] == [f"{name}={value}" for name, value in PRINTED.items()]
         create(url, PRINTED, "Mine").raise_for_status()
@@ -69,35 +69,35 @@ async def test_it_accepts_the_credentials_of_the_environment_and_does_not_print_
         assert await names(url, REAL) == ["Mine"]
 
 
-async def test_a_file_keeps_the_apps_and_is_shared_with_a_server(tmp_path: Path) -> None:
+async def test_the_file_of_the_apps_can_be_shared_with_a_server(tmp_path: Path) -> None:
     file = str(tmp_path / "apps.sqlite3")
     with sandbox("--db", file) as (url, _):
-        create(url, PRINTED, "CapturedSecret").raise_for_status()
+        create(url, PRINTED, "Shared").raise_for_status()
         parameters = StdioServerParameters(
             command=SERVER[0], args=[*SERVER[1:], "--sandbox", "--sandbox-db", file]
         )
         async with Client(parameters) as client:
             found = answer(await client.call_tool("search_apps", {}))
-    assert [app["client_name"] for app in found["apps"]] == ["CapturedSecret"]
+    assert [app["client_name"] for app in found["apps"]] == ["Shared"]
 
 
 @pytest.mark.parametrize(("calls", "statuses"), [(1, [200, 429]), (2, [200, 200])])
-def test_a_rate_limit_can_be_asked_for(calls: int, statuses: list[int]) -> None:
+def test_a_rate_limit_can_be_set(calls: int, statuses: list[int]) -> None:
     with sandbox("--rate-limit", f"{calls}/3600") as (url, _):
-        answered = [create(url, PRINTED, "App").status_code for _ in statuses]
-    assert answered == statuses
+        statuses_got = [create(url, PRINTED, "App").status_code for _ in statuses]
+    assert statuses_got == statuses
 
 
 ACME_APPS = "/v1/b2b/organizations/acme/connected_apps"
 
 
 def seed(*arguments: str, plan: object = None) -> Result:
-    """Run `sandbox seed`, with a plan as its standard input."""
+    """Run `sandbox seed`, with a seed as its standard input."""
     return CliRunner().invoke(main, ["sandbox", "seed", *arguments], input=json.dumps(plan))
 
 
 def ids(result: Result) -> dict[str, Any]:
-    """The ids that it printed."""
+    """The printed ids."""
     assert result.exit_code == 0, result.stderr
     printed: dict[str, Any] = json.loads(result.stdout)
     return printed
@@ -122,14 +122,14 @@ def test_seeding_a_file_again_prints_the_same_ids(tmp_path: Path) -> None:
     assert ids(seed("--db", file)) == first
 
 
-def test_a_running_sandbox_is_filled_as_its_kind_has_it() -> None:
+def test_a_running_sandbox_gets_the_example_of_its_kind() -> None:
     with sandbox("--kind", "b2b") as (url, _):
         printed = ids(seed("--url", url))
         assert read(url, ACME_APPS).status_code == 200
     assert (len(printed["organization_ids"]), printed["user_ids"]) == (2, [])
 
 
-def test_a_sandbox_is_a_consumer_project_unless_told_otherwise() -> None:
+def test_a_sandbox_is_a_consumer_project_by_default() -> None:
     with sandbox() as (url, _):
         ids(seed("--url", url))
         assert read(url, "/v1/users/ada/connected_apps").status_code == 200
@@ -137,7 +137,7 @@ def test_a_sandbox_is_a_consumer_project_unless_told_otherwise() -> None:
 
 
 @pytest.mark.parametrize("stdin", [True, False])
-def test_a_seed_comes_from_a_file_or_from_standard_input(tmp_path: Path, stdin: bool) -> None:
+def test_a_seed_can_be_a_file_or_standard_input(tmp_path: Path, stdin: bool) -> None:
     plan = {"users": [{"user_id": "user-test-1", "external_id": "ada"}]}
     (tmp_path / "seed.json").write_text(json.dumps(plan))
     source = "-" if stdin else str(tmp_path / "seed.json")
@@ -145,7 +145,7 @@ def test_a_seed_comes_from_a_file_or_from_standard_input(tmp_path: Path, stdin: 
     assert (printed["user_ids"], printed["client_ids"]) == (["user-test-1"], [])
 
 
-def test_generated_apps_come_without_the_example_and_beside_a_file(tmp_path: Path) -> None:
+def test_generated_apps_can_be_added_alone_or_with_a_file(tmp_path: Path) -> None:
     file = str(tmp_path / "apps.sqlite3")
     alone = ids(seed("--db", file, "--apps", "1000"))
     assert (alone["generated_apps"], alone["client_ids"]) == (1000, [])
@@ -153,7 +153,7 @@ def test_generated_apps_come_without_the_example_and_beside_a_file(tmp_path: Pat
     assert (beside["generated_apps"], len(beside["user_ids"])) == (5, 1)
 
 
-def test_a_seed_is_of_the_project_that_the_environment_names(
+def test_a_seed_belongs_to_the_project_of_the_environment(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = str(tmp_path / "apps.sqlite3")
@@ -167,9 +167,7 @@ def test_a_seed_is_of_the_project_that_the_environment_names(
 
 
 @pytest.mark.parametrize("target", ["--db", "--url"])
-def test_a_seed_that_does_not_fit_is_refused_by_the_name_of_the_field(
-    tmp_path: Path, target: str
-) -> None:
+def test_an_invalid_seed_is_refused_with_the_name_of_the_field(tmp_path: Path, target: str) -> None:
     plan = {"users": [{"grants": [{"client_id": "connected-app-test-1"}]}]}
     with serving(create_sandbox()) as url:
         place = url if target == "--url" else str(tmp_path / "apps.sqlite3")
@@ -179,13 +177,13 @@ def test_a_seed_that_does_not_fit_is_refused_by_the_name_of_the_field(
     assert "connected-app-test-1" not in refused.stderr
 
 
-def test_a_misspelt_field_of_a_seed_is_named(tmp_path: Path) -> None:
+def test_a_misspelt_field_of_a_seed_is_reported(tmp_path: Path) -> None:
     refused = seed("--db", str(tmp_path / "apps.sqlite3"), "--from", "-", plan={"usres": []})
     assert refused.exit_code == 2
     assert "--from: usres: Extra inputs are not permitted" in refused.stderr
 
 
-def test_a_file_that_is_damaged_cannot_be_seeded(tmp_path: Path) -> None:
+def test_a_damaged_file_cannot_be_seeded(tmp_path: Path) -> None:
     file = tmp_path / "apps.sqlite3"
     file.write_text("not a database, but long enough to look like one" * 50)
     refused = seed("--db", str(file))
@@ -193,7 +191,7 @@ def test_a_file_that_is_damaged_cannot_be_seeded(tmp_path: Path) -> None:
     assert "--db: the file cannot be used as a database" in refused.stderr
 
 
-async def test_what_is_no_sandbox_cannot_be_seeded() -> None:
+async def test_another_server_than_a_sandbox_cannot_be_seeded() -> None:
     async def other(scope: Scope, receive: Receive, send: Send) -> None:
         await Request(scope, receive).body()
         await JSONResponse(["something else"])(scope, receive, send)
@@ -201,7 +199,7 @@ async def test_what_is_no_sandbox_cannot_be_seeded() -> None:
     with serving(other) as url:
         refused = seed("--url", url)
     assert refused.exit_code == 2
-    assert "what answers there is no sandbox" in refused.stderr
+    assert "the server there is not a sandbox" in refused.stderr
 
 
 @pytest.mark.parametrize(
@@ -212,7 +210,7 @@ async def test_what_is_no_sandbox_cannot_be_seeded() -> None:
         ("b2b", "organization_not_found"),
     ],
 )
-async def test_the_embedded_sandbox_is_of_the_kind_that_the_setting_names(
+async def test_the_embedded_sandbox_has_the_kind_of_the_setting(
     kind: str | None, error_type: str
 ) -> None:
     async with (

@@ -1,4 +1,4 @@
-"""`connected-apps-mcp secrets`, and the way of a secret through whole processes."""
+"""`connected-apps-mcp secrets`, and secrets across whole processes."""
 
 import json
 import os
@@ -43,14 +43,14 @@ async def call(where: list[str], tool: str, **arguments: Any) -> dict[str, Any]:
 
 @pytest.fixture
 async def app(where: list[str]) -> str:
-    """The id of a confidential app, which another process created."""
+    """The id of a confidential app that another process created."""
     created = await call(where, "create_app", client_type="first_party", client_name="Mine")
     return str(created["app"]["client_id"])
 
 
 @pytest.fixture
-def alive(where: list[str]) -> Iterator[Any]:
-    """Ask the service which secrets it takes, over a socket of its own."""
+def accepted(where: list[str]) -> Iterator[Any]:
+    """Ask the service, over a socket of its own, whether it accepts a secret."""
     with running("sandbox", "serve", "--port", "0", "--db", where[2]) as process:
         assert process.stdout
         url = [process.stdout.readline() for _ in range(3)][-1].split()[-1]
@@ -64,28 +64,28 @@ def alive(where: list[str]) -> Iterator[Any]:
         yield ask
 
 
-async def test_from_creation_through_a_rotation_show_prints_what_the_service_takes(
-    where: list[str], app: str, alive: Any
+async def test_show_prints_the_secret_in_force_from_creation_through_a_rotation(
+    where: list[str], app: str, accepted: Any
 ) -> None:
     def shown(*which: str) -> str:
         return command("show", app, *which, *where).stdout.strip()
 
     first = shown()
-    assert alive(app, first)
+    assert accepted(app, first)
     await call(where, "start_secret_rotation", client_id=app)
     second = shown("--next")
-    assert alive(app, first)
-    assert alive(app, second)
+    assert accepted(app, first)
+    assert accepted(app, second)
     assert shown() == first
     await call(where, "complete_secret_rotation", client_id=app)
     assert shown() == second
-    assert alive(app, second)
-    assert not alive(app, first)
+    assert accepted(app, second)
+    assert not accepted(app, first)
     assert command("show", app, "--next", *where).returncode == 1
 
 
 def in_a_shell(note: str) -> subprocess.CompletedProcess[str]:
-    """Run the command that a note gives, as a person who pastes it into a shell."""
+    """Run the command in a note, as a person who pastes it into a shell."""
     (line,) = re.findall("`(.+?)`", note)
     return subprocess.run(["/bin/sh", "-c", line], capture_output=True, text=True, check=True)
 
@@ -99,7 +99,7 @@ async def test_the_note_of_a_secret_gives_the_command_that_shows_it(tmp_path: Pa
     assert "or use reveal_client_secret" in secret["note"]
 
 
-async def test_the_command_for_a_real_project_needs_no_secret_of_it(tmp_path: Path) -> None:
+async def test_the_command_for_a_real_project_does_not_need_its_secret(tmp_path: Path) -> None:
     with on_service(create_sandbox(), tmp_path) as process:
         begin_a_create(process)
         assert process.stdout
@@ -120,16 +120,16 @@ async def test_the_note_of_a_sandbox_in_memory_gives_no_command() -> None:
     assert shown["value"].endswith(made["client_secret"]["last_four"])
 
 
-async def test_the_note_of_a_sandbox_in_memory_that_shows_no_secret_says_so() -> None:
+async def test_the_note_of_a_sandbox_in_memory_with_reveal_never_says_so() -> None:
     made = await call(["--sandbox", "--reveal", "never"], "create_app", client_type="first_party")
     assert "reveal_client_secret cannot be used here" in made["client_secret"]["note"]
 
 
 @pytest.mark.parametrize("client_id", ["x; touch y", "--sandbox", "$(id)", "`id`", "a\nb", "é"])
-def test_no_odd_client_id_gets_into_the_command(client_id: str) -> None:
+def test_an_odd_client_id_stays_out_of_the_command(client_id: str) -> None:
     app = App.model_validate({**SHOWN_APP, "client_id": client_id})
-    kept = CapturedSecret(SecretStr("s" * 8), StorageLocation("file", "the file x"), app=app)
-    note = describe_secret(ServerInfo(), kept, reveal=False).note
+    captured = CapturedSecret(SecretStr("s" * 8), StorageLocation("file", "the file x"), app=app)
+    note = describe_secret(ServerInfo(), captured, reveal=False).note
     assert "`connected-apps-mcp secrets show CLIENT_ID --secret-store file`" in note
 
 
@@ -143,19 +143,19 @@ def test_a_sandbox_in_memory_has_nothing_for_another_process(what: str) -> None:
 
 
 @pytest.mark.parametrize("what", ["show", "list", "run"])
-def test_a_kept_secret_takes_the_project_id_alone(tmp_path: Path, what: str) -> None:
+def test_a_stored_secret_needs_only_the_project_id(tmp_path: Path, what: str) -> None:
     key = SecretKey("project-test-1", "app")
-    FileStore(tmp_path / "secrets").put(key, SecretStr("a-kept-secret-1234"))
+    FileStore(tmp_path / "secrets").put(key, SecretStr("a-stored-secret-1234"))
     echo = [sys.executable, "-c", "import os; print(os.environ['X'])"]
     more = {"show": ["app"], "list": [], "run": ["app", "--as", "X", "--", *echo]}[what]
     where = ["--secret-store", "file", "--data-dir", str(tmp_path)]
     environment = os.environ | {"STYTCH_PROJECT_ID": "project-test-1"}
     done = command(what, *where, *more, env=environment)
     assert done.returncode == 0
-    assert ("…1234" if what == "list" else "a-kept-secret-1234") in done.stdout
+    assert ("…1234" if what == "list" else "a-stored-secret-1234") in done.stdout
 
 
-def test_without_the_projects_secret_an_interrupted_call_is_told_and_not_looked_into(
+def test_without_the_projects_secret_an_interrupted_call_is_only_reported(
     tmp_path: Path,
 ) -> None:
     journal = Journal(tmp_path / "journal")
@@ -169,7 +169,7 @@ def test_without_the_projects_secret_an_interrupted_call_is_told_and_not_looked_
 
 
 @pytest.mark.parametrize(("what", "code"), [("list", 0), ("show", 1), ("forget", 1), ("run", 1)])
-def test_where_nothing_is_kept_yet_the_folder_that_was_looked_in_is_named(
+def test_an_empty_store_is_reported_with_its_folder(
     where: list[str], tmp_path: Path, what: str, code: int
 ) -> None:
     more = {"list": [], "run": ["app", "--as", "X", "true"]}.get(what, ["app"])
@@ -178,7 +178,9 @@ def test_where_nothing_is_kept_yet_the_folder_that_was_looked_in_is_named(
     assert (
         f"in the folder {tmp_path / 'data' / 'secrets'}, for project project-test-" in done.stderr
     )
-    assert ("Nothing is kept yet" if what == "list" else "No current secret of app") in done.stderr
+    assert (
+        "Nothing is stored yet" if what == "list" else "No current secret of app"
+    ) in done.stderr
 
 
 async def test_list_shows_no_secret(where: list[str], app: str) -> None:
@@ -191,7 +193,7 @@ async def test_list_shows_no_secret(where: list[str], app: str) -> None:
 
 
 @pytest.mark.parametrize("what", ["show", "list"])
-async def test_an_output_that_is_full_is_an_error_without_a_traceback(
+async def test_a_full_output_is_an_error_without_a_traceback(
     where: list[str], app: str, what: str, full: TextIO
 ) -> None:
     failed = command(what, *([app] if what == "show" else []), *where, stdout=full)
@@ -208,7 +210,7 @@ async def test_forget_asks_first(where: list[str], app: str) -> None:
     assert "No current secret" in missing.stderr
 
 
-async def test_run_hands_a_secret_to_a_command_and_prints_nothing(
+async def test_run_gives_a_command_the_secret_and_prints_nothing(
     where: list[str], app: str
 ) -> None:
     secret = command("show", app, *where).stdout.strip()
@@ -226,7 +228,7 @@ async def test_run_leaves_no_signal_ignored(
     assert (done.stdout, done.returncode) == ("", -number)
 
 
-async def test_run_needs_a_command_that_exists(where: list[str], app: str) -> None:
+async def test_run_reports_a_missing_command(where: list[str], app: str) -> None:
     failed = command("run", app, "--as", "X", *where, "--", "no-such-command-here")
     assert failed.returncode == 1
     assert "no-such-command-here" in failed.stderr
@@ -254,21 +256,21 @@ def test_a_data_folder_that_others_can_write_is_refused(
     assert list((tmp_path / "data").iterdir()) == []
 
 
-def test_a_data_folder_that_others_can_read_is_taken(where: list[str], tmp_path: Path) -> None:
+def test_a_data_folder_that_others_can_read_is_accepted(where: list[str], tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     (tmp_path / "data").chmod(0o755)
     assert command("list", *where).returncode == 0
 
 
 @pytest.mark.parametrize("command", [["secrets", "list"], ["serve"]])
-def test_a_data_folder_is_made_for_its_owner_alone(
+def test_a_data_folder_is_created_for_its_owner_only(
     where: list[str], tmp_path: Path, command: list[str]
 ) -> None:
     subprocess.run([*SERVER, *command, *where], input=b"", umask=0, check=True)
     assert (tmp_path / "data").stat().st_mode & 0o777 == 0o700
 
 
-def test_a_data_folder_in_the_home_folder_is_found_there(tmp_path: Path) -> None:
+def test_a_tilde_in_a_path_is_the_home_folder(tmp_path: Path) -> None:
     environment = os.environ | {
         "HOME": str(tmp_path),
         "CONNECTED_APPS_MCP_DATA_DIR": "~/data",
@@ -280,7 +282,7 @@ def test_a_data_folder_in_the_home_folder_is_found_there(tmp_path: Path) -> None
     assert "~" not in {path.name for path in tmp_path.iterdir()}
 
 
-def test_the_home_folder_of_nobody_is_refused() -> None:
+def test_an_unknown_home_folder_is_refused() -> None:
     refused = command("list", "--sandbox", "--data-dir", "~nobody-of-that-name/data")
     assert refused.returncode == 2
     assert "--data-dir" in refused.stderr
@@ -295,7 +297,7 @@ def test_the_home_folder_of_nobody_is_refused() -> None:
         (["--reveal", "sometimes"], "--reveal"),
     ],
 )
-def test_a_setting_that_cannot_work_is_refused_at_the_start(setting: list[str], rule: str) -> None:
+def test_an_unusable_setting_is_refused_at_the_start(setting: list[str], rule: str) -> None:
     refused = subprocess.run(
         [*SERVER, "--sandbox", *setting],
         input="",
@@ -310,7 +312,7 @@ def test_a_setting_that_cannot_work_is_refused_at_the_start(setting: list[str], 
 
 KILLS = 50
 STEP_SECONDS = 0.0006
-"""The kills are spread over the time that a create takes here, and somewhat beyond."""
+"""The kills cover the duration of a create, and a little more."""
 
 
 def killed_during_a_create(where: list[str], after: float) -> None:
@@ -324,19 +326,19 @@ async def test_a_kill_at_any_point_of_a_create_is_harmless_or_reported(where: li
     for number in range(KILLS):
         await anyio.to_thread.run_sync(killed_during_a_create, where, number * STEP_SECONDS)
     listed = command("list", *where)
-    kept = {line.split()[0] for line in listed.stdout.splitlines()}
+    stored = {line.split()[0] for line in listed.stdout.splitlines()}
     async with Client(served(where)) as client:
         found = answer(await client.call_tool("search_apps", {"limit": 1000}))["apps"]
-        describe_secret = str(client.instructions)
-    lost = {app["client_id"] for app in found} - kept
+        instructions = str(client.instructions)
+    lost = {app["client_id"] for app in found} - stored
     assert all(client_id in listed.stderr for client_id in lost)
-    assert all(client_id in describe_secret for client_id in lost)
-    # Some kills came after the call, or nothing was shown.
+    assert all(client_id in instructions for client_id in lost)
+    # Some kills came after the create, else this test shows nothing.
     assert found
 
 
 @pytest.mark.parametrize("name", ["", "A=B", "1A", "A B"])
-async def test_run_needs_the_name_of_a_variable(where: list[str], name: str) -> None:
+async def test_run_refuses_an_invalid_name_of_a_variable(where: list[str], name: str) -> None:
     refused = command("run", "app", "--as", name, *where, "--", "true")
     assert refused.returncode == 2
     assert "name of a variable" in refused.stderr
@@ -346,8 +348,8 @@ async def test_a_damaged_secret_hides_neither_the_others_nor_what_is_reported(
     where: list[str], app: str, tmp_path: Path
 ) -> None:
     (tmp_path / "data" / "journal" / "newer").write_text("of a newer version")
-    (kept,) = (tmp_path / "data" / "secrets").glob("*.json")
-    kept.write_text("{}")
+    (file,) = (tmp_path / "data" / "secrets").glob("*.json")
+    file.write_text("{}")
     other = (await call(where, "create_app", client_type="first_party"))["app"]["client_id"]
     listed = command("list", *where)
     assert listed.returncode == 1
@@ -356,41 +358,39 @@ async def test_a_damaged_secret_hides_neither_the_others_nor_what_is_reported(
     assert "newer, which this version cannot read" in listed.stderr
 
 
-async def test_a_damaged_secret_can_be_forgotten(
-    where: list[str], app: str, tmp_path: Path
-) -> None:
-    (kept,) = (tmp_path / "data" / "secrets").glob("*.json")
-    kept.write_text("")
+async def test_a_damaged_secret_can_be_deleted(where: list[str], app: str, tmp_path: Path) -> None:
+    (file,) = (tmp_path / "data" / "secrets").glob("*.json")
+    file.write_text("")
     assert f"secret of {app} is damaged" in command("show", app, *where).stderr
     assert command("forget", app, "--yes", *where).returncode == 0
     assert "No current secret" in command("show", app, *where).stderr
 
 
-async def test_after_an_interrupted_completion_show_prints_what_the_service_takes(
-    where: list[str], app: str, alive: Any, tmp_path: Path
+async def test_after_an_interrupted_completion_show_prints_the_secret_in_force(
+    where: list[str], app: str, accepted: Any, tmp_path: Path
 ) -> None:
     await call(where, "start_secret_rotation", client_id=app)
     upcoming = command("show", app, "--next", *where).stdout.strip()
     sandbox = create_sandbox(database=where[2])
     reached = threading.Event()
 
-    async def carried_out_unseen(scope: Scope, receive: Receive, send: Send) -> None:
-        async def to_nobody(_: Any) -> None:
+    async def complete_without_response(scope: Scope, receive: Receive, send: Send) -> None:
+        async def discard(_: Any) -> None:
             reached.set()
             await anyio.sleep(5)
 
         completes = scope["path"].endswith("/secrets/rotate")
-        await sandbox(scope, receive, to_nobody if completes else send)
+        await sandbox(scope, receive, discard if completes else send)
 
     arguments = {"name": "complete_secret_rotation", "arguments": {"client_id": app}}
-    with on_service(carried_out_unseen, tmp_path) as process:
+    with on_service(complete_without_response, tmp_path) as process:
         begin(process, {**CREATE, "params": arguments})
         assert reached.wait(10)
         process.kill()
-    # It was asked of the sandbox under another address: as if by an earlier version.
+    # Drop the address, as earlier versions did: the sandbox now has another one.
     (file,) = (tmp_path / "data" / "journal").glob("[!.]*")
     intent = json.loads(file.read_text())
     file.write_text(json.dumps(intent | {"origin": None}))
     shown = command("show", app, *where).stdout.strip()
     assert shown == upcoming
-    assert alive(app, shown)
+    assert accepted(app, shown)

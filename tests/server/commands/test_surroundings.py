@@ -1,4 +1,4 @@
-"""What is said where the system lacks a folder, or takes no output."""
+"""Messages for missing folders and output that cannot be written."""
 
 import os
 import pwd
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.usefixtures("_logging_as_before")
 
 @pytest.fixture
 def _no_home(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have neither HOME nor an entry in the list of users."""
+    """Neither HOME nor an entry in the list of users."""
 
     def unknown(_uid: int) -> NoReturn:
         raise KeyError
@@ -31,31 +31,31 @@ def _no_home(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     "command", [["serve"], ["--read-only"], ["secrets", "list"], ["audit", "tail"], ["approve"]]
 )
-def test_a_user_without_a_home_folder_learns_what_to_set(command: list[str]) -> None:
+def test_without_a_home_folder_the_error_gives_a_way_out(command: list[str]) -> None:
     refused = CliRunner().invoke(main, command, env=REAL)
     assert refused.exit_code == 2
-    assert "There is no home folder" in refused.stderr
+    assert "No home folder" in refused.stderr
     assert "Set HOME, or give --data-dir." in refused.stderr
 
 
 @pytest.mark.usefixtures("_no_home")
-def test_a_user_without_a_home_folder_can_name_another(tmp_path: Path) -> None:
+def test_without_a_home_folder_a_data_folder_can_be_given(tmp_path: Path) -> None:
     listed = CliRunner().invoke(main, ["secrets", "list", "--data-dir", str(tmp_path)], env=REAL)
     assert listed.exit_code == 0
 
 
-def test_a_system_without_a_temporary_folder_is_said_to_be_one(
+def test_a_missing_temporary_folder_is_reported(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", "/dev/null/tmp")
     refused = CliRunner().invoke(main, ["--sandbox"])
     assert refused.exit_code == 2
-    assert "No temporary folder can be made" in refused.stderr
+    assert "Cannot create a temporary folder" in refused.stderr
     assert "TMPDIR" in refused.stderr
 
 
 UNWRITABLE = "/proc"
-"""A home folder in which even root can make nothing."""
+"""A home folder in which even root cannot create a file."""
 
 
 def start(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -69,14 +69,14 @@ def start(*arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_a_read_only_server_starts_where_the_home_folder_cannot_be_written() -> None:
+def test_a_read_only_server_starts_without_a_writable_home_folder() -> None:
     started = start("--read-only")
     assert started.returncode == 0
     (warning,) = started.stderr.splitlines()
     assert "Refused calls will not be recorded" in warning
 
 
-def test_a_server_that_can_change_something_does_not_start_there() -> None:
+def test_a_server_that_can_write_does_not_start_there() -> None:
     refused = start()
     assert refused.returncode == 2
     assert "--audit-log: The audit log cannot be written" in refused.stderr
@@ -86,9 +86,7 @@ def test_a_server_that_can_change_something_does_not_start_there() -> None:
     "command",
     [["--help"], ["demo"], ["sandbox", "serve", "--port", "0"], ["policy", "check", "--policy"]],
 )
-def test_an_output_that_is_full_is_said_to_be_full(
-    command: list[str], full: TextIO, tmp_path: Path
-) -> None:
+def test_a_full_output_is_reported(command: list[str], full: TextIO, tmp_path: Path) -> None:
     if command[-1] == "--policy":
         (tmp_path / "policy.toml").touch()
         command = [*command, str(tmp_path / "policy.toml")]
@@ -99,7 +97,7 @@ def test_an_output_that_is_full_is_said_to_be_full(
     assert failed.stderr == "Error: Standard output: No space left on device.\n"
 
 
-def test_a_demo_whose_reader_goes_away_ends_in_silence() -> None:
+def test_a_demo_ends_quietly_when_its_output_is_closed() -> None:
     with subprocess.Popen(
         [*SERVER, "demo"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from connected_apps_mcp.confirmation import approvals as module
 from connected_apps_mcp.confirmation.approvals import (
     LIFETIME,
     MAX_OF_ONE_APP,
@@ -17,6 +16,7 @@ from connected_apps_mcp.confirmation.approvals import (
     Approvals,
     PendingCall,
     ProjectLabel,
+    _now,
 )
 from connected_apps_tools.safety.question import Question, digest
 from connected_apps_tools.storage.errors import StoreError
@@ -87,8 +87,8 @@ def test_a_clock_that_jumps_ahead_lets_no_answer_count_twice(
     approvals: Approvals, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert approvals.use_answer("answer")
-    now = module._now() + timedelta(days=1)
-    monkeypatch.setattr(module, "_now", lambda: now)
+    now = _now() + timedelta(days=1)
+    monkeypatch.setattr("connected_apps_mcp.confirmation.approvals._now", lambda: now)
     assert approvals.use_answer("another")
     assert not approvals.use_answer("answer")
 
@@ -98,8 +98,8 @@ def test_marks_are_removed_once_they_are_old_by_both_clocks(
 ) -> None:
     approvals.use_answer("answer")
     approvals.use_answer("seen")
-    later = module._now() + 3 * LIFETIME
-    monkeypatch.setattr(module, "_now", lambda: later)
+    later = _now() + 3 * LIFETIME
+    monkeypatch.setattr("connected_apps_mcp.confirmation.approvals._now", lambda: later)
     monotonic = time.monotonic() + 3 * LIFETIME.total_seconds()
     monkeypatch.setattr(time, "monotonic", lambda: monotonic)
     approvals.use_answer("new")
@@ -141,7 +141,7 @@ def test_a_flood_on_one_app_pushes_out_its_own_calls_alone(approvals: Approvals)
 def test_calls_on_many_apps_push_out_those_of_the_app_with_the_most(
     approvals: Approvals, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "MAX_WAITING", 6)
+    monkeypatch.setattr("connected_apps_mcp.confirmation.approvals.MAX_WAITING", 6)
     approvals.add(pending(client_id="victim"))
     for number in range(3):
         approvals.add(pending(client_id="busy", number=number))

@@ -15,10 +15,8 @@ from examples import APP
 from mcp import Client, MCPError, types
 from mcp.server.request_state import RequestStateSecurity
 from server.people import CONFIRMED, NO, YES, A, B, Person, Wire, asking, rotating, wire_for
-from support import ERAS, answer, refusal, said
+from support import ERAS, answer, json_of, refusal
 
-from connected_apps_mcp.confirmation import approvals as module
-from connected_apps_mcp.confirmation import confirm as confirming
 from connected_apps_mcp.confirmation.approvals import FOLDER, Approvals
 from connected_apps_mcp.confirmation.confirm import Mode
 from connected_apps_tools.api.models import UpdateApp
@@ -205,7 +203,7 @@ async def test_a_call_that_waits_for_another_asks_about_the_app_as_that_one_left
 
     async def set_urls(*urls: str) -> None:
         arguments = {"client_id": APP, "redirect_urls": list(urls)}
-        told[urls[-1]] = said(await client.call_tool("update_app", arguments))
+        told[urls[-1]] = json_of(await client.call_tool("update_app", arguments))
 
     async with asking(wire, person, era) as (client, _), anyio.create_task_group() as calls:
         calls.start_soon(set_urls, A, f"{A}/other")
@@ -515,7 +513,7 @@ async def test_an_approval_is_over_after_a_while(
         approvals = Approvals(tmp_path / FOLDER)
         (waiting,) = approvals
         approvals.approve(waiting)
-        monkeypatch.setattr(module, "LIFETIME", timedelta())
+        monkeypatch.setattr("connected_apps_mcp.confirmation.approvals.LIFETIME", timedelta())
         refusal(await client.call_tool("delete_app", {"client_id": APP}))
 
 
@@ -629,7 +627,7 @@ async def test_the_question_shows_where_a_long_template_differs() -> None:
 async def test_while_a_person_is_asked_a_client_hears_that_the_server_waits(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(confirming, "PROGRESS_SECONDS", 0.01)
+    monkeypatch.setattr("connected_apps_mcp.confirmation.confirm.PROGRESS_SECONDS", 0.01)
     heard: list[str | None] = []
     shown: list[float] = []
     two_reports = anyio.Event()
@@ -656,7 +654,7 @@ async def test_while_a_person_is_asked_a_client_hears_that_the_server_waits(
 async def test_progress_does_not_fall_when_a_person_is_asked_anew(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(confirming, "PROGRESS_SECONDS", 0.01)
+    monkeypatch.setattr("connected_apps_mcp.confirmation.confirm.PROGRESS_SECONDS", 0.01)
     shown: list[float] = []
     reports = [anyio.Event()]
 

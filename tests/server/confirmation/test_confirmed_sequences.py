@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from mcp import Client, MCPError, types
 from server.audit.logs import lines_of
 from server.people import CONFIRMED, NO, YES, A, B, Wire, asking, rotating
-from support import offering, project_on, said
+from support import json_of, offering, project_on
 
 from connected_apps_mcp.audit.verify import verify
 from connected_apps_mcp.confirmation.approvals import FOLDER, Approvals
@@ -333,7 +333,7 @@ class Session:
         before, written, recorded = self.wire.state(), len(self.wire.writes), len(self.events())
         told: dict[str, Any] = {}
         with suppress(MCPError):  # a tool that is off, or a client that breaks off
-            told = said(await client.call_tool(self.tool, self.arguments))
+            told = json_of(await client.call_tool(self.tool, self.arguments))
         wrote, events = len(self.wire.writes) > written, self.events()[recorded:]
         if self.questions and not self.accepted and wrote:
             self.faults.append(f"{self.tool}: done against the answer")

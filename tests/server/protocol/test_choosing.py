@@ -38,7 +38,7 @@ def test_a_toolset_alone_offers_its_tools_and_the_status(toolset: str) -> None:
 def test_by_default_what_another_kind_of_project_needs_is_off(
     given: dict[str, Any], off: str
 ) -> None:
-    offer = select_tools(TOOLSETS, settings.read(**given).choice)
+    offer = select_tools(TOOLSETS, settings.read(**given).selection)
     assert offer.off.keys() == {tool.name for tool in TOOLSETS[off]}
 
 
@@ -53,19 +53,19 @@ def test_what_another_kind_of_project_needs_is_off_for_that_reason(
     kind: str, tool: str, why: str
 ) -> None:
     given = {"sandbox": True, "sandbox_kind": kind}
-    assert select_tools(TOOLSETS, settings.read(**given).choice).off[tool] == why
+    assert select_tools(TOOLSETS, settings.read(**given).selection).off[tool] == why
     chosen = settings.read(**given, toolsets="apps")
-    assert "--toolsets" in select_tools(TOOLSETS, chosen.choice).off[tool]
+    assert "--toolsets" in select_tools(TOOLSETS, chosen.selection).off[tool]
 
 
 def test_by_default_everything_is_on_where_the_kind_of_the_project_is_not_known() -> None:
-    assert select_tools(TOOLSETS, settings.read().choice).on.keys() == NAMES
+    assert select_tools(TOOLSETS, settings.read().selection).on.keys() == NAMES
 
 
 def test_a_policy_without_toolsets_leaves_none_on(tmp_path: Path) -> None:
     policy = tmp_path / "policy.toml"
     policy.write_text("toolsets = []")
-    assert settings.read(policy=str(policy)).choice.toolsets == ()
+    assert settings.read(policy=str(policy)).selection.toolsets == ()
 
 
 OFF = {"list_user_grants": "It is not among --tools.", "delete_app": "The server is read-only."}
@@ -91,7 +91,7 @@ def test_advice_says_which_of_its_tools_are_off_and_why(text: str, more: str) ->
 
 
 @pytest.mark.parametrize(
-    ("kind", "choice", "call", "off"),
+    ("kind", "selection", "call", "off"),
     [
         (
             "consumer",
@@ -114,12 +114,12 @@ def test_advice_says_which_of_its_tools_are_off_and_why(text: str, more: str) ->
     ],
 )
 async def test_a_hint_says_which_of_its_tools_are_off(
-    kind: ProjectKind, choice: dict[str, Any], call: tuple[str, dict[str, Any]], off: str
+    kind: ProjectKind, selection: dict[str, Any], call: tuple[str, dict[str, Any]], off: str
 ) -> None:
     transport = httpx2.ASGITransport(create_sandbox(kind=kind))
     async with (
         project_on(transport) as project,
-        Client(build_server(project, offering(**choice))) as client,
+        Client(build_server(project, offering(**selection))) as client,
     ):
         assert off in refusal(await client.call_tool(*call))["hint"]
 
@@ -164,7 +164,7 @@ def test_read_only_beats_both() -> None:
 
 
 @pytest.mark.parametrize(
-    ("choice", "told"),
+    ("selection", "message"),
     [
         ({"toolsets": ["app"]}, "unknown toolset app. Did you mean apps? Known are apps, rotation"),
         ({"toolsets": [""]}, "unknown toolset"),
@@ -173,10 +173,10 @@ def test_read_only_beats_both() -> None:
     ],
 )
 def test_an_unknown_name_is_refused_with_the_known_ones(
-    choice: dict[str, list[str]], told: str
+    selection: dict[str, list[str]], message: str
 ) -> None:
-    with pytest.raises(InvalidRequest, match=re.escape(told)):
-        offering(**choice)
+    with pytest.raises(InvalidRequest, match=re.escape(message)):
+        offering(**selection)
 
 
 @pytest.mark.parametrize("wrong", [{"toolsets": "app"}, {"tools": "get_ap"}])
@@ -186,7 +186,7 @@ def test_the_settings_refuse_an_unknown_name(wrong: dict[str, str]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("choice", "why"),
+    ("selection", "why"),
     [
         ({"read_only": True}, "read-only"),
         ({"toolsets": ["review"]}, "toolset apps is off"),
@@ -194,11 +194,11 @@ def test_the_settings_refuse_an_unknown_name(wrong: dict[str, str]) -> None:
     ],
 )
 async def test_a_tool_that_is_off_is_neither_listed_nor_callable(
-    choice: dict[str, object], why: str, sandbox: httpx2.ASGITransport
+    selection: dict[str, object], why: str, sandbox: httpx2.ASGITransport
 ) -> None:
     async with (
         project_on(sandbox) as project,
-        Client(build_server(project, offering(**choice))) as client,
+        Client(build_server(project, offering(**selection))) as client,
     ):
         assert "create_app" not in {tool.name for tool in (await client.list_tools()).tools}
         with pytest.raises(MCPError, match=why):

@@ -1,4 +1,4 @@
-"""What is completed, in both protocol eras, on the sandbox."""
+"""Completions, in both protocol eras, on the sandbox."""
 
 from typing import Any, get_args
 
@@ -35,7 +35,7 @@ async def completed(client: Client, ref: Ref, name: str, value: str) -> types.Co
 
 
 @pytest.mark.parametrize("ref", [TEMPLATE, ROTATE], ids=["template", "prompt"])
-async def test_an_app_is_found_by_a_part_of_its_name_or_id(client: Client, ref: Ref) -> None:
+async def test_an_app_is_found_by_part_of_its_name_or_id(client: Client, ref: Ref) -> None:
     billing, notes = await create(client, "Bil\u200bling"), await create(client, "Notes")
     for part in ("billing", "LLIN", billing, billing[-12:].upper()):
         found = await completed(client, ref, "client_id", part)
@@ -45,7 +45,7 @@ async def test_an_app_is_found_by_a_part_of_its_name_or_id(client: Client, ref: 
     assert (await completed(client, ref, "client_id", "nothing like it")).values == []
 
 
-async def test_what_this_server_changes_is_known_at_once(client: Client) -> None:
+async def test_a_change_by_this_server_shows_at_once(client: Client) -> None:
     await completed(client, TEMPLATE, "client_id", "")
     client_id = await create(client, "Fresh")
     assert (await completed(client, TEMPLATE, "client_id", "fresh")).values == [client_id]
@@ -66,7 +66,7 @@ async def test_what_this_server_changes_is_known_at_once(client: Client) -> None
     ],
 )
 @pytest.mark.parametrize("era", ERAS)
-async def test_a_hundred_are_shown_and_whether_there_are_more_is_told(
+async def test_at_most_a_hundred_are_shown_and_more_are_announced(
     era: str, count: int, part: str, expected: tuple[int, int | None, bool]
 ) -> None:
     sandbox = create_sandbox()
@@ -79,18 +79,18 @@ async def test_a_hundred_are_shown_and_whether_there_are_more_is_told(
     assert (len(found.values), found.total, found.has_more) == expected
 
 
-async def test_typing_on_asks_the_service_once() -> None:
-    asked: list[str] = []
+async def test_typing_on_sends_one_request_to_the_service() -> None:
+    requests: list[str] = []
 
-    def note(request: httpx2.Request) -> httpx2.Response:
-        asked.append(request.url.path)
+    def record(request: httpx2.Request) -> httpx2.Response:
+        requests.append(request.url.path)
         found = {"connected_apps": [SHOWN_APP], "results_metadata": {"total": 1}}
         return httpx2.Response(200, json={"status_code": 200, "request_id": "r", **found})
 
-    async with connected_to(note) as client:
+    async with connected_to(record) as client:
         for part in ("a", "ap", "app"):
             assert (await completed(client, TEMPLATE, "client_id", part)).values == ["app"]
-    assert len(asked) == 1
+    assert len(requests) == 1
 
 
 @pytest.mark.parametrize("era", ERAS)
@@ -121,7 +121,7 @@ async def test_choices_are_completed_and_free_text_is_not(
 
 
 @pytest.mark.parametrize(
-    ("ref", "name", "told"),
+    ("ref", "name", "message"),
     [
         (types.PromptReference(name="rotate-secrets"), "client_id", "Did you mean rotate-secret"),
         (types.ResourceTemplateReference(uri="file:///{path}"), "path", "connected-app://"),
@@ -129,15 +129,17 @@ async def test_choices_are_completed_and_free_text_is_not(
         (TEMPLATE, "id", "argument.name: there is no such argument"),
     ],
 )
-async def test_what_there_is_not_is_refused(client: Client, ref: Ref, name: str, told: str) -> None:
-    with pytest.raises(MCPError, match=told) as caught:
+async def test_an_unknown_reference_is_refused(
+    client: Client, ref: Ref, name: str, message: str
+) -> None:
+    with pytest.raises(MCPError, match=message) as caught:
         await completed(client, ref, name, "")
     assert caught.value.error.code == types.INVALID_PARAMS
 
 
-async def test_ids_are_completed_only_where_apps_may_be_searched(project: ToolContext) -> None:
-    kept = [name for name in offering().on if name != "search_apps"]
-    async with Client(build_server(project, offering(tools=kept))) as client:
+async def test_ids_are_completed_only_if_search_apps_is_on(project: ToolContext) -> None:
+    others = [name for name in offering().on if name != "search_apps"]
+    async with Client(build_server(project, offering(tools=others))) as client:
         await create(client, "Billing")
         assert (await completed(client, ROTATE, "client_id", "")).values == []
 

@@ -125,9 +125,11 @@ class Slow(Wire):
 
 async def test_the_requests_of_a_change_share_the_deadline() -> None:
     async with asking(Slow(), None, deadline=0.2) as (client, _):
-        told = refusal(await client.call_tool("update_app", {"client_id": APP, "client_name": "N"}))
-    assert told["error"] in {"NoAnswer", "NotSent"}
-    assert "within 0.2 seconds" in told["message"]
+        result = refusal(
+            await client.call_tool("update_app", {"client_id": APP, "client_name": "N"})
+        )
+    assert result["error"] in {"NoAnswer", "NotSent"}
+    assert "within 0.2 seconds" in result["message"]
 
 
 async def test_a_look_for_what_became_of_a_create_has_one_deadline_more() -> None:
@@ -143,8 +145,8 @@ async def test_a_look_for_what_became_of_a_create_has_one_deadline_more() -> Non
         Client(build_server(project)) as client,
     ):
         with anyio.fail_after(5):
-            told = refusal(await client.call_tool("create_app", {"client_type": "third_party"}))
-    assert told["may_have_taken_effect"]
+            result = refusal(await client.call_tool("create_app", {"client_type": "third_party"}))
+    assert result["may_have_taken_effect"]
     assert pages.pages <= 2
 
 
@@ -173,10 +175,10 @@ async def test_changes_that_wait_for_their_turn_wait_no_longer_than_the_deadline
         anyio.create_task_group() as tasks,
     ):
         await tasks.start(hold_the_turn, project)
-        told = refusal(await client.call_tool(*rename))
+        result = refusal(await client.call_tool(*rename))
         tasks.cancel_scope.cancel()
-    assert told["error"] == "NotSent"
-    assert told["retry_may_help"]
+    assert result["error"] == "NotSent"
+    assert result["retry_may_help"]
 
 
 async def test_a_real_server_sends_no_more_than_its_deadline_allows(tmp_path: Path) -> None:

@@ -59,8 +59,8 @@ async def test_grants_are_listed_with_their_scopes_as_a_list(
     kind: ProjectKind, tool: str, arguments: dict[str, str]
 ) -> None:
     async with connected_to(kind) as client:
-        told = answer(await client.call_tool(tool, arguments))
-    assert told["apps"] == [
+        result = answer(await client.call_tool(tool, arguments))
+    assert result["apps"] == [
         {
             "client_id": CALENDAR,
             "client_name": "Calendar",
@@ -69,7 +69,7 @@ async def test_grants_are_listed_with_their_scopes_as_a_list(
             "scopes": ["openid", "offline_access"],
         }
     ]
-    assert told["untrusted"] == ["client_name", "client_description", "logo_url", "scopes"]
+    assert result["untrusted"] == ["client_name", "client_description", "logo_url", "scopes"]
 
 
 @pytest.mark.parametrize(
@@ -89,24 +89,26 @@ async def test_a_revoked_grant_is_gone(
 ) -> None:
     async with connected_to(kind) as client:
         arguments = {**holder, "client_id": CALENDAR}
-        told = answer(await client.call_tool(revokes, arguments))
-        assert told == {"revoked": True, "client_id": CALENDAR}
+        result = answer(await client.call_tool(revokes, arguments))
+        assert result == {"revoked": True, "client_id": CALENDAR}
         assert answer(await client.call_tool(lists, holder))["apps"] == []
 
 
 async def test_an_organizations_apps_are_listed() -> None:
     async with connected_to("b2b") as client:
-        told = answer(await client.call_tool("list_organization_apps", {"organization_id": "acme"}))
-    assert [app["client_id"] for app in told["apps"]] == [CALENDAR]
-    assert "scopes" not in told["apps"][0]
+        result = answer(
+            await client.call_tool("list_organization_apps", {"organization_id": "acme"})
+        )
+    assert [app["client_id"] for app in result["apps"]] == [CALENDAR]
+    assert "scopes" not in result["apps"][0]
 
 
 async def test_an_organizations_app_tells_who_authorised_it_and_for_what() -> None:
     async with connected_to("b2b") as client:
         arguments = {"organization_id": "acme", "client_id": CALENDAR}
-        told = answer(await client.call_tool("get_organization_app", arguments))
-    assert told["app"]["client_name"] == "Calendar"
-    assert told["active_members"] == [
+        result = answer(await client.call_tool("get_organization_app", arguments))
+    assert result["app"]["client_name"] == "Calendar"
+    assert result["active_members"] == [
         {"member_id": "member-test-grace", "scopes": ["openid", "offline_access"]}
     ]
 
@@ -123,27 +125,27 @@ async def test_on_a_consumer_project_the_right_tool_is_named(
     tool: str, arguments: dict[str, str]
 ) -> None:
     async with connected_to("consumer") as client:
-        told = refusal(await client.call_tool(tool, arguments))
-    assert told["error"] == "invalid_b2b_endpoint"
-    assert "list_user_grants" in told["hint"]
+        result = refusal(await client.call_tool(tool, arguments))
+    assert result["error"] == "invalid_b2b_endpoint"
+    assert "list_user_grants" in result["hint"]
 
 
 async def test_on_a_b2b_project_the_right_tool_is_named() -> None:
     async with connected_to("b2b") as client:
-        told = refusal(await client.call_tool("list_user_grants", {"user_id": "ada"}))
-    assert "list_member_grants" in told["hint"]
+        result = refusal(await client.call_tool("list_user_grants", {"user_id": "ada"}))
+    assert "list_member_grants" in result["hint"]
 
 
 async def test_an_unknown_user_is_said_to_be_unknown() -> None:
     async with connected_to("consumer") as client:
-        told = refusal(await client.call_tool("list_user_grants", {"user_id": "nobody"}))
-    assert told["error"] == "user_not_found"
-    assert "external id" in told["hint"]
+        result = refusal(await client.call_tool("list_user_grants", {"user_id": "nobody"}))
+    assert result["error"] == "user_not_found"
+    assert "external id" in result["hint"]
 
 
 @pytest.mark.parametrize("user_id", ["", ".", "..", "a/b", "a?b", "%2e", "a b", "x" * 256])
 async def test_an_unsafe_id_is_refused(user_id: str) -> None:
     async with connected_to("consumer") as client:
-        told = refusal(await client.call_tool("list_user_grants", {"user_id": user_id}))
-    assert told["error"] == "InvalidRequest"
-    assert told["message"].startswith("user_id: ")
+        result = refusal(await client.call_tool("list_user_grants", {"user_id": user_id}))
+    assert result["error"] == "InvalidRequest"
+    assert result["message"].startswith("user_id: ")

@@ -1,4 +1,4 @@
-"""What a model is told of the tools: all of it, and every tool's schema."""
+"""The descriptions and schemas of the tools."""
 
 import difflib
 import json
@@ -24,8 +24,8 @@ from connected_apps_tools.errors import InvalidRequest
 
 def size(tools: Iterable[types.Tool]) -> int:
     """Bytes that these tools take in tools/list."""
-    told = [tool.model_dump(mode="json", by_alias=True, exclude_none=True) for tool in tools]
-    return len(json.dumps(told, ensure_ascii=False, separators=(",", ":")).encode())
+    result = [tool.model_dump(mode="json", by_alias=True, exclude_none=True) for tool in tools]
+    return len(json.dumps(result, ensure_ascii=False, separators=(",", ":")).encode())
 
 
 def test_the_names_of_the_toolsets_are_those_of_the_catalogue() -> None:
@@ -70,8 +70,8 @@ async def listed(server: Server[Any]) -> dict[str, types.Tool]:
 async def test_a_tool_is_listed_as_it_was_agreed(
     name: str, listed: dict[str, types.Tool], snapshot: SnapshotAssertion
 ) -> None:
-    told = listed[name].model_dump(mode="json", by_alias=True, exclude_none=True)
-    assert told == snapshot(extension_class=JSONSnapshotExtension)
+    result = listed[name].model_dump(mode="json", by_alias=True, exclude_none=True)
+    assert result == snapshot(extension_class=JSONSnapshotExtension)
 
 
 async def test_every_tool_has_a_title_and_all_four_hints(listed: dict[str, types.Tool]) -> None:

@@ -103,7 +103,7 @@ async def test_where_it_is_allowed_every_answer_that_changed_something_names_the
         answers = [answer(await client.call_tool(*change)) for change in CHANGES]
         read = answer(await client.call_tool("search_apps", {}))
         status = answer(await client.call_tool("get_server_status", {}))
-    assert [told.get("live_project") for told in answers] == [PROJECT] * len(CHANGES)
+    assert [result.get("live_project") for result in answers] == [PROJECT] * len(CHANGES)
     assert "live_project" not in read
     assert not [why for why in status["tools_off"].values() if ALLOW in why]
     assert len(person.questions) == 4
@@ -120,11 +120,11 @@ async def test_on_a_live_project_a_client_that_cannot_ask_is_refused_with_the_wa
     flags: list[str], era: str
 ) -> None:
     async with serve([*flags, ALLOW], era=era) as client:
-        told = refusal(await client.call_tool("delete_app", {"client_id": APP}))
+        result = refusal(await client.call_tool("delete_app", {"client_id": APP}))
         answer(await client.call_tool("update_app", {"client_id": APP, "client_name": "New"}))
         answer(await client.call_tool("get_app", {"client_id": APP}))
-    assert told["error"] == "NotConfirmed"
-    assert "connected-apps-mcp approve" in told["hint"]
+    assert result["error"] == "NotConfirmed"
+    assert "connected-apps-mcp approve" in result["hint"]
 
 
 async def test_a_test_project_is_neither_announced_nor_guarded(tmp_path: Path) -> None:

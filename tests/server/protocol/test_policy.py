@@ -72,10 +72,12 @@ async def test_an_app_that_breaks_a_rule_is_not_created(
 ) -> None:
     async with under(free, mode, redirect_hosts=["app.corp.example"]) as client:
         arguments = {"client_type": "first_party", "redirect_urls": [GOOD, BAD], "dry_run": dry_run}
-        told = refusal(await client.call_tool("create_app", arguments))
-    assert told["error"] == "PolicyRefusal"
-    assert told["message"] == ("policy redirect_hosts: evil.example is not allowed (redirect_urls)")
-    assert "Nothing was sent" in told["hint"]
+        result = refusal(await client.call_tool("create_app", arguments))
+    assert result["error"] == "PolicyRefusal"
+    assert result["message"] == (
+        "policy redirect_hosts: evil.example is not allowed (redirect_urls)"
+    )
+    assert "Nothing was sent" in result["hint"]
     assert wire.calls == []
 
 
@@ -97,8 +99,8 @@ async def test_an_update_that_results_in_a_breach_is_refused(
     wire.calls.clear()
     async with under(free, redirect_hosts=["*.corp.example"]) as client:
         arguments = {"client_id": app, **change, "dry_run": dry_run}
-        told = refusal(await client.call_tool("update_app", arguments))
-    assert told["error"] == "PolicyRefusal"
+        result = refusal(await client.call_tool("update_app", arguments))
+    assert result["error"] == "PolicyRefusal"
     assert [call.split()[0] for call in wire.calls] == ["GET"]
 
 
@@ -150,9 +152,9 @@ async def test_a_protected_app_is_neither_changed_nor_deleted(
     arguments = arguments_of(tool, app)
     protected = {"client_ids": [app], "names": ["Billing"]}[by]
     async with under(free, protected_apps={by: protected}) as client:
-        told = refusal(await client.call_tool(tool.name, arguments))
-    assert told["error"] == "PolicyRefusal"
-    assert "protected_apps" in told["message"]
+        result = refusal(await client.call_tool(tool.name, arguments))
+    assert result["error"] == "PolicyRefusal"
+    assert "protected_apps" in result["message"]
     # Only a name has to be looked up.
     assert [call.split()[0] for call in wire.calls] == ([] if by == "client_ids" else ["GET"])
 
@@ -170,8 +172,8 @@ async def test_an_app_that_is_not_there_is_said_to_be_missing_although_names_are
     free: ToolContext,
 ) -> None:
     async with under(free, protected_apps={"names": ["Billing"]}) as client:
-        told = refusal(await client.call_tool("delete_app", {"client_id": "nothing"}))
-    assert told["error"] == "connected_app_not_found"
+        result = refusal(await client.call_tool("delete_app", {"client_id": "nothing"}))
+    assert result["error"] == "connected_app_not_found"
 
 
 async def test_where_the_name_cannot_be_read_nothing_is_changed() -> None:
@@ -204,8 +206,8 @@ def start(file: Path, text: str, *flags: str) -> str:
 
 
 def test_a_server_does_not_start_with_a_policy_that_is_not_right(file: Path) -> None:
-    told = start(file, "redirect_host = []")
-    assert f"--policy: {file}: redirect_host: there is no such key. Did you mean" in told
+    result = start(file, "redirect_host = []")
+    assert f"--policy: {file}: redirect_host: there is no such key. Did you mean" in result
 
 
 def test_a_server_does_not_start_without_the_policy_that_it_was_given(tmp_path: Path) -> None:
@@ -216,8 +218,8 @@ def test_a_server_does_not_start_without_the_policy_that_it_was_given(tmp_path: 
 
 
 def test_an_unknown_toolset_in_the_policy_is_refused_by_its_name(file: Path) -> None:
-    told = start(file, "toolsets = ['aps']")
-    assert f"--policy: {file}: toolsets: unknown toolset aps. Did you mean apps?" in told
+    result = start(file, "toolsets = ['aps']")
+    assert f"--policy: {file}: toolsets: unknown toolset aps. Did you mean apps?" in result
 
 
 @pytest.mark.parametrize(
@@ -252,7 +254,7 @@ def test_the_stricter_of_a_setting_and_the_policy_is_in_force(
     file: Path, text: str, given: dict[str, str], toolsets: tuple[str, ...], reveals: bool
 ) -> None:
     file.write_text(text)
-    choice = config.load(sandbox=True, policy=str(file), **given).choice
+    choice = config.load(sandbox=True, policy=str(file), **given).selection
     assert (tuple(choice.toolsets), choice.reveals) == (toolsets, reveals)
 
 
@@ -271,7 +273,7 @@ def test_where_a_policy_and_a_flag_say_who_is_asked_the_stricter_is_in_force(
     file: Path, text: str, given: dict[str, str], in_force: str
 ) -> None:
     file.write_text(text)
-    assert config.load(sandbox=True, policy=str(file), **given).in_force("confirm") == in_force
+    assert config.load(sandbox=True, policy=str(file), **given).effective("confirm") == in_force
 
 
 @pytest.fixture
@@ -286,5 +288,5 @@ async def test_the_sandbox_obeys_the_policy_that_a_server_is_started_with(
 ) -> None:
     async with open_project(started) as project, Client(build_server(project)) as client:
         arguments = {"client_type": "first_party", **EVERY_SETTING}
-        told = refusal(await client.call_tool("create_app", arguments))
-    assert told["message"] == "policy allow_full_access: full_access_allowed may not be true"
+        result = refusal(await client.call_tool("create_app", arguments))
+    assert result["message"] == "policy allow_full_access: full_access_allowed may not be true"

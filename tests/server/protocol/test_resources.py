@@ -20,7 +20,7 @@ from support import (
     project_on,
 )
 
-from connected_apps_mcp.protocol.resources import PAGE, SECTIONS
+from connected_apps_mcp.protocol.resources import PAGE_SIZE, SECTIONS
 from connected_apps_mcp.protocol.server import build_server
 from connected_apps_mcp.sandbox import create_sandbox
 from connected_apps_mcp.sandbox.handlers.seeding import seed
@@ -28,7 +28,7 @@ from connected_apps_mcp.sandbox.seeds.seed import Seed
 from connected_apps_tools import ToolContext
 from connected_apps_tools.catalogue.types.app_view import AppView
 
-UNSEEN = "B\u202ei\u200bll\U000e0041ing"
+UNPRINTABLE = "B\u202ei\u200bll\U000e0041ing"
 
 
 async def create(client: Client, **settings: Any) -> str:
@@ -62,7 +62,7 @@ async def test_the_template_is_listed(client: Client) -> None:
     assert template.mime_type == "application/json"
 
 
-async def test_an_app_is_shown_in_its_logical_structure(client: Client) -> None:
+async def test_an_app_is_shown_in_sections(client: Client) -> None:
     client_id = await create(client, **EVERY_SETTING)
     app = answer(await client.call_tool("get_app", {"client_id": client_id}))["app"]
     settings = {name: app[name] for name in SECTIONS["oauth_config"]}
@@ -97,9 +97,9 @@ async def test_an_app_is_shown_in_its_logical_structure(client: Client) -> None:
     }
 
 
-def test_every_field_of_an_app_stands_in_one_section() -> None:
-    standing = list(chain(*SECTIONS.values()))
-    assert sorted(standing) == sorted(AppView.model_fields.keys() - {"cut"})
+def test_every_field_of_an_app_is_in_one_section() -> None:
+    fields = list(chain(*SECTIONS.values()))
+    assert sorted(fields) == sorted(AppView.model_fields.keys() - {"cut"})
 
 
 @pytest.mark.parametrize(
@@ -111,7 +111,7 @@ def test_every_field_of_an_app_stands_in_one_section() -> None:
         ("third_party_public", False, "third_party"),
     ],
 )
-async def test_an_app_is_confidential_or_public_of_a_party(
+async def test_the_type_of_an_app_is_shown_as_confidential_and_party(
     server: Server[Any], client_type: str, confidential: bool, party: str
 ) -> None:
     async with Client(server) as client:
@@ -119,7 +119,7 @@ async def test_an_app_is_confidential_or_public_of_a_party(
     assert (shown["confidential"], shown["party"]) == (confidential, party)
 
 
-async def test_a_rotation_under_way_is_shown(client: Client) -> None:
+async def test_a_rotation_in_progress_is_shown(client: Client) -> None:
     client_id = await create(client)
     started = answer(await client.call_tool("start_secret_rotation", {"client_id": client_id}))
     assert (await read(client, client_id))["lifecycle"]["rotation"] == {
@@ -129,14 +129,14 @@ async def test_a_rotation_under_way_is_shown(client: Client) -> None:
     }
 
 
-async def test_what_cannot_be_seen_is_taken_out_of_an_app(client: Client) -> None:
-    shown = await read(client, await create(client, client_name=UNSEEN))
+async def test_invisible_text_is_removed_from_an_app(client: Client) -> None:
+    shown = await read(client, await create(client, client_name=UNPRINTABLE))
     assert shown["client"]["client_name"] == "Billing"
     assert shown["untrusted"] == ["client_name"]
 
 
-async def test_apps_are_listed_with_cleaned_names_that_are_marked(client: Client) -> None:
-    client_id = await create(client, client_name=UNSEEN, client_description="Shows\ninvoices")
+async def test_apps_are_listed_with_printable_names_marked_as_untrusted(client: Client) -> None:
+    client_id = await create(client, client_name=UNPRINTABLE, client_description="Shows\ninvoices")
     listed = await client.list_resources()
     (entry,) = listed.resources
     assert entry.uri == f"connected-app://{client_id}"
@@ -154,9 +154,9 @@ async def test_a_nameless_app_is_listed_without_title(client: Client) -> None:
 
 
 @pytest.mark.parametrize("era", ERAS)
-async def test_the_pages_of_the_list_hold_every_app_once(era: str) -> None:
+async def test_the_pages_of_the_list_have_every_app_once(era: str) -> None:
     pages: list[list[str]] = []
-    async with client_of_many_apps(2 * PAGE + 5, era) as client:
+    async with client_of_many_apps(2 * PAGE_SIZE + 5, era) as client:
         cursor: str | None = None
         while True:
             page = await client.list_resources(cursor=cursor)
@@ -164,8 +164,8 @@ async def test_the_pages_of_the_list_hold_every_app_once(era: str) -> None:
             cursor = page.next_cursor
             if cursor is None:
                 break
-    assert [len(page) for page in pages] == [PAGE, PAGE, 5]
-    assert len(set(chain(*pages))) == 2 * PAGE + 5
+    assert [len(page) for page in pages] == [PAGE_SIZE, PAGE_SIZE, 5]
+    assert len(set(chain(*pages))) == 2 * PAGE_SIZE + 5
 
 
 async def test_a_listed_app_can_be_read() -> None:
@@ -175,7 +175,7 @@ async def test_a_listed_app_can_be_read() -> None:
 
 
 async def test_a_foreign_cursor_is_refused_by_name(client: Client) -> None:
-    with pytest.raises(MCPError, match="cursor: it is no nextCursor") as caught:
+    with pytest.raises(MCPError, match="cursor: it is not a nextCursor") as caught:
         await client.list_resources(cursor="bm90IG91cnM=")
     assert caught.value.error.code == types.INVALID_PARAMS
 
@@ -203,14 +203,16 @@ async def test_an_unknown_app_is_refused_with_the_nearest_id(client: Client) -> 
         "connected-app://" + "a" * 200,
     ],
 )
-async def test_a_uri_of_no_app_is_refused_with_the_right_form(client: Client, uri: str) -> None:
+async def test_a_uri_of_another_form_is_refused_with_the_right_form(
+    client: Client, uri: str
+) -> None:
     with pytest.raises(MCPError, match=r"uri: .* connected-app://\{client_id\}") as caught:
         await client.read_resource(uri)
     assert caught.value.error.code == types.INVALID_PARAMS
 
 
 @pytest.mark.parametrize("era", ERAS)
-async def test_a_failing_service_is_no_fault_of_the_caller(era: str) -> None:
+async def test_an_error_of_the_service_is_an_internal_error(era: str) -> None:
     def fail(_request: httpx2.Request) -> httpx2.Response:
         return httpx2.Response(503, text="canary-Zx81kQ0pLm27")
 
@@ -223,13 +225,13 @@ async def test_a_failing_service_is_no_fault_of_the_caller(era: str) -> None:
             assert "canary" not in str(caught.value.error)
 
 
-async def test_an_id_that_is_no_id_is_listed_as_a_sound_uri() -> None:
-    def answer_oddly(_request: httpx2.Request) -> httpx2.Response:
+async def test_a_malformed_id_is_listed_with_an_escaped_uri() -> None:
+    def malformed_id(_request: httpx2.Request) -> httpx2.Response:
         app = {**SHOWN_APP, "client_id": "a/../b\u202e c"}
         found = {"connected_apps": [app], "results_metadata": {"total": 1}}
         return httpx2.Response(200, json={"status_code": 200, "request_id": "r", **found})
 
-    async with connected_to(answer_oddly) as client:
+    async with connected_to(malformed_id) as client:
         (entry,) = (await client.list_resources()).resources
     assert entry.uri == "connected-app://a%2F..%2Fb%E2%80%AE%20c"
     assert entry.name == "a/../b c"
@@ -237,11 +239,11 @@ async def test_an_id_that_is_no_id_is_listed_as_a_sound_uri() -> None:
 
 @pytest.mark.parametrize("missing", ["get_app", "search_apps"])
 @pytest.mark.parametrize("era", ERAS)
-async def test_resources_show_nothing_that_the_tools_may_not(
+async def test_resources_are_off_if_a_tool_that_shows_them_is_off(
     project: ToolContext, missing: str, era: str
 ) -> None:
-    kept = [name for name in offering().on if name != missing]
-    async with Client(build_server(project, offering(tools=kept)), mode=era) as client:
+    others = [name for name in offering().on if name != missing]
+    async with Client(build_server(project, offering(tools=others)), mode=era) as client:
         assert client.server_capabilities
         assert client.server_capabilities.resources is None
         with pytest.raises(MCPError) as caught:
@@ -249,17 +251,19 @@ async def test_resources_show_nothing_that_the_tools_may_not(
     assert caught.value.error.code == types.METHOD_NOT_FOUND
 
 
-async def test_what_stays_as_it_is_may_be_kept_for_long_and_not_shared(server: Server[Any]) -> None:
+async def test_lists_that_do_not_change_may_be_cached_for_long_but_not_shared(
+    server: Server[Any],
+) -> None:
     async with Client(server, cache=None) as client:
-        for lasting in (
+        for listed in (
             await client.list_tools(),
             await client.list_prompts(),
             await client.list_resource_templates(),
         ):
-            assert (lasting.ttl_ms, lasting.cache_scope) == (3_600_000, "private")
+            assert (listed.ttl_ms, listed.cache_scope) == (3_600_000, "private")
 
 
-async def test_the_list_of_apps_may_be_kept_for_seconds_and_not_shared(
+async def test_the_list_of_apps_may_be_cached_for_seconds_but_not_shared(
     server: Server[Any],
 ) -> None:
     async with Client(server, cache=None) as client:

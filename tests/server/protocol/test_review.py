@@ -36,38 +36,38 @@ async def review(apps: list[dict[str, Any]], **arguments: Any) -> dict[str, Any]
 
 
 async def test_findings_name_the_app_the_fact_and_the_fix_worst_first() -> None:
-    told = await review(APPS)
-    first = told["findings"][0]
+    result = await review(APPS)
+    first = result["findings"][0]
     assert first["severity"] == "high"
     assert first["client_name"] == "Plain"
     assert "http://a.example/" in first["fact"]
-    assert "update_app" in told["fixes"][first["code"]]
-    assert told["scanned"] == told["total"] == 3
-    assert told["stopped"] == "end"
-    assert sum(told["counts"].values()) == len(told["findings"])
+    assert "update_app" in result["fixes"][first["code"]]
+    assert result["scanned"] == result["total"] == 3
+    assert result["stopped"] == "end"
+    assert sum(result["counts"].values()) == len(result["findings"])
 
 
 async def test_every_code_that_is_told_has_its_fix_once() -> None:
-    told = await review(APPS * 3)
-    assert told["fixes"].keys() == {finding["code"] for finding in told["findings"]}
-    assert all("fix" not in finding for finding in told["findings"])
+    result = await review(APPS * 3)
+    assert result["fixes"].keys() == {finding["code"] for finding in result["findings"]}
+    assert all("fix" not in finding for finding in result["findings"])
 
 
 async def test_names_of_strangers_are_cleaned_and_marked() -> None:
-    told = await review(APPS)
-    assert {finding["client_name"] for finding in told["findings"]} == {"Plain", "Open", "None"}
-    assert told["untrusted"] == ["client_name", "fact"]
+    result = await review(APPS)
+    assert {finding["client_name"] for finding in result["findings"]} == {"Plain", "Open", "None"}
+    assert result["untrusted"] == ["client_name", "fact"]
 
 
 async def test_less_severe_findings_can_be_left_out() -> None:
-    told = await review(APPS, min_severity="high")
-    assert {finding["severity"] for finding in told["findings"]} == {"high"}
+    result = await review(APPS, min_severity="high")
+    assert {finding["severity"] for finding in result["findings"]} == {"high"}
 
 
 async def test_one_app_can_be_told_of_alone() -> None:
     apps = [{**app, "client_id": f"connected-app-test-{n}"} for n, app in enumerate(APPS)]
-    told = await review(apps, client_id="connected-app-test-2")
-    assert {finding["client_name"] for finding in told["findings"]} == {"None"}
+    result = await review(apps, client_id="connected-app-test-2")
+    assert {finding["client_name"] for finding in result["findings"]} == {"None"}
 
 
 @pytest.mark.parametrize("max_bytes", [4_000, 24_000])
@@ -85,9 +85,9 @@ async def test_a_review_keeps_to_its_budget_and_says_what_is_left_out(max_bytes:
 
 @pytest.mark.parametrize(("bound", "stopped"), [(299, "max_scanned"), (300, "end"), (301, "end")])
 async def test_a_review_that_stops_early_says_so(bound: int, stopped: str) -> None:
-    told = await review(APPS * 100, max_scanned=bound)
-    assert told["stopped"] == stopped
-    assert told["scanned"] == min(bound, 300)
+    result = await review(APPS * 100, max_scanned=bound)
+    assert result["stopped"] == stopped
+    assert result["scanned"] == min(bound, 300)
 
 
 async def test_an_app_that_is_not_there_is_not_reported_as_fine() -> None:
@@ -96,5 +96,5 @@ async def test_an_app_that_is_not_there_is_not_reported_as_fine() -> None:
         project_on(httpx2.ASGITransport(sandbox)) as project,
         Client(build_server(project)) as client,
     ):
-        told = refusal(await client.call_tool("review_apps", {"client_id": "app-0"}))
-    assert told["error"] == "connected_app_not_found"
+        result = refusal(await client.call_tool("review_apps", {"client_id": "app-0"}))
+    assert result["error"] == "connected_app_not_found"

@@ -105,24 +105,24 @@ async def drifted(sandbox: httpx2.ASGITransport, **fields: str) -> dict[str, Any
         Client(build_server(strange)) as client,
     ):
         created = await client.call_tool("create_app", {"client_type": "first_party"})
-    told: dict[str, Any] = answer(created)["client_secret"]
-    return told
+    result: dict[str, Any] = answer(created)["client_secret"]
+    return result
 
 
 async def test_a_secret_that_is_not_believed_is_not_called_missing(
     sandbox: httpx2.ASGITransport,
 ) -> None:
-    told = await drifted(sandbox, client_secret="************")
-    assert told.keys() == {"note"}
-    assert "nothing that can be the secret" in told["note"]
+    result = await drifted(sandbox, client_secret="************")
+    assert result.keys() == {"note"}
+    assert "nothing that can be the secret" in result["note"]
 
 
 async def test_a_doubtful_secret_is_told_as_such(
     sandbox: httpx2.ASGITransport,
 ) -> None:
-    told = await drifted(sandbox, client_secret_last_four="none")
-    assert told["kept_in"]
-    assert "does not look as the service tells" in told["note"]
+    result = await drifted(sandbox, client_secret_last_four="none")
+    assert result["kept_in"]
+    assert "does not look as the service tells" in result["note"]
 
 
 async def test_the_next_secret_is_withheld_unless_asked_for(client: Client, app: str) -> None:

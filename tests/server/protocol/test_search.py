@@ -86,8 +86,8 @@ async def test_a_summary_holds_what_it_takes_to_choose() -> None:
     urls = [f"https://{host}.example/cb" for host in ("a", "b", "c", "d")]
     app = {"client_name": "Mine", "redirect_urls": ["https://a.example/other", *urls]}
     async with connected_to(Service(app)) as client:
-        told = answer(await client.call_tool("search_apps", {}))
-    (summary,) = told["apps"]
+        result = answer(await client.call_tool("search_apps", {}))
+    (summary,) = result["apps"]
     assert summary.pop("version")
     assert summary == {
         "client_id": "app-0",
@@ -98,7 +98,7 @@ async def test_a_summary_holds_what_it_takes_to_choose() -> None:
         "redirect_urls_count": 5,
         "rotating": False,
     }
-    assert told["untrusted"] == ["client_name", "redirect_hosts"]
+    assert result["untrusted"] == ["client_name", "redirect_hosts"]
 
 
 async def test_in_full_detail_an_app_is_as_get_app_shows_it(client: Client) -> None:
@@ -130,10 +130,10 @@ async def test_a_cursor_goes_on_exactly_where_the_answer_stopped(arguments: dict
     async with connected_to(service) as client:
         cursor: dict[str, Any] = {}
         while cursor is not None and len(seen) < 100:
-            told = answer(await client.call_tool("search_apps", {**arguments, **cursor}))
-            seen += ids(told)
-            scanned += told["scanned"]
-            cursor = {"cursor": told["next_cursor"]}
+            result = answer(await client.call_tool("search_apps", {**arguments, **cursor}))
+            seen += ids(result)
+            scanned += result["scanned"]
+            cursor = {"cursor": result["next_cursor"]}
     assert seen == [f"app-{n}" for n in range(len(seen))]
     assert scanned == len(seen)
 
@@ -144,12 +144,12 @@ async def test_every_app_is_found_once_to_the_very_end() -> None:
     arguments: dict[str, Any] = {"limit": 500, "query": "app", "max_bytes": 300_000}
     async with connected_to(service) as client:
         while True:
-            told = answer(await client.call_tool("search_apps", arguments))
-            seen += ids(told)
-            if "next_cursor" not in told:
+            result = answer(await client.call_tool("search_apps", arguments))
+            seen += ids(result)
+            if "next_cursor" not in result:
                 break
-            arguments["cursor"] = told["next_cursor"]
-    assert told["stopped"] == "end"
+            arguments["cursor"] = result["next_cursor"]
+    assert result["stopped"] == "end"
     assert seen == [f"app-{n}" for n in range(2345)]
 
 
@@ -168,9 +168,9 @@ async def test_every_app_is_found_once_to_the_very_end() -> None:
 async def test_an_answer_says_why_it_stopped(arguments: dict[str, Any], stopped: str) -> None:
     service = Service(*({"client_name": "x" * 190} for _ in range(10)))
     async with connected_to(service) as client:
-        told = answer(await client.call_tool("search_apps", arguments))
-    assert told["stopped"] == stopped
-    assert ("next_cursor" in told) == (stopped != "end")
+        result = answer(await client.call_tool("search_apps", arguments))
+    assert result["stopped"] == stopped
+    assert ("next_cursor" in result) == (stopped != "end")
 
 
 @pytest.mark.parametrize("detail", ["summary", "full"])
@@ -193,16 +193,16 @@ async def test_an_app_larger_than_the_budget_is_summarised_and_that_is_said() ->
     large = {"redirect_urls": [f"https://a.example/{n}{'y' * 900}" for n in range(20)]}
     async with connected_to(Service(large)) as client:
         arguments = {"detail": "full", "max_bytes": 4000}
-        told = answer(await client.call_tool("search_apps", arguments))
-    assert told["apps"][0]["redirect_urls_count"] == 20
-    assert "app-0" in told["note"]
+        result = answer(await client.call_tool("search_apps", arguments))
+    assert result["apps"][0]["redirect_urls_count"] == 20
+    assert "app-0" in result["note"]
 
 
 @pytest.mark.parametrize("cursor", ["x", "é", "e30", "W10=", "eyJvZmZzZXQiOi0xfQ==", "A" * 9999])
 async def test_a_foreign_cursor_is_refused(client: Client, cursor: str) -> None:
-    told = refusal(await client.call_tool("search_apps", {"cursor": cursor}))
-    assert told["error"] == "InvalidRequest"
-    assert told["message"].startswith("cursor: ")
+    result = refusal(await client.call_tool("search_apps", {"cursor": cursor}))
+    assert result["error"] == "InvalidRequest"
+    assert result["message"].startswith("cursor: ")
 
 
 async def test_pages_that_go_round_are_noticed() -> None:
@@ -211,17 +211,17 @@ async def test_pages_that_go_round_are_noticed() -> None:
         return httpx2.Response(200, json={"status_code": 200, "request_id": "r", **found})
 
     async with connected_to(round_and_round) as client:
-        told = answer(await client.call_tool("search_apps", {"query": "x"}))
-    assert told["stopped"] == "empty_page"
-    assert "do not come to an end" in told["note"]
+        result = answer(await client.call_tool("search_apps", {"query": "x"}))
+    assert result["stopped"] == "empty_page"
+    assert "do not come to an end" in result["note"]
 
 
 @pytest.mark.parametrize("mode", ["legacy", "auto"])
 async def test_progress_is_reported_page_by_page(mode: Any) -> None:
-    told: list[tuple[float, float | None]] = []
+    result: list[tuple[float, float | None]] = []
 
     async def listen(progress: float, total: float | None, message: str | None) -> None:  # noqa: ARG001
-        told.append((progress, total))
+        result.append((progress, total))
 
     service = Service(*({} for _ in range(2500)))
     async with (
@@ -229,7 +229,7 @@ async def test_progress_is_reported_page_by_page(mode: Any) -> None:
         Client(build_server(project), mode=mode) as client,
     ):
         await client.call_tool("search_apps", {"query": "none"}, progress_callback=listen)
-    assert told == [(1000, 2500), (2000, 2500), (2500, 2500)]
+    assert result == [(1000, 2500), (2000, 2500), (2500, 2500)]
 
 
 async def test_a_search_that_is_cancelled_reads_no_further_page() -> None:
@@ -252,9 +252,9 @@ async def test_a_search_that_is_cancelled_reads_no_further_page() -> None:
 async def test_a_filter_that_can_fit_nothing_is_refused(filters: dict[str, str]) -> None:
     service = Service(*MIXED)
     async with connected_to(service) as client:
-        told = refusal(await client.call_tool("search_apps", filters))
-    assert told["error"] == "InvalidRequest"
-    assert told["message"].startswith(f"{next(iter(filters))}: ")
+        result = refusal(await client.call_tool("search_apps", filters))
+    assert result["error"] == "InvalidRequest"
+    assert result["message"].startswith(f"{next(iter(filters))}: ")
     assert service.pages == 0
 
 
@@ -263,8 +263,8 @@ async def test_an_app_that_does_not_fit_does_not_stand_in_the_way_of_others() ->
     urls = [f"com.{n}.{wide}:/" for n in range(3)]
     service = Service({"client_name": wide, "redirect_urls": urls}, {"client_name": "Mine"})
     async with connected_to(service) as client:
-        told = answer(await client.call_tool("search_apps", {"max_bytes": 4000}))
-    assert ids(told) == ["app-0", "app-1"]
+        result = answer(await client.call_tool("search_apps", {"max_bytes": 4000}))
+    assert ids(result) == ["app-0", "app-1"]
 
 
 RANKED: list[dict[str, Any]] = [
@@ -293,9 +293,9 @@ async def test_a_cursor_goes_on_where_a_ranked_answer_stopped() -> None:
     arguments: dict[str, Any] = {"query": "billing", "limit": 2}
     async with connected_to(Service(*RANKED)) as client:
         for _ in range(3):
-            told = answer(await client.call_tool("search_apps", arguments))
-            every += ids(told)
-            arguments["cursor"] = told.get("next_cursor")
+            result = answer(await client.call_tool("search_apps", arguments))
+            every += ids(result)
+            arguments["cursor"] = result.get("next_cursor")
     assert every == await found(Service(*RANKED), query="billing")
 
 
@@ -315,15 +315,15 @@ async def test_an_id_finds_its_app() -> None:
 async def test_where_no_app_fits_the_one_with_the_nearest_name_is_named() -> None:
     service = Service({"client_name": "Intranet"}, {"client_name": "Billing portal"})
     async with connected_to(service) as client:
-        told = answer(await client.call_tool("search_apps", {"query": "biling portl"}))
-    assert told["apps"] == []
-    assert told["note"] == "No app fits. The app with the nearest name is app-1."
+        result = answer(await client.call_tool("search_apps", {"query": "biling portl"}))
+    assert result["apps"] == []
+    assert result["note"] == "No app fits. The app with the nearest name is app-1."
 
 
 async def test_a_cursor_of_another_query_is_refused() -> None:
     async with connected_to(Service(*RANKED)) as client:
-        told = answer(await client.call_tool("search_apps", {"query": "billing", "limit": 1}))
-        other = {"query": "portal", "cursor": told["next_cursor"]}
+        result = answer(await client.call_tool("search_apps", {"query": "billing", "limit": 1}))
+        other = {"query": "portal", "cursor": result["next_cursor"]}
         refused = refusal(await client.call_tool("search_apps", other))
     assert refused["message"] == "cursor: it belongs to a search with another query."
 
@@ -332,6 +332,6 @@ async def test_no_near_name_is_given_where_later_pages_may_fit() -> None:
     service = Service(*({"client_name": "Billing portal"} for _ in range(20)))
     async with connected_to(service) as client:
         arguments = {"query": "biling portl", "max_scanned": 10}
-        told = answer(await client.call_tool("search_apps", arguments))
-    assert told["stopped"] == "max_scanned"
-    assert "note" not in told
+        result = answer(await client.call_tool("search_apps", arguments))
+    assert result["stopped"] == "max_scanned"
+    assert "note" not in result

@@ -8,7 +8,7 @@ import httpx2
 import pytest
 from mcp import Client, MCPError
 from mcp.server import Server
-from support import EVERY_SETTING, SHOWN_APP, answer, connected_to, refusal, said
+from support import EVERY_SETTING, SHOWN_APP, answer, connected_to, json_of, refusal
 
 from connected_apps_tools import CATALOGUE
 
@@ -351,4 +351,4 @@ async def test_the_schemas_tell_a_client_what_the_answers_keep(client: Client) -
         "search_apps": {},
         "delete_app": {"client_id": client_id},
     }.items():
-        assert said(await client.call_tool(tool, arguments))
+        assert json_of(await client.call_tool(tool, arguments))

@@ -86,8 +86,8 @@ def calls_of(tool: types.Tool) -> Iterator[dict[str, Any]]:
 
 def plain(model: Any) -> dict[str, Any]:
     """What goes over the wire."""
-    told: dict[str, Any] = model.model_dump(by_alias=True, mode="json", exclude_none=True)
-    return told
+    result: dict[str, Any] = model.model_dump(by_alias=True, mode="json", exclude_none=True)
+    return result
 
 
 @dataclass
@@ -143,12 +143,12 @@ class Reader:
         result = await client.call_tool(tool, arguments, progress_callback=hear)
         (block,) = result.content
         assert isinstance(block, types.TextContent)
-        told = json.loads(block.text)
+        found = json.loads(block.text)
         if result.is_error:
-            self.failures.append((tool, told))
+            self.failures.append((tool, found))
         else:
-            assert result.structured_content == told
-            self.answers.append((tool, told))
+            assert result.structured_content == found
+            self.answers.append((tool, found))
 
     async def ask(self, client: Client, prompt: types.Prompt) -> None:
         """Ask for a prompt, and complete its arguments."""
@@ -185,8 +185,8 @@ class Reader:
         try:
             yield
         except MCPError as error:
-            told = {"message": error.error.message, **(error.error.data or {})}
-            self.failures.append((what, told))
+            result = {"message": error.error.message, **(error.error.data or {})}
+            self.failures.append((what, result))
 
 
 @asynccontextmanager
@@ -258,68 +258,73 @@ def is_strangers(text: str) -> bool:
     return STRANGER.casefold() in text.casefold() or "xn--kil" in text
 
 
-def untrusted_in(told: dict[str, Any]) -> set[str]:
+def untrusted_in(result: dict[str, Any]) -> set[str]:
     """The fields that an answer names as such, wherever it does."""
-    meta = told.get("_meta", {})
+    meta = result.get("_meta", {})
     return {
-        *told.get("untrusted", []),
+        *result.get("untrusted", []),
         *(name for key in meta if "untrusted" in key for name in meta[key]),
     }
 
 
 async def test_everything_that_is_listed_is_reached(reader: Reader) -> None:
     names = {listed["name"] for listed in reader.said_first[1:] if "inputSchema" in listed}
-    answered = {where for where, told in reader.answers if told}
+    answered = {where for where, result in reader.answers if result}
     assert names <= answered
     assert reader.prompts
     assert reader.questions
     assert reader.progress
     shown = {
-        where for where, told in reader.answers if any(is_strangers(t) for _, t in strings(told))
+        where
+        for where, result in reader.answers
+        if any(is_strangers(t) for _, t in strings(result))
     }
     assert shown >= {"get_app", "search_apps", "review_apps", "delete_app", "resources"}
 
 
 async def test_nothing_unseen_leaves_in_an_answer(any_reader: Reader) -> None:
-    for where, told in [*any_reader.answers, *any_reader.failures]:
-        raw = [(path, text[:100]) for path, text in strings(told) if deceives(text)]
+    for where, result in [*any_reader.answers, *any_reader.failures]:
+        raw = [(path, text[:100]) for path, text in strings(result) if deceives(text)]
         assert raw == [], where
 
 
 async def test_every_text_is_cut_at_its_bound(any_reader: Reader) -> None:
-    for where, told in [*any_reader.answers, *any_reader.failures]:
-        for path, text in strings(told):
+    for where, result in [*any_reader.answers, *any_reader.failures]:
+        for path, text in strings(result):
             if not WHOLE & {*path}:
                 bound = max((BOUNDS.get(key, 0) for key in path), default=0) or MOST
                 assert len(text) <= bound + 1, (where, path)
 
 
 async def test_what_is_cut_is_said(reader: Reader) -> None:
-    for where, told in reader.answers:
-        for view in views_in(told):
+    for where, result in reader.answers:
+        for view in views_in(result):
             shown = {path[-1] for path, text in strings(view) if text.endswith("…")}
-            # The type of an app is told a second time there.
+            # The type of an app is there a second time.
             assert shown - {"party"} == set(view.get("cut", [])), where
 
 
-def views_in(told: Any) -> Iterator[dict[str, Any]]:
+def views_in(result: Any) -> Iterator[dict[str, Any]]:
     """The apps in an answer that are shown in full."""
-    match told:
+    match result:
         case {"oauth_config": dict()}:
             sections = ("client", "oauth_config", "lifecycle")
-            yield {"cut": told["cut"], **{k: v for name in sections for k, v in told[name].items()}}
+            yield {
+                "cut": result["cut"],
+                **{k: v for name in sections for k, v in result[name].items()},
+            }
         case {"client_id": str(), "redirect_urls": list()}:
-            yield told
+            yield result
         case dict() | list():
-            for each in told.values() if isinstance(told, dict) else told:
+            for each in result.values() if isinstance(result, dict) else result:
                 yield from views_in(each)
 
 
 async def test_every_field_of_strangers_is_named(any_reader: Reader) -> None:
-    for where, told in [*any_reader.answers, *any_reader.failures]:
-        named = untrusted_in(told)
+    for where, result in [*any_reader.answers, *any_reader.failures]:
+        named = untrusted_in(result)
         unnamed = {
-            path for path, text in strings(told) if is_strangers(text) and not named & {*path}
+            path for path, text in strings(result) if is_strangers(text) and not named & {*path}
         }
         assert unnamed == set(), where
 
@@ -328,7 +333,7 @@ async def test_nothing_of_strangers_is_in_what_is_the_servers_own(any_reader: Re
     ours = [
         any_reader.said_first,
         any_reader.progress,
-        [told.get("hint", "") for _, told in any_reader.failures],
+        [result.get("hint", "") for _, result in any_reader.failures],
     ]
     assert [text for _, text in strings(ours) if is_strangers(text)] == []
 
@@ -374,7 +379,7 @@ async def test_a_question_tells_the_type_whatever_the_name_says(reader: Reader) 
 
 
 async def test_every_tool_fails_as_the_service_does(failing_reader: Reader) -> None:
-    named = [told.get("status") for _, told in failing_reader.failures if "status" in told]
+    named = [result.get("status") for _, result in failing_reader.failures if "status" in result]
     assert len(named) > 50
     assert len(set(named)) == 1
 
@@ -386,7 +391,7 @@ async def test_text_that_is_no_unicode_is_no_answer() -> None:
             await project.api.get("app")
         await reader.call(client, "get_app", {"client_id": "app"})
         await reader.call(client, "search_apps", {})
-    assert [told["error"] for _, told in reader.failures] == ["UnexpectedAnswer"] * 2
+    assert [result["error"] for _, result in reader.failures] == ["UnexpectedAnswer"] * 2
     assert not any(is_strangers(text) for _, text in strings(reader.failures))
 
 
@@ -431,10 +436,10 @@ async def test_audit_tail_shows_what_strangers_wrote_between_quotes(
 ) -> None:
     await marked(Service(CORPUS[name]), tmp_path)
     shown = CliRunner().invoke(main, ["audit", "tail", "--audit-log", str(tmp_path / "audit")])
-    *told, end = shown.stdout.split("\n")
-    assert (len(told), end) == (8, "")
+    *result, end = shown.stdout.split("\n")
+    assert (len(result), end) == (8, "")
     assert is_strangers(shown.stdout)
-    for line in told:
+    for line in result:
         assert not deceives(line)
         assert not is_strangers(outside_quotes(line))
         assert len(line) < 2_100

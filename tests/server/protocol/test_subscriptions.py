@@ -1,4 +1,4 @@
-"""Who hears when the server changes an app, in both protocol eras and over every transport."""
+"""Notifications of changes, in both protocol eras and over every transport."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -25,7 +25,7 @@ from connected_apps_tools.api.models import CreateApp
 pytestmark = pytest.mark.filterwarnings("ignore:resources/(un)?subscribe is removed")
 
 Hear = Callable[[], Awaitable[str]]
-"""Waits for the next update, and gives its URI."""
+"""Waits for the next update and returns its URI."""
 
 STDIO = StdioServerParameters(command=SERVER[0], args=[*SERVER[1:], "--sandbox"])
 
@@ -45,22 +45,22 @@ async def rename(client: Client, client_id: str, name: str) -> None:
 
 
 @asynccontextmanager
-async def ears(target: Any, era: str) -> AsyncIterator[tuple[Client, Hear]]:
-    """A client, and what it hears of the resources that it subscribes to in the handshake era."""
+async def listening_client(target: Any, era: str) -> AsyncIterator[tuple[Client, Hear]]:
+    """A client, and the updates that it gets in the handshake era."""
     send, receive = anyio.create_memory_object_stream[str](1000)
 
-    async def note(message: object) -> None:
+    async def record(message: object) -> None:
         if isinstance(message, types.ResourceUpdatedNotification):
             await send.send(message.params.uri)
 
     with send, receive:
-        async with Client(target, mode=era, message_handler=note) as client:
+        async with Client(target, mode=era, message_handler=record) as client:
             yield client, receive.receive
 
 
 @asynccontextmanager
 async def watching(client: Client, heard: Hear, *client_ids: str) -> AsyncIterator[Hear]:
-    """What a client hears of some apps, by the means of its era."""
+    """The updates that a client gets of some apps, in the way of its era."""
     uris = [uri_of(client_id) for client_id in client_ids]
     if client.protocol_version < "2026":
         for uri in uris:
@@ -78,7 +78,7 @@ async def watching(client: Client, heard: Hear, *client_ids: str) -> AsyncIterat
 
 
 async def subscribe(client: Client, *uris: str) -> None:
-    """Subscribe by the means of the client's era, for a moment."""
+    """Subscribe for a moment, in the way of the client's era."""
     if client.protocol_version < "2026":
         for uri in uris:
             await client.subscribe_resource(uri)
@@ -97,7 +97,7 @@ CHANGES: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize("tool", CHANGES)
 @pytest.mark.parametrize("era", ERAS)
 async def test_a_subscriber_hears_of_every_change(server: Server[Any], era: str, tool: str) -> None:
-    async with ears(server, era) as (client, heard):
+    async with listening_client(server, era) as (client, heard):
         client_id = await create(client)
         async with watching(client, heard, client_id) as hear:
             answer(await client.call_tool(tool, {"client_id": client_id, **CHANGES[tool]}))
@@ -110,7 +110,7 @@ async def test_a_subscriber_hears_of_every_change(server: Server[Any], era: str,
 async def test_a_subscriber_hears_of_the_end_of_a_rotation(
     server: Server[Any], era: str, tool: str
 ) -> None:
-    async with ears(server, era) as (client, heard):
+    async with listening_client(server, era) as (client, heard):
         client_id = await create(client)
         answer(await client.call_tool("start_secret_rotation", {"client_id": client_id}))
         async with watching(client, heard, client_id) as hear:
@@ -119,7 +119,7 @@ async def test_a_subscriber_hears_of_the_end_of_a_rotation(
                 assert await hear() == uri_of(client_id)
 
 
-NOTHING: dict[str, tuple[str, dict[str, Any]]] = {
+NO_CHANGE: dict[str, tuple[str, dict[str, Any]]] = {
     "a dry run": ("update_app", {"client_name": "Dry", "dry_run": True}),
     "a dry deletion": ("delete_app", {"dry_run": True}),
     "no difference": ("update_app", {"client_name": "Same"}),
@@ -128,13 +128,13 @@ NOTHING: dict[str, tuple[str, dict[str, Any]]] = {
 }
 
 
-@pytest.mark.parametrize("case", NOTHING)
+@pytest.mark.parametrize("case", NO_CHANGE)
 @pytest.mark.parametrize("era", ERAS)
-async def test_nobody_hears_of_what_changed_nothing(
+async def test_a_call_that_changes_nothing_sends_no_update(
     server: Server[Any], era: str, case: str
 ) -> None:
-    tool, arguments = NOTHING[case]
-    async with ears(server, era) as (client, heard):
+    tool, arguments = NO_CHANGE[case]
+    async with listening_client(server, era) as (client, heard):
         watched, marker = await create(client, client_name="Same"), await create(client)
         async with watching(client, heard, watched, marker) as hear:
             await client.call_tool(tool, {"client_id": watched, **arguments})
@@ -146,7 +146,7 @@ async def test_nobody_hears_of_what_changed_nothing(
 
 @pytest.mark.parametrize("era", ERAS)
 async def test_a_subscriber_hears_of_its_apps_only(server: Server[Any], era: str) -> None:
-    async with ears(server, era) as (client, heard):
+    async with listening_client(server, era) as (client, heard):
         other, watched = await create(client), await create(client)
         async with watching(client, heard, watched) as hear:
             await rename(client, other, "Other")
@@ -156,8 +156,8 @@ async def test_a_subscriber_hears_of_its_apps_only(server: Server[Any], era: str
                 assert await hear() == uri_of(watched)
 
 
-def loses_answers(request: httpx2.Request) -> httpx2.Response:
-    """A service that does what it is told, and whose answers to changes and of `lost` get lost."""
+def loses_responses(request: httpx2.Request) -> httpx2.Response:
+    """A service that loses its responses to changes and about the app `lost`."""
     if request.method == "PUT" or request.url.path.endswith("/lost"):
         raise httpx2.ReadTimeout("")
     body = {"status_code": 200, "request_id": "r", "connected_app": SHOWN_APP}
@@ -165,12 +165,12 @@ def loses_answers(request: httpx2.Request) -> httpx2.Response:
 
 
 @pytest.mark.parametrize("era", ERAS)
-async def test_a_change_that_may_have_taken_effect_is_told_and_a_lost_read_is_not(
+async def test_a_change_that_may_have_taken_effect_sends_an_update_and_a_lost_read_does_not(
     era: str,
 ) -> None:
     async with (
-        project_on(httpx2.MockTransport(loses_answers)) as project,
-        ears(build_server(project), era) as (client, heard),
+        project_on(httpx2.MockTransport(loses_responses)) as project,
+        listening_client(build_server(project), era) as (client, heard),
         watching(client, heard, "app") as hear,
     ):
         refusal(await client.call_tool("get_app", {"client_id": "lost"}))
@@ -182,7 +182,7 @@ async def test_a_change_that_may_have_taken_effect_is_told_and_a_lost_read_is_no
 
 
 @pytest.mark.parametrize("era", ERAS)
-async def test_a_change_whose_caller_has_left_is_told(era: str) -> None:
+async def test_a_change_of_a_caller_that_is_gone_sends_an_update(era: str) -> None:
     async def hang(request: httpx2.Request) -> httpx2.Response:
         if request.method == "PUT":
             await anyio.sleep(20)
@@ -191,7 +191,7 @@ async def test_a_change_whose_caller_has_left_is_told(era: str) -> None:
 
     async with (
         project_on(httpx2.MockTransport(hang)) as project,
-        ears(build_server(project), era) as (client, heard),
+        listening_client(build_server(project), era) as (client, heard),
         watching(client, heard, "app") as hear,
     ):
         with anyio.move_on_after(0.2):
@@ -211,7 +211,7 @@ async def test_a_change_whose_caller_has_left_is_told(era: str) -> None:
         ("delete_app", {}, True),
     ],
 )
-async def test_the_list_changes_where_it_reads_otherwise(
+async def test_the_list_changes_if_it_shows_the_change(
     server: Server[Any], tool: str, arguments: dict[str, Any], relists: bool
 ) -> None:
     async with Client(server) as client:
@@ -229,8 +229,8 @@ async def test_the_list_changes_where_it_reads_otherwise(
     assert first == (ResourcesListChanged() if relists else ResourceUpdated(uri_of(marker)))
 
 
-async def test_who_unsubscribes_hears_no_more(server: Server[Any]) -> None:
-    async with ears(server, "legacy") as (client, heard):
+async def test_unsubscribing_ends_the_updates(server: Server[Any]) -> None:
+    async with listening_client(server, "legacy") as (client, heard):
         left, watched = await create(client), await create(client)
         async with watching(client, heard, left, watched) as hear:
             await client.unsubscribe_resource(uri_of(left))
@@ -241,7 +241,7 @@ async def test_who_unsubscribes_hears_no_more(server: Server[Any]) -> None:
                 assert await hear() == uri_of(watched)
 
 
-async def test_a_subscription_to_what_is_no_app_is_refused(client: Client) -> None:
+async def test_a_subscription_to_another_uri_than_of_an_app_is_refused(client: Client) -> None:
     with pytest.raises(MCPError, match="uri: there is no such resource") as caught:
         await subscribe(client, "file:///etc/passwd")
     assert caught.value.error.code == types.INVALID_PARAMS
@@ -253,26 +253,24 @@ async def many(client: Client, count: int) -> list[str]:
 
 
 @pytest.mark.parametrize("era", ERAS)
-async def test_a_subscription_to_an_app_that_is_not_there_is_refused(
-    server: Server[Any], era: str
-) -> None:
+async def test_a_subscription_to_a_missing_app_is_refused(server: Server[Any], era: str) -> None:
     async with Client(server, mode=era) as client:
         with pytest.raises(MCPError, match="there is no such resource") as caught:
             await subscribe(client, uri_of("connected-app-test-none"))
     assert caught.value.error.data == {"uri": "connected-app://connected-app-test-none"}
 
 
-async def test_all_connections_of_the_handshake_era_watch_so_many_apps_and_no_more(
+async def test_all_connections_of_the_handshake_era_watch_a_bounded_number_of_apps(
     server: Server[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(subscriptions, "MAX_WATCHED_IN_ALL", 3)
+    monkeypatch.setattr(subscriptions, "MAX_WATCHED_TOTAL", 3)
     async with Client(server, mode="legacy") as one:
         uris = await many(one, 2)
         async with Client(server, mode="legacy") as other:
             for client in (one, other):
                 await client.subscribe_resource(uris[0])
             await other.subscribe_resource(uris[1])
-            with pytest.raises(MCPError, match="No more than 3 apps"):
+            with pytest.raises(MCPError, match="At most 3 apps"):
                 await one.subscribe_resource(uris[1])
         await one.subscribe_resource(uris[1])
 
@@ -294,9 +292,7 @@ async def test_a_client_of_the_handshake_era_that_read_the_list_hears_that_it_ch
 
 
 @pytest.mark.parametrize("era", ERAS)
-async def test_what_may_change_is_announced_alike_in_both_eras(
-    server: Server[Any], era: str
-) -> None:
+async def test_both_eras_announce_the_same_capabilities(server: Server[Any], era: str) -> None:
     async with Client(server, mode=era) as client:
         offered = client.server_capabilities
     assert offered
@@ -307,7 +303,7 @@ async def test_what_may_change_is_announced_alike_in_both_eras(
     assert (offered.tools.list_changed, offered.prompts.list_changed) == (False, False)
 
 
-async def test_one_connection_of_the_handshake_era_watches_so_many_apps_and_no_more(
+async def test_one_connection_of_the_handshake_era_watches_a_bounded_number_of_apps(
     server: Server[Any],
 ) -> None:
     async with Client(server, mode="legacy") as client:
@@ -315,18 +311,18 @@ async def test_one_connection_of_the_handshake_era_watches_so_many_apps_and_no_m
         for uri in [first, *others]:
             await client.subscribe_resource(uri)
         await client.subscribe_resource(first)
-        with pytest.raises(MCPError, match=f"No more than {MAX_WATCHED} apps"):
+        with pytest.raises(MCPError, match=f"At most {MAX_WATCHED} apps"):
             await client.subscribe_resource(last)
         await client.unsubscribe_resource(first)
         await client.subscribe_resource(last)
 
 
-async def test_one_stream_watches_so_many_apps_and_no_more(server: Server[Any]) -> None:
+async def test_one_stream_watches_a_bounded_number_of_apps(server: Server[Any]) -> None:
     async with Client(server) as client:
         uris = await many(client, MAX_WATCHED + 1)
         async with client.listen(resource_subscriptions=uris[:-1]) as events:
             assert events.honored.resource_subscriptions == uris[:-1]
-        with pytest.raises(MCPError, match=f"No more than {MAX_WATCHED} apps"):
+        with pytest.raises(MCPError, match=f"At most {MAX_WATCHED} apps"):
             await subscribe(client, *uris)
 
 
@@ -334,7 +330,7 @@ PUBLIC = CreateApp(client_type="third_party_public")
 
 
 class CountingBus(InMemorySubscriptionBus):
-    """A bus that knows how many listen."""
+    """A bus that counts its listeners."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -358,12 +354,12 @@ async def test_a_subscription_ends_with_its_connection(project: ToolContext, era
     Subscriptions(project, bus).add_to(server)
     apps = [(await project.api.create(PUBLIC)).connected_app.client_id for _ in range(2)]
     for _ in range(2):
-        async with ears(server, era) as (client, heard), watching(client, heard, *apps):
+        async with listening_client(server, era) as (client, heard), watching(client, heard, *apps):
             assert bus.listeners == 1
         assert bus.listeners == 0
 
 
-async def test_a_subscriber_that_does_not_read_holds_nobody_up(server: Server[Any]) -> None:
+async def test_a_subscriber_that_does_not_read_delays_nobody(server: Server[Any]) -> None:
     to_server, incoming = anyio.create_memory_object_stream[SessionMessage | Exception](10)
     outgoing, from_server = anyio.create_memory_object_stream[SessionMessage](2)
     async with Client(server) as other, anyio.create_task_group() as tasks:
@@ -391,7 +387,7 @@ async def test_a_subscriber_that_does_not_read_holds_nobody_up(server: Server[An
 
 @pytest.mark.parametrize("era", ERAS)
 async def test_a_subscriber_of_another_process_hears_over_stdio(era: str) -> None:
-    async with ears(STDIO, era) as (client, heard):
+    async with listening_client(STDIO, era) as (client, heard):
         client_id = await create(client)
         async with watching(client, heard, client_id) as hear:
             await rename(client, client_id, "New")
@@ -408,13 +404,13 @@ async def test_a_subscriber_hears_of_the_changes_of_other_clients_over_the_netwo
         target = urls["http"] if transport == "http" else sse_client(urls["sse"])
         async with (
             Client(urls["http"] if transport == "http" else sse_client(urls["sse"])) as other,
-            ears(target, era) as (client, heard),
+            listening_client(target, era) as (client, heard),
         ):
             client_id = await create(other)
             async with watching(client, heard, client_id) as hear, anyio.create_task_group() as tg:
 
                 async def go_on_changing() -> None:
-                    # In the handshake era nothing tells when a client's stream for this is open.
+                    # In the handshake era, nothing shows when the client's stream is open.
                     for number in range(1000):
                         await rename(other, client_id, f"Name {number}")
                         await anyio.sleep(0.05)

@@ -1,4 +1,4 @@
-"""Sandboxes in process and on a socket, and ways to talk to them."""
+"""Sandboxes in process and on a socket, and clients for them."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def serve() -> Iterator[Callable[[Starlette], str]]:
 
 @pytest.fixture(scope="session")
 def sandbox_url() -> Iterator[str]:
-    """One sandbox on a socket for all tests that can share it."""
+    """One sandbox on a socket, for all tests that can share it."""
     with running(create_sandbox()) as url:
         yield url
 
@@ -75,7 +75,7 @@ async def client(connect: Callable[..., Awaitable[httpx2.AsyncClient]]) -> httpx
 
 @pytest.fixture
 def create() -> Callable[..., Awaitable[dict[str, Any]]]:
-    """Create an app, first_party unless told otherwise; return the `connected_app` shown."""
+    """Create an app, first_party by default; return the `connected_app` of the response."""
 
     async def create_app(client: httpx2.AsyncClient, **settings: object) -> dict[str, Any]:
         response = await client.post(

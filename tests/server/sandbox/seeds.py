@@ -1,4 +1,4 @@
-"""Sandboxes of both kinds with the same apps, and the same grants of a user and of a member."""
+"""Sandboxes of both kinds, with the same apps and the same grants."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ PLANS: dict[ProjectKind, dict[str, Any]] = {
 
 
 def seeded(kind: ProjectKind, **options: Any) -> Starlette:
-    """A sandbox of a kind, filled."""
+    """A seeded sandbox of a kind."""
     app = create_sandbox(kind=kind, **options)
     seed(app, Seed.model_validate(PLANS[kind]))
     return app

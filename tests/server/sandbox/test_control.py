@@ -45,11 +45,11 @@ def refused(sandbox: StytchSandbox, method: str, path: str, body: dict[str, Any]
     with pytest.raises(urllib.error.HTTPError) as caught:
         sandbox.ask(method, path, body)
     with caught.value as answer:
-        told: dict[str, Any] = json.load(answer)
-    return told
+        response: dict[str, Any] = json.load(answer)
+    return response
 
 
-def test_a_reset_forgets_apps_users_grants_and_faults(sandbox: StytchSandbox) -> None:
+def test_a_reset_deletes_apps_users_grants_and_faults(sandbox: StytchSandbox) -> None:
     sandbox.seed(example=True)
     sandbox.fail({"status": 500, "operation": "get"})
     assert total(sandbox)
@@ -59,21 +59,21 @@ def test_a_reset_forgets_apps_users_grants_and_faults(sandbox: StytchSandbox) ->
     assert sandbox.ask("GET", f"{CLIENTS}/{created}", {})["connected_app"]["client_id"] == created
 
 
-def test_a_fault_answers_so_many_times_and_no_more(sandbox: StytchSandbox) -> None:
+def test_a_fault_applies_the_given_number_of_times(sandbox: StytchSandbox) -> None:
     sandbox.fail({"operation": "create", "status": 429, "retry_after": 7, "times": 2})
     for _ in range(2):
-        told = refused(sandbox, "POST", CLIENTS, NEW)
-        assert (told["status_code"], told["error_type"]) == (429, "too_many_requests")
+        response = refused(sandbox, "POST", CLIENTS, NEW)
+        assert (response["status_code"], response["error_type"]) == (429, "too_many_requests")
     sandbox.ask("POST", CLIENTS, NEW)
     assert total(sandbox) == 1
 
 
-def test_a_fault_has_the_error_type_asked_for(sandbox: StytchSandbox) -> None:
+def test_a_fault_has_the_given_error_type(sandbox: StytchSandbox) -> None:
     sandbox.fail({"status": 400, "error_type": "too_many_connected_apps"})
     assert refused(sandbox, "POST", CLIENTS, NEW)["error_type"] == "too_many_connected_apps"
 
 
-def test_a_fault_tells_how_long_to_wait(sandbox: StytchSandbox) -> None:
+def test_a_fault_can_send_retry_after(sandbox: StytchSandbox) -> None:
     sandbox.fail({"status": 429, "retry_after": 7})
     with pytest.raises(urllib.error.HTTPError) as caught:
         sandbox.ask("POST", CLIENTS, NEW)
@@ -81,7 +81,7 @@ def test_a_fault_tells_how_long_to_wait(sandbox: StytchSandbox) -> None:
         assert answer.headers["retry-after"] == "7"
 
 
-def test_a_connection_that_is_cut_off_leaves_the_call_carried_out(sandbox: StytchSandbox) -> None:
+def test_a_cut_response_leaves_the_call_performed(sandbox: StytchSandbox) -> None:
     sandbox.fail({"operation": "create", "cut": True, "times": 1})
     with pytest.raises(httpx2.RemoteProtocolError):
         httpx2.post(
@@ -93,7 +93,7 @@ def test_a_connection_that_is_cut_off_leaves_the_call_carried_out(sandbox: Stytc
     assert total(sandbox) == 1
 
 
-def test_a_malformed_answer_is_no_json(sandbox: StytchSandbox) -> None:
+def test_a_malformed_response_is_not_json(sandbox: StytchSandbox) -> None:
     sandbox.fail({"malformed": True, "times": 1})
     with pytest.raises(json.JSONDecodeError):
         sandbox.ask("POST", CLIENTS, NEW)
@@ -112,11 +112,11 @@ FAULTY: dict[str, tuple[dict[str, Any], str]] = {
 
 
 @pytest.mark.parametrize("case", FAULTY)
-def test_a_fault_that_makes_no_sense_is_refused_by_name(case: str, sandbox: StytchSandbox) -> None:
+def test_an_invalid_fault_is_refused_with_the_reason(case: str, sandbox: StytchSandbox) -> None:
     fault, why = FAULTY[case]
-    told = refused(sandbox, "PUT", "/sandbox/faults", {"faults": [fault]})
-    assert told["status_code"] == 400
-    assert why in told["error_message"]
+    response = refused(sandbox, "PUT", "/sandbox/faults", {"faults": [fault]})
+    assert response["status_code"] == 400
+    assert why in response["error_message"]
     sandbox.ask("POST", CLIENTS, NEW)
 
 
@@ -132,12 +132,12 @@ def test_control_works_while_everything_fails(sandbox: StytchSandbox) -> None:
     assert total(sandbox) == 0
 
 
-def test_it_says_that_it_is_up(sandbox: StytchSandbox) -> None:
+def test_the_health_check_responds(sandbox: StytchSandbox) -> None:
     with urlopen(f"{sandbox.url}/healthz") as response:  # noqa: S310 - our own URL
         assert response.read() == b"ok"
 
 
-def test_its_description_says_where_it_is(sandbox: StytchSandbox) -> None:
+def test_the_description_has_the_url_of_the_sandbox(sandbox: StytchSandbox) -> None:
     with urlopen(f"{sandbox.url}/openapi.json") as response:  # noqa: S310 - our own URL
         described = json.load(response)
     assert described["servers"] == [{"url": sandbox.url}]
@@ -157,7 +157,7 @@ def test_the_official_sdk_meets_a_fault_and_then_none(sandbox: StytchSandbox) ->
     assert client.connected_app.clients.create(client_type="first_party").status_code == 200
 
 
-async def test_a_latency_holds_for_every_call_and_for_no_control(connect: Any) -> None:
+async def test_a_latency_delays_every_call_but_not_control(connect: Any) -> None:
     http = await connect(create_sandbox(latency=60.0))
     with anyio.fail_after(30):
         reset = await http.post(http.base_url.copy_with(path="/sandbox/reset"), json={})
@@ -166,7 +166,7 @@ async def test_a_latency_holds_for_every_call_and_for_no_control(connect: Any) -
         await http.post(http.base_url.copy_with(path=CLIENTS), json=NEW)
 
 
-SOMEBODY_ELSES = """
+OTHER_PROJECT = """
 import stytch
 
 pytest_plugins = ["connected_apps_mcp.sandbox.testing"]
@@ -189,13 +189,13 @@ def test_another_begins_empty(stytch_sandbox):
 
 
 def test_the_fixture_serves_the_tests_of_another_project(tmp_path: Path) -> None:
-    (tmp_path / "test_theirs.py").write_text(SOMEBODY_ELSES)
+    (tmp_path / "test_theirs.py").write_text(OTHER_PROJECT)
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_theirs.py"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert "2 passed" in done.stdout, done.stdout
 
 
-def test_a_file_holds_what_a_program_needs_until_the_end(tmp_path: Path) -> None:
+def test_the_env_file_has_url_and_credentials_until_the_end(tmp_path: Path) -> None:
     file = tmp_path / "sandbox.env"
     command = [*SERVER, "sandbox", "serve", "--port", "0", "--env-file", str(file)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
@@ -213,7 +213,7 @@ def test_a_file_holds_what_a_program_needs_until_the_end(tmp_path: Path) -> None
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_file_of_another_program_is_left_alone(tmp_path: Path) -> None:
+def test_a_file_of_another_program_is_not_replaced(tmp_path: Path) -> None:
     file = tmp_path / ".env"
     file.write_text("MINE=1\n")
     command = [*SERVER, "sandbox", "serve", "--port", "0", "--env-file", str(file)]

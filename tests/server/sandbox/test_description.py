@@ -82,19 +82,19 @@ def app_ready_for(operation: str) -> str:
 
 @schema.exclude(path_regex="^/(v1/b2b|sandbox)/").parametrize()
 @fuzz
-def test_every_operation_answers_as_described(case: Case) -> None:
+def test_every_operation_responds_as_described(case: Case) -> None:
     validate(case)
 
 
 @b2b_schema.include(path_regex="^/v1/b2b/").parametrize()
 @fuzz
-def test_every_operation_of_a_b2b_project_answers_as_described(case: Case) -> None:
+def test_every_operation_of_a_b2b_project_responds_as_described(case: Case) -> None:
     validate(case)
 
 
 @schema.include(path_regex="client_id").parametrize()
 @fuzz
-def test_every_operation_on_an_app_that_exists_answers_as_described(
+def test_every_operation_on_an_existing_app_responds_as_described(
     case: Case,
 ) -> None:
     case.path_parameters["client_id"] = app_ready_for(case.operation.definition.raw["operationId"])
@@ -103,7 +103,7 @@ def test_every_operation_on_an_app_that_exists_answers_as_described(
 
 @schema.include(path_regex="user_id").parametrize()
 @fuzz
-def test_every_operation_on_a_user_that_exists_answers_as_described(case: Case) -> None:
+def test_every_operation_on_an_existing_user_responds_as_described(case: Case) -> None:
     seed(app, Seed.model_validate(PLANS["consumer"]))
     for name in case.path_parameters:
         case.path_parameters[name] = SEEDED[name]
@@ -112,7 +112,7 @@ def test_every_operation_on_a_user_that_exists_answers_as_described(case: Case) 
 
 @b2b_schema.include(path_regex="organization_id").parametrize()
 @fuzz
-def test_every_operation_on_a_member_that_exists_answers_as_described(case: Case) -> None:
+def test_every_operation_on_an_existing_member_responds_as_described(case: Case) -> None:
     seed(b2b_app, Seed.model_validate(PLANS["b2b"]))
     for name in case.path_parameters:
         case.path_parameters[name] = SEEDED[name]
@@ -121,7 +121,7 @@ def test_every_operation_on_a_member_that_exists_answers_as_described(case: Case
 
 @schema.include(path_regex="^/sandbox/").parametrize()
 @fuzz
-def test_seeding_answers_as_described(case: Case) -> None:
+def test_seeding_responds_as_described(case: Case) -> None:
     """Its schema cannot say which ids are taken, nor which apps there are to grant."""
     generated = case.body.get("generated_apps") if isinstance(case.body, dict) else None
     assume(type(generated) is not int or generated <= 1000)

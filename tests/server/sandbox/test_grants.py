@@ -74,7 +74,7 @@ def misfits(value: object, published: str, where: str = "") -> list[str]:
 
 
 @pytest.mark.parametrize("operation", PUBLISHED["responses"])
-async def test_an_answer_has_the_published_shape(connect: Connect, operation: str) -> None:
+async def test_a_response_has_the_published_shape(connect: Connect, operation: str) -> None:
     method, path = operation.split()
     client = await connect(seeded("b2b" if "/b2b/" in path else "consumer"))
     filled = path.format(
@@ -142,7 +142,7 @@ async def test_an_organizations_app_shows_no_member_of_another_organization(
     assert [member["member_id"] for member in app["active_members"]] == [GRACE]
 
 
-async def test_an_app_that_no_member_has_authorised_is_shown_without_members(
+async def test_an_app_that_no_member_authorised_has_no_members(
     b2b: httpx2.AsyncClient,
 ) -> None:
     assert (await body_of(b2b, "GET", f"{ACME_APPS}/{UNUSED}"))["active_members"] == []
@@ -179,7 +179,7 @@ async def test_an_external_id_names_the_member_of_the_organization_asked(
     assert await apps_of(b2b, apps) == [CALENDAR]
 
 
-async def test_revoking_leaves_what_other_users_authorised(consumer: httpx2.AsyncClient) -> None:
+async def test_revoking_leaves_the_grants_of_other_users(consumer: httpx2.AsyncClient) -> None:
     await body_of(consumer, "POST", f"{USER_APPS}/{NOTES}/revoke")
     assert await apps_of(consumer, "/users/other/connected_apps") == [NOTES]
 
@@ -190,7 +190,7 @@ async def test_an_app_leaves_an_organization_with_its_last_member(b2b: httpx2.As
     assert await apps_of(b2b, "/b2b/organizations/globex/connected_apps") == [CALENDAR]
 
 
-async def test_deleting_an_app_takes_its_grants_along(consumer: httpx2.AsyncClient) -> None:
+async def test_deleting_an_app_deletes_its_grants(consumer: httpx2.AsyncClient) -> None:
     await body_of(consumer, "DELETE", f"/connected_apps/clients/{NOTES}")
     assert await apps_of(consumer, USER_APPS) == [CALENDAR]
     assert await apps_of(consumer, "/users/other/connected_apps") == []
@@ -211,7 +211,7 @@ NOT_FOUND = {
 
 @pytest.mark.parametrize("error_type", NOT_FOUND)
 @pytest.mark.parametrize(("method", "rest"), [("GET", ""), ("POST", f"/{NOTES}/revoke")])
-async def test_whoever_is_not_there_is_not_found(
+async def test_a_missing_subject_is_not_found(
     connect: Connect, error_type: str, method: str, rest: str
 ) -> None:
     kind, path = NOT_FOUND[error_type]
@@ -228,7 +228,7 @@ async def test_a_member_of_another_organization_is_not_found(b2b: httpx2.AsyncCl
 
 @pytest.mark.parametrize("client_id", [UNKNOWN_APP, UNUSED])
 @pytest.mark.parametrize(("kind", "apps"), [("consumer", USER_APPS), ("b2b", MEMBER_APPS)])
-async def test_revoking_what_was_not_granted_is_not_found(
+async def test_revoking_a_missing_grant_is_not_found(
     connect: Connect, kind: ProjectKind, apps: str, client_id: str
 ) -> None:
     client = await connect(seeded(kind))
@@ -318,6 +318,6 @@ async def test_grants_need_the_projects_credentials(connect: Connect) -> None:
     assert await error_of(client, "GET", USER_APPS) == (401, "unauthorized_credentials")
 
 
-def test_a_kind_that_is_none_is_refused() -> None:
+def test_an_unknown_kind_is_refused() -> None:
     with pytest.raises(ValueError, match="'consumer' or 'b2b'"):
         create_sandbox(kind="other")  # type: ignore[arg-type]

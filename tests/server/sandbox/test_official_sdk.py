@@ -347,7 +347,7 @@ async def test_a_live_project_is_stricter_about_loopback(
     assert error == (400, error_type)
 
 
-async def test_ids_of_a_live_project_say_so(
+async def test_ids_of_a_live_project_contain_live(
     open_sdk: Callable[..., Sdk], serve: Callable[[Starlette], str]
 ) -> None:
     answer = await open_sdk(serve(create_sandbox(LIVE)), LIVE)("create", client_type="first_party")

@@ -111,7 +111,7 @@ async def test_a_members_apps_are_listed_and_revoked(b2b: Sdk) -> None:
     assert [app.connected_app_id for app in left.connected_apps] == [CALENDAR]
 
 
-async def test_a_members_session_may_come_along(b2b: Sdk) -> None:
+async def test_a_members_session_may_be_sent(b2b: Sdk) -> None:
     options = ConnectedAppsRequestOptions(authorization=Authorization(session_token="any"))
     found = await b2b(
         "organizations.connected_apps", organization_id="acme", method_options=options
@@ -119,12 +119,12 @@ async def test_a_members_session_may_come_along(b2b: Sdk) -> None:
     assert found.status_code == 200
 
 
-async def test_whoever_is_not_there_is_not_found(consumer: Sdk) -> None:
+async def test_a_missing_user_is_not_found(consumer: Sdk) -> None:
     error = await error_of(consumer, "users.connected_apps", user_id="nobody")
     assert error == (404, "user_not_found")
 
 
-async def test_a_member_who_is_not_there_is_not_found(b2b: Sdk) -> None:
+async def test_a_missing_member_is_not_found(b2b: Sdk) -> None:
     error = await error_of(
         b2b,
         "organizations.members.get_connected_apps",

@@ -21,13 +21,13 @@ async def test_calls_over_the_limit_are_refused(connect: Connect) -> None:
     assert "retry-after" not in answers[-1].headers
 
 
-async def test_a_refusal_says_when_to_retry_if_it_is_told_to(connect: Connect) -> None:
+async def test_a_refusal_can_send_retry_after(connect: Connect) -> None:
     client = await connect(create_sandbox(rate_limit=RateLimit(0, 3600, retry_after=True)))
     answer = await client.post(SEARCH)
     assert 0 < int(answer.headers["retry-after"]) <= 3600
 
 
-async def test_each_operation_has_a_limit_of_its_own(connect: Connect) -> None:
+async def test_each_operation_has_its_own_limit(connect: Connect) -> None:
     client = await connect(create_sandbox(rate_limit=RateLimit(1, 3600)))
     await client.post(SEARCH)
     assert (await client.get("/connected_apps/clients/x")).status_code == 404

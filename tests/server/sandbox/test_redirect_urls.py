@@ -35,7 +35,7 @@ def error_of(url: str, *, live: bool = False, public: bool = False) -> str:
         "http://localhost:3000/callback",
     ],
 )
-def test_a_sound_url_is_accepted_on_a_test_project(url: str) -> None:
+def test_a_valid_url_is_accepted_on_a_test_project(url: str) -> None:
     check_redirect_url(url, live=False, public=False)
 
 

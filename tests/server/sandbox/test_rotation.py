@@ -25,14 +25,14 @@ async def rotation(client: httpx2.AsyncClient, client_id: str, step: str = "") -
     return app
 
 
-async def test_the_secret_of_a_new_app_is_alive(
+async def test_the_secret_of_a_new_app_works(
     client: httpx2.AsyncClient, create: Create, is_alive: IsAlive
 ) -> None:
     app = await create(client)
     assert await is_alive(client, app["client_id"], app["client_secret"])
 
 
-async def test_both_secrets_are_alive_during_a_rotation(
+async def test_both_secrets_work_during_a_rotation(
     client: httpx2.AsyncClient, create: Create, is_alive: IsAlive
 ) -> None:
     app = await create(client)
@@ -41,7 +41,7 @@ async def test_both_secrets_are_alive_during_a_rotation(
     assert await is_alive(client, app["client_id"], upcoming)
 
 
-async def test_completing_a_rotation_kills_the_old_secret(
+async def test_completing_a_rotation_revokes_the_old_secret(
     client: httpx2.AsyncClient, create: Create, is_alive: IsAlive
 ) -> None:
     app = await create(client)
@@ -51,7 +51,7 @@ async def test_completing_a_rotation_kills_the_old_secret(
     assert await is_alive(client, app["client_id"], upcoming)
 
 
-async def test_cancelling_a_rotation_kills_the_next_secret(
+async def test_cancelling_a_rotation_revokes_the_next_secret(
     client: httpx2.AsyncClient, create: Create, is_alive: IsAlive
 ) -> None:
     app = await create(client)
@@ -90,7 +90,7 @@ async def test_an_update_leaves_the_secrets_alone(
     assert await is_alive(client, app["client_id"], upcoming)
 
 
-async def test_deleting_an_app_kills_its_secret(
+async def test_deleting_an_app_revokes_its_secret(
     client: httpx2.AsyncClient, create: Create, is_alive: IsAlive
 ) -> None:
     app = await create(client)
@@ -98,14 +98,14 @@ async def test_deleting_an_app_kills_its_secret(
     assert not await is_alive(client, app["client_id"], app["client_secret"])
 
 
-async def test_the_secret_of_one_app_does_not_open_another(
+async def test_the_secret_of_one_app_does_not_work_for_another(
     client: httpx2.AsyncClient, create: Create, is_alive: IsAlive
 ) -> None:
     app, other = await create(client), await create(client)
     assert not await is_alive(client, other["client_id"], app["client_secret"])
 
 
-async def test_introspection_says_that_an_unknown_token_is_inactive(
+async def test_introspection_reports_an_unknown_token_as_inactive(
     connect: Connect, create: Create
 ) -> None:
     sandbox = create_sandbox()
@@ -119,7 +119,7 @@ async def test_introspection_says_that_an_unknown_token_is_inactive(
     assert body["request_id"].startswith("request-id-test-")
 
 
-async def test_project_credentials_do_not_open_introspection(
+async def test_project_credentials_do_not_work_for_introspection(
     client: httpx2.AsyncClient, create: Create
 ) -> None:
     app = await create(client)

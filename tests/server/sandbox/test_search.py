@@ -42,7 +42,7 @@ async def test_an_empty_project_has_one_empty_page(client: httpx2.AsyncClient) -
 
 
 @pytest.mark.parametrize("limit", [1, 2, 3, 6, 7])
-async def test_pages_hold_every_app_once_in_the_order_of_creation(
+async def test_pages_have_every_app_once_in_the_order_of_creation(
     client: httpx2.AsyncClient, create: Create, limit: int
 ) -> None:
     created = await ids_of_new_apps(client, create, 6)
@@ -51,7 +51,7 @@ async def test_pages_hold_every_app_once_in_the_order_of_creation(
     assert all(len(page) == limit for page in found[:-1])
 
 
-async def test_a_page_holds_a_hundred_apps_unless_told_otherwise(
+async def test_a_page_has_a_hundred_apps_by_default(
     client: httpx2.AsyncClient, create: Create
 ) -> None:
     await ids_of_new_apps(client, create, 101)
@@ -80,7 +80,7 @@ async def test_deleting_between_pages_hides_no_other_app(
     assert found == created
 
 
-async def test_deleting_the_app_that_a_cursor_stands_on_is_harmless(
+async def test_deleting_the_app_at_a_cursor_is_harmless(
     client: httpx2.AsyncClient, create: Create
 ) -> None:
     created = await ids_of_new_apps(client, create, 4)
@@ -103,7 +103,7 @@ async def test_creating_between_pages_repeats_and_skips_no_app(
     assert found == created
 
 
-async def test_an_app_deleted_at_the_end_does_not_lend_its_place_to_a_new_one(
+async def test_a_new_app_does_not_get_the_position_of_a_deleted_one(
     client: httpx2.AsyncClient, create: Create
 ) -> None:
     created = await ids_of_new_apps(client, create, 2)

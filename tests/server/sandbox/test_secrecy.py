@@ -1,4 +1,4 @@
-"""No secret value is kept, logged or repeated."""
+"""No secret value is stored, logged or repeated."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ async def test_no_secret_is_in_the_database_file(
     path = f"/connected_apps/clients/{app['client_id']}/secrets/rotate"
     started = (await client.post(f"{path}/start", json={})).json()["connected_app"]
     await client.post(path, json={})
-    kept = bytes_in(tmp_path)
-    assert app["client_id"].encode() in kept
-    assert app["client_secret"].encode() not in kept
-    assert started["next_client_secret"].encode() not in kept
-    assert SANDBOX_CREDENTIALS.secret.encode() not in kept
+    stored = bytes_in(tmp_path)
+    assert app["client_id"].encode() in stored
+    assert app["client_secret"].encode() not in stored
+    assert started["next_client_secret"].encode() not in stored
+    assert SANDBOX_CREDENTIALS.secret.encode() not in stored
 
 
 async def test_a_secret_is_shown_only_once(client: httpx2.AsyncClient, create: Create) -> None:
@@ -91,5 +91,5 @@ def test_credentials_do_not_show_their_secret() -> None:
     assert SANDBOX_CREDENTIALS.project_id in repr(SANDBOX_CREDENTIALS)
 
 
-def test_the_same_secret_is_hashed_with_a_salt_of_its_own_each_time() -> None:
+def test_each_hash_of_the_same_secret_has_its_own_salt() -> None:
     assert hash_secret("the same") != hash_secret("the same")

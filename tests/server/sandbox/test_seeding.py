@@ -51,7 +51,7 @@ async def test_the_endpoint_and_the_function_do_the_same(
     assert by_endpoint["client_ids"] == [CALENDAR, NOTES, UNUSED]
 
 
-def test_it_answers_the_ids_in_the_order_of_the_seed() -> None:
+def test_the_ids_come_in_the_order_of_the_seed() -> None:
     done = seed(create_sandbox(), Seed.model_validate(PLANS["consumer"]))
     assert (done.user_ids, done.grants) == ([ADA, "user-test-other"], 3)
     done = seed(create_sandbox(kind="b2b"), Seed.model_validate(PLANS["b2b"]))
@@ -60,14 +60,14 @@ def test_it_answers_the_ids_in_the_order_of_the_seed() -> None:
     assert (len(done.organization_ids), len(done.member_ids), done.grants) == (3, 3, 4)
 
 
-def test_who_has_no_id_gets_one() -> None:
+def test_a_missing_id_is_generated() -> None:
     plan = {"slug": "acme", "members": [{"external_id": "ada"}]}
     done = seed(create_sandbox(kind="b2b"), Seed.model_validate({"organizations": [plan]}))
     assert done.organization_ids[0].startswith("organization-test-")
     assert done.member_ids[0].startswith("member-test-")
 
 
-def test_ids_of_a_live_project_say_so() -> None:
+def test_ids_of_a_live_project_contain_live() -> None:
     app = create_sandbox(SandboxCredentials("project-live-1", "secret-live-fake"))
     done = seed(
         app, Seed(apps=[SeedApp(client_type="first_party")], generated_apps=1, example=True)
@@ -77,21 +77,21 @@ def test_ids_of_a_live_project_say_so() -> None:
 
 
 @pytest.mark.parametrize("kind", ["consumer", "b2b"])
-def test_seeding_again_changes_nothing_that_has_a_name(kind: ProjectKind) -> None:
+def test_seeding_again_changes_nothing_with_a_name(kind: ProjectKind) -> None:
     app = create_sandbox(kind=kind)
     plan = Seed.model_validate(PLANS[kind] | {"example": True, "generated_apps": 10})
     assert seed(app, plan) == seed(app, plan)
     assert app.state.project.apps.page(0, 1).total == 3 + 3 + 10
 
 
-async def test_seeding_again_leaves_an_app_as_it_has_become(connect: Connect) -> None:
+async def test_seeding_again_leaves_a_changed_app_unchanged(connect: Connect) -> None:
     client = await connect(seeded("consumer"))
     await client.put(f"{CLIENTS}/{CALENDAR}", json={"client_name": "New"})
     await client.post(SEED, json=PLANS["consumer"])
     assert (await found_apps(client))[0]["client_name"] == "New"
 
 
-async def test_seeding_again_sets_the_scopes_and_brings_back_what_was_revoked(
+async def test_seeding_again_sets_scopes_and_restores_revoked_grants(
     connect: Connect,
 ) -> None:
     client = await connect(seeded("consumer"))
@@ -101,7 +101,7 @@ async def test_seeding_again_sets_the_scopes_and_brings_back_what_was_revoked(
     assert await granted(client, f"/users/{ADA}") == {CALENDAR: "email", NOTES: ""}
 
 
-async def test_a_grant_may_be_of_an_app_that_the_api_created(connect: Connect) -> None:
+async def test_a_grant_can_be_for_an_app_created_by_the_api(connect: Connect) -> None:
     client = await connect(create_sandbox())
     created = (await client.post(CLIENTS, json={"client_type": "third_party"})).json()
     client_id = created["connected_app"]["client_id"]
@@ -110,7 +110,7 @@ async def test_a_grant_may_be_of_an_app_that_the_api_created(connect: Connect) -
     assert await granted(client, "/users/ada") == {client_id: "openid"}
 
 
-async def test_a_seed_may_hold_apps_that_create_would_refuse(connect: Connect) -> None:
+async def test_a_seed_may_have_apps_that_create_would_refuse(connect: Connect) -> None:
     odd = {
         "client_type": "third_party",
         "redirect_urls": ["http://evil.example/*#x"],
@@ -125,7 +125,7 @@ async def test_a_seed_may_hold_apps_that_create_would_refuse(connect: Connect) -
     assert odd.items() <= app.items()
 
 
-async def test_an_app_may_be_seeded_with_its_rotation_under_way(connect: Connect) -> None:
+async def test_an_app_can_be_seeded_with_its_rotation_in_progress(connect: Connect) -> None:
     client = await connect(create_sandbox())
     await client.post(SEED, json={"apps": [{"client_type": "first_party", "rotating": True}]})
     (app,) = await found_apps(client)
@@ -188,7 +188,7 @@ REFUSED: dict[str, tuple[ProjectKind, dict[str, Any], str]] = {
     "a name that is taken": (
         "consumer",
         {"users": [named(user_id="user-test-1"), named(user_id="user-test-2")]},
-        "users.1: one of its names belongs to another",
+        "users.1: one of its names is already in use",
     ),
     "a slug that is taken": (
         "b2b",
@@ -198,7 +198,7 @@ REFUSED: dict[str, tuple[ProjectKind, dict[str, Any], str]] = {
                 for number in (1, 2)
             ]
         },
-        "organizations.1: one of its names belongs to another",
+        "organizations.1: one of its names is already in use",
     ),
     "users of a B2B project": ("b2b", {"users": [named()]}, "users: a b2b project has "),
     "organizations of a consumer project": (
@@ -215,7 +215,7 @@ REFUSED: dict[str, tuple[ProjectKind, dict[str, Any], str]] = {
 
 
 @pytest.mark.parametrize("case", REFUSED)
-async def test_what_does_not_fit_is_refused_by_name_and_nothing_is_changed(
+async def test_an_invalid_seed_is_refused_by_name_and_changes_nothing(
     connect: Connect, case: str
 ) -> None:
     kind, plan, message = REFUSED[case]
@@ -227,7 +227,7 @@ async def test_what_does_not_fit_is_refused_by_name_and_nothing_is_changed(
     assert await found_apps(client) == []
 
 
-def test_the_function_refuses_in_words_that_name_the_field() -> None:
+def test_the_error_of_the_function_names_the_field() -> None:
     plan = {"users": [named(grants=[{"client_id": CALENDAR}])]}
     with pytest.raises(ApiError, match=r"users\.0\.grants\.0\.client_id: no app"):
         seed(create_sandbox(), Seed.model_validate(plan))
@@ -286,7 +286,7 @@ async def test_generated_apps_are_the_same_each_time(connect: Connect) -> None:
     assert listed[0] == listed[1]
 
 
-async def test_generated_apps_are_ones_that_create_would_accept_and_differ(
+async def test_generated_apps_differ_and_would_be_accepted_by_create(
     connect: Connect,
 ) -> None:
     generated, client = [await connect(create_sandbox()) for _ in range(2)]
@@ -301,7 +301,7 @@ async def test_generated_apps_are_ones_that_create_would_accept_and_differ(
     assert len({app["client_type"] for app in apps}) == 4
 
 
-async def test_more_generated_apps_join_those_that_are_there(connect: Connect) -> None:
+async def test_generated_apps_are_added_to_existing_ones(connect: Connect) -> None:
     client = await connect(create_sandbox())
     await client.post(SEED, json={"generated_apps": 5})
     few = [app["client_id"] for app in await found_apps(client)]
@@ -310,7 +310,7 @@ async def test_more_generated_apps_join_those_that_are_there(connect: Connect) -
     assert (len(many), many[:5]) == (8, few)
 
 
-async def test_every_generated_app_is_found_once_through_pages(connect: Connect) -> None:
+async def test_every_generated_app_is_on_one_page(connect: Connect) -> None:
     client = await connect(create_sandbox())
     await client.post(SEED, json={"generated_apps": 2500})
     found: set[str] = set()
@@ -389,7 +389,7 @@ CREATE TABLE IF NOT EXISTS app (
 """What the version before grants made of a new file."""
 
 
-async def test_a_file_of_the_version_before_grants_opens_and_takes_them(
+async def test_a_file_of_the_version_before_grants_still_works(
     connect: Connect, tmp_path: Path
 ) -> None:
     database = tmp_path / "sandbox.sqlite3"

@@ -114,7 +114,7 @@ async def test_concurrent_requests_lose_no_app(client: httpx2.AsyncClient, creat
     assert sorted(await found_ids(client)) == sorted(app["client_id"] for app in created)
 
 
-async def test_concurrent_updates_of_different_fields_are_all_kept(
+async def test_concurrent_updates_of_different_fields_all_take_effect(
     client: httpx2.AsyncClient, create: Create
 ) -> None:
     path = f"/connected_apps/clients/{(await create(client))['client_id']}"
@@ -124,7 +124,7 @@ async def test_concurrent_updates_of_different_fields_are_all_kept(
     assert changes.items() <= app.items()
 
 
-async def test_a_cap_counts_the_apps_of_all_who_share_the_file(
+async def test_the_cap_counts_the_apps_of_all_sandboxes_on_the_file(
     connect: Connect, create: Create, tmp_path: Path
 ) -> None:
     one, two = [
@@ -136,7 +136,7 @@ async def test_a_cap_counts_the_apps_of_all_who_share_the_file(
     assert response.json()["error_type"] == "too_many_connected_apps"
 
 
-def test_a_file_that_is_no_database_is_refused_at_once(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_database_is_refused_at_once(tmp_path: Path) -> None:
     database = tmp_path / "sandbox.sqlite3"
     database.write_text("not a database, but long enough to look like one" * 50)
     with pytest.raises(sqlite3.DatabaseError):

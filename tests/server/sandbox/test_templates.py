@@ -1,4 +1,4 @@
-"""Templates are JSON objects whose values may be unquoted tags."""
+"""Templates are JSON objects in which values may be unquoted tags."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def error_of(template: str) -> str:
         '{"https://app.example/claim": 1}',
     ],
 )
-def test_a_sound_template_is_accepted(template: str) -> None:
+def test_a_valid_template_is_accepted(template: str) -> None:
     check_template(template)
 
 
@@ -51,14 +51,14 @@ def test_a_sound_template_is_accepted(template: str) -> None:
         '{"a": ' + "[" * 4000,
     ],
 )
-def test_a_template_that_is_no_json_object_is_refused(template: str) -> None:
+def test_a_template_that_is_not_a_json_object_is_refused(template: str) -> None:
     assert error_of(template) == "jwt_template_invalid_json"
 
 
 @pytest.mark.parametrize(
     "tag", ["{{}}", "{{ }}", "{{ a b }}", "{{ a. }}", "{{ .a }}", "{{ 1a }}", "{{ a + b }}"]
 )
-def test_a_tag_that_is_no_dotted_name_is_refused(tag: str) -> None:
+def test_a_tag_that_is_not_a_dotted_name_is_refused(tag: str) -> None:
     assert error_of(f'{{"a": {tag} }}') == "jwt_template_invalid_tag"
 
 
@@ -80,7 +80,7 @@ def test_a_registered_claim_is_refused(claim: str) -> None:
     assert error_of(f'{{"{claim}": {{{{ user.user_id }}}}}}') == "reserved_claims_in_custom_claims"
 
 
-def test_a_registered_claim_cannot_hide_behind_an_escape() -> None:
+def test_an_escaped_registered_claim_is_refused() -> None:
     assert error_of('{"s\\u0075b": 1}') == "reserved_claims_in_custom_claims"
 
 

@@ -34,7 +34,7 @@ async def test_ids_and_secrets_have_the_known_form(
     assert re.fullmatch(r"[\w-]{48}", app["client_secret"])
 
 
-async def test_the_creation_method_is_absent_where_a_secret_is_shown(
+async def test_a_response_with_a_secret_has_no_creation_method(
     client: httpx2.AsyncClient, create: Create
 ) -> None:
     created = await create(client)
@@ -130,7 +130,7 @@ async def test_a_whole_number_may_be_written_as_a_float(
     ],
 )
 @pytest.mark.parametrize("path", [CLIENTS, f"{CLIENTS}/search", f"{CLIENTS}/x/secrets/rotate"])
-async def test_a_body_that_is_no_json_object_is_a_bad_request(
+async def test_a_body_that_is_not_a_json_object_is_a_bad_request(
     client: httpx2.AsyncClient, path: str, content: bytes
 ) -> None:
     response = await client.post(path, content=content)
@@ -190,16 +190,14 @@ async def test_a_refused_update_changes_nothing(client: httpx2.AsyncClient, crea
     assert (await client.get(path)).json()["connected_app"]["client_name"] == "Old"
 
 
-async def test_a_body_beyond_the_bound_is_a_bad_request(client: httpx2.AsyncClient) -> None:
+async def test_a_body_that_is_too_large_is_a_bad_request(client: httpx2.AsyncClient) -> None:
     body = {"client_type": "first_party", "client_name": "x" * 300_000}
     response = await client.post(CLIENTS, json=body)
     assert response.status_code == 400
     assert response.json()["error_type"] == "bad_request"
 
 
-async def test_text_of_every_kind_comes_back_as_it_was_sent(
-    client: httpx2.AsyncClient, create: Create
-) -> None:
+async def test_any_text_comes_back_unchanged(client: httpx2.AsyncClient, create: Create) -> None:
     text = "\x00\x1f <b> '; -- \\ {{ é 漢 \U0001f600 \u202e"
     app = await create(client, client_name=text, logo_url=text)
     found = (await client.get(f"{CLIENTS}/{app['client_id']}")).json()["connected_app"]
@@ -214,9 +212,7 @@ async def test_an_unknown_route_is_not_found(client: httpx2.AsyncClient, path: s
 
 
 @pytest.mark.parametrize("client_id", ["%00", "%F0%9F", "..", "'%20OR%201=1", "x" * 5000])
-async def test_an_odd_client_id_is_merely_not_found(
-    client: httpx2.AsyncClient, client_id: str
-) -> None:
+async def test_an_odd_client_id_is_not_found(client: httpx2.AsyncClient, client_id: str) -> None:
     response = await client.delete(f"{CLIENTS}/{client_id}")
     assert response.status_code in {404, 405}
 
@@ -230,7 +226,7 @@ async def test_an_odd_client_id_is_merely_not_found(
         ("DELETE", f"{CLIENTS}/x/secrets/rotate", "POST"),
     ],
 )
-async def test_a_method_that_a_route_lacks_is_not_allowed(
+async def test_an_unsupported_method_is_not_allowed(
     client: httpx2.AsyncClient, method: str, path: str, allow: str
 ) -> None:
     response = await client.request(method, path)
@@ -261,7 +257,7 @@ async def test_the_oauth_endpoint_refuses_a_method_in_the_oauth_shape(
         basic(f"{SANDBOX_CREDENTIALS.project_id}:é"),
     ],
 )
-async def test_credentials_that_prove_nothing_are_unauthorized(
+async def test_wrong_credentials_are_unauthorized(
     connect: Callable[..., Awaitable[httpx2.AsyncClient]], header: str
 ) -> None:
     client = await connect(create_sandbox(), None)
@@ -277,7 +273,7 @@ async def test_credentials_are_checked_before_the_body(client: httpx2.AsyncClien
     assert response.json()["error_type"] == "invalid_project_id_authentication"
 
 
-async def test_a_caller_that_hangs_up_while_sending_is_no_internal_error() -> None:
+async def test_a_caller_that_hangs_up_while_sending_causes_no_internal_error() -> None:
     sent: list[Message] = []
 
     async def hang_up() -> Message:

@@ -1,4 +1,4 @@
-"""What guards the HTTP transports, and how they end."""
+"""Guards and shutdown of the HTTP transports."""
 
 import asyncio
 import json
@@ -36,7 +36,7 @@ PATHS = [
 @pytest.mark.parametrize(
     "host", ["evil.example", "evil.example:8000", "127.0.0.1.evil.example", "127.0.0.1:1", ""]
 )
-def test_a_rebound_name_is_refused(base: str, method: str, path: str, host: str) -> None:
+def test_a_foreign_host_is_refused(base: str, method: str, path: str, host: str) -> None:
     refused = httpx2.request(method, base + path, json=PING, headers=HEADERS | {"host": host})
     assert refused.status_code in {400, 421}
 
@@ -45,9 +45,7 @@ def test_a_rebound_name_is_refused(base: str, method: str, path: str, host: str)
 @pytest.mark.parametrize(
     "origin", ["https://evil.example", "null", "http://127.0.0.1:1", "http://localhost"]
 )
-def test_a_page_of_another_origin_is_refused(
-    base: str, method: str, path: str, origin: str
-) -> None:
+def test_a_foreign_origin_is_refused(base: str, method: str, path: str, origin: str) -> None:
     refused = httpx2.request(method, base + path, json=PING, headers=HEADERS | {"origin": origin})
     assert refused.status_code == 403
 
@@ -58,8 +56,8 @@ def test_its_own_origin_is_accepted(base: str) -> None:
 
 def test_the_name_localhost_is_accepted(base: str) -> None:
     port = base.rpartition(":")[2]
-    answered = httpx2.get(f"{base}/healthz", headers={"host": f"localhost:{port}"})
-    assert answered.text == "ok"
+    response = httpx2.get(f"{base}/healthz", headers={"host": f"localhost:{port}"})
+    assert response.text == "ok"
 
 
 @pytest.mark.parametrize("path", ["/mcp", "/messages/?session_id=0"])
@@ -69,7 +67,7 @@ def test_a_large_body_is_refused(base: str, path: str) -> None:
 
 
 @pytest.mark.parametrize(("transport", "other"), [("http", "/sse"), ("sse", "/mcp")])
-def test_only_the_transport_asked_for_is_served(transport: str, other: str) -> None:
+def test_only_the_given_transport_is_served(transport: str, other: str) -> None:
     with listening("--transport", transport, "--sandbox") as urls:
         base = urls[transport].rpartition("/")[0]
         assert httpx2.get(base + other).status_code == 404
@@ -84,7 +82,7 @@ def test_it_listens_on_ipv6_too() -> None:
 
 @pytest.mark.parametrize("era", ERAS)
 @pytest.mark.parametrize("transport", ["http", "sse"])
-async def test_a_signal_ends_it_after_the_call_in_flight(transport: str, era: str) -> None:
+async def test_a_signal_ends_the_server_after_the_call_in_flight(transport: str, era: str) -> None:
     with (
         serving(slow_service) as service,
         running(
@@ -110,7 +108,7 @@ async def test_a_signal_ends_it_after_the_call_in_flight(transport: str, era: st
 
 
 @pytest.mark.parametrize("transport", ["http", "sse"])
-async def test_a_revealed_secret_is_in_no_log_even_at_debug(transport: str) -> None:
+async def test_a_shown_secret_is_in_no_log_even_at_debug(transport: str) -> None:
     arguments = {"client_type": "first_party", "reveal_secret": True}
     with running(
         "serve", "--transport", transport, "--port", "0", "--sandbox", "--log-level", "debug"
@@ -126,14 +124,14 @@ async def test_a_revealed_secret_is_in_no_log_even_at_debug(transport: str) -> N
     assert created["client_secret"]["value"] not in errors
 
 
-def test_a_message_that_cannot_be_read_is_not_quoted_in_the_log() -> None:
+def test_an_unreadable_message_is_not_quoted_in_the_log() -> None:
     with running("serve", "--transport", "sse", "--port", "0", "--sandbox") as process:
         assert process.stderr
         url = process.stderr.readline().split()[-1]
         with httpx2.stream("GET", url) as events:
             lines = events.iter_lines()
             endpoint = next(line for line in lines if line.startswith("data: "))
-            answered = httpx2.post(
+            response = httpx2.post(
                 url.removesuffix("/sse") + endpoint.removeprefix("data: "),
                 content="garbage-canary-Zx81",
                 headers=HEADERS,
@@ -141,7 +139,7 @@ def test_a_message_that_cannot_be_read_is_not_quoted_in_the_log() -> None:
         process.terminate()
         process.wait(20)
         errors = process.stderr.read()
-    assert answered.status_code == 400
+    assert response.status_code == 400
     assert "Failed to parse message (ValidationError)" in errors
     assert "Zx81" not in errors
     assert "Traceback" not in errors

@@ -1,4 +1,4 @@
-"""What callers make the server keep is bounded: attacks on real processes."""
+"""The server bounds what its callers can use: attacks on real processes."""
 
 import fcntl
 import json
@@ -27,7 +27,7 @@ SANDBOX = ["--sandbox"]
 
 @contextmanager
 def limited(*arguments: str, **bounds: float) -> Iterator[subprocess.Popen[str]]:
-    """A server over HTTP with other bounds."""
+    """A server over HTTP with other limits."""
     code = "import sys\nfrom connected_apps_mcp import limits\n"
     code += "".join(f"limits.{name} = {value}\n" for name, value in bounds.items())
     code += "from connected_apps_mcp.commands.cli import main\nmain(sys.argv[1:])"
@@ -64,8 +64,8 @@ ACCEPT = {"accept": "application/json, text/event-stream"}
 
 
 @contextmanager
-def stderr_that_nobody_reads() -> Iterator[int]:
-    """The writing end of a pipe that is full."""
+def unread_stderr() -> Iterator[int]:
+    """The writing end of a full pipe."""
     reading, writing = os.pipe()
     fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, 4096)
     os.set_blocking(writing, False)
@@ -83,8 +83,8 @@ def stderr_that_nobody_reads() -> Iterator[int]:
         os.close(reading)
 
 
-def test_a_server_whose_standard_error_is_full_answers_and_ends() -> None:
-    with stderr_that_nobody_reads() as stderr:
+def test_a_server_with_a_full_standard_error_responds_and_ends() -> None:
+    with unread_stderr() as stderr:
         process = subprocess.Popen(
             [*SERVER, *SANDBOX],
             stdin=subprocess.PIPE,
@@ -103,10 +103,10 @@ def test_a_server_whose_standard_error_is_full_answers_and_ends() -> None:
 
 BLOCKED = """
 import sys, time, anyio
-from connected_apps_mcp.transports.shutdown import Endings
+from connected_apps_mcp.transports.shutdown import ShutdownSignals
 
 async def block() -> None:
-    async with Endings():
+    async with ShutdownSignals():
         print("ready", flush=True)
         while True:
             time.sleep(60)
@@ -120,7 +120,7 @@ def test_a_third_signal_ends_a_process_whose_event_loop_is_blocked() -> None:
         [sys.executable, "-P", "-c", BLOCKED], stdout=subprocess.PIPE, text=True
     ) as process:
         assert process.stdout
-        process.stdout.readline()
+        assert process.stdout.readline() == "ready\n"
         for _ in range(3):
             process.send_signal(signal.SIGTERM)
             with suppress(subprocess.TimeoutExpired):
@@ -147,7 +147,7 @@ def test_a_request_with_an_id_that_json_rpc_forbids_is_refused(odd: str) -> None
     assert (refused["id"], refused["error"]["code"]) == (None, -32600)
 
 
-def test_more_requests_than_may_be_under_way_are_refused() -> None:
+def test_too_many_requests_in_flight_are_refused() -> None:
     hang = {"name": "get_app", "arguments": {"client_id": "hanging"}}
     request = {"jsonrpc": "2.0", "method": "tools/call", "params": hang}
     with serving(slow_service) as url, running("--base-url", url, **REAL) as process:
@@ -158,10 +158,10 @@ def test_more_requests_than_may_be_under_way_are_refused() -> None:
         refused = json.loads(process.stdout.readline())
         process.kill()
     assert refused["id"] == limits.MAX_CALLS + 2
-    assert f"{limits.MAX_CALLS} are under way" in refused["error"]["message"]
+    assert f"{limits.MAX_CALLS} are in flight" in refused["error"]["message"]
 
 
-def test_a_request_with_the_id_of_one_under_way_is_refused() -> None:
+def test_a_request_with_the_id_of_one_in_flight_is_refused() -> None:
     hang = {"name": "get_app", "arguments": {"client_id": "hanging"}}
     request = {"jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": hang}
     with serving(slow_service) as url, running("--base-url", url, **REAL) as process:
@@ -174,7 +174,7 @@ def test_a_request_with_the_id_of_one_under_way_is_refused() -> None:
     assert answered["id"] == 3
 
 
-def test_a_client_that_reads_nothing_is_soon_not_read_either() -> None:
+def test_the_server_stops_reading_a_client_that_does_not_read() -> None:
     with running(*SANDBOX) as process:
         assert process.stdin
         pipe = process.stdin.fileno()
@@ -192,7 +192,7 @@ def test_a_client_that_reads_nothing_is_soon_not_read_either() -> None:
     assert taken < limits.MAX_UNREAD_BYTES
 
 
-def test_a_half_sent_head_of_a_request_is_not_waited_for() -> None:
+def test_an_incomplete_head_closes_the_connection() -> None:
     with limited("--transport", "http", HEADER_SECONDS=0.3) as process:
         url = url_of(process)
         for begun in (b"", b"POST /mcp HTTP/1.1\r\nHost: x\r\n"):
@@ -201,19 +201,19 @@ def test_a_half_sent_head_of_a_request_is_not_waited_for() -> None:
                 assert connection.recv(100) == b""
 
 
-def test_a_half_sent_head_after_an_answer_is_not_waited_for() -> None:
+def test_an_incomplete_head_after_a_response_closes_the_connection() -> None:
     with limited("--transport", "http", HEADER_SECONDS=0.3) as process:
         url = url_of(process)
         with connect(url) as connection:
             host = urlsplit(url).netloc.encode()
             connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: " + host + b"\r\n\r\nGET /he")
-            said = b""
+            response = b""
             while chunk := connection.recv(1000):
-                said += chunk
-    assert said.endswith(b"ok")
+                response += chunk
+    assert response.endswith(b"ok")
 
 
-def test_a_half_sent_body_is_not_waited_for() -> None:
+def test_an_incomplete_body_is_refused() -> None:
     with limited("--transport", "http", BODY_SECONDS=0.3) as process:
         url = url_of(process)
         with connect(url) as connection:
@@ -226,7 +226,7 @@ def test_a_half_sent_body_is_not_waited_for() -> None:
             assert connection.recv(1000).startswith(b"HTTP/1.1 408")
 
 
-def test_more_sessions_than_may_be_open_are_refused() -> None:
+def test_too_many_sessions_are_refused() -> None:
     with limited("--transport", "http", MAX_SESSIONS=2) as process:
         url = url_of(process)
         with httpx2.Client(headers=ACCEPT, trust_env=False) as http:
@@ -235,7 +235,7 @@ def test_more_sessions_than_may_be_open_are_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    ("bound", "session_of_its_own"), [("MAX_CALLS", False), ("MAX_CALLS_IN_ALL", True)]
+    ("bound", "session_of_its_own"), [("MAX_CALLS", False), ("MAX_CALLS_TOTAL", True)]
 )
 def test_requests_of_clients_that_hang_up_are_bounded(bound: str, session_of_its_own: bool) -> None:
     hello = json.loads(json.dumps(INITIALIZE))
@@ -256,8 +256,8 @@ def test_requests_of_clients_that_hang_up_are_bounded(bound: str, session_of_its
         def ask(number: int, params: dict[str, Any]) -> str:
             request = {**call, "id": number, "params": params}
             with http.stream("POST", url, json=request, headers=headers) as response:
-                told = (line for line in response.iter_lines() if line.startswith("data: {"))
-                return next(told)
+                events = (line for line in response.iter_lines() if line.startswith("data: {"))
+                return next(events)
 
         headers = begin()
         created = json.loads(ask(2, new).removeprefix("data: "))
@@ -267,7 +267,7 @@ def test_requests_of_clients_that_hang_up_are_bounded(bound: str, session_of_its
             assert "elicitation/create" in ask(number, delete)
             headers = begin() if session_of_its_own else headers
         refused = ask(5, delete)
-        process.kill()  # it would wait for the answers
+        process.kill()  # else it waits for the answers
     assert "Too many requests" in refused
 
 
@@ -287,7 +287,7 @@ def test_an_abandoned_session_ends() -> None:
                 pytest.fail("the session is still there")
 
 
-def test_more_sse_streams_than_may_be_open_are_refused() -> None:
+def test_too_many_sse_streams_are_refused() -> None:
     with limited("--transport", "sse", MAX_SSE_SESSIONS=1) as process:
         url = url_of(process)
         with (
@@ -298,7 +298,7 @@ def test_more_sse_streams_than_may_be_open_are_refused() -> None:
             assert (one.status_code, other.status_code) == (200, 503)
 
 
-def test_a_stream_begins_with_an_id_and_says_when_to_come_back() -> None:
+def test_a_stream_begins_with_an_id_and_a_retry_time() -> None:
     with limited("--transport", "http") as process:
         url = url_of(process)
         with httpx2.Client(headers=ACCEPT, trust_env=False) as http:
@@ -309,7 +309,7 @@ def test_a_stream_begins_with_an_id_and_says_when_to_come_back() -> None:
     assert not fields.get("data", "").strip()
 
 
-def test_a_stream_is_taken_up_by_its_own_event_id_alone() -> None:
+def test_the_event_id_of_a_stream_cannot_be_guessed() -> None:
     with limited("--transport", "http") as process:
         url = url_of(process)
         with httpx2.Client(headers=ACCEPT, trust_env=False) as http:
@@ -330,7 +330,7 @@ def test_control_characters_of_a_host_do_not_reach_standard_error() -> None:
     assert "\x9b" not in logged
 
 
-def test_lines_of_one_kind_are_limited_by_rate() -> None:
+def test_similar_log_lines_are_rate_limited() -> None:
     with limited("--transport", "http") as process:
         assert process.stderr
         url = url_of(process)
@@ -343,12 +343,12 @@ def test_lines_of_one_kind_are_limited_by_rate() -> None:
 
 
 def at_terminal(*arguments: str, stdin: bool) -> str:
-    """What a server says on standard error until it is interrupted."""
+    """The standard error of a server until it is interrupted."""
     terminal, side = pty.openpty()
-    given: Any = side if stdin else subprocess.PIPE
+    stream: Any = side if stdin else subprocess.PIPE
     with subprocess.Popen(
         [*SERVER, *SANDBOX, *arguments],
-        stdin=given,
+        stdin=stream,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -356,25 +356,25 @@ def at_terminal(*arguments: str, stdin: bool) -> str:
         os.close(side)
         if stdin:
             assert process.stderr
-            said = process.stderr.readline()
+            printed = process.stderr.readline()
             os.write(terminal, lines(HELLO[0]).encode())
             assert process.stdout
             assert json.loads(process.stdout.readline())["id"] == HELLO[0]["id"]
             process.terminate()
             process.wait(20)
         else:
-            said = process.communicate(lines(*HELLO), timeout=20)[1]
+            printed = process.communicate(lines(*HELLO), timeout=20)[1]
     os.close(terminal)
-    return said
+    return printed
 
 
-def test_at_a_terminal_it_says_what_it_is_and_what_to_type_and_serves() -> None:
-    said = at_terminal(stdin=True)
-    assert "MCP server" in said
-    assert "connected-apps-mcp demo" in said
+def test_at_a_terminal_it_explains_itself_and_serves() -> None:
+    printed = at_terminal(stdin=True)
+    assert "MCP server" in printed
+    assert "connected-apps-mcp demo" in printed
 
 
-def test_in_a_host_it_says_nothing_of_the_kind() -> None:
+def test_in_a_host_it_prints_nothing() -> None:
     assert at_terminal(stdin=False) == ""
 
 
@@ -390,6 +390,6 @@ def test_an_interrupt_during_the_start_ends_it_quietly(seconds: float, tmp_path:
     ) as process:
         time.sleep(seconds)
         process.send_signal(signal.SIGINT)
-        said = process.communicate(timeout=20)[1]
-    assert "connected_apps" not in said  # the interpreter itself may say that it was starting
+        printed = process.communicate(timeout=20)[1]
+    assert "connected_apps" not in printed  # the interpreter itself may print that it was starting
     assert process.returncode in {-signal.SIGINT, 0, 1}

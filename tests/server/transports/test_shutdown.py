@@ -1,4 +1,4 @@
-"""How a server ends, and how it starts: no secret under way is lost by it."""
+"""Shutdown and start never lose a secret that is being stored."""
 
 import json
 import signal
@@ -21,9 +21,9 @@ from support import (
     begin_a_create,
     lines,
     on_service,
+    secrets_command,
     talk,
 )
-from support import secrets_command as command
 
 from connected_apps_mcp.sandbox import create_sandbox
 
@@ -36,7 +36,7 @@ def slow_server(
     seconds: float = 0.5,
     called: threading.Event | None = None,
 ) -> Iterator[subprocess.Popen[str]]:
-    """A server whose service takes its time for each call, and says when it is called."""
+    """A server on a slow service that sets `called` at each call."""
     sandbox = create_sandbox(database=where[2])
 
     async def slowly(scope: Scope, receive: Receive, send: Send) -> None:
@@ -51,24 +51,24 @@ def slow_server(
 
 @contextmanager
 def slow_create(where: list[str], folder: Path) -> Iterator[subprocess.Popen[str]]:
-    """A server in the middle of a create that takes a while."""
+    """A server during a slow create."""
     with slow_server(where, folder) as process:
         begin_a_create(process)
         time.sleep(0.25)
         yield process
 
 
-def assert_kept(where: list[str], folder: Path) -> None:
-    (kept,) = (folder / "data" / "secrets").glob("*.json")
-    assert json.loads(kept.read_text())["client_id"] in command("list", *where).stdout
+def assert_stored(where: list[str], folder: Path) -> None:
+    (file,) = (folder / "data" / "secrets").glob("*.json")
+    assert json.loads(file.read_text())["client_id"] in secrets_command("list", *where).stdout
     assert list((folder / "data" / "journal").iterdir()) == []
 
 
-ENDINGS = [[signal.SIGTERM], [signal.SIGTERM, signal.SIGTERM], [signal.SIGHUP], []]
+SHUTDOWNS = [[signal.SIGTERM], [signal.SIGTERM, signal.SIGTERM], [signal.SIGHUP], []]
 
 
-@pytest.mark.parametrize("signals", ENDINGS)
-def test_a_create_under_way_is_brought_to_its_end(
+@pytest.mark.parametrize("signals", SHUTDOWNS)
+def test_a_create_in_flight_is_finished(
     where: list[str], tmp_path: Path, signals: list[signal.Signals]
 ) -> None:
     with slow_create(where, tmp_path) as process:
@@ -78,21 +78,21 @@ def test_a_create_under_way_is_brought_to_its_end(
         if not signals and process.stdin:
             process.stdin.close()
         process.wait(timeout=20)
-    assert_kept(where, tmp_path)
+    assert_stored(where, tmp_path)
 
 
-@pytest.mark.parametrize("signals", ENDINGS[:-1])
-def test_a_create_under_way_over_http_is_brought_to_its_end(
+@pytest.mark.parametrize("signals", SHUTDOWNS[:-1])
+def test_a_create_in_flight_over_http_is_finished(
     where: list[str], tmp_path: Path, signals: list[signal.Signals]
 ) -> None:
     flags = ["serve", "--transport", "sse", "--port", "0"]
-    # Longer than an HTTP server that is pressed goes on.
+    # Longer than uvicorn takes to shut down.
     with slow_server(where, tmp_path, *flags, seconds=2) as process:
         assert process.stderr
         url = process.stderr.readline().split()[-1]
         with httpx2.stream("GET", url) as events:
-            told = events.iter_lines()
-            endpoint = next(line for line in told if line.startswith("data: "))
+            stream = events.iter_lines()
+            endpoint = next(line for line in stream if line.startswith("data: "))
             for message in [*HELLO, CREATE]:
                 httpx2.post(
                     url.removesuffix("/sse") + endpoint.removeprefix("data: "), json=message
@@ -103,17 +103,17 @@ def test_a_create_under_way_over_http_is_brought_to_its_end(
                 time.sleep(0.1)
             process.wait(timeout=20)
     assert process.returncode == 0
-    assert_kept(where, tmp_path)
+    assert_stored(where, tmp_path)
 
 
 @pytest.mark.parametrize("count", [1, 2])
-def test_a_signal_during_the_start_is_heeded_after_it(
+def test_a_signal_during_the_start_takes_effect_after_it(
     where: list[str], tmp_path: Path, count: int
 ) -> None:
     with slow_create(where, tmp_path) as process:
         process.kill()
     (file,) = (tmp_path / "data" / "journal").glob("[!.]*")
-    # As if by an earlier version, since the service is reached at another address now.
+    # Drop the address, as earlier versions did: the service now has another one.
     file.write_text(json.dumps(json.loads(file.read_text()) | {"origin": None}))
     called = threading.Event()
     with slow_server(where, tmp_path, called=called) as process:
@@ -125,7 +125,7 @@ def test_a_signal_during_the_start_is_heeded_after_it(
     assert process.returncode == 0
 
 
-def test_a_loss_that_nobody_can_be_told_does_not_stop_the_start(
+def test_a_full_standard_error_does_not_stop_a_start_with_a_loss(
     where: list[str], tmp_path: Path, full: TextIO
 ) -> None:
     journal = tmp_path / "data" / "journal"
@@ -142,7 +142,7 @@ def test_a_loss_that_nobody_can_be_told_does_not_stop_the_start(
     assert "newer" in json.loads(served.stdout)["result"]["instructions"]
 
 
-def test_a_hangup_that_is_ignored_stays_ignored() -> None:
+def test_an_ignored_hangup_stays_ignored() -> None:
     nohup = ["sh", "-c", "trap '' HUP; exec \"$@\"", "sh", *SERVER, "--sandbox"]
     with subprocess.Popen(
         nohup, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -157,9 +157,7 @@ def test_a_hangup_that_is_ignored_stays_ignored() -> None:
         process.stdin.close()
 
 
-def test_a_cancelled_create_survives_the_usual_end_of_a_server(
-    where: list[str], tmp_path: Path
-) -> None:
+def test_a_cancelled_create_is_finished_at_shutdown(where: list[str], tmp_path: Path) -> None:
     cancel = {"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": 2}}
     with slow_create(where, tmp_path) as process:
         talk(process, lines(cancel))

@@ -1,4 +1,4 @@
-"""What a host relies on: the wire, the end, and what happens in between."""
+"""The stdio transport, as a host uses it."""
 
 import json
 import shlex
@@ -37,8 +37,8 @@ def get_app(client_id: str) -> dict[str, Any]:
     return {"jsonrpc": "2.0", "id": client_id, "method": "tools/call", "params": params}
 
 
-def heard(output: str) -> dict[str | int, Any]:
-    """The answers by their id; anything but protocol on standard output fails to parse."""
+def responses(output: str) -> dict[str | int, Any]:
+    """The responses by id. Anything but protocol on standard output fails to parse."""
     return {message["id"]: message for message in map(json.loads, output.splitlines())}
 
 
@@ -52,10 +52,10 @@ def start(service: str, *arguments: str) -> Any:
     return running("--base-url", service, *arguments, **REAL)
 
 
-def test_a_call_in_flight_is_answered_after_the_input_is_closed(service: str) -> None:
+def test_a_call_in_flight_finishes_after_the_input_is_closed(service: str) -> None:
     with start(service) as process:
         output, errors = process.communicate(lines(*HELLO, get_app("slow")), timeout=20)
-    assert heard(output)["slow"]["result"]["isError"] is False
+    assert responses(output)["slow"]["result"]["isError"] is False
     assert process.returncode == 0
     assert errors == ""
 
@@ -68,16 +68,16 @@ def test_a_signal_ends_the_server_after_the_call_in_flight(
         talk(process, lines(*HELLO))
         first = process.stdout.readline()
         talk(process, lines(get_app("slow")))
-        # Long enough for the request to be read, too short for its answer.
+        # Long enough to read the request, too short to respond.
         time.sleep(SLOWLY / 2)
         process.send_signal(number)
         output, errors = process.communicate(timeout=20)
-    assert heard(first + output)["slow"]["result"]["isError"] is False
+    assert responses(first + output)["slow"]["result"]["isError"] is False
     assert process.returncode == 0
     assert errors == ""
 
 
-def test_a_second_signal_ends_it_at_once_and_the_call_is_reported(service: str) -> None:
+def test_a_second_signal_ends_the_server_and_the_call_gets_an_error(service: str) -> None:
     with start(service) as process:
         talk(process, lines(*HELLO))
         first = process.stdout.readline()
@@ -86,12 +86,12 @@ def test_a_second_signal_ends_it_at_once_and_the_call_is_reported(service: str) 
             time.sleep(0.3)
             process.send_signal(signal.SIGTERM)
         output, _ = process.communicate(timeout=10)
-    assert "error" in heard(first + output)["hanging"]
+    assert "error" in responses(first + output)["hanging"]
     assert process.returncode == 0
 
 
 def stop_reading(process: subprocess.Popen[str]) -> None:
-    """Ask for more than a pipe holds, and read nothing."""
+    """Request more than a pipe holds, and read nothing."""
     listing = [{"jsonrpc": "2.0", "id": n, "method": "tools/list", "params": {}} for n in range(50)]
     talk(process, lines(*HELLO))
     assert process.stdout
@@ -100,7 +100,7 @@ def stop_reading(process: subprocess.Popen[str]) -> None:
     time.sleep(1)
 
 
-def test_a_second_signal_ends_it_though_the_client_does_not_read(service: str) -> None:
+def test_a_second_signal_ends_the_server_even_if_the_client_does_not_read(service: str) -> None:
     with start(service) as process:
         stop_reading(process)
         for _ in range(2):
@@ -111,8 +111,8 @@ def test_a_second_signal_ends_it_though_the_client_does_not_read(service: str) -
 
 
 @pytest.mark.parametrize("ending", ["a signal", "the end of the input"])
-def test_patience_with_a_client_that_does_not_read_ends(ending: str) -> None:
-    # Patience is the deadline and five seconds.
+def test_a_shutdown_waits_only_so_long_for_a_client_that_does_not_read(ending: str) -> None:
+    # The shutdown takes at most the deadline and five seconds.
     with running("--sandbox", "--deadline", "0.1") as process:
         stop_reading(process)
         if ending == "a signal":
@@ -123,7 +123,7 @@ def test_patience_with_a_client_that_does_not_read_ends(ending: str) -> None:
     assert process.returncode == 0
 
 
-def test_a_third_signal_ends_it_at_once_though_the_client_does_not_read(service: str) -> None:
+def test_a_third_signal_ends_the_server_at_once(service: str) -> None:
     with start(service) as process:
         stop_reading(process)
         for _ in range(3):
@@ -133,7 +133,7 @@ def test_a_third_signal_ends_it_at_once_though_the_client_does_not_read(service:
     assert process.returncode == 1
 
 
-def test_many_calls_that_hang_are_each_reported_after_the_input_is_closed(service: str) -> None:
+def test_hanging_calls_each_get_an_error_after_the_input_is_closed(service: str) -> None:
     creates = [
         {
             "jsonrpc": "2.0",
@@ -145,19 +145,19 @@ def test_many_calls_that_hang_are_each_reported_after_the_input_is_closed(servic
     ]
     with start(service, "--deadline", "0.5") as process:
         output, errors = process.communicate(lines(*HELLO, *creates), timeout=20)
-    answers = heard(output)
+    answers = responses(output)
     for number in range(20):
         assert "NoAnswer" in answers[number]["result"]["content"][0]["text"]
     assert errors == ""
 
 
 @pytest.mark.parametrize("cancelled", [[1], {}, None, 1.5, "hanging"])
-def test_a_cancellation_of_whatever_is_survived(service: str, cancelled: Any) -> None:
+def test_a_malformed_cancellation_is_harmless(service: str, cancelled: Any) -> None:
     params = {"requestId": cancelled}
     cancel = {"jsonrpc": "2.0", "method": "notifications/cancelled", "params": params}
     with start(service) as process:
         output, errors = process.communicate(lines(*HELLO, cancel, get_app("quick")), timeout=20)
-    assert heard(output)["quick"]["result"]["isError"] is False
+    assert responses(output)["quick"]["result"]["isError"] is False
     assert "Traceback" not in errors
     assert process.returncode == 0
 
@@ -167,12 +167,12 @@ def test_a_call_cancelled_by_its_number_as_text_is_not_waited_for(service: str) 
     cancel = {"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": "7"}}
     with start(service) as process:
         output, _ = process.communicate(lines(*HELLO, hanging, cancel), timeout=10)
-    assert 7 not in heard(output)
+    assert 7 not in responses(output)
     assert process.returncode == 0
 
 
 @pytest.mark.parametrize("stream", ["0<&-", "1>&-", "2>&-", "0>/dev/null", "0<&- 1>&- 2>&-"])
-def test_a_missing_standard_stream_ends_it_cleanly(stream: str) -> None:
+def test_a_missing_standard_stream_ends_the_server_cleanly(stream: str) -> None:
     command = " ".join(map(shlex.quote, [*SERVER, "--sandbox"]))
     done = subprocess.run(
         ["/bin/sh", "-c", f"{command} {stream}"],
@@ -185,7 +185,7 @@ def test_a_missing_standard_stream_ends_it_cleanly(stream: str) -> None:
     assert "Traceback" not in done.stderr
 
 
-def test_an_input_that_breaks_off_ends_it_cleanly() -> None:
+def test_a_broken_input_ends_the_server_cleanly() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         ours = socket.create_connection(listener.getsockname())
         theirs, _ = listener.accept()
@@ -201,12 +201,12 @@ def test_an_input_that_breaks_off_ends_it_cleanly() -> None:
         ours.sendall(lines(*HELLO).encode())
         assert process.stdout
         process.stdout.readline()
-        # Without lingering, the end is a reset.
+        # Without lingering, closing resets the connection.
         ours.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         ours.close()
         _, errors = process.communicate(timeout=20)
     assert process.returncode == 0
-    assert "The input broke off" in errors
+    assert "Cannot read standard input" in errors
     assert "Traceback" not in errors
 
 
@@ -219,7 +219,7 @@ def test_a_signal_ends_an_idle_server(service: str) -> None:
     assert process.returncode == 0
 
 
-def test_input_that_is_empty_ends_it(service: str) -> None:
+def test_an_empty_input_ends_the_server(service: str) -> None:
     with start(service) as process:
         output, errors = process.communicate("", timeout=10)
     assert (output, errors, process.returncode) == ("", "", 0)
@@ -228,25 +228,25 @@ def test_input_that_is_empty_ends_it(service: str) -> None:
 def test_the_last_line_needs_no_newline(service: str) -> None:
     with start(service) as process:
         output, _ = process.communicate(lines(*HELLO, get_app("quick")).strip(), timeout=10)
-    assert heard(output)["quick"]["result"]["isError"] is False
+    assert responses(output)["quick"]["result"]["isError"] is False
 
 
-def test_a_line_that_is_no_message_is_refused(service: str) -> None:
+def test_a_line_that_is_not_a_message_is_refused(service: str) -> None:
     text = lines(*HELLO) + "not json\n{}\n[]\n" + "\xff\x00\n" + lines(get_app("quick"))
     with start(service) as process:
         output, errors = process.communicate(text, timeout=10)
-    told = [json.loads(line) for line in output.splitlines()]
-    refused = [message["error"]["code"] for message in told if message["id"] is None]
+    messages = [json.loads(line) for line in output.splitlines()]
+    refused = [message["error"]["code"] for message in messages if message["id"] is None]
     assert refused == [PARSE_ERROR, INVALID_REQUEST, INVALID_REQUEST, PARSE_ERROR]
-    assert heard(output)["quick"]["result"]["isError"] is False
-    assert errors.count("no JSON-RPC message was refused") == 4
+    assert responses(output)["quick"]["result"]["isError"] is False
+    assert errors.count("not a JSON-RPC message") == 4
     assert process.returncode == 0
 
 
-def test_empty_lines_are_passed_over(service: str) -> None:
+def test_empty_lines_are_skipped(service: str) -> None:
     with start(service) as process:
         output, errors = process.communicate("\n\r\n \n" + lines(*HELLO) + "\n", timeout=10)
-    assert heard(output).keys() == {"hello"}
+    assert responses(output).keys() == {"hello"}
     assert errors == ""
 
 
@@ -255,12 +255,12 @@ def test_an_endless_line_ends_the_input_and_is_logged(service: str) -> None:
         output, errors = process.communicate(
             lines(*HELLO) + "x" * (MAX_MESSAGE_BYTES + 70_000), timeout=20
         )
-    assert "hello" in heard(output)
-    assert f"more than {MAX_MESSAGE_BYTES} bytes" in errors
+    assert "hello" in responses(output)
+    assert f"longer than {MAX_MESSAGE_BYTES} bytes" in errors
     assert process.returncode == 0
 
 
-def test_a_client_that_stops_reading_ends_without_a_traceback(service: str) -> None:
+def test_a_client_that_stops_reading_causes_no_traceback(service: str) -> None:
     with start(service) as process:
         process.stdout.close()
         talk(process, lines(*HELLO, get_app("quick")))
@@ -272,17 +272,17 @@ def test_a_client_that_stops_reading_ends_without_a_traceback(service: str) -> N
     assert process.returncode == 0
 
 
-def test_nothing_but_protocol_is_on_standard_output_however_much_is_logged(service: str) -> None:
+def test_standard_output_has_only_protocol_even_at_log_level_debug(service: str) -> None:
     with start(service, "--log-level", "debug") as process:
         output, errors = process.communicate(lines(*HELLO, get_app("quick")), timeout=20)
-    assert heard(output).keys() == {"hello", "quick"}
+    assert responses(output).keys() == {"hello", "quick"}
     assert (
         "DEBUG connected_apps_tools.api.client: GET /v1/connected_apps/clients/quick: 200" in errors
     )
     assert REAL["STYTCH_SECRET"] not in errors + output
 
 
-def test_what_a_library_prints_lands_on_standard_error() -> None:
+def test_output_of_a_library_goes_to_standard_error() -> None:
     script = (
         "from connected_apps_mcp.transports.stdio import _Wire\n"
         "import anyio, os, sys\n"
@@ -306,12 +306,12 @@ async def test_cancelling_one_call_leaves_the_others_alone(service: str, era: st
     parameters = StdioServerParameters(
         command=SERVER[0], args=[*SERVER[1:], "--base-url", service], env=REAL
     )
-    answered: list[str] = []
+    finished: list[str] = []
     async with Client(parameters, mode=era) as client:
 
         async def ask(client_id: str) -> None:
             result = await client.call_tool("get_app", {"client_id": client_id})
-            answered.append(answer(result)["app"]["client_id"])
+            finished.append(answer(result)["app"]["client_id"])
 
         async with anyio.create_task_group() as others:
             for _ in range(20):
@@ -320,4 +320,4 @@ async def test_cancelling_one_call_leaves_the_others_alone(service: str, era: st
                 await ask("hanging")
         await ask("quick")
     assert scope.cancelled_caught
-    assert answered == ["slow"] * 20 + ["quick"]
+    assert finished == ["slow"] * 20 + ["quick"]

@@ -1,4 +1,4 @@
-"""The same calls give the same answers over every transport, in every era that it has."""
+"""The same calls give the same results over every transport, in both eras."""
 
 import json
 import re
@@ -12,7 +12,7 @@ import pytest
 from mcp import Client, StdioServerParameters
 from mcp.client.sse import sse_client
 from mcp.server import Server
-from support import ERAS, EVERY_SETTING, SANDBOX, SERVER, answer, listening, offering, said
+from support import ERAS, EVERY_SETTING, SANDBOX, SERVER, answer, json_of, listening, offering
 
 from connected_apps_mcp.protocol.server import build_server
 from connected_apps_mcp.sandbox import create_sandbox
@@ -28,8 +28,8 @@ def urls() -> Iterator[dict[str, str]]:
 
 
 async def conversation(client: Client) -> list[Any]:
-    """What a client is told in one session, without what is new each time."""
-    heard: list[Any] = [tool.model_dump() for tool in (await client.list_tools()).tools]
+    """The results of one session, without values that differ each time."""
+    results: list[Any] = [tool.model_dump() for tool in (await client.list_tools()).tools]
     created = await client.call_tool("create_app", {"client_type": "first_party", **EVERY_SETTING})
     client_id = answer(created)["app"]["client_id"]
     secret = answer(created)["client_secret"]
@@ -42,19 +42,19 @@ async def conversation(client: Client) -> list[Any]:
         ("get_app", {"client_id": client_id}),
     ):
         result = await client.call_tool(tool, arguments)
-        heard.append((tool, result.is_error, said(result), result.structured_content))
-    told = json.dumps([answer(created), *heard], sort_keys=True)
-    told = re.sub(r"request-id-test-[0-9a-f-]{36}", "<request>", told)
-    told = re.sub(r'"version": "[\w-]{22}"', '"version": "<version>"', told)
-    told = told.replace(json.dumps(secret["kept_in"]), '"<place>"')
-    told = told.replace(json.dumps(secret["note"]), '"<note>"')
-    told = told.replace(client_id, "<client>").replace(json.dumps(secret["last_four"]), '"…"')
-    return list(json.loads(told))
+        results.append((tool, result.is_error, json_of(result), result.structured_content))
+    text = json.dumps([answer(created), *results], sort_keys=True)
+    text = re.sub(r"request-id-test-[0-9a-f-]{36}", "<request>", text)
+    text = re.sub(r'"version": "[\w-]{22}"', '"version": "<version>"', text)
+    text = text.replace(json.dumps(secret["kept_in"]), '"<place>"')
+    text = text.replace(json.dumps(secret["note"]), '"<note>"')
+    text = text.replace(client_id, "<client>").replace(json.dumps(secret["last_four"]), '"…"')
+    return list(json.loads(text))
 
 
 @pytest.fixture
 def server(project: ToolContext) -> Server[Any]:
-    """A server of the default toolsets."""
+    """A server with the default toolsets."""
     return build_server(project, offering(toolsets=DEFAULT_TOOLSETS["consumer"]))
 
 
@@ -65,7 +65,7 @@ async def in_memory(server: Server[Any]) -> list[Any]:
 
 
 @pytest.mark.parametrize("era", ERAS)
-async def test_the_in_memory_client_hears_the_same_in_both_eras(
+async def test_the_in_memory_client_gets_the_same_results_in_both_eras(
     server: Server[Any], in_memory: list[Any], era: str
 ) -> None:
     async with Client(server, mode=era) as client:
@@ -73,13 +73,13 @@ async def test_the_in_memory_client_hears_the_same_in_both_eras(
 
 
 @pytest.mark.parametrize("era", ERAS)
-async def test_stdio_gives_the_same_answers(in_memory: list[Any], era: str) -> None:
+async def test_stdio_gives_the_same_results(in_memory: list[Any], era: str) -> None:
     async with Client(STDIO, mode=era) as client:
         assert await conversation(client) == in_memory
 
 
 @pytest.mark.parametrize("era", ERAS)
-async def test_streamable_http_gives_the_same_answers(
+async def test_streamable_http_gives_the_same_results(
     urls: dict[str, str], in_memory: list[Any], era: str
 ) -> None:
     async with Client(urls["http"], mode=era) as client:
@@ -87,7 +87,7 @@ async def test_streamable_http_gives_the_same_answers(
 
 
 @pytest.mark.parametrize("era", ERAS)
-async def test_sse_gives_the_same_answers(
+async def test_sse_gives_the_same_results(
     urls: dict[str, str], in_memory: list[Any], era: str
 ) -> None:
     async with Client(sse_client(urls["sse"]), mode=era) as client:
@@ -141,7 +141,7 @@ async def read_all(target: Any, era: str) -> list[str]:
 
 
 @pytest.mark.parametrize("era", ERAS)
-async def test_a_hundred_calls_at_once_over_stdio_each_get_their_own_answer(era: str) -> None:
+async def test_a_hundred_calls_at_once_over_stdio_each_get_their_own_result(era: str) -> None:
     answered: dict[str, str] = {}
     async with Client(STDIO, mode=era) as client:
 
@@ -158,7 +158,7 @@ async def test_a_hundred_calls_at_once_over_stdio_each_get_their_own_answer(era:
 
 
 @pytest.mark.parametrize("transport", ["http", "sse"])
-async def test_a_hundred_calls_at_once_over_the_network_each_get_their_own_answer(
+async def test_a_hundred_calls_at_once_over_http_each_get_their_own_result(
     urls: dict[str, str], transport: str
 ) -> None:
     answered: set[str] = set()

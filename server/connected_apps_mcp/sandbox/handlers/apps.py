@@ -47,7 +47,7 @@ def get(call: Call[EmptyRequest]) -> AppReply:
 
 
 def update(call: Call[UpdateRequest]) -> AppReply:
-    """Change the settings that the body names, all or none of them."""
+    """Change the fields in the body, all or none of them."""
     settings = call.body.model_dump(exclude_unset=True)
 
     def change(record: AppRecord) -> AppRecord:
@@ -98,7 +98,7 @@ def rotate_start(call: Call[EmptyRequest]) -> RotateStartReply:
 
 
 def rotate(call: Call[EmptyRequest]) -> AppReply:
-    """Promote the next secret; the old one is dead."""
+    """Promote the next secret; the old one stops working."""
 
     def change(record: AppRecord) -> AppRecord:
         _require_rotation(record)
@@ -114,7 +114,7 @@ def rotate(call: Call[EmptyRequest]) -> AppReply:
 
 
 def rotate_cancel(call: Call[EmptyRequest]) -> AppReply:
-    """Discard the next secret; the old one lives on."""
+    """Discard the next secret; the old one keeps working."""
 
     def change(record: AppRecord) -> AppRecord:
         _require_rotation(record)

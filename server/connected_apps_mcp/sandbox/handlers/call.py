@@ -1,4 +1,4 @@
-"""What a call brings, and what the table of operations says of each."""
+"""A call, and the type of a row in the table of operations."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from connected_apps_mcp.sandbox.models import Reply
 from connected_apps_mcp.sandbox.state.project import SandboxProject
 
 MAX_REQUEST_BYTES = 256 * 1024
-"""UNKNOWN-choice: far above any real app, far below what would trouble the process."""
+"""UNKNOWN-choice: far above any real app, far below what would exhaust the process."""
 
 Body = TypeVar("Body", bound=BaseModel)
 
 
 @dataclass(frozen=True)
 class Call(Generic[Body]):
-    """One authenticated call with a body of the right shape.
+    """One authenticated call with a valid body.
 
     Attributes:
-        path: the parameters of the path.
+        path: the path parameters.
         operations: the names of the service's operations.
     """
 
@@ -37,8 +37,8 @@ class Call(Generic[Body]):
 class SandboxOperation(Generic[Body]):
     """One row of the table.
 
-    An OAuth operation takes a form and the client's own credentials; one that is `only` for a kind
-    of project is refused to the other.
+    An OAuth operation (`oauth`) takes a form and the credentials of the client. `only` is the kind
+    of project that has the operation, if not both.
     """
 
     name: str
@@ -50,5 +50,5 @@ class SandboxOperation(Generic[Body]):
     oauth: bool = False
     only: ProjectKind | None = None
     control: bool = False
-    """Whether it is the sandbox's own: no fault and no rate limit holds for it."""
+    """Whether it is the sandbox's own, without faults and rate limits."""
     max_body_bytes: int = MAX_REQUEST_BYTES

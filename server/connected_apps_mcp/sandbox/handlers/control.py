@@ -1,4 +1,4 @@
-"""The sandbox's own operations, with which a test prepares it: reset it, and ask for faults."""
+"""The sandbox's own operations for tests: reset it, and set faults."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ TABLES = ("app_grant", "subject", "organization", "app")
 
 
 def reset(call: Call[EmptyRequest]) -> Reply:
-    """Forget the project's apps, users, organizations, grants and faults."""
+    """Delete the project's apps, users, organizations, grants and faults."""
     project = call.project
     with project.database.transaction() as connection:
         for table in TABLES:
@@ -23,12 +23,12 @@ def reset(call: Call[EmptyRequest]) -> Reply:
 
 
 def set_faults(call: Call[FaultsRequest]) -> FaultsReply:
-    """Replace the faults that are in force."""
+    """Replace the faults in force."""
     for number, fault in enumerate(call.body.faults):
         if fault.operation not in {None, *call.operations}:
             raise ApiError(
                 ErrorType.INVALID_REQUEST_VALUE,
-                f"faults.{number}.operation: there is no such operation. Known are "
+                f"faults.{number}.operation: there is no such operation. The operations are "
                 f"{', '.join(sorted(call.operations))}.",
             )
     call.project.faults.replace(call.body.faults)

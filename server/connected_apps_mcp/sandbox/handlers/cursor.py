@@ -1,4 +1,4 @@
-"""Search cursors: a position in the store, in a form that invites nobody to compute with it.
+"""Search cursors: an opaque form of a position in the store.
 
 UNKNOWN-choice: the service's format and its error for a bad cursor.
 """
@@ -20,14 +20,18 @@ def encode_cursor(position: int) -> str:
 
 
 def decode_cursor(cursor: str) -> int:
-    """Return the position; the empty cursor is the beginning. Raises `ApiError` for any other."""
+    """Return the position; the empty cursor is the beginning.
+
+    Raises:
+        ApiError: the cursor is not one that `encode_cursor` returns.
+    """
     if not cursor:
         return 0
     try:
         _, position = _FORMAT.unpack(base64.urlsafe_b64decode(cursor))
     except (ValueError, struct.error):
         position = None
-    # The decoder overlooks stray characters; only what we would issue ourselves is a cursor.
+    # The decoder ignores stray characters, so compare with the exact cursor.
     if position is None or encode_cursor(position) != cursor:
-        raise ApiError(ErrorType.INVALID_REQUEST_VALUE, "cursor: not one that a search returned")
+        raise ApiError(ErrorType.INVALID_REQUEST_VALUE, "cursor: no search returned it")
     return int(position)

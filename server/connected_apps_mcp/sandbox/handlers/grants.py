@@ -1,4 +1,4 @@
-"""Who has authorised which app: a function for each operation on grants."""
+"""The operations on grants: which users and members authorised which apps."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def user_apps(call: Call[EmptyRequest]) -> GrantedAppsReply:
 
 
 def user_revoke(call: Call[EmptyRequest]) -> Reply:
-    """Take an app's access to a user back."""
+    """Revoke a user's grant to an app."""
     with call.project.directory() as directory:
         user = directory.user(call.path["user_id"])
         directory.revoke(user, call.path["connected_app_id"])
@@ -67,7 +67,7 @@ def member_apps(call: Call[EmptyRequest]) -> GrantedAppsReply:
 
 
 def member_revoke(call: Call[EmptyRequest]) -> Reply:
-    """Take an app's access to a member back."""
+    """Revoke a member's grant to an app."""
     with call.project.directory() as directory:
         member = directory.member(call.path["organization_id"], call.path["member_id"])
         directory.revoke(member, call.path["connected_app_id"])

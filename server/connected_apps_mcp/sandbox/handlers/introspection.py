@@ -1,4 +1,4 @@
-"""The introspection of tokens, which proves what secret is alive."""
+"""The introspection of tokens, which shows whether a client secret works."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .call import Call
 
 
 def introspect(call: Call[IntrospectRequest]) -> IntrospectReply:
-    """Say that a token is not active, to a client that proves itself with a living secret."""
+    """Report a token as inactive, to a client that authenticates with a valid secret."""
     try:
         record = call.project.apps.get(call.body.client_id)
     except ApiError:
@@ -22,7 +22,7 @@ def introspect(call: Call[IntrospectRequest]) -> IntrospectReply:
     secret = call.body.client_secret.get_secret_value()
     current = secret_matches(secret, record.secret_hash)
     upcoming = secret_matches(secret, record.next_secret_hash)
-    # UNKNOWN-choice: a public client has nothing to prove itself with, so its id is enough.
+    # UNKNOWN-choice: a public client has no secret, so its id is enough.
     if not (current or upcoming or is_public(record.app.client_type)):
         raise ApiError(ErrorType.INVALID_CLIENT)
     return IntrospectReply()

@@ -1,4 +1,4 @@
-"""Fills a sandbox with what its API cannot make: users, members and grants, and apps in bulk."""
+"""Fills a sandbox with what its API cannot create: users, members, grants, and apps in bulk."""
 
 from __future__ import annotations
 
@@ -26,13 +26,14 @@ from connected_apps_mcp.sandbox.state.store import AppRecord
 from .call import Call
 
 
-def seed(sandbox: Starlette, plan: Seed) -> Seeded:
-    """Fill a sandbox that `create_sandbox` made with all of `plan`, in one transaction.
+def seed(sandbox: Starlette, content: Seed) -> Seeded:
+    """Fill a sandbox of `create_sandbox` with `content`, in one transaction.
 
-    Raises `ApiError`, whose text names the field, if `plan` does not fit itself or the project;
-    nothing is changed then.
+    Raises:
+        ApiError: `content` contradicts itself or the project. The text names the field. Nothing is
+            changed.
     """
-    return _fill(sandbox.state.project, plan)
+    return _fill(sandbox.state.project, content)
 
 
 def seed_project(call: Call[Seed]) -> SeedReply:
@@ -40,19 +41,19 @@ def seed_project(call: Call[Seed]) -> SeedReply:
     return SeedReply(**_fill(call.project, call.body).model_dump())
 
 
-def _fill(project: SandboxProject, plan: Seed) -> Seeded:
-    if plan.example:
-        plan = plan.with_all_of(example(project.kind, project.environment))
-    if plan.users and project.kind == "b2b":
+def _fill(project: SandboxProject, content: Seed) -> Seeded:
+    if content.example:
+        content = content.with_all_of(example(project.kind, project.environment))
+    if content.users and project.kind == "b2b":
         raise _invalid("users", "a b2b project has organizations with members instead")
-    if plan.organizations and project.kind == "consumer":
+    if content.organizations and project.kind == "consumer":
         raise _invalid("organizations", "a consumer project has users instead")
     with project.database.transaction() as connection:
-        return _Filling(project, connection).run(plan)
+        return _Filling(project, connection).run(content)
 
 
 class _Filling:
-    """One transaction, which adds what is not there yet."""
+    """One transaction that adds what does not exist yet."""
 
     def __init__(self, project: SandboxProject, connection: sqlite3.Connection) -> None:
         self._project = project
@@ -60,16 +61,16 @@ class _Filling:
         self._directory = Directory(connection, project.credentials.project_id)
         self._seeded = Seeded()
 
-    def run(self, plan: Seed) -> Seeded:
+    def run(self, content: Seed) -> Seeded:
         """Add everything; return the ids."""
-        self._add_apps(plan.apps)
-        self._generate_apps(plan.generated_apps)
-        for index, user in enumerate(plan.users):
+        self._add_apps(content.apps)
+        self._generate_apps(content.generated_apps)
+        for index, user in enumerate(content.users):
             where = f"users.{index}"
             user_id = self._subject("user", NO_ORGANIZATION, user.user_id, user.external_id, where)
             self._seeded.user_ids.append(user_id)
             self._authorise(user_id, user.grants, where)
-        for index, organization in enumerate(plan.organizations):
+        for index, organization in enumerate(content.organizations):
             self._add_organization(organization, f"organizations.{index}")
         return self._seeded
 
@@ -79,7 +80,7 @@ class _Filling:
         self._seeded.client_ids = [record.app.client_id for record in records]
 
     def _generate_apps(self, count: int) -> None:
-        # One after the other: they are never all in memory.
+        # A generator, so that they are never all in memory.
         made = (AppRecord.new(app)[0] for app in generated_apps(count, self._project.environment))
         self._project.apps.insert(self._connection, made)
         self._seeded.generated_apps = count
@@ -137,7 +138,7 @@ class _Filling:
         add: Callable[[str], None],
         where: str,
     ) -> str:
-        """Look for the first of the names that is given, the id before the others; else add it."""
+        """Find it by the first given name (the id comes first), else add it. Returns its id."""
         new_id = self._own_id(kind, names[0], where)
         name = next(filter(None, names), None)
         found = find(name) if name else None
@@ -145,7 +146,7 @@ class _Filling:
             try:
                 add(new_id)
             except sqlite3.IntegrityError:
-                raise _invalid(where, "one of its names belongs to another") from None
+                raise _invalid(where, "one of its names is already in use") from None
         return found or new_id
 
     def _authorise(self, subject_id: str, grants: Sequence[SeedGrant], where: str) -> None:
@@ -158,7 +159,7 @@ class _Filling:
         self._seeded.grants += len(grants)
 
     def _own_id(self, kind: str, given: str | None, where: str) -> str:
-        """Return the id given, or a new one."""
+        """Return the given id, or a new one."""
         environment = self._project.environment
         if given and not given.startswith(f"{kind}-{environment}-"):
             field = "client_id" if kind == "connected-app" else f"{kind}_id"

@@ -1,4 +1,4 @@
-"""Custom claims templates: a JSON object whose values may be unquoted `{{ tags }}`."""
+"""Custom claims templates: a JSON object in which values may be unquoted `{{ tags }}`."""
 
 from __future__ import annotations
 
@@ -23,9 +23,12 @@ _DOTTED_NAME = re.compile(r"[A-Za-z_][\w-]*(\.[\w-]+)*")
 
 
 def check_template(template: str) -> None:
-    """Raise `ApiError` unless `template` is empty (no custom claims) or a sound template.
+    """Check a template; an empty one means no custom claims.
 
     Bounds: 4096 bytes of UTF-8. The error types are KNOWN, the rule behind each is a choice.
+
+    Raises:
+        ApiError: the template is invalid.
     """
     if not template:
         return
@@ -39,12 +42,12 @@ def check_template(template: str) -> None:
 
 
 def _fill_tags(template: str) -> str:
-    """Put `null` in each tag's place: valid as a value and inside a string, nowhere else."""
+    """Replace each tag by `null`: valid as a value and inside a string, nowhere else."""
     for tag in _TAG.finditer(template):
         if not _DOTTED_NAME.fullmatch(tag[1].strip()):
             raise ApiError(ErrorType.JWT_TEMPLATE_INVALID_TAG)
     filled = _TAG.sub("null", template)
-    # Outside a tag, JSON has no use for `{{`; `}}` merely closes two objects.
+    # Outside a tag, JSON never has `{{`; `}}` just closes two objects.
     if "{{" in filled:
         raise ApiError(ErrorType.JWT_TEMPLATE_MISMATCHED_TAG)
     return filled

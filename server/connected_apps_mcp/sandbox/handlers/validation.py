@@ -1,4 +1,4 @@
-"""The rules on an app that its field types cannot state."""
+"""Rules for an app that field types cannot express."""
 
 from __future__ import annotations
 
@@ -18,9 +18,10 @@ _HOST_NAME = re.compile(r"[\w.-]+")
 
 
 def check_app(app: ConnectedApp, environment: Environment) -> None:
-    """Raise `ApiError` if the service would refuse `app` as it stands.
+    """Check a whole app. An update is merged first, because some rules span fields.
 
-    An update is checked as a whole, merged with what it leaves alone, for some rules span fields.
+    Raises:
+        ApiError: the service would refuse the app.
     """
     for url in (*app.redirect_urls, *app.post_logout_redirect_urls):
         check_redirect_url(
@@ -36,11 +37,14 @@ def check_app(app: ConnectedApp, environment: Environment) -> None:
 
 
 def check_redirect_url(url: str, *, live: bool, public: bool) -> None:
-    """Raise `ApiError` unless `url` is https, or http on a loopback address.
+    """Check that a URL is https, or http on a loopback address.
 
     KNOWN: `http://127.0.0.1/…` passes for a public client, `http://localhost:PORT/…` on a test
     project. UNKNOWN-choice: a live project refuses `localhost` for all clients and http for
     confidential ones, which run on servers.
+
+    Raises:
+        ApiError: the URL is refused.
     """
     if any(not character.isprintable() or character in " \\" for character in url):
         raise ApiError(ErrorType.CONNECTED_APP_INVALID_REDIRECT_URL)
@@ -62,7 +66,7 @@ def check_redirect_url(url: str, *, live: bool, public: bool) -> None:
 def _host(url: str) -> str:
     """Return the host in lower case; refuse fragments, user names, wildcards and bad ports.
 
-    UNKNOWN-choice: RFC 6749 forbids the fragment; the others are how redirects get hijacked.
+    UNKNOWN-choice: RFC 6749 forbids the fragment; the others help to hijack redirects.
     """
     try:
         parts = urlsplit(url)

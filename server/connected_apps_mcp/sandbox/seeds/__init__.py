@@ -1,1 +1,1 @@
-"""What fills a sandbox: a seed, and examples of one."""
+"""Seeds, which fill a sandbox, and examples."""

@@ -1,4 +1,4 @@
-"""What to fill a sandbox with when nothing of one's own is at hand."""
+"""An example seed, and generated apps."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ CLIENT_TYPES: tuple[ClientType, ...] = (
 
 
 def generated_apps(count: int, environment: Environment) -> Iterator[ConnectedApp]:
-    """Make apps that differ in type, name and redirects; the same ones whenever they are made."""
+    """Generate apps that differ in type, name and redirects, the same ones each time."""
     for number in range(1, count + 1):
         quality = QUALITIES[number % len(QUALITIES)]
         purpose = PURPOSES[number // len(QUALITIES) % len(PURPOSES)]
@@ -44,7 +44,7 @@ def generated_apps(count: int, environment: Environment) -> Iterator[ConnectedAp
 
 
 def example(kind: ProjectKind, environment: Environment) -> Seed:
-    """Return three apps, and users or organizations that have authorised some of them."""
+    """Return three apps, and users or organizations that authorised some of them."""
     calendar, notes, reports = (
         f"connected-app-{environment}-00000000-0000-4000-8000-00000000000{number}"
         for number in (1, 2, 3)

@@ -1,4 +1,4 @@
-"""What a seed says, as a JSON file or in Python."""
+"""The format of a seed, as JSON or in Python."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from connected_apps_mcp.sandbox.models import ClientType, Reply, UpdateRequest
 MAX_SEED_BYTES = 16 * 1024 * 1024
 MAX_GENERATED_APPS = 1_000_000
 
-# KNOWN: what external ids and slugs may hold. The sandbox's own: that ids may be short and telling.
+# KNOWN: the characters of external ids and slugs. The sandbox also accepts short, readable ids.
 ExternalId = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,128}$")]
 Slug = Annotated[str, Field(pattern=r"^[A-Za-z0-9._~-]{2,128}$")]
-ClientId = Annotated[str, Field(pattern=r"^connected-app-(test|live)-[A-Za-z0-9-]{1,64}$")]
-UserId = Annotated[str, Field(pattern=r"^user-(test|live)-[A-Za-z0-9-]{1,64}$")]
+SeedClientId = Annotated[str, Field(pattern=r"^connected-app-(test|live)-[A-Za-z0-9-]{1,64}$")]
+SeedUserId = Annotated[str, Field(pattern=r"^user-(test|live)-[A-Za-z0-9-]{1,64}$")]
 OrganizationId = Annotated[str, Field(pattern=r"^organization-(test|live)-[A-Za-z0-9-]{1,64}$")]
 MemberId = Annotated[str, Field(pattern=r"^member-(test|live)-[A-Za-z0-9-]{1,64}$")]
 # A scope token of RFC 6749.
@@ -23,19 +23,19 @@ Scope = Annotated[str, Field(pattern=r"^[!#-\[\]-~]+$")]
 
 
 class SeedPart(BaseModel):
-    """A seed is written by hand, so what it misspells is refused."""
+    """Refuses unknown fields: seeds are written by hand, and have typos."""
 
     model_config = ConfigDict(extra="forbid")
 
 
 class SeedApp(UpdateRequest, SeedPart):
-    """An app of any origin and age: what create asks of redirects and templates is not asked.
+    """An app, without the checks of redirects and templates that create makes.
 
-    A confidential one has a secret that nobody knows; a rotation gives a new one. `rotating` means
-    that a rotation is under way.
+    A confidential app has an unknown secret; a rotation gives it a new one. `rotating` means
+    that its rotation is under way.
     """
 
-    client_id: ClientId | None = None
+    client_id: SeedClientId | None = None
     client_type: ClientType
     creation_method: str = "api"
     client_id_metadata_url: str | None = None
@@ -43,14 +43,14 @@ class SeedApp(UpdateRequest, SeedPart):
 
 
 class SeedGrant(SeedPart):
-    """An app that a user or a member authorised; it is in the seed, or in the project already."""
+    """A grant of a user or a member to an app, which is in the seed or in the project."""
 
-    client_id: ClientId
+    client_id: SeedClientId
     scopes: list[Scope] = Field(default_factory=list)
 
 
 class SeedSubject(SeedPart):
-    """Someone who authorises apps."""
+    """A user or a member, who authorises apps."""
 
     external_id: ExternalId | None = None
     grants: list[SeedGrant] = Field(default_factory=list)
@@ -59,7 +59,7 @@ class SeedSubject(SeedPart):
 class SeedUser(SeedSubject):
     """A user of a consumer project."""
 
-    user_id: UserId | None = None
+    user_id: SeedUserId | None = None
 
 
 class SeedMember(SeedSubject):
@@ -78,11 +78,11 @@ class SeedOrganization(SeedPart):
 
 
 class Seed(SeedPart):
-    """What a sandbox should hold. To seed it again changes nothing that has an id or a name.
+    """The content of a sandbox.
 
-    What is there under the same id, external id or slug is left as it is, but for its grants, which
-    get the scopes given. `example` adds a small set for the project's kind; `generated_apps` is how
-    many apps with varied names and redirects there should be.
+    What exists with the same id, external id or slug stays unchanged, so seeding again is harmless.
+    Only grants get the given scopes. `example` adds a small set for the kind of the project.
+    `generated_apps` is the number of generated apps to have.
     """
 
     apps: list[SeedApp] = Field(default_factory=list)
@@ -92,7 +92,7 @@ class Seed(SeedPart):
     example: bool = False
 
     def with_all_of(self, other: Seed) -> Seed:
-        """Return a seed of both: this one's parts come first."""
+        """Return a seed with the content of both, this one first."""
         return Seed(
             apps=self.apps + other.apps,
             users=self.users + other.users,
@@ -102,7 +102,7 @@ class Seed(SeedPart):
 
 
 class Seeded(BaseModel):
-    """The ids of what was seeded, in the seed's order, and how much of the rest there was."""
+    """The ids of the seeded content, in order, and the numbers of grants and generated apps."""
 
     client_ids: list[str] = Field(default_factory=list)
     user_ids: list[str] = Field(default_factory=list)
@@ -113,4 +113,4 @@ class Seeded(BaseModel):
 
 
 class SeedReply(Seeded, Reply):
-    """What was seeded."""
+    """The response to a seed."""

@@ -1,4 +1,4 @@
-"""The sandbox as an ASGI application: what happens to every request on its way to an operation."""
+"""The sandbox as an ASGI application: the path of a request to its operation."""
 
 from __future__ import annotations
 
@@ -18,35 +18,35 @@ from starlette.types import Receive, Scope, Send
 from connected_apps_mcp.sandbox.credentials import Environment, ProjectKind, parse_basic
 from connected_apps_mcp.sandbox.errors import ApiError, ErrorType, FailureHandler, from_validation
 from connected_apps_mcp.sandbox.handlers.call import Call, SandboxOperation
-from connected_apps_mcp.sandbox.state.faults import Cut, happen
+from connected_apps_mcp.sandbox.state.faults import CutResponse, apply_fault
 from connected_apps_mcp.sandbox.state.project import SandboxProject
 
 from .openapi import describe
 from .operations import OPERATION_NAMES, OPERATIONS
 from .rate_limit import RateLimit, RateLimiter
 
-ID_KINDS = {
+ID_PREFIXES = {
     "client_id": "connected-app",
     "connected_app_id": "connected-app",
     "user_id": "user",
     "organization_id": "organization",
     "member_id": "member",
 }
-"""How the ids of the service begin (KNOWN), by path parameter."""
+"""Prefixes of the service's ids (KNOWN), by path parameter."""
 
-FOREIGN: dict[ProjectKind, ErrorType] = {
+WRONG_KIND: dict[ProjectKind, ErrorType] = {
     "b2b": ErrorType.INVALID_B2B_ENDPOINT,
     "consumer": ErrorType.INVALID_CONSUMER_ENDPOINT,
 }
-"""What the other kind of project answers where an operation is for one kind only.
+"""The error for an operation that only the other kind of project has.
 
-The names are KNOWN; that the endpoints of users answer the second is INFERRED.
+The names are KNOWN; the second one for the endpoints of users is INFERRED.
 """
 
 
 def build_app(project: SandboxProject, rate_limit: RateLimit | None) -> Starlette:
-    """Bind the table of operations to routes; `app.state.project` holds what they work on."""
-    service = Service(project, rate_limit)
+    """Bind the table of operations to routes; they work on `app.state.project`."""
+    runner = OperationRunner(project, rate_limit)
     by_path: dict[str, dict[str, SandboxOperation[Any]]] = {}
     for operation in OPERATIONS:
         by_path.setdefault(operation.path, {})[operation.method] = operation
@@ -55,7 +55,7 @@ def build_app(project: SandboxProject, rate_limit: RateLimit | None) -> Starlett
         routes=[
             Route("/healthz", _health),
             Route("/openapi.json", _openapi),
-            *(Route(path, Resource(service, methods)) for path, methods in by_path.items()),
+            *(Route(path, Resource(runner, methods)) for path, methods in by_path.items()),
         ],
         exception_handlers=dict.fromkeys(FailureHandler.HANDLES, handler),
     )
@@ -73,15 +73,19 @@ async def _openapi(request: Request) -> Response:
     return JSONResponse({**describe(), "servers": [{"url": str(request.base_url).rstrip("/")}]})
 
 
-class Service:
-    """One project's side of the conversation: authenticates, limits, reads, answers."""
+class OperationRunner:
+    """Runs operations of one project: authenticates, limits, validates, responds."""
 
     def __init__(self, project: SandboxProject, rate_limit: RateLimit | None) -> None:
         self._project = project
         self._limiter = RateLimiter(rate_limit) if rate_limit else None
 
-    async def answer(self, operation: SandboxOperation[Any], request: Request) -> Response:
-        """Run one operation. Raises `ApiError` for a request it refuses."""
+    async def run(self, operation: SandboxOperation[Any], request: Request) -> Response:
+        """Run one operation.
+
+        Raises:
+            ApiError: the request is refused.
+        """
         if not operation.oauth:
             self._authenticate(request)
         fault = None
@@ -89,20 +93,20 @@ class Service:
             self._limit(operation)
             fault = self._project.faults.take(operation.name)
         request_id = self._project.environment.new_id("request-id")
-        if fault and (instead := await happen(fault, request_id)):
-            return instead
+        if fault and (replacement := await apply_fault(fault, request_id)):
+            return replacement
         self._check_kind(operation)
         _check_environment(request.path_params, self._project.environment)
         read = _read_form if operation.oauth else _read_json
         body = await read(request, operation)
-        # SQLite may wait for another process; the event loop must not wait with it.
+        # SQLite may wait for another process, but must not block the event loop.
         reply = await run_in_threadpool(
             operation.handle,
             Call(self._project, body, request.path_params, OPERATION_NAMES),
         )
         reply.request_id = request_id
         if fault and fault.cut:
-            return Cut()
+            return CutResponse()
         return Response(reply.model_dump_json(), media_type="application/json")
 
     def _authenticate(self, request: Request) -> None:
@@ -117,7 +121,7 @@ class Service:
 
     def _check_kind(self, operation: SandboxOperation[Any]) -> None:
         if operation.only and operation.only != self._project.kind:
-            raise ApiError(FOREIGN[operation.only])
+            raise ApiError(WRONG_KIND[operation.only])
 
     def _limit(self, operation: SandboxOperation[Any]) -> None:
         if self._limiter is None:
@@ -131,27 +135,29 @@ class Service:
 class Resource:
     """One path, with its operations by method.
 
-    It takes every method, or the router would try the next path that fits: `GET …/search` would
-    become a get of the client named "search".
+    It accepts every method, so that the router does not try the next matching path: `GET …/search`
+    would get the app with the id "search".
     """
 
-    def __init__(self, service: Service, operations: dict[str, SandboxOperation[Any]]) -> None:
-        self._service = service
+    def __init__(
+        self, runner: OperationRunner, operations: dict[str, SandboxOperation[Any]]
+    ) -> None:
+        self._runner = runner
         self._operations = operations
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request, as an ASGI application."""
+        """Respond to one request, as an ASGI application."""
         operation = self._operations.get(scope["method"])
         if operation is None:
             raise HTTPException(405, headers={"allow": ", ".join(self._operations)})
-        response = await self._service.answer(operation, Request(scope, receive))
+        response = await self._runner.run(operation, Request(scope, receive))
         await response(scope, receive, send)
 
 
 def _check_environment(path: Mapping[str, str], environment: Environment) -> None:
-    """Refuse an id of the other environment; that this is what the error is for is INFERRED."""
+    """Refuse an id of the other environment (INFERRED from the names of the errors)."""
     for parameter, value in path.items():
-        kind = ID_KINDS[parameter]
+        kind = ID_PREFIXES[parameter]
         if environment is Environment.TEST and value.startswith(f"{kind}-live-"):
             raise ApiError(ErrorType.LIVE_ID_USED_IN_TEST_ENVIRONMENT)
         if environment is Environment.LIVE and value.startswith(f"{kind}-test-"):
@@ -159,7 +165,7 @@ def _check_environment(path: Mapping[str, str], environment: Environment) -> Non
 
 
 async def _read_json(request: Request, operation: SandboxOperation[Any]) -> BaseModel:
-    """Read a JSON object of any declared content type; no body at all is an empty object."""
+    """Read a JSON object, whatever its content type; no body means an empty object."""
     content = await _read(request, operation.max_body_bytes) or b"{}"
     try:
         body: BaseModel = operation.body.model_validate_json(content, strict=True)
@@ -169,7 +175,7 @@ async def _read_json(request: Request, operation: SandboxOperation[Any]) -> Base
 
 
 async def _read_form(request: Request, operation: SandboxOperation[Any]) -> BaseModel:
-    """Read a form; client credentials in the Basic header come before those in the form."""
+    """Read a form; credentials in the Basic header win over those in the form."""
     text = (await _read(request, operation.max_body_bytes)).decode(errors="replace")
     fields = dict(parse_qsl(text, keep_blank_values=True))
     basic = parse_basic(request.headers.get("authorization", ""))

@@ -31,7 +31,7 @@ def describe() -> Json:
         "info": {
             "title": "Connected Apps sandbox",
             "version": "1",
-            "description": "A stand-in for the Stytch Connected Apps API; not the vendor's.",
+            "description": "A stand-in for the Stytch Connected Apps API, not the vendor's.",
         },
         "paths": paths,
         "components": {
@@ -45,7 +45,7 @@ def describe() -> Json:
 
 
 def _schemas() -> tuple[dict[type[BaseModel], Json], Json]:
-    """Return a reference to each model's schema, and the schemas that they refer to."""
+    """Return a reference to the schema of each model, and the schemas themselves."""
     modes: dict[type[BaseModel], JsonSchemaMode] = {
         ErrorBody: "serialization",
         OAuthErrorBody: "serialization",

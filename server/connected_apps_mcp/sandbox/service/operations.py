@@ -1,4 +1,4 @@
-"""The table of all operations. It drives both the routes and the description at `/openapi.json`."""
+"""The table of all operations, for the routes and the description at `/openapi.json`."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ REVOKE = "{connected_app_id}/revoke"
 
 OPERATIONS: tuple[SandboxOperation[Any], ...] = (
     SandboxOperation("create", "POST", CLIENTS, CreateRequest, CreateReply, create),
-    # Before the rows of one client, whose path would take "search" for an id.
+    # Before the rows of one client: their path would match "search" as an id.
     SandboxOperation("search", "POST", f"{CLIENTS}/search", SearchRequest, SearchReply, search),
     SandboxOperation("get", "GET", CLIENT, EmptyRequest, AppReply, get),
     SandboxOperation("update", "PUT", CLIENT, UpdateRequest, AppReply, update),
@@ -114,7 +114,7 @@ OPERATIONS: tuple[SandboxOperation[Any], ...] = (
         introspect,
         oauth=True,
     ),
-    # The sandbox's own, outside of the service's paths.
+    # The sandbox's own operations, outside the service's paths.
     SandboxOperation(
         "seed",
         "POST",
@@ -135,4 +135,4 @@ OPERATIONS: tuple[SandboxOperation[Any], ...] = (
 )
 
 OPERATION_NAMES = frozenset(each.name for each in OPERATIONS if not each.control)
-"""The operations of the service, which faults may name."""
+"""The operations of the service, for faults."""

@@ -1,4 +1,4 @@
-"""Client secrets: made once, shown once, kept only as a salted hash."""
+"""Client secrets: shown once, stored only as a salted hash."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import secrets
 
 SALT_BYTES = 16
 SECRET_BYTES = 36
-"""Gives 48 base64url characters, as in the one real test secret that was seen."""
+"""Gives 48 base64url characters, like the one real test secret that we know."""
 
 
 def new_client_secret() -> str:
@@ -16,21 +16,21 @@ def new_client_secret() -> str:
 
 
 def hash_secret(secret: str) -> bytes:
-    """Return what the store keeps of a secret: a random salt, then HMAC-SHA256 under it."""
-    # A slow password hash guards guessable words. No one guesses 288 random bits, so speed costs
-    # nothing here; the salt keeps equal secrets from looking equal.
+    """Return the stored hash of a secret: a random salt, then HMAC-SHA256 with it."""
+    # A slow password hash protects guessable words. 288 random bits cannot be guessed, so a fast
+    # hash is safe; the salt hides that two secrets are equal.
     salt = secrets.token_bytes(SALT_BYTES)
     return salt + hmac.digest(salt, secret.encode(), "sha256")
 
 
-def secret_matches(secret: str, kept: bytes | None) -> bool:
-    """Compare in constant time; nothing matches a hash that is not there."""
-    if kept is None:
+def secret_matches(secret: str, stored: bytes | None) -> bool:
+    """Compare in constant time. Without a stored hash, nothing matches."""
+    if stored is None:
         return False
-    salt, digest = kept[:SALT_BYTES], kept[SALT_BYTES:]
+    salt, digest = stored[:SALT_BYTES], stored[SALT_BYTES:]
     return hmac.compare_digest(hmac.digest(salt, secret.encode(), "sha256"), digest)
 
 
 def last_four(secret: str) -> str:
-    """Return the characters by which people tell secrets apart."""
+    """Return the last four characters, which identify a secret to people."""
     return secret[-4:]

@@ -10,9 +10,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 BUSY_SECONDS = 10.0
-"""How long a transaction waits for another process to finish its own."""
+"""How long a transaction waits for one of another process."""
 
-# Each statement leaves what an earlier version made as it is, so older files open.
+# Every statement leaves existing tables unchanged, so files of earlier versions open.
 _SCHEMA = (
     """
     CREATE TABLE IF NOT EXISTS app (
@@ -25,7 +25,7 @@ _SCHEMA = (
         UNIQUE (project_id, client_id)
     )
     """,
-    # Ends in the position, as every index does: a page is read in order, wherever it begins.
+    # Every index ends with the position, so a page is read in order without sorting.
     "CREATE INDEX IF NOT EXISTS app_by_project ON app (project_id)",
     """
     CREATE TABLE IF NOT EXISTS organization (
@@ -38,7 +38,7 @@ _SCHEMA = (
         UNIQUE (project_id, external_id)
     )
     """,
-    # A user, whose organization is '', or a member.
+    # A user (the organization is '') or a member.
     """
     CREATE TABLE IF NOT EXISTS subject (
         position INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -68,8 +68,8 @@ _SCHEMA = (
 class Database:
     """One connection, shared by threads.
 
-    Safe for concurrent threads and for processes that share a file: a transaction has the database
-    to itself. Raises `sqlite3.Error` if the file is damaged or stays locked for `BUSY_SECONDS`.
+    Safe for threads and for processes that share a file: transactions are serial. Raises
+    `sqlite3.Error` if the file is damaged or stays locked for `BUSY_SECONDS`.
     """
 
     def __init__(self, file: str | Path) -> None:
@@ -77,7 +77,7 @@ class Database:
         self._connection = sqlite3.connect(
             file, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
         )
-        # Nobody tells an ASGI app in process that it is over, so the garbage collector must.
+        # An ASGI app in process gets no shutdown event, so close on garbage collection.
         weakref.finalize(self, self._connection.close)
         # Not WAL: processes that open a new file at once can fail to switch to it ("database is
         # locked", whatever the timeout). Without fsync, only a power cut can harm the file.
@@ -89,9 +89,8 @@ class Database:
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
-        """Lend the connection; an exception takes back what was done with it."""
+        """Run a transaction; an exception rolls it back."""
         with self._lock, self._connection as connection:
-            # Taking the write lock at once means that no transaction ever has to upgrade to it,
-            # which SQLite refuses without waiting.
+            # Take the write lock at once: SQLite refuses to upgrade a read lock without waiting.
             connection.execute("BEGIN IMMEDIATE")
             yield connection

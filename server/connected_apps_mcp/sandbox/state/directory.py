@@ -1,4 +1,4 @@
-"""Users, organizations and their members, and which apps they have authorised."""
+"""Users, organizations and members, and the apps that they authorised."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from connected_apps_mcp.sandbox.errors import ApiError, ErrorType
 from connected_apps_mcp.sandbox.models import ConnectedApp
 
 NO_ORGANIZATION = ""
-"""Where a consumer project's users are."""
+"""The organization of users of a consumer project."""
 
 
 class Directory:
-    """One project's directory, for the length of a transaction.
+    """The directory of one project, within a transaction.
 
     A user and a member are both a subject: its id is a `user_id` or a `member_id`.
     """
@@ -43,7 +43,7 @@ class Directory:
         return _required(found, ErrorType.MEMBER_NOT_FOUND)
 
     def find_organization(self, name: str) -> str | None:
-        """Look an organization up by what it is called; its id comes before the other names."""
+        """Find an organization by id, slug or external id, in this order."""
         return self._id(
             "SELECT organization_id FROM organization WHERE project_id = :project"
             " AND :name IN (organization_id, slug, external_id)"
@@ -52,7 +52,7 @@ class Directory:
         )
 
     def find_subject(self, organization_id: str, name: str) -> str | None:
-        """Look a subject up by what it is called; its id comes before the external id."""
+        """Find a subject by id or external id, in this order."""
         return self._id(
             "SELECT subject_id FROM subject WHERE project_id = :project"
             " AND organization_id = :organization AND :name IN (subject_id, external_id)"
@@ -64,7 +64,7 @@ class Directory:
     def add_organization(
         self, organization_id: str, slug: str | None, external_id: str | None
     ) -> None:
-        """Keep a new organization. Raises `sqlite3.IntegrityError` if one of its names is taken."""
+        """Add an organization. Raises `sqlite3.IntegrityError` if one of its names is taken."""
         self._run(
             "INSERT INTO organization (project_id, organization_id, slug, external_id)"
             " VALUES (:project, :organization, :slug, :external)",
@@ -74,7 +74,7 @@ class Directory:
         )
 
     def add_subject(self, organization_id: str, subject_id: str, external_id: str | None) -> None:
-        """Keep a new subject. Raises `sqlite3.IntegrityError` if one of its names is taken."""
+        """Add a subject. Raises `sqlite3.IntegrityError` if one of its names is taken."""
         self._run(
             "INSERT INTO subject (project_id, organization_id, subject_id, external_id)"
             " VALUES (:project, :organization, :subject, :external)",
@@ -84,7 +84,7 @@ class Directory:
         )
 
     def grant(self, subject_id: str, client_id: str, scopes: str) -> None:
-        """Authorise an app; the scopes of the last time are the ones that count (KNOWN).
+        """Authorise an app; later scopes replace earlier ones (KNOWN).
 
         Raises `sqlite3.IntegrityError` if there is no such app.
         """
@@ -98,7 +98,7 @@ class Directory:
         )
 
     def revoke(self, subject_id: str, client_id: str) -> None:
-        """Take a grant back. Raises `ApiError` if there is none (UNKNOWN-choice)."""
+        """Revoke a grant. Raises `ApiError` if there is none (UNKNOWN-choice)."""
         done = self._run(
             "DELETE FROM app_grant WHERE project_id = :project"
             " AND subject_id = :subject AND client_id = :client",
@@ -128,7 +128,7 @@ class Directory:
         return [ConnectedApp.model_validate_json(document) for (document,) in rows]
 
     def active_members(self, organization_id: str, client_id: str) -> list[tuple[str, str]]:
-        """Return who authorised an app, with the scopes."""
+        """Return the members that authorised an app, with the scopes."""
         return self._run(
             "SELECT subject_id, scopes FROM app_grant JOIN subject USING (project_id, subject_id)"
             " WHERE project_id = :project AND organization_id = :organization"

@@ -1,4 +1,4 @@
-"""Faults that a test asks for: what the sandbox does in place of an answer, or before it."""
+"""Faults that a test sets: they delay a response, or replace it."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ from connected_apps_mcp.sandbox.models import Reply
 
 MAX_FAULTS = 100
 MAX_SECONDS = 60.0
-"""The longest latency."""
+"""Longest latency."""
 
 
 class Fault(BaseModel):
-    """What happens to calls. Without `operation` it happens to every call of the service's API."""
+    """A fault of one operation; without `operation`, of every call of the service's API."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     operation: str | None = Field(None, description="The operationId, as in /openapi.json.")
-    times: int | None = Field(None, ge=1, le=1_000_000, description="For so many calls; else all.")
-    latency: float = Field(0.0, ge=0, le=MAX_SECONDS, description="Seconds before the answer.")
-    status: int | None = Field(None, ge=400, le=599, description="Answer with this status.")
+    times: int | None = Field(None, ge=1, le=1_000_000, description="Number of calls, else all.")
+    latency: float = Field(0.0, ge=0, le=MAX_SECONDS, description="Delay in seconds.")
+    status: int | None = Field(None, ge=400, le=599, description="Respond with this status.")
     error_type: str | None = Field(None, pattern=r"^[a-z0-9_]{1,100}$")
     retry_after: int | None = Field(None, ge=0, le=3600, description="Send a Retry-After header.")
-    malformed: bool = Field(default=False, description="Answer 200 with a body that is no JSON.")
+    malformed: bool = Field(default=False, description="Respond 200 with a body that is not JSON.")
     cut: bool = Field(
         default=False,
-        description="Carry the call out, then break the connection off. Needs a real port.",
+        description="Perform the call, then cut off the response. Needs a real port.",
     )
 
     @model_validator(mode="after")
@@ -48,7 +48,7 @@ class Fault(BaseModel):
 
 
 class FaultsRequest(BaseModel):
-    """All faults that are to be in force."""
+    """The faults to put in force."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -56,64 +56,64 @@ class FaultsRequest(BaseModel):
 
 
 class FaultsReply(Reply):
-    """The faults that are in force."""
+    """The faults in force."""
 
     faults: list[Fault]
 
 
 class Faults:
-    """The faults in force. The first that fits a call happens to it."""
+    """The faults in force. The first that matches a call applies."""
 
     def __init__(self, latency: float = 0.0) -> None:
-        self._lasting = [Fault(latency=latency)] if latency else []
-        self._left: list[tuple[Fault, int | None]] = []
+        self._default = [Fault(latency=latency)] if latency else []
+        self._faults: list[tuple[Fault, int | None]] = []
 
     def replace(self, faults: list[Fault]) -> None:
-        """Let these be in force, and no others."""
-        self._left = [(fault, fault.times) for fault in faults]
+        """Replace the faults in force."""
+        self._faults = [(fault, fault.times) for fault in faults]
 
     def take(self, operation: str) -> Fault | None:
-        """The fault that happens to a call, if any; it counts as one time of that fault."""
-        for place, (fault, times) in enumerate(self._left):
+        """The fault for a call, if any. Counts the call."""
+        for place, (fault, times) in enumerate(self._faults):
             if fault.operation in {None, operation}:
                 if times == 1:
-                    del self._left[place]
+                    del self._faults[place]
                 elif times:
-                    self._left[place] = fault, times - 1
+                    self._faults[place] = fault, times - 1
                 return fault
-        return next(iter(self._lasting), None)
+        return next(iter(self._default), None)
 
 
-async def happen(fault: Fault, request_id: str) -> Response | None:
-    """Let a fault happen; return what is answered in place of the service's answer, if anything."""
+async def apply_fault(fault: Fault, request_id: str) -> Response | None:
+    """Apply a fault; return the response that replaces the service's, if any."""
     await asyncio.sleep(fault.latency)
     if fault.malformed:
         return Response("<html>not what the API promises</html>", media_type="application/json")
     if fault.status is None:
         return None
-    error_type = fault.error_type or _usual(fault.status).name.lower()
-    told: dict[str, Any] = {
+    error_type = fault.error_type or _default_type(fault.status).name.lower()
+    body: dict[str, Any] = {
         "status_code": fault.status,
         "request_id": request_id,
         "error_type": error_type,
-        "error_message": "This fault was asked for.",
+        "error_message": "A test set this fault.",
         "error_url": f"https://stytch.com/docs/api/errors/{fault.status}#{error_type}",
     }
     wait = {} if fault.retry_after is None else {"retry-after": str(fault.retry_after)}
-    return JSONResponse(told, fault.status, headers=wait)
+    return JSONResponse(body, fault.status, headers=wait)
 
 
-def _usual(status: int) -> ErrorType:
+def _default_type(status: int) -> ErrorType:
     if status == 429:  # noqa: PLR2004
         return ErrorType.TOO_MANY_REQUESTS
     return ErrorType.INTERNAL_SERVER_ERROR if status >= 500 else ErrorType.BAD_REQUEST  # noqa: PLR2004
 
 
-class Cut(Response):
-    """An answer that breaks off after its head."""
+class CutResponse(Response):
+    """A response that ends after its head."""
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - as ASGI has it
-        """Promise a body, and send none."""
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - the signature of ASGI
+        """Announce a body, but do not send all of it."""
         headers = [(b"content-type", b"application/json"), (b"content-length", b"1000")]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": b"{", "more_body": True})

@@ -1,4 +1,4 @@
-"""The project that a sandbox stands in for."""
+"""The project of a sandbox."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .store import AppStore
 
 @dataclass(frozen=True)
 class SandboxProject:
-    """What it is known by, what kind it is, and what it holds."""
+    """The credentials, kind and content of a project."""
 
     credentials: SandboxCredentials
     kind: ProjectKind
@@ -26,7 +26,7 @@ class SandboxProject:
 
     @property
     def environment(self) -> Environment:
-        """The half of the service that it lives in."""
+        """The environment of the project."""
         return self.credentials.environment
 
     @contextmanager

@@ -15,7 +15,7 @@ from .database import Database
 
 @dataclass(frozen=True)
 class AppRecord:
-    """One app as it is kept: what answers may show, and beside it what they never show."""
+    """One stored app: the part that responses show, and the hashes that they never show."""
 
     app: ConnectedApp
     secret_hash: bytes | None = None
@@ -23,7 +23,7 @@ class AppRecord:
 
     @classmethod
     def new(cls, app: ConnectedApp) -> tuple[AppRecord, str | None]:
-        """Give a new app its secret, unless its type has none; return both."""
+        """Give a new app a secret, unless its type has none. Returns both."""
         if is_public(app.client_type):
             return cls(app), None
         secret = new_client_secret()
@@ -31,7 +31,7 @@ class AppRecord:
         return cls(shown, hash_secret(secret)), secret
 
     def rotating(self) -> tuple[AppRecord, str]:
-        """Give the app a next secret; return both."""
+        """Give the app a next secret. Returns both."""
         secret = new_client_secret()
         shown = self.app.model_copy(update={"next_client_secret_last_four": last_four(secret)})
         return replace(self, app=shown, next_secret_hash=hash_secret(secret)), secret
@@ -39,7 +39,7 @@ class AppRecord:
 
 @dataclass(frozen=True)
 class StoredPage:
-    """Apps in the order of their creation, and the position after which the next page begins."""
+    """Apps in the order of creation, and the position after which the next page begins."""
 
     apps: list[ConnectedApp]
     total: int
@@ -49,8 +49,8 @@ class StoredPage:
 class AppStore:
     """The apps of one project.
 
-    Every method is one transaction, except `insert`, which is part of one. Raises `ApiError` for an
-    app that is not there, and what `Database` raises.
+    Every method is one transaction, except `insert`, which is part of one. Methods raise `ApiError`
+    for a missing app, and the errors of `Database`.
     """
 
     def __init__(self, database: Database, project_id: str, *, max_apps: int | None = None) -> None:
@@ -59,12 +59,12 @@ class AppStore:
         self._max_apps = max_apps
 
     def add(self, record: AppRecord) -> None:
-        """Keep a new app, unless the project holds `max_apps` already."""
+        """Store a new app, unless the project has `max_apps` already."""
         with self._database.transaction() as connection:
             self.insert(connection, [record])
 
     def insert(self, connection: sqlite3.Connection, records: Iterable[AppRecord]) -> None:
-        """Keep those apps whose id is new, unless the project would hold more than `max_apps`."""
+        """Store the apps with new ids, unless the project would exceed `max_apps`."""
         connection.executemany(
             "INSERT INTO app (document, secret_hash, next_secret_hash, project_id, client_id)"
             " VALUES (?, ?, ?, ?, ?) ON CONFLICT (project_id, client_id) DO NOTHING",
@@ -79,7 +79,7 @@ class AppStore:
             return self._select(connection, client_id)
 
     def change(self, client_id: str, change: Callable[[AppRecord], AppRecord]) -> ConnectedApp:
-        """Replace one app by what `change` makes of it; if that raises, nothing is changed."""
+        """Replace one app by the result of `change`. If `change` raises, nothing is changed."""
         with self._database.transaction() as connection:
             record = change(self._select(connection, client_id))
             connection.execute(
@@ -90,7 +90,7 @@ class AppStore:
         return record.app
 
     def delete(self, client_id: str) -> None:
-        """Forget one app, and who authorised it."""
+        """Delete one app and its grants."""
         with self._database.transaction() as connection:
             self._select(connection, client_id)
             connection.execute(
