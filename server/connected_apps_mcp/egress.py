@@ -41,10 +41,10 @@ def redact(message: str) -> str:
     Every transport passes everything that it sends through this, as the last thing before the wire:
     answers, errors, notifications, and requests to the client.
     """
-    if not REDACTOR.finds(message):
+    if not REDACTOR.contains_secret(message):
         return message
     ticket = _TICKET.search(message)
-    return REDACTOR.text(message, but=_asked_for.pop(ticket[1], None) if ticket else None)
+    return REDACTOR.redact(message, allow=_asked_for.pop(ticket[1], None) if ticket else None)
 
 
 def guard_traces(server: Server[Any]) -> None:
@@ -56,9 +56,9 @@ def guard_traces(server: Server[Any]) -> None:
 async def _clean_request(ctx: AnyContext, call_next: CallNext) -> HandlerResult:
     params = ctx.params or {}
     traced = [ctx.method, ctx.request_id, params.get("name"), ctx.meta]
-    if not REDACTOR.finds(json.dumps(traced, default=str)):
+    if not REDACTOR.contains_secret(json.dumps(traced, default=str)):
         return await call_next(ctx)
-    method, request_id, name, meta = REDACTOR.value(traced)
+    method, request_id, name, meta = REDACTOR.redact_json(traced)
     named = {"name": name} if "name" in params else {}
     return await call_next(
         replace(ctx, method=method, request_id=request_id, params={**params, **named}, meta=meta)
@@ -72,8 +72,8 @@ async def _clean_error(ctx: AnyContext, call_next: CallNext) -> HandlerResult:
         told = error.error
         raise MCPError(
             code=told.code,
-            message=REDACTOR.text(told.message),
-            data=REDACTOR.value(told.data),
+            message=REDACTOR.redact(told.message),
+            data=REDACTOR.redact_json(told.data),
         ) from None
     except ValidationError:
         raise  # the SDK tells nothing of it
@@ -100,12 +100,12 @@ def _clean(record: logging.LogRecord) -> logging.LogRecord:
     except Exception:  # noqa: BLE001 - logging would report whatever breaks, and go on
         message = "A log record that cannot be formatted."
         record.msg, record.args = message, None
-    redact = REDACTOR.text(message)
+    redact = REDACTOR.redact(message)
     if redact != message:
         record.msg, record.args = redact, None
     if record.exc_info and record.exc_info[0]:
         told = "".join(traceback.format_exception(*record.exc_info))
-        redact = REDACTOR.text(told)
+        redact = REDACTOR.redact(told)
         if redact != told:
             record.exc_info, record.exc_text = None, redact.rstrip()
     return record
@@ -114,4 +114,4 @@ def _clean(record: logging.LogRecord) -> logging.LogRecord:
 def _report_crash(
     kind: type[BaseException], error: BaseException, trace: TracebackType | None
 ) -> None:
-    sys.stderr.write(REDACTOR.text("".join(traceback.format_exception(kind, error, trace))))
+    sys.stderr.write(REDACTOR.redact("".join(traceback.format_exception(kind, error, trace))))

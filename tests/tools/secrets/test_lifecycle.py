@@ -609,7 +609,7 @@ async def test_a_secret_with_an_escaped_key_is_known_to_the_scrubber(
     wire.after[CREATE] = spelled(ODDLY["an escaped key"])
     kept = await project.secrets.create(CONFIDENTIAL)
     assert kept.secret
-    assert REDACTOR.finds(kept.secret.get_secret_value())
+    assert REDACTOR.contains_secret(kept.secret.get_secret_value())
 
 
 @pytest.mark.parametrize("client_id", ["", None, 7])

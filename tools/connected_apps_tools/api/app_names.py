@@ -62,4 +62,4 @@ class AppNames:
         for client_id, name in names.items():
             if name.casefold() == wrong_id.casefold():
                 return client_id
-        return nearest(wrong_id, names, alike=LOOKS_LIKE_AN_ID)
+        return nearest(wrong_id, names, min_ratio=LOOKS_LIKE_AN_ID)

@@ -127,7 +127,7 @@ class ConnectedAppsClient:
         """Seconds that a call may take, all its requests, retries and waits included."""
         self._in_flight = anyio.CapacityLimiter(MAX_IN_FLIGHT)
         self._http: httpx2.AsyncClient | None = None
-        REDACTOR.learn(credentials.secret.get_secret_value())
+        REDACTOR.add(credentials.secret.get_secret_value())
 
     async def __aenter__(self) -> Self:
         return self

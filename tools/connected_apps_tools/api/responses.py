@@ -106,7 +106,7 @@ def _shown_secret(reply: HttpReply, answer: type[Model]) -> Salvaged | None:
     if not any(secrets.values()):
         return None
     for secret in filter(None, secrets.values()):
-        REDACTOR.learn(secret.get_secret_value())
+        REDACTOR.add(secret.get_secret_value())
     last_fours = {
         "current": app.client_secret_last_four,
         "next": app.next_client_secret_last_four,
@@ -187,7 +187,7 @@ def _name(text: str | None) -> str | None:
 
 
 def _clean(text: str) -> str:
-    return redact_tokens(REDACTOR.text(text))
+    return redact_tokens(REDACTOR.redact(text))
 
 
 def _retry_after(value: str | None) -> float | None:

@@ -83,7 +83,7 @@ class FallbackStore:
 
         Earlier ones in the other stores are forgotten.
         """
-        REDACTOR.learn(secret.get_secret_value())
+        REDACTOR.add(secret.get_secret_value())
         key = self._key(client_id, which)
         for store in self._stores:
             try:
@@ -135,7 +135,7 @@ class FallbackStore:
                 problems.append(error)
                 continue
             if stored:
-                REDACTOR.learn(stored.secret.get_secret_value())
+                REDACTOR.add(stored.secret.get_secret_value())
                 kept.append(stored)
         return kept, problems
 

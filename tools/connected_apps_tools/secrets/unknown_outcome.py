@@ -118,4 +118,4 @@ def name_apps(apps: Sequence[ConnectedApp], *, names: bool = False) -> str:
 
 def in_brackets(name: str) -> str:
     """A name as it follows what it names; nothing where it is empty."""
-    return f" ({printable(REDACTOR.text(name), 64)})" if name else ""
+    return f" ({printable(REDACTOR.redact(name), 64)})" if name else ""

@@ -184,7 +184,7 @@ class VaultStore:
         with failures("Vault", _LOGIN_ADVICE), self._connection("") as client:
             answer = client.auth.approle.login(role.role_id, role.secret_id.get_secret_value())
             token: str = answer["auth"]["client_token"]
-        REDACTOR.learn(token)
+        REDACTOR.add(token)
         return token
 
     @contextlib.contextmanager
