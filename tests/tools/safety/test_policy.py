@@ -582,7 +582,7 @@ def test_a_review_reports_what_breaks_the_policy() -> None:
     review = Review(ReviewLimits(), rules)
     switches = {"full_access_allowed": True, "bypass_consent_for_offline_access": True}
     urls = ["https://good.example/", "com.example.app:/cb"]
-    review.see(app(redirect_urls=urls, access_token_expiry_minutes=61, **switches))
+    review.add(app(redirect_urls=urls, access_token_expiry_minutes=61, **switches))
     found = {f.code: f.fact for f in review.findings() if f.code.startswith("policy-")}
     assert found.keys() == {
         "policy-redirect-hosts",
@@ -599,7 +599,7 @@ def test_a_review_reports_what_breaks_the_policy() -> None:
 
 def test_a_review_without_a_policy_reports_no_breach() -> None:
     review = Review()
-    review.see(app(**EVERY_SETTING))
+    review.add(app(**EVERY_SETTING))
     assert not [code for code in review.counts() if code.startswith("policy-")]
 
 
