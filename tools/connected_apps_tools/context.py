@@ -177,6 +177,6 @@ class ToolContext:
         """What to do about an error. It names the app that was most likely meant, if any."""
         if isinstance(error, NotFound) and error.client_id:
             with suppress(ConnectedAppsError):
-                if meant := await self.app_names.meant_by(error.client_id):
+                if meant := await self.app_names.nearest_id(error.client_id):
                     return f"Did you mean {meant}? Else use search_apps to find the client_id."
         return error.hint

@@ -109,7 +109,7 @@ def build_server(
         return listing
 
     async def tell(touched: Touched) -> None:
-        project.app_names.names.forget()
+        project.app_names.names.clear()
         await subscriptions.publish(touched)
 
     server: AnyServer = _Server(

@@ -205,7 +205,7 @@ async def test_a_prompt_is_there_only_with_all_its_tools(
     kept = [each.name for each in CATALOGUE if each.name != tool]
     async with Client(build_server(project, offering(tools=kept))) as client:
         listed = [prompt.name for prompt in (await client.list_prompts()).prompts]
-        with pytest.raises(MCPError, match=f"It takes {tool}. It is not among --tools") as caught:
+        with pytest.raises(MCPError, match=f"It takes {tool}. It is not in --tools") as caught:
             await told(client, runbook.name)
     assert runbook.name not in listed
     assert caught.value.error.code == types.INVALID_PARAMS

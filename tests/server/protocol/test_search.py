@@ -213,7 +213,7 @@ async def test_pages_that_go_round_are_noticed() -> None:
     async with connected_to(round_and_round) as client:
         told = answer(await client.call_tool("search_apps", {"query": "x"}))
     assert told["stopped"] == "empty_page"
-    assert "do not come to an end" in told["note"]
+    assert "pages do not end" in told["note"]
 
 
 @pytest.mark.parametrize("mode", ["legacy", "auto"])

@@ -398,7 +398,7 @@ async def test_a_secret_beside_a_missing_field_is_kept_and_the_app_named(
     project: ToolContext, wire: Watched
 ) -> None:
     wire.after[CREATE] = without("status")
-    with pytest.raises(errors.UnexpectedAnswer, match=r"without the promised .*status") as caught:
+    with pytest.raises(errors.UnexpectedAnswer, match=r"without the expected .*status") as caught:
         await project.secrets.create(CONFIDENTIAL)
     (client_id,) = await apps(project.secrets)
     assert client_id in str(caught.value.hint)

@@ -7,7 +7,7 @@ from anyio.lowlevel import checkpoint
 from pydantic import Field, PlainSerializer
 
 from connected_apps_tools.api.models import ClientId, Request
-from connected_apps_tools.api.pagination import ENDLESS, AppPages, End
+from connected_apps_tools.api.pagination import ENDLESS_PAGES, AppPages, End
 from connected_apps_tools.catalogue.types.app_requests import MaxBytes, MaxScanned
 from connected_apps_tools.catalogue.types.app_view import MAX_TEXT, OBJECTS, ShowsApps, size_of
 from connected_apps_tools.context import ToolContext
@@ -25,8 +25,8 @@ WITHOUT_FIX = PlainSerializer(lambda finding: finding.model_dump(exclude={"fix"}
 
 INCOMPLETE: Mapping[str, str] = {
     "deadline": "The deadline ended the review: it did not see all apps.",
-    "empty_page": ENDLESS,
-    "cycle": ENDLESS,
+    "empty_page": ENDLESS_PAGES,
+    "cycle": ENDLESS_PAGES,
 }
 """The note of a review that did not reach the last app, by why it stopped."""
 

@@ -196,7 +196,7 @@ class FallbackStore:
         def leave(outcome: Future[T]) -> None:
             self._hanging[id(store), key] = outcome
 
-        return await in_thread(act, key, *more, leave=leave)
+        return await in_thread(act, key, *more, on_abandoned=leave)
 
     def _key(self, client_id: str, which: Which) -> SecretKey:
         return SecretKey(self._project_id, client_id, which)

@@ -355,7 +355,7 @@ class SecretLifecycle:
     async def _take_turn(self) -> int:
         give_up_at = anyio.current_time() + TURN_SECONDS
         with nothing_sent(NO_TURN):
-            while (turn := await in_thread(self.journal.take_turn, leave=_pass_on)) is None:
+            while (turn := await in_thread(self.journal.take_turn, on_abandoned=_pass_on)) is None:
                 if anyio.current_time() > give_up_at:
                     late = "Nothing was sent: another rotation does not come to its end."
                     refusal = InvalidRequest(late)

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from connected_apps_tools.api.client import ConnectedAppsClient
 from connected_apps_tools.api.models import ConnectedApp
-from connected_apps_tools.api.pagination import LARGEST, AppPages
+from connected_apps_tools.api.pagination import MAX_PAGE_SIZE, AppPages
 from connected_apps_tools.errors import ConnectedAppsError, UnexpectedAnswer
 from connected_apps_tools.storage.errors import StoreError
 from connected_apps_tools.text.printable import printable
@@ -75,7 +75,9 @@ async def matching_apps(api: ConnectedAppsClient, intent: Intent) -> AsyncIterat
     walk = AppPages(api)
     async for page in walk:
         if read == MAX_PAGES:
-            raise UnexpectedAnswer(f"There are more than {read * LARGEST} apps to look through.")
+            raise UnexpectedAnswer(
+                f"There are more than {read * MAX_PAGE_SIZE} apps to look through."
+            )
         for app in page.apps:
             same_name = _tidied(app.client_name) == _tidied(intent.client_name)
             if same_name and app.client_type == intent.client_type:
