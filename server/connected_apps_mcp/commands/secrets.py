@@ -106,7 +106,7 @@ def forget(client_id: str, upcoming: bool, **flags: object) -> None:  # noqa: FB
 
         with suppress(StoreError):  # what cannot be read can be forgotten all the same
             await _kept(project, client_id, upcoming=upcoming)
-        await project.secrets.store.forget(client_id, _named(upcoming=upcoming))
+        await project.secrets.store.remove(client_id, _named(upcoming=upcoming))
 
     _with_project(act, flags)
 
