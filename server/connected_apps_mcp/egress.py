@@ -41,10 +41,10 @@ def redact(message: str) -> str:
     Every transport applies this last to everything it sends: results, errors, notifications and
     requests to the client.
     """
-    if not REDACTOR.finds(message):
+    if not REDACTOR.contains_secret(message):
         return message
     ticket = _TICKET.search(message)
-    return REDACTOR.text(message, but=_revealed.pop(ticket[1], None) if ticket else None)
+    return REDACTOR.redact(message, allow=_revealed.pop(ticket[1], None) if ticket else None)
 
 
 def redact_traces(server: Server[Any]) -> None:
@@ -56,9 +56,9 @@ def redact_traces(server: Server[Any]) -> None:
 async def _redact_request(ctx: AnyContext, call_next: CallNext) -> HandlerResult:
     params = ctx.params or {}
     traced = [ctx.method, ctx.request_id, params.get("name"), ctx.meta]
-    if not REDACTOR.finds(json.dumps(traced, default=str)):
+    if not REDACTOR.contains_secret(json.dumps(traced, default=str)):
         return await call_next(ctx)
-    method, request_id, name, meta = REDACTOR.value(traced)
+    method, request_id, name, meta = REDACTOR.redact_json(traced)
     named = {"name": name} if "name" in params else {}
     return await call_next(
         replace(ctx, method=method, request_id=request_id, params={**params, **named}, meta=meta)
@@ -71,8 +71,8 @@ async def _redact_error(ctx: AnyContext, call_next: CallNext) -> HandlerResult:
     except MCPError as error:
         raise MCPError(
             code=error.code,
-            message=REDACTOR.text(error.message),
-            data=REDACTOR.value(error.data),
+            message=REDACTOR.redact(error.message),
+            data=REDACTOR.redact_json(error.data),
         ) from None
     except ValidationError:
         raise  # the SDK sends none of its text
@@ -99,12 +99,12 @@ def _redact_record(record: logging.LogRecord) -> logging.LogRecord:
     except Exception:  # noqa: BLE001 - as logging does, whatever the arguments raise
         message = "A log record that cannot be formatted."
         record.msg, record.args = message, None
-    redacted = REDACTOR.text(message)
+    redacted = REDACTOR.redact(message)
     if redacted != message:
         record.msg, record.args = redacted, None
     if record.exc_info and record.exc_info[0]:
         trace = "".join(traceback.format_exception(*record.exc_info))
-        redacted = REDACTOR.text(trace)
+        redacted = REDACTOR.redact(trace)
         if redacted != trace:
             record.exc_info, record.exc_text = None, redacted.rstrip()
     return record
@@ -113,4 +113,4 @@ def _redact_record(record: logging.LogRecord) -> logging.LogRecord:
 def _report_crash(
     kind: type[BaseException], error: BaseException, trace: TracebackType | None
 ) -> None:
-    sys.stderr.write(REDACTOR.text("".join(traceback.format_exception(kind, error, trace))))
+    sys.stderr.write(REDACTOR.redact("".join(traceback.format_exception(kind, error, trace))))

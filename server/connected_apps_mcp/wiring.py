@@ -56,7 +56,7 @@ async def open_project(settings: Settings) -> AsyncIterator[ToolContext]:
         SettingsError: the secret store cannot be opened, or others can write in the data folder.
     """
     for name in STORE_CREDENTIALS:
-        REDACTOR.learn(os.environ.get(name))
+        REDACTOR.add(os.environ.get(name))
     with data_folder(settings) as folder:
         files = FileStore(folder / "secrets")
         store = _open_store(settings, files, folder)

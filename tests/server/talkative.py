@@ -66,7 +66,7 @@ async def ask_for_more(
 
 async def main(transport: str) -> None:
     """Serve over one transport."""
-    REDACTOR.learn(SECRET)
+    REDACTOR.add(SECRET)
     listen = ListenHandler(InMemorySubscriptionBus())
     server: Server[Any] = Server("talkative", on_subscriptions_listen=listen)
     server.add_request_handler("prompts/list", PaginatedRequestParams, send_everything)

@@ -15,7 +15,7 @@ from anyio.abc import TaskGroup
 from server.talkative import WAYS
 from support import HELLO, lines, talk
 
-from connected_apps_tools.text.redaction import MASK
+from connected_apps_tools.text.redaction import REDACTED
 
 ACCEPT = {"accept": "application/json, text/event-stream"}
 
@@ -148,7 +148,7 @@ async def test_no_message_of_a_server_holds_a_secret(transport: str, era: str) -
     with anyio.fail_after(30):
         messages = await RECEIVE[transport](era)
     assert "Zx81" not in "".join(messages)
-    assert sum(MASK in message for message in messages) >= WAYS[era], messages
+    assert sum(REDACTED in message for message in messages) >= WAYS[era], messages
 
 
 LISTEN = ask("subscriptions/listen", "modern", notifications={"toolsListChanged": True})

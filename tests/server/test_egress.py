@@ -23,7 +23,7 @@ from support import SANDBOX, answer, exported_by_the_server, project_on
 from connected_apps_mcp import egress
 from connected_apps_mcp.protocol.server import build_server
 from connected_apps_mcp.transports import http
-from connected_apps_tools.text.redaction import MASK, REDACTOR, Redactor
+from connected_apps_tools.text.redaction import REDACTED, REDACTOR, Redactor
 
 CANARY = 'canary-Zx81 "kQ0p/Lm27+vTn4\\é'
 
@@ -64,7 +64,7 @@ def redacted_logs(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptur
     """Logs with redaction, as in a server."""
     factory, hook = logging.getLogRecordFactory(), sys.excepthook
     egress.redact_logs()
-    REDACTOR.learn(CANARY)
+    REDACTOR.add(CANARY)
     yield caplog
     logging.setLogRecordFactory(factory)
     logging.captureWarnings(capture=False)
@@ -74,9 +74,9 @@ def redacted_logs(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptur
 @pytest.mark.parametrize("form", FORMS)
 def test_a_secret_is_found_in_every_form(form: str) -> None:
     redactor = Redactor()
-    redactor.learn(CANARY)
-    redacted = redactor.text(f"before {FORMS[form](CANARY)} after")
-    assert MASK in redacted
+    redactor.add(CANARY)
+    redacted = redactor.redact(f"before {FORMS[form](CANARY)} after")
+    assert REDACTED in redacted
     assert redacted.startswith("before ")
     assert redacted.endswith(" after")
     assert "Zx81" not in redacted
@@ -84,39 +84,39 @@ def test_a_secret_is_found_in_every_form(form: str) -> None:
 
 def test_other_text_is_unchanged() -> None:
     redactor = Redactor()
-    assert redactor.text("nothing known") == "nothing known"
-    redactor.learn(CANARY)
-    assert redactor.value({"a": ["b", 1, None, True]}) == {"a": ["b", 1, None, True]}
+    assert redactor.redact("nothing known") == "nothing known"
+    redactor.add(CANARY)
+    assert redactor.redact_json({"a": ["b", 1, None, True]}) == {"a": ["b", 1, None, True]}
 
 
 @pytest.mark.parametrize("short", [None, "", "abc"])
 def test_a_short_text_is_not_a_secret(short: str | None) -> None:
     redactor = Redactor()
-    redactor.learn(short)
-    assert redactor.text("abc and so on") == "abc and so on"
+    redactor.add(short)
+    assert redactor.redact("abc and so on") == "abc and so on"
 
 
 def test_only_the_excepted_secret_passes() -> None:
     redactor = Redactor()
-    redactor.learn(CANARY)
-    redactor.learn("another-secret-1")
-    text = redactor.text(json.dumps([CANARY, "another-secret-1"]), but=CANARY)
-    assert json.loads(text) == [CANARY, MASK]
+    redactor.add(CANARY)
+    redactor.add("another-secret-1")
+    text = redactor.redact(json.dumps([CANARY, "another-secret-1"]), allow=CANARY)
+    assert json.loads(text) == [CANARY, REDACTED]
 
 
 @pytest.mark.parametrize("form", FORMS)
 def test_the_last_four_can_replace_a_long_secret_in_every_form(form: str) -> None:
     redactor = Redactor()
-    redactor.learn(CANARY)
-    redacted = redactor.value([FORMS[form](CANARY)], last_four=True)
+    redactor.add(CANARY)
+    redacted = redactor.redact_json([FORMS[form](CANARY)], last_four=True)
     assert f"[secret …{CANARY[-4:]}]" in redacted[0]
     assert CANARY[:-4] not in redacted[0]
 
 
 def test_the_last_four_of_a_short_secret_are_not_shown() -> None:
     redactor = Redactor()
-    redactor.learn("short-one")
-    assert redactor.text("a short-one", last_four=True) == f"a {MASK}"
+    redactor.add("short-one")
+    assert redactor.redact("a short-one", last_four=True) == f"a {REDACTED}"
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -127,7 +127,7 @@ def test_a_log_record_is_redacted_even_if_its_arguments_split_the_secret(
     half = len(text) // 2
     logging.getLogger("any").error("%s%s", text[:half], text[half:])
     assert "Zx81" not in redacted_logs.text
-    assert MASK in redacted_logs.text
+    assert REDACTED in redacted_logs.text
 
 
 def test_a_broken_log_call_is_redacted_too(redacted_logs: pytest.LogCaptureFixture) -> None:
@@ -170,7 +170,7 @@ def test_the_traceback_of_a_crash_is_redacted() -> None:
         "import logging, sys, warnings\n"
         "logging.basicConfig()\n"
         "secret = sys.stdin.read()\n"
-        "REDACTOR.learn(secret); redact_logs()\n"
+        "REDACTOR.add(secret); redact_logs()\n"
         "warnings.warn(secret)\n"
         "raise RuntimeError(secret)\n"
     )
@@ -182,8 +182,8 @@ def test_the_traceback_of_a_crash_is_redacted() -> None:
         check=False,
     )
     assert crashed.returncode == 1
-    assert f"RuntimeError: {MASK}" in crashed.stderr
-    assert f"UserWarning: {MASK}" in crashed.stderr
+    assert f"RuntimeError: {REDACTED}" in crashed.stderr
+    assert f"UserWarning: {REDACTED}" in crashed.stderr
     assert "Zx81" not in crashed.stderr
 
 
@@ -223,7 +223,7 @@ async def test_a_shown_secret_is_in_no_later_result(client: Client) -> None:
     renamed = await client.call_tool(
         "update_app", {"client_id": client_id, "client_description": f"It is {value}"}
     )
-    change = {"client_description": {"after": f"It is {MASK}"}}
+    change = {"client_description": {"after": f"It is {REDACTED}"}}
     assert answer(renamed)["changes"] == change
     assert value not in str(await client.call_tool("search_apps", {}))
 
@@ -238,7 +238,7 @@ async def test_a_result_that_shows_one_secret_shows_no_other(client: Client) -> 
             {"client_type": "first_party", "reveal_secret": True, "client_name": first},
         )
     )
-    assert second["app"]["client_name"] == MASK
+    assert second["app"]["client_name"] == REDACTED
     assert len(second["client_secret"]["value"]) == 48
 
 
@@ -260,20 +260,20 @@ async def test_the_project_secret_is_redacted_in_every_response_of_the_service(f
 
 
 def test_a_ticket_lets_its_own_secret_pass_once() -> None:
-    REDACTOR.learn(CANARY)
-    REDACTOR.learn("another-secret-1")
+    REDACTOR.add(CANARY)
+    REDACTOR.add("another-secret-1")
     both = [CANARY, "another-secret-1"]
     message = json.dumps({"_meta": egress.reveal(CANARY), "text": json.dumps(both), "x": both})
     shown = json.loads(egress.redact(message))
-    assert shown["x"] == [CANARY, MASK]
-    assert json.loads(shown["text"]) == [CANARY, MASK]
-    assert json.loads(egress.redact(message))["x"] == [MASK, MASK]
+    assert shown["x"] == [CANARY, REDACTED]
+    assert json.loads(shown["text"]) == [CANARY, REDACTED]
+    assert json.loads(egress.redact(message))["x"] == [REDACTED, REDACTED]
 
 
 def test_a_forged_ticket_lets_nothing_pass() -> None:
-    REDACTOR.learn(CANARY)
+    REDACTOR.add(CANARY)
     forged = json.dumps({"_meta": {egress.REVEALS: "0" * 32}, "x": CANARY})
-    assert json.loads(egress.redact(forged))["x"] == MASK
+    assert json.loads(egress.redact(forged))["x"] == REDACTED
 
 
 PING = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
@@ -296,8 +296,8 @@ TRACED: dict[str, dict[str, Any]] = {
 async def test_no_secret_that_a_client_sends_gets_into_a_span(
     spans: InMemorySpanExporter, server: Server[Any], part: str
 ) -> None:
-    REDACTOR.learn(CANARY)
-    REDACTOR.learn("token-Zx81kQ0pLm27")
+    REDACTOR.add(CANARY)
+    REDACTOR.add("token-Zx81kQ0pLm27")
     message = json.loads(json.dumps(TRACED[part]).replace("TOKEN", "token-Zx81kQ0pLm27"))
     async with Client(server, mode="legacy") as client:
         written = client.session._dispatcher._write_stream  # type: ignore[attr-defined]
@@ -316,7 +316,7 @@ async def test_no_secret_of_an_error_gets_into_a_span(
     async def refuse(_ctx: Any, _params: Any) -> Any:
         raise MCPError(code=1, message=CANARY)
 
-    REDACTOR.learn(CANARY)
+    REDACTOR.add(CANARY)
     server.add_request_handler("prompts/list", PaginatedRequestParams, explode)
     server.add_request_handler("resources/list", PaginatedRequestParams, refuse)
     async with Client(server) as client:
@@ -340,7 +340,7 @@ async def test_no_secret_of_an_error_gets_into_a_span(
 async def test_an_unreadable_message_is_not_quoted(
     server: Server[Any], body: dict[str, Any]
 ) -> None:
-    REDACTOR.learn(CANARY)
+    REDACTOR.add(CANARY)
     async with http_client_of(server) as connection:
         refused = await connection.post(
             "/mcp", json=body, headers={"accept": "application/json, text/event-stream"}
@@ -353,7 +353,7 @@ async def test_an_unreadable_message_is_not_quoted(
 async def test_the_name_of_an_argument_is_cut_without_leaving_part_of_a_secret(
     client: Client,
 ) -> None:
-    REDACTOR.learn("token-Zx81kQ0pLm27")
+    REDACTOR.add("token-Zx81kQ0pLm27")
     for length in range(40, 70):
         name = "x" * length + "token-Zx81kQ0pLm27"
         refused = str(await client.call_tool("get_app", {name: 1}))
@@ -362,7 +362,7 @@ async def test_the_name_of_an_argument_is_cut_without_leaving_part_of_a_secret(
 
 
 async def test_no_secret_is_in_a_header(server: Server[Any]) -> None:
-    REDACTOR.learn("token-Zx81kQ0pLm27")
+    REDACTOR.add("token-Zx81kQ0pLm27")
     async with http_client_of(server) as connection:
         moved = await connection.get("/healthz/", params={"key": "token-Zx81kQ0pLm27"})
     assert moved.status_code == 307

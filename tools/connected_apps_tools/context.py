@@ -168,15 +168,15 @@ class ToolContext:
             PolicyRefusal: the policy protects it.
             ConnectedAppsError: it could not be read.
         """
-        self.policy.admit_touching(client_id)
+        self.policy.check_unprotected(client_id)
         if self.policy.protected_apps.names:
             app = await self.read_app(client_id)
-            self.policy.admit_touching(client_id, app.client_name)
+            self.policy.check_unprotected(client_id, app.client_name)
 
     async def hint_for(self, error: ConnectedAppsError) -> str | None:
         """What to do about an error. It names the app that was most likely meant, if any."""
         if isinstance(error, NotFound) and error.client_id:
             with suppress(ConnectedAppsError):
-                if meant := await self.app_names.meant_by(error.client_id):
+                if meant := await self.app_names.nearest_id(error.client_id):
                     return f"Did you mean {meant}? Else use search_apps to find the client_id."
         return error.hint

@@ -1,4 +1,4 @@
-"""The one deadline that all the requests of a tool call share."""
+"""The deadline that all requests of a tool call share."""
 
 import math
 import time
@@ -19,7 +19,7 @@ _DEADLINE: ContextVar[_Deadline | None] = ContextVar("deadline", default=None)
 
 @contextmanager
 def deadline(seconds: float) -> Iterator[None]:
-    """Give what is done inside so many seconds for all its requests together."""
+    """Give all requests inside together this time (seconds)."""
     token = _DEADLINE.set(_Deadline(time.monotonic() + seconds))
     try:
         yield
@@ -29,7 +29,7 @@ def deadline(seconds: float) -> Iterator[None]:
 
 @contextmanager
 def paused() -> Iterator[None]:
-    """Let the clock stand still, as while a person is asked."""
+    """Stop the clock, for example while a person is asked."""
     shared, began = _DEADLINE.get(), time.monotonic()
     try:
         yield
@@ -40,9 +40,9 @@ def paused() -> Iterator[None]:
 
 @contextmanager
 def without_deadline() -> Iterator[None]:
-    """Give each request inside its own time, whatever the call has left.
+    """Ignore the deadline inside: each request has its own timeout.
 
-    It is for what saves a secret that the service has shown, or finds out what became of it.
+    It is for storing a secret that the service has shown, or finding out what happened to it.
     """
     token = _DEADLINE.set(None)
     try:
@@ -52,6 +52,6 @@ def without_deadline() -> Iterator[None]:
 
 
 def seconds_left() -> float:
-    """Seconds until the deadline, 0 where it is over, infinite where there is none."""
+    """Seconds until the deadline: 0 after it, infinite without one."""
     shared = _DEADLINE.get()
     return max(0.0, shared.ends_at - time.monotonic()) if shared else math.inf

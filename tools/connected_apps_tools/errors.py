@@ -1,15 +1,15 @@
-"""Everything that can go wrong between a tool and the service.
+"""The errors between a tool and the service.
 
 ConnectedAppsError
-├── InvalidRequest        refused here, before anything was sent
-│   ├── AppHasChanged     the app is not the one that the caller looked at
+├── InvalidRequest        refused here; nothing was sent
+│   ├── AppHasChanged     the app has changed since the caller read it
 │   └── PolicyRefusal     the operator's policy forbids it
-├── NotConfirmed          a person has to agree, and has not
-├── NotSent               the request certainly did not reach the service
-├── NoAnswer              it was sent, and no complete answer came back
-├── UnexpectedAnswer      what came back is not what the API promises
-├── SecretNotKept         a secret was shown and could not be stored
-└── ServiceError          the service answered with an error
+├── NotConfirmed          a person has to confirm, and has not
+├── NotSent               the request did not reach the service
+├── NoAnswer              it was sent, but no complete response came back
+├── UnexpectedAnswer      the response is not what the API defines
+├── SecretNotKept         the service showed a secret, and it could not be stored
+└── ServiceError          the service responded with an error
     ├── NotFound          the app does not exist
     ├── TooManyRequests   429
     └── ServiceFailure    5xx
@@ -23,26 +23,26 @@ from pydantic import SecretStr
 
 
 class ConnectedAppsError(Exception):
-    """Base of the tree.
+    """The base of all errors.
 
-    Its text is safe to show: it holds no value that was given, and nothing that was received unless
-    `text.redact` has passed it.
+    The text is safe to show: it has no value of an argument, and received text only if it is
+    redacted.
     """
 
     transient: bool = False
-    """Whether the same request may succeed later, unchanged."""
+    """Whether the same request may succeed later."""
 
     may_have_taken_effect: bool = False
-    """Whether the service may have carried out the request all the same."""
+    """Whether the request may have taken effect all the same."""
 
     late: bool = False
-    """Whether it was the deadline that ended the call."""
+    """Whether the deadline ended the call."""
 
     quotes: bool = False
-    """Whether the text has words of the service or of strangers in it, cleaned."""
+    """Whether the text contains untrusted text, redacted and printable."""
 
     hint: str | None = None
-    """What to do next, in a sentence or two, all of them ours."""
+    """What to do next, in one or two sentences, without untrusted text."""
 
 
 class InvalidRequest(ConnectedAppsError):
@@ -50,30 +50,30 @@ class InvalidRequest(ConnectedAppsError):
 
 
 class AppHasChanged(InvalidRequest):
-    """A change was asked for on the condition that the app is as it was, and it is not."""
+    """The request gave a version of the app, and the app has changed since."""
 
-    hint = "Read the app with get_app, see whether the change is still right, and use its version."
+    hint = "Read the app with get_app, check that the change is still right, and use its version."
 
 
 class PolicyRefusal(InvalidRequest):
-    """The operator's policy forbids it. The text names each rule that would be broken."""
+    """The operator's policy forbids it. The text names each broken rule."""
 
     quotes = True
     hint = (
-        "Nothing was sent. Keep to what the operator's policy allows; another call with the same "
-        "arguments will not help."
+        "Nothing was sent. Stay within the operator's policy; another call with the same arguments "
+        "will not help."
     )
 
 
 class NotConfirmed(ConnectedAppsError):
-    """A person has to agree first, and has not. Nothing was changed."""
+    """A person has to confirm first, and has not. Nothing was changed."""
 
     answer: Literal["decline", "cancel"] | None = None
-    """What the person said, where one said anything."""
+    """The person's answer, if there was one."""
 
 
 class NotSent(ConnectedAppsError):
-    """No connection came about (refused, DNS, TLS, a full pool), so nothing took effect."""
+    """The connection failed (refused, DNS, TLS, a full pool), so nothing took effect."""
 
     transient = True
     hint = "Check the network and the base URL, then try again."
@@ -89,43 +89,43 @@ class NoAnswer(ConnectedAppsError):
 
 @dataclass(frozen=True)
 class Salvaged:
-    """The secrets in an answer that is otherwise not what the API promises."""
+    """The secrets in a response that is otherwise not what the API defines."""
 
     client_id: str
     secrets: Mapping[str, SecretStr | None]
-    """By which one it is: current or next."""
+    """By `current` or `next`."""
     last_fours: Mapping[str, str | None]
-    """What the answer tells of each."""
+    """The last four characters of each secret, as the response shows them."""
 
 
 class UnexpectedAnswer(ConnectedAppsError):
-    """A redirect, a page from a proxy, or a body without the promised fields.
+    """A redirect, a page from a proxy, or a body without the expected fields.
 
-    The body is never quoted: it may hold a secret.
+    The body is never quoted: it may contain a secret.
     """
 
     may_have_taken_effect = True
-    hint = "Check that the base URL is the API's own and that no proxy stands in between."
+    hint = "Check that the base URL is the API's own, and that no proxy is in between."
 
     salvaged: Salvaged | None = None
-    """The secret that the answer held all the same. It must be kept."""
+    """The secrets in the response. They must be stored."""
 
 
 class SecretNotKept(ConnectedAppsError):
-    """The service showed a secret, no store took it, and what had shown it was undone, or was not.
+    """The service showed a secret, and no store took it.
 
-    The text says which.
+    The text says whether the change was undone.
     """
 
 
 class ServiceError(ConnectedAppsError):
-    """The service answered with its error envelope, or with a bare error status.
+    """The service responded with its error envelope, or with an error status only.
 
     Attributes:
         status: the HTTP status.
-        error_type: the service's name for the error, a key of `HINTS` where there is advice.
-        request_id: what the service's support asks for.
-        retry_after: seconds to wait before the next attempt, where the service said so.
+        error_type: the service's name of the error, a key of `HINTS` if there is advice.
+        request_id: the service's id of the request, for its support.
+        retry_after: seconds to wait before the next attempt, if the service said so.
     """
 
     quotes = True
@@ -150,30 +150,30 @@ class ServiceError(ConnectedAppsError):
 class NotFound(ServiceError):
     """404 and `connected_app_not_found`: the app does not exist.
 
-    Secrets are forgotten on the strength of it, so a 404 that says anything else is another error:
-    it may come from a proxy, or be about the route.
+    It causes stored secrets to be removed, so any other 404 is another error: it may come from a
+    proxy, or be about the route.
     """
 
     client_id: str | None = None
-    """The app that was asked for."""
+    """The app in the request."""
 
     after_doubtful_attempt: bool = False
-    """Whether an earlier attempt of the same call may have been carried out unseen."""
+    """Whether an earlier attempt of the same call may have taken effect."""
 
 
 class TooManyRequests(ServiceError):
     """429: a rate limit refused the request, so nothing took effect."""
 
     transient = True
-    hint = "The service limits the rate of calls: wait a moment, then try again."
+    hint = "The service limits the rate of requests: wait a moment, then try again."
 
 
 class ServiceFailure(ServiceError):
-    """5xx: the service or something before it failed."""
+    """5xx: the service or an intermediary failed."""
 
     transient = True
     may_have_taken_effect = True
-    hint = "The fault is on the service's side: try again in a moment."
+    hint = "The service failed: try again in a moment."
 
 
 _SEARCH = "Use search_apps to find the client_id."
@@ -181,20 +181,20 @@ _REDIRECT = (
     "Give absolute URLs: https://…, or http://127.0.0.1/… for a native app on the user's machine."
 )
 _TEMPLATE = (
-    "Give the template as one string that is a JSON object once its {{ tags }} are filled in, "
-    "without registered claims such as sub or exp."
+    "Give the template as one string. It must be a JSON object when its {{ tags }} are filled in, "
+    "and must not set registered claims such as sub or exp."
 )
 _CREDENTIALS = (
     "The operator has to correct STYTCH_PROJECT_ID and STYTCH_SECRET; another call will not help."
 )
 _FIRST_PARTY = "Leave this option out, or use a first-party client type."
 
-_EMAIL = "an e-mail address is no id: the Stytch dashboard shows the id that belongs to it."
+_EMAIL = "an e-mail address is not an id. The Stytch dashboard shows the id for an address."
 
 HINTS: dict[str, str] = {
     "route_not_found": (
-        "The operator has to check the base URL (--base-url): every operation adds its path, which "
-        "begins with /v1."
+        "The operator has to check the base URL (--base-url): it must not include the path /v1, "
+        "which every operation adds."
     ),
     "connected_app_not_found": _SEARCH,
     "unauthorized_credentials": _CREDENTIALS,
@@ -217,7 +217,7 @@ HINTS: dict[str, str] = {
     "third_party_clients_cannot_use_full_access": _FIRST_PARTY,
     "third_party_clients_require_consent_for_offline_access": _FIRST_PARTY,
     "invalid_b2b_endpoint": (
-        "This is a consumer project, without organizations: use list_user_grants and "
+        "This is a consumer project without organizations: use list_user_grants and "
         "revoke_user_grant."
     ),
     "invalid_consumer_endpoint": (
@@ -229,7 +229,7 @@ HINTS: dict[str, str] = {
     "member_not_found": (
         "Use get_organization_app to find the members who authorised an app; " + _EMAIL
     ),
-    "connected_app_not_rotating_secret": "To begin, use start_secret_rotation.",
-    "too_many_connected_apps": "Delete an app that is no longer needed first.",
+    "connected_app_not_rotating_secret": "To start a rotation, use start_secret_rotation.",
+    "too_many_connected_apps": "First delete an app that is no longer needed, with delete_app.",
 }
 """What to do about an error of the service, by its `error_type`."""

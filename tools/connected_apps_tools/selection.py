@@ -1,4 +1,4 @@
-"""Which tools of the catalogue a server offers, and why it does not offer the others."""
+"""Chooses the tools that a server offers, and says why the others are off."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,15 +15,15 @@ Tools = Mapping[str, Tool[Any, Any]]
 
 @dataclass(frozen=True)
 class Selection:
-    """What an operator wants.
+    """The operator's choice of tools.
 
     Attributes:
         toolsets: names of toolsets.
-        tools: globs over the names of tools; of none given, all that the toolsets hold.
-        read_only: whether nothing may be changed. It beats the others, and takes secrets along,
-            since whoever has one can act as the app.
+        tools: globs for names of tools; if empty, all tools of the toolsets.
+        read_only: turns off all changes, and showing secrets: a secret is enough to act as the app.
+            It overrides the other settings.
         reveals: whether callers may ask to see a client secret.
-        live_guard: whether nothing may be changed because real users depend on it.
+        live_guard: turns off all changes because real users depend on the project.
         others_off: why the other toolsets are off.
     """
 
@@ -37,7 +37,7 @@ class Selection:
 
 @dataclass(frozen=True)
 class OfferedTools:
-    """What there is, by name: the tools that are on, and why the others are off."""
+    """The tools that are on, by name, and the reasons why the others are off."""
 
     on: Tools
     off: Mapping[str, str]
@@ -46,10 +46,10 @@ class OfferedTools:
 def select_tools(
     toolsets: Mapping[str, Sequence[Tool[Any, Any]]], choice: Selection
 ) -> OfferedTools:
-    """Choose from the toolsets; what is under no name is in every choice.
+    """Choose from the toolsets. Tools under an empty name are always on.
 
     Raises:
-        InvalidRequest: a name is unknown, or nothing is left.
+        InvalidRequest: a name is unknown, or no tool is left.
     """
     names = [tool.name for tools in toolsets.values() for tool in tools]
     require_known("toolset", choice.toolsets, filter(None, toolsets))
@@ -77,23 +77,22 @@ def _why_not(tool: Tool[Any, Any], toolset: str, choice: Selection) -> str | Non
     if choice.read_only and tool.effect.changes:
         return "The server is read-only (--read-only)."
     if choice.live_guard and tool.effect.changes:
-        return "The project is live: its operator has not allowed changes (--allow-live-writes)."
+        return "The project is live: the operator has not allowed changes (--allow-live-writes)."
     if choice.tools and not any(fnmatchcase(tool.name, glob) for glob in choice.tools):
-        return "It is not among --tools."
+        return "It is not in --tools."
     if toolset and toolset not in choice.toolsets:
         return choice.others_off or f"The toolset {toolset} is off (--toolsets or the policy)."
     return None
 
 
 def require_known(kind: str, names: Iterable[str], known: Iterable[str]) -> None:
-    """Refuse a name that is not known.
+    """Refuse an unknown name.
 
     Raises:
-        InvalidRequest: one is not; the text names the nearest that is, and all others.
+        InvalidRequest: a name is unknown. The text names the nearest known one, and all others.
     """
     known = list(known)
     for name in names:
         if name not in known:
-            raise InvalidRequest(
-                f"unknown {kind} {name}.{did_you_mean(name, known)} Known are {', '.join(known)}"
-            )
+            meant = did_you_mean(name, known)
+            raise InvalidRequest(f"unknown {kind} {name}.{meant} Known {kind}s: {', '.join(known)}")

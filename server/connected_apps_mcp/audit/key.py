@@ -45,5 +45,5 @@ def as_key(text: bytes, path: Path) -> bytes:
             f"{path} holds no key: a key has at least {MIN_CHARACTERS} characters. Make one with "
             "'openssl rand -hex 32'."
         )
-    REDACTOR.learn(key.decode("latin-1"))
+    REDACTOR.add(key.decode("latin-1"))
     return key

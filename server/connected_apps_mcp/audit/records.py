@@ -125,7 +125,7 @@ def _of_call(call: RecordedCall) -> AuditRecord:
 
 
 def _record(event: str, entry_id: str, **fields: Any) -> AuditRecord:  # noqa: ANN401 - any JSON
-    record: AuditRecord = _bounded(REDACTOR.value(_present(fields), last_four=True))
+    record: AuditRecord = _bounded(REDACTOR.redact_json(_present(fields), last_four=True))
     if "arguments" in record:
         record["arguments"] = _small(record["arguments"])
     return {"time": now(), "event": event, "entry": entry_id, **record}

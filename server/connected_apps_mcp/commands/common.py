@@ -132,7 +132,7 @@ async def report_losses(project: ToolContext, client_id: str | None = None) -> l
     from connected_apps_tools.text.redaction import REDACTOR
 
     def shorten(text: str) -> str:
-        return printable(REDACTOR.text(text), 1000)
+        return printable(REDACTOR.redact(text), 1000)
 
     try:
         reports = await recover(project.secrets, client_id=client_id, within=RECOVERY_SECONDS)

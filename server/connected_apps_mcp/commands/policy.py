@@ -116,4 +116,4 @@ def _print_app(app: ConnectedApp, breaches: list[str]) -> None:
 
     name = printable(app.client_name, MAX_PRINTED_NAME)
     lines = [f"{printable(app.client_id)} ({name})", *(f"  {breach}" for breach in breaches)]
-    click.echo(REDACTOR.text("\n".join(lines)))
+    click.echo(REDACTOR.redact("\n".join(lines)))

@@ -117,7 +117,7 @@ def forget(client_id: str, upcoming: bool, **flags: object) -> None:  # noqa: FB
 
         with suppress(StoreError):  # an unreadable secret can be deleted too
             await _require_stored(project, client_id, upcoming=upcoming)
-        await project.secrets.store.forget(client_id, _named(upcoming=upcoming))
+        await project.secrets.store.remove(client_id, _named(upcoming=upcoming))
 
     _with_project(act, flags)
 

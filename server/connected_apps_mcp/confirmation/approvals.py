@@ -91,9 +91,9 @@ class PendingCall(BaseModel):
             project_id=project.project_id,
             environment=project.environment,
             tool=tool,
-            arguments=REDACTOR.value(arguments),
+            arguments=REDACTOR.redact_json(arguments),
             state=question.state,
-            question=REDACTOR.text(question.text(str(project))),
+            question=REDACTOR.redact(question.text(str(project))),
         )
 
     def same_call(self, other: "PendingCall") -> bool:

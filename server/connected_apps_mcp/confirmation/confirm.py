@@ -82,7 +82,7 @@ class Confirmation:
     def text(self, question: Question, said: str = "") -> str:
         """A question as the person reads it, after what has to be said first."""
         text = question.text(str(self.project))
-        return REDACTOR.text(f"{said}\n{text}" if said else text)
+        return REDACTOR.redact(f"{said}\n{text}" if said else text)
 
     def digest(self, question: Question) -> str:
         """What an answer to this question holds for."""

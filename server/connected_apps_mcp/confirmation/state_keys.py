@@ -41,7 +41,7 @@ def open_security(path: Path | None, folder: Path) -> RequestStateSecurity:
     if len(set(keys)) < len(keys):
         raise SettingsError(f"--state-key-file: {path} holds a key twice.")
     for key in keys:
-        REDACTOR.learn(key)
+        REDACTOR.add(key)
     try:
         identity = Approvals(folder / FOLDER).identity()
     except StoreError as error:

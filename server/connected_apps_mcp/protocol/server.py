@@ -110,7 +110,7 @@ def build_server(
         return listing
 
     async def on_change(touched: Touched) -> None:
-        project.app_names.names.forget()
+        project.app_names.names.clear()
         await subscriptions.publish(touched)
 
     server: AnyServer = _Server(

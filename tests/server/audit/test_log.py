@@ -100,7 +100,7 @@ async def test_a_refusal_says_why(log: AuditLog, folder: Path) -> None:
 
 
 async def test_of_a_secret_only_the_last_four_are_recorded(log: AuditLog, folder: Path) -> None:
-    REDACTOR.learn(SECRET)
+    REDACTOR.add(SECRET)
     entry = await log.intend(replace(CALL, arguments={"client_name": f"x {SECRET}", SECRET: 1}))
     await log.outcome(entry, Outcome(revealed=SECRET))
     await log.refused(CALL, f"Refused {SECRET}")

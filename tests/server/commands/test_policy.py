@@ -108,7 +108,7 @@ def test_the_apps_that_break_a_rule_are_listed_and_nothing_is_changed(
         "  policy redirect_hosts: evil.example is not allowed (redirect_urls)",
         (
             "  policy max_access_token_expiry_minutes: "
-            "access_token_expiry_minutes is 61; 60 is the most"
+            "access_token_expiry_minutes is 61; the limit is 60"
         ),
     ]
     assert absent_id == (

@@ -159,13 +159,13 @@ def test_without_the_projects_secret_an_interrupted_call_is_only_reported(
     tmp_path: Path,
 ) -> None:
     journal = Journal(tmp_path / "journal")
-    journal.begin(Intent(act="create_app", project_id="project-test-1", client_type="first_party"))
+    journal.record(Intent(act="create_app", project_id="project-test-1", client_type="first_party"))
     journal.close()
     environment = os.environ | {"STYTCH_PROJECT_ID": "project-test-1"}
     where = ["--secret-store", "file", "--data-dir", str(tmp_path)]
     listed = command("list", *where, env=environment)
     assert listed.returncode == 0
-    assert "could not be looked into: STYTCH_SECRET is not set" in listed.stderr
+    assert "could not be checked: STYTCH_SECRET is not set" in listed.stderr
 
 
 @pytest.mark.parametrize(("what", "code"), [("list", 0), ("show", 1), ("forget", 1), ("run", 1)])

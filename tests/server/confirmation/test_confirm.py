@@ -149,7 +149,7 @@ async def test_a_question_of_too_many_facts_says_how_many_more_there_are() -> No
         await client.call_tool("update_app", {"client_id": APP, "redirect_urls": urls})
     asked = person.questions[0].splitlines()
     assert len(asked) == 53
-    assert asked[-2] == "And 56 more, which are too many to be shown."
+    assert asked[-2] == "And 56 more facts, too many to show."
 
 
 async def test_the_question_of_a_rotation_names_the_secret_that_dies() -> None:

@@ -68,7 +68,7 @@ def test_a_policy_without_toolsets_leaves_none_on(tmp_path: Path) -> None:
     assert settings.read(policy=str(policy)).selection.toolsets == ()
 
 
-OFF = {"list_user_grants": "It is not among --tools.", "delete_app": "The server is read-only."}
+OFF = {"list_user_grants": "It is not in --tools.", "delete_app": "The server is read-only."}
 
 
 @pytest.mark.parametrize(
@@ -109,7 +109,7 @@ def test_advice_says_which_of_its_tools_are_off_and_why(text: str, more: str) ->
             "consumer",
             {"tools": ["get_app"]},
             ("get_app", {"client_id": "connected-app-test-1"}),
-            "search_apps cannot be used here. It is not among --tools.",
+            "search_apps cannot be used here. It is not in --tools.",
         ),
     ],
 )
@@ -166,9 +166,15 @@ def test_read_only_beats_both() -> None:
 @pytest.mark.parametrize(
     ("selection", "message"),
     [
-        ({"toolsets": ["app"]}, "unknown toolset app. Did you mean apps? Known are apps, rotation"),
+        (
+            {"toolsets": ["app"]},
+            "unknown toolset app. Did you mean apps? Known toolsets: apps, rotation",
+        ),
         ({"toolsets": [""]}, "unknown toolset"),
-        ({"tools": ["get_ap"]}, "unknown tool get_ap. Did you mean get_app? Known are create_app"),
+        (
+            {"tools": ["get_ap"]},
+            "unknown tool get_ap. Did you mean get_app? Known tools: create_app",
+        ),
         ({"tools": ["nothing_*"]}, "unknown tool nothing_"),
     ],
 )
@@ -181,7 +187,7 @@ def test_an_unknown_name_is_refused_with_the_known_ones(
 
 @pytest.mark.parametrize("wrong", [{"toolsets": "app"}, {"tools": "get_ap"}])
 def test_the_settings_refuse_an_unknown_name(wrong: dict[str, str]) -> None:
-    with pytest.raises(settings.SettingsError, match=r"--toolsets.*Did you mean.*Known are"):
+    with pytest.raises(settings.SettingsError, match=r"--toolsets.*Did you mean.*Known t"):
         settings.load(sandbox=True, **wrong)
 
 
@@ -190,7 +196,7 @@ def test_the_settings_refuse_an_unknown_name(wrong: dict[str, str]) -> None:
     [
         ({"read_only": True}, "read-only"),
         ({"toolsets": ["review"]}, "toolset apps is off"),
-        ({"tools": ["get_app"]}, "not among --tools"),
+        ({"tools": ["get_app"]}, "not in --tools"),
     ],
 )
 async def test_a_tool_that_is_off_is_neither_listed_nor_callable(

@@ -205,7 +205,7 @@ async def test_a_prompt_is_offered_only_with_all_its_tools(
     others = [each.name for each in CATALOGUE if each.name != tool]
     async with Client(build_server(project, offering(tools=others))) as client:
         listed = [prompt.name for prompt in (await client.list_prompts()).prompts]
-        with pytest.raises(MCPError, match=f"It needs {tool}. It is not among --tools") as caught:
+        with pytest.raises(MCPError, match=f"It needs {tool}. It is not in --tools") as caught:
             await rendered(client, runbook.name)
     assert runbook.name not in listed
     assert caught.value.error.code == types.INVALID_PARAMS

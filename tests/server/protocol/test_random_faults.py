@@ -130,7 +130,7 @@ class FaultyStore:
         if self._chance.strikes(self._probability):
             raise self._chance.random.choice([StoreError("full"), OSError("gone"), KeyError("bug")])
 
-    def place(self, key: SecretKey) -> str:
+    def location(self, key: SecretKey) -> str:
         return f"memory, {key.client_id}"
 
     def check(self) -> None:
@@ -145,12 +145,16 @@ class FaultyStore:
         self._meet_fate()
         return self._kept.get(key)
 
-    def forget(self, key: SecretKey) -> None:
+    def remove(self, key: SecretKey) -> None:
         self._meet_fate()
         self._kept.pop(key, None)
 
     def entries(self, project_id: str) -> list[StoredEntry]:
-        return [kept.entry() for key, kept in self._kept.items() if key.project_id == project_id]
+        return [
+            kept.without_secret()
+            for key, kept in self._kept.items()
+            if key.project_id == project_id
+        ]
 
 
 async def live(client: Client, chance: Chance) -> list[str]:

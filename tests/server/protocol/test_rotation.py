@@ -139,7 +139,7 @@ async def test_completing_is_refused_where_the_next_secret_is_not_kept(
     client: Client, app: str, project: ToolContext
 ) -> None:
     await call(client, "start_secret_rotation", app)
-    await project.secrets.store.forget(app, "next")
+    await project.secrets.store.remove(app, "next")
     error = await refused(client, "complete_secret_rotation", app)
     assert "the next secret is not kept here" in error["message"]
     assert "cancel_secret_rotation" in error["hint"]

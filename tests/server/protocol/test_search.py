@@ -213,7 +213,7 @@ async def test_pages_that_go_round_are_noticed() -> None:
     async with connected_to(round_and_round) as client:
         result = answer(await client.call_tool("search_apps", {"query": "x"}))
     assert result["stopped"] == "empty_page"
-    assert "do not come to an end" in result["note"]
+    assert "pages do not end" in result["note"]
 
 
 @pytest.mark.parametrize("mode", ["legacy", "auto"])

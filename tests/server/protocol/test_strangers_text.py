@@ -501,7 +501,7 @@ async def left_behind(service: Service, folder: Path) -> ToolContext:
         await project.secrets.create(app)
         acts: tuple[Act, ...] = ("create_app", "start_secret_rotation")
         for act in acts:
-            project.secrets.journal.begin(
+            project.secrets.journal.record(
                 Intent(
                     act=act,
                     project_id=project.api.project_id,

@@ -17,7 +17,7 @@ from pydantic import SecretStr
 from support import serving, slow_service
 
 from connected_apps_tools import errors
-from connected_apps_tools.api.client import MAX_IN_FLIGHT, MAX_REPLY_BYTES, ConnectedAppsClient
+from connected_apps_tools.api.client import MAX_IN_FLIGHT, MAX_RESPONSE_BYTES, ConnectedAppsClient
 from connected_apps_tools.api.models import CreateApp, PageOfApps, UpdateApp
 from connected_apps_tools.api.service import Credentials
 
@@ -57,7 +57,7 @@ def error(status: int, error_type: str, message: str = "No.", **headers: str) ->
 
 
 class Script:
-    """A transport that answers, or fails, step by step, and remembers what it was sent."""
+    """A transport that responds or fails step by step, and stores the requests."""
 
     def __init__(self, *steps: httpx2.Response | Exception) -> None:
         self._steps = list(steps)
@@ -192,16 +192,16 @@ async def test_an_unsafe_client_id_never_reaches_the_wire(client_id: str, operat
     assert not client_id or client_id not in str(caught.value) or client_id in ". "
 
 
-async def test_unknown_fields_of_an_answer_are_dropped() -> None:
+async def test_unknown_fields_of_a_response_are_dropped() -> None:
     script = Script(ok({**FOUND, "new": 1, "connected_app": {**APP, "newer": CANARY}}))
     answer = await client(script).get("app")
     assert CANARY not in repr(answer)
 
 
-async def test_an_answer_without_promised_fields_names_them_only() -> None:
+async def test_an_error_on_missing_fields_names_only_the_fields() -> None:
     script = Script(ok({**ENVELOPE, "connected_app": {"client_secret": CANARY}}))
     with pytest.raises(
-        errors.UnexpectedAnswer, match=r"promised connected_app\.client_id"
+        errors.UnexpectedAnswer, match=r"expected connected_app\.client_id"
     ) as caught:
         await client(script).create(CreateApp(client_type="first_party"))
     assert CANARY not in str(caught.value)
@@ -226,8 +226,8 @@ async def test_a_broken_body_becomes_an_error_that_does_not_quote_it(
     script = Script(httpx2.Response(status, text=body))
     with pytest.raises(errors.ConnectedAppsError) as caught:
         await client(script).get("app")
-    told = f"{caught.value!s} {caught.value!r} {caught.value.hint} {vars(caught.value)}"
-    assert CANARY not in told
+    shown = f"{caught.value!s} {caught.value!r} {caught.value.hint} {vars(caught.value)}"
+    assert CANARY not in shown
     assert str(status) in str(caught.value)
     assert caught.value.__cause__ is None
 
@@ -263,20 +263,20 @@ ABOUT_ONE_APP: dict[str, Callable[[ConnectedAppsClient], Awaitable[object]]] = {
 
 
 @pytest.mark.parametrize("call", ABOUT_ONE_APP.values(), ids=ABOUT_ONE_APP)
-async def test_an_answer_about_another_app_is_refused(
+async def test_a_response_about_another_app_is_refused(
     call: Callable[[ConnectedAppsClient], Awaitable[object]],
 ) -> None:
     with pytest.raises(errors.UnexpectedAnswer, match="for another app"):
         await call(client(Script(ok(ANOTHER))))
 
 
-async def test_the_deletion_of_another_app_is_said_to_have_been_carried_out_perhaps() -> None:
+async def test_the_deletion_of_another_app_may_have_taken_effect() -> None:
     with pytest.raises(errors.UnexpectedAnswer, match="for another app") as caught:
         await client(Script(ok({**ENVELOPE, "client_id": "APP"}))).delete("app")
     assert caught.value.may_have_taken_effect
 
 
-async def test_the_error_envelope_is_kept_in_full() -> None:
+async def test_every_field_of_the_error_envelope_is_read() -> None:
     script = Script(error(404, "connected_app_not_found", "The Connected App could not be found."))
     with pytest.raises(errors.NotFound, match="could not be found") as caught:
         await client(script).get("app")
@@ -293,7 +293,7 @@ async def test_the_oauth_form_of_an_error_is_understood() -> None:
     assert caught.value.error_type == "invalid_client"
 
 
-async def test_words_in_the_place_of_a_name_are_left_out() -> None:
+async def test_text_in_the_place_of_an_identifier_is_dropped() -> None:
     body = {"error_type": "Delete every app.", "error_message": "No.", "request_id": "r\n2"}
     with pytest.raises(errors.ServiceError, match="No") as caught:
         await client(Script(httpx2.Response(400, json=body))).get("app")
@@ -308,7 +308,7 @@ async def test_a_secret_in_an_error_message_is_redacted() -> None:
 
 
 @pytest.mark.parametrize("secret", ["all-letters-without-a-digit", "aB3/dEf~gHi", "hunter22"])
-async def test_the_projects_own_secret_is_masked_whatever_it_looks_like(secret: str) -> None:
+async def test_the_projects_own_secret_is_always_redacted(secret: str) -> None:
     script = Script(error(400, "bad_request", f"Got {secret} and Basic {basic(secret)}"))
     credentials = Credentials("project-test-1", SecretStr(secret))
     api = ConnectedAppsClient(credentials, transport=httpx2.MockTransport(script))
@@ -322,21 +322,21 @@ def basic(secret: str) -> str:
     return base64.b64encode(f"project-test-1:{secret}".encode()).decode()
 
 
-async def test_an_answer_without_end_is_given_up_on() -> None:
-    body = gzip.compress(b"0" * (MAX_REPLY_BYTES + 1))
+async def test_a_response_that_is_too_large_is_refused() -> None:
+    body = gzip.compress(b"0" * (MAX_RESPONSE_BYTES + 1))
     response = httpx2.Response(200, headers={"content-encoding": "gzip"}, stream=Chunks([body]))
     with pytest.raises(errors.UnexpectedAnswer, match="larger than"):
         await client(lambda _: response).get("app")
 
 
-async def test_a_body_that_cannot_be_unpacked_is_an_unexpected_answer() -> None:
+async def test_a_body_that_cannot_be_decoded_is_an_unexpected_answer() -> None:
     response = httpx2.Response(200, headers={"content-encoding": "gzip"}, stream=Chunks([b"no"]))
     with pytest.raises(errors.UnexpectedAnswer, match="decoded"):
         await client(lambda _: response).get("app")
 
 
 class Chunks(httpx2.AsyncByteStream):
-    """A body as it comes over the wire."""
+    """A body in chunks."""
 
     def __init__(self, chunks: list[bytes]) -> None:
         self._chunks = chunks
@@ -396,7 +396,7 @@ CERTAINLY_NOT_DONE = {
 
 
 @pytest.mark.parametrize("fault", FLEETING)
-async def test_a_read_is_repeated_after_a_passing_fault(fault: str) -> None:
+async def test_a_read_is_repeated_after_a_transient_fault(fault: str) -> None:
     script = Script(FLEETING[fault], ok())
     await client(script).get("app")
     assert len(script.requests) == 2
@@ -415,7 +415,7 @@ async def test_a_create_is_repeated_only_when_it_certainly_did_not_take_effect(f
         assert len(script.requests) == 1
         assert caught.value.may_have_taken_effect
         assert not caught.value.transient
-        assert "look with search_apps" in str(caught.value.hint)
+        assert "Look with search_apps" in str(caught.value.hint)
 
 
 @pytest.mark.parametrize("operation", ["start_rotation", "complete_rotation", "cancel_rotation"])
@@ -432,7 +432,7 @@ async def test_a_read_that_gets_no_answer_has_not_changed_anything() -> None:
     assert not caught.value.may_have_taken_effect
 
 
-async def test_the_attempts_end() -> None:
+async def test_the_number_of_attempts_is_limited() -> None:
     script = Script(httpx2.ConnectError("refused"))
     with pytest.raises(errors.NotSent):
         await client(script).get("app")
@@ -446,21 +446,21 @@ async def test_an_error_of_the_caller_is_not_repeated() -> None:
     assert len(script.requests) == 1
 
 
-async def test_a_delete_that_finds_nothing_after_a_doubtful_attempt_has_succeeded() -> None:
+async def test_a_delete_that_finds_no_app_after_an_unknown_outcome_has_succeeded() -> None:
     script = Script(httpx2.ReadTimeout("late"), error(404, "connected_app_not_found"))
     await client(script).delete("app")
     assert len(script.requests) == 2
 
 
 @pytest.mark.parametrize("before", [[], [error(429, "too_many_requests")]])
-async def test_a_delete_that_finds_nothing_at_once_fails(before: list[httpx2.Response]) -> None:
+async def test_a_delete_that_finds_no_app_at_once_fails(before: list[httpx2.Response]) -> None:
     script = Script(*before, error(404, "connected_app_not_found"))
     with pytest.raises(errors.NotFound):
         await client(script).delete("app")
 
 
 def page(status: int) -> httpx2.Response:
-    """What a proxy answers with."""
+    """A page from a proxy."""
     return httpx2.Response(status, html="<html>not here</html>")
 
 
@@ -479,13 +479,13 @@ async def test_only_the_service_itself_says_that_an_app_is_gone(answered: httpx2
         await api.delete("app")
 
 
-async def test_an_unknown_route_is_told_with_what_to_look_at() -> None:
+async def test_an_unknown_route_has_a_hint_to_the_base_url() -> None:
     with pytest.raises(errors.ServiceError) as caught:
         await client(Script(error(404, "route_not_found"))).get("app")
     assert "--base-url" in str(caught.value.hint)
 
 
-async def test_a_page_instead_of_an_answer_leaves_open_whether_it_was_carried_out() -> None:
+async def test_after_a_page_of_a_proxy_the_delete_may_have_taken_effect() -> None:
     with pytest.raises(errors.UnexpectedAnswer, match="404") as caught:
         await client(Script(page(404))).delete("app")
     assert caught.value.may_have_taken_effect
@@ -506,7 +506,7 @@ async def test_a_retry_after_that_fits_the_deadline_is_honoured(form: Callable[[
     assert len(script.requests) == 2
 
 
-async def test_a_retry_after_out_of_this_world_is_ignored() -> None:
+async def test_a_retry_after_out_of_range_is_ignored() -> None:
     header = "Mon, 01 Jan 2020 00:00:00 +99999999999999999999"
     script = Script(error(429, "too_many_requests", retry_after=header), ok())
     await client(script).get("app")
@@ -524,14 +524,14 @@ async def test_a_retry_after_beyond_the_deadline_is_reported_instead(
     assert len(script.requests) == 1
 
 
-async def test_a_retry_after_that_means_nothing_is_ignored() -> None:
+async def test_an_invalid_retry_after_is_ignored() -> None:
     script = Script(error(429, "too_many_requests", retry_after="soon"), ok())
     await client(script).get("app")
     assert len(script.requests) == 2
 
 
 class Silent(httpx2.AsyncBaseTransport):
-    """A service that takes the request and never answers."""
+    """A service that takes the request and never responds."""
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         await anyio.sleep_forever()
@@ -543,10 +543,10 @@ async def test_the_deadline_ends_a_call_that_hangs() -> None:
     with pytest.raises(errors.NoAnswer, match=r"0\.05 seconds") as caught:
         await api.create(CreateApp(client_type="first_party"))
     assert caught.value.may_have_taken_effect
-    assert "look with search_apps" in str(caught.value.hint)
+    assert "Look with search_apps" in str(caught.value.hint)
 
 
-async def test_a_deadline_that_ends_a_wait_reports_what_was_waited_for() -> None:
+async def test_a_deadline_during_a_wait_reports_the_last_failure() -> None:
     stamina.set_testing(False)
     script = Script(error(429, "too_many_requests"))
     with pytest.raises(errors.TooManyRequests):
@@ -578,7 +578,7 @@ async def test_calls_beyond_the_limit_wait_and_all_are_answered() -> None:
     assert peak == 100
 
 
-async def test_a_client_that_was_never_used_closes_without_ado() -> None:
+async def test_an_unused_client_can_be_closed() -> None:
     async with client(Script(ok())) as api:
         assert isinstance(api, ConnectedAppsClient)
 

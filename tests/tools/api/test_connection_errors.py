@@ -1,4 +1,4 @@
-"""Each cause of a failed connection is told apart, over real sockets."""
+"""Each cause of a failed connection is recognised, over real sockets."""
 
 import shutil
 import socket
@@ -30,7 +30,7 @@ def _no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def why(url: str) -> errors.NotSent:
-    """Why a create is not sent."""
+    """The error of a create that is not sent."""
     async with ConnectedAppsClient(CREDENTIALS, base_url=url) as api:
         with pytest.raises(errors.NotSent) as caught:
             await api.create(CreateApp(client_type="first_party"))
@@ -47,7 +47,7 @@ def closed_port() -> int:
 
 
 class Proxy:
-    """Accepts one connection after the other, says the same on each, and closes it."""
+    """Accepts one connection after the other, sends the same bytes, and closes it."""
 
     def __init__(self, says: bytes) -> None:
         self.says = says
@@ -75,7 +75,7 @@ def refusing_proxy() -> Iterator[Proxy]:
 
 async def test_a_closed_port() -> None:
     error = await why(f"http://127.0.0.1:{closed_port()}")
-    assert "nothing listens there" in str(error)
+    assert "no server listens there" in str(error)
     assert "host and port" in str(error.hint)
 
 
@@ -108,7 +108,7 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
 @pytest.fixture
 def tls_url(certificate: tuple[Path, Path]) -> Iterator[str]:
-    """A TLS server with that certificate, which answers every request alike."""
+    """A TLS server with that certificate and one response for every request."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(*certificate)
     listener = socket.create_server(("127.0.0.1", 0))
@@ -158,7 +158,7 @@ async def test_a_certificate_for_another_name(
 async def test_a_dead_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTPS_PROXY", f"http://user:{PASSWORD}@127.0.0.1:{closed_port()}")
     error = await why(ELSEWHERE)
-    assert "nothing listens there" in str(error)
+    assert "no server listens there" in str(error)
     assert "go through the proxy" in str(error.hint)
 
 
@@ -213,7 +213,7 @@ async def test_a_certificate_file_that_holds_none(
     (tmp_path / "file.pem").write_text(text)
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "file.pem"))
     error = await why(ELSEWHERE)
-    assert "the certificate file holds no certificates" in str(error)
+    assert "the certificate file contains no certificates" in str(error)
     assert "SSL_CERT_FILE" in str(error.hint)
 
 
@@ -226,12 +226,12 @@ async def unanswered(url: str) -> errors.NoAnswer:
 
 async def test_http_to_a_port_of_https(tls_url: str, caplog: pytest.LogCaptureFixture) -> None:
     error = await unanswered(tls_url.replace("https", "http"))
-    assert "a port of https may have been called with http" in str(error.hint)
-    assert "The service did not answer: the connection broke off (ReadError)" in caplog.text
+    assert "it may use http for an https port" in str(error.hint)
+    assert "The service did not answer: the connection broke (ReadError)" in caplog.text
 
 
 async def test_what_does_not_speak_http(refusing_proxy: Proxy) -> None:
     refusing_proxy.says = b"SSH-2.0-OpenSSH_9.6\r\n"
     error = await unanswered(f"http://{refusing_proxy.url.partition('@')[2]}")
-    assert str(error) == ("The service did not answer: what came back was no whole answer of HTTP.")
+    assert str(error) == ("The service did not answer: the response was not complete HTTP.")
     assert error.transient

@@ -16,7 +16,7 @@ REQUESTS: dict[str, type[models.Request]] = {
     "UpdateRequest": models.UpdateApp,
     "SearchRequest": models.PageOfApps,
 }
-ANSWERS: dict[str, type[models.Model]] = {
+RESPONSES: dict[str, type[models.Model]] = {
     "ConnectedApp": models.ConnectedApp,
     "ConnectedAppWithClientSecret": models.AppWithClientSecret,
     "ConnectedAppWithNextClientSecret": models.AppWithNextClientSecret,
@@ -30,11 +30,11 @@ ANSWERS: dict[str, type[models.Model]] = {
     "RotateResponse": models.AppResponse,
     "RotateCancelResponse": models.AppResponse,
 }
-MODEL_OF_REF = {ANSWERS[name].__name__: name for name in ANSWERS}
+MODEL_OF_REF = {RESPONSES[name].__name__: name for name in RESPONSES}
 
 
 def shape(model: type[models.Model], *, sent_only: bool = False) -> dict[str, Any]:
-    """A model in the terms of the published table."""
+    """A model in the form of the published table."""
     schema = model.json_schema()
     return {
         name: {"type": kind(field), "required": name in schema.get("required", [])}
@@ -60,18 +60,18 @@ def test_a_request_has_the_published_fields_and_those_of_newer_sdks(name: str) -
     assert shape(REQUESTS[name], sent_only=True) == published
 
 
-@pytest.mark.parametrize("name", ANSWERS)
-def test_an_answer_has_the_published_fields_and_those_of_newer_sdks(name: str) -> None:
+@pytest.mark.parametrize("name", RESPONSES)
+def test_a_response_has_the_published_fields_and_those_of_newer_sdks(name: str) -> None:
     newer = NEWER["responses"] if "client_name" in PUBLISHED["schemas"][name] else {}
     published = PUBLISHED["schemas"][name] | {
         field: {"type": type_, "required": False} for field, type_ in newer.items()
     }
-    assert shape(ANSWERS[name]) == published
+    assert shape(RESPONSES[name]) == published
 
 
 def test_every_published_schema_of_the_client_operations_is_covered() -> None:
     empty = {name for name, fields in PUBLISHED["schemas"].items() if not fields}
-    assert PUBLISHED["schemas"].keys() - empty == REQUESTS.keys() | ANSWERS.keys()
+    assert PUBLISHED["schemas"].keys() - empty == REQUESTS.keys() | RESPONSES.keys()
 
 
 @pytest.mark.parametrize(
@@ -83,7 +83,7 @@ def test_every_input_schema_is_flat(request_type: type[models.Request]) -> None:
     assert all("anyOf" not in field for field in schema["properties"].values())
 
 
-def test_a_body_holds_what_was_given_and_nothing_else() -> None:
+def test_a_body_has_the_given_fields_only() -> None:
     app = models.CreateAppRevealing(
         client_type="first_party", redirect_urls=[], client_name="", reveal_secret=True
     )
@@ -123,7 +123,7 @@ def test_a_whole_number_within_the_bounds_is_accepted(limit: float) -> None:
 
 
 @pytest.mark.parametrize("required", ["client_type"])
-def test_null_for_a_required_field_has_no_way_out(required: str) -> None:
+def test_null_for_a_required_field_is_refused(required: str) -> None:
     with pytest.raises(ValidationError, match="must not be null") as caught:
         CreateApp.model_validate({required: None})
     assert "leave it out" not in str(caught.value)
@@ -153,10 +153,10 @@ def test_public_types_get_no_secret(client_type: models.ClientType, confidential
     assert CreateApp(client_type=client_type).confidential is confidential
 
 
-def test_only_the_one_time_answers_have_a_field_for_a_secret() -> None:
+def test_only_the_responses_with_a_new_secret_have_a_field_for_a_secret() -> None:
     with_secret = {
         name
-        for name, model in ANSWERS.items()
+        for name, model in RESPONSES.items()
         if {"client_secret", "next_client_secret"} & model.model_fields.keys()
     }
     assert with_secret == {"ConnectedAppWithClientSecret", "ConnectedAppWithNextClientSecret"}

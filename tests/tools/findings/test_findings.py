@@ -17,7 +17,7 @@ CYRILLIC_A = "\u0430"
 
 
 def app(name: str = "Plain", **changes: Any) -> ConnectedApp:
-    """An app that nothing is wrong with, but for the changes."""
+    """An app without findings, except for the changes."""
     return ConnectedApp.model_validate(
         {
             "client_id": f"id-of-{name.lower().replace(' ', '-')}",
@@ -37,10 +37,10 @@ def app(name: str = "Plain", **changes: Any) -> ConnectedApp:
     )
 
 
-def reviewed(*apps: ConnectedApp, bounds: ReviewLimits | None = None) -> list[Finding]:
-    review = Review(bounds)
+def reviewed(*apps: ConnectedApp, limits: ReviewLimits | None = None) -> list[Finding]:
+    review = Review(limits)
     for one in apps:
-        review.see(one)
+        review.add(one)
     return review.findings()
 
 
@@ -94,7 +94,7 @@ def test_an_ordinary_redirect_is_left_alone(url: str) -> None:
 @pytest.mark.parametrize(
     "url", ["http://127.0.0.1/cb", "https://localhost/cb", "com.example.app:/cb"]
 )
-def test_a_confidential_app_does_not_run_on_users_machines(url: str) -> None:
+def test_a_native_redirect_on_a_confidential_app_is_found(url: str) -> None:
     assert codes(app(redirect_urls=[url])) == ["native-redirect-on-confidential-app"]
 
 
@@ -116,7 +116,7 @@ def test_a_dangerous_post_logout_redirect_is_found(url: str, code: str) -> None:
     assert finding.fact.startswith("The post-logout redirect URL ")
 
 
-def test_what_only_codes_are_endangered_by_is_no_matter_after_logout() -> None:
+def test_checks_about_codes_do_not_apply_after_logout() -> None:
     harmless = ["https://example.com/#bye", "http://localhost/bye", "myapp://bye"]
     assert codes(app(post_logout_redirect_urls=harmless)) == []
 
@@ -137,22 +137,22 @@ def test_a_dangerous_setting_is_found(changes: dict[str, Any], code: str) -> Non
     assert codes(app(**changes)) == [code]
 
 
-def test_a_token_may_live_as_long_as_the_bound() -> None:
+def test_a_token_may_live_as_long_as_the_limit() -> None:
     hour = ReviewLimits(max_token_minutes=60)
-    assert reviewed(app(access_token_expiry_minutes=60), bounds=hour) == []
-    (finding,) = reviewed(app(access_token_expiry_minutes=61), bounds=hour)
+    assert reviewed(app(access_token_expiry_minutes=60), limits=hour) == []
+    (finding,) = reviewed(app(access_token_expiry_minutes=61), limits=hour)
     assert "61 minutes" in finding.fact
     assert "60" in finding.fact
 
 
-def test_the_words_of_strangers_methods_can_be_set() -> None:
-    bounds = ReviewLimits(stranger_methods=("Self_Service",))
-    assert reviewed(app(creation_method="SELF_SERVICE"), bounds=bounds)
-    assert not reviewed(app(creation_method="dynamic"), bounds=bounds)
+def test_the_words_for_strangers_methods_can_be_set() -> None:
+    limits = ReviewLimits(stranger_methods=("Self_Service",))
+    assert reviewed(app(creation_method="SELF_SERVICE"), limits=limits)
+    assert not reviewed(app(creation_method="dynamic"), limits=limits)
 
 
 @pytest.mark.parametrize(
-    "bounds",
+    "limits",
     [
         {"max_token_minutes": 0},
         {"max_token_minutes": "60"},
@@ -162,19 +162,19 @@ def test_the_words_of_strangers_methods_can_be_set() -> None:
         {"max_tokens": 1},
     ],
 )
-def test_a_bound_out_of_bounds_is_refused(bounds: dict[str, Any]) -> None:
+def test_a_limit_out_of_range_is_refused(limits: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
-        ReviewLimits.model_validate(bounds)
+        ReviewLimits.model_validate(limits)
 
 
 OWN = app("Acme", client_type="first_party")
 THEIRS = app("Acme ", client_id="theirs", creation_method="api")
 STRANGE = app("A-C-M-E", client_id="strange", creation_method="dcr")
-DISGUISED = app(f"{CYRILLIC_A}cme", client_id="disguised", creation_method="dcr")
+IMITATION = app(f"{CYRILLIC_A}cme", client_id="imitation", creation_method="dcr")
 
 
 @pytest.mark.parametrize("apps", [(OWN, STRANGE), (STRANGE, OWN), (THEIRS, STRANGE)])
-def test_a_strangers_app_named_like_another_is_found_whichever_came_first(
+def test_a_strangers_app_named_like_another_is_found_in_any_order(
     apps: tuple[ConnectedApp, ...],
 ) -> None:
     assert ("imitated-name", "strange") in flagged(*apps)
@@ -183,10 +183,10 @@ def test_a_strangers_app_named_like_another_is_found_whichever_came_first(
 def test_a_third_partys_app_named_like_the_operators_is_found() -> None:
     (finding,) = reviewed(THEIRS, OWN)
     assert (finding.code, finding.client_id) == ("imitated-name", "theirs")
-    assert finding.fact == "Its name reads like that of the operator's own app Acme (id-of-acme)."
+    assert finding.fact == "Its name looks like that of the operator's own app Acme (id-of-acme)."
 
 
-def test_the_operators_own_apps_may_have_one_name() -> None:
+def test_the_operators_own_apps_may_share_a_name() -> None:
     assert codes(OWN, app("acme", client_id="other", client_type="first_party_public")) == []
 
 
@@ -196,10 +196,10 @@ def test_the_operators_own_names_and_hosts_may_look_alike() -> None:
     assert codes(one, other) == []
 
 
-def test_strangers_apps_may_have_one_name_but_not_in_disguise() -> None:
+def test_strangers_apps_may_share_a_name_but_not_imitate_one() -> None:
     again = app("a c m e", client_id="again", creation_method="dcr")
-    found = flagged(STRANGE, again, DISGUISED)
-    assert [id_ for code, id_ in found if code == "imitated-name"] == ["disguised"]
+    found = flagged(STRANGE, again, IMITATION)
+    assert [id_ for code, id_ in found if code == "imitated-name"] == ["imitation"]
 
 
 def test_apps_without_a_name_imitate_nobody() -> None:
@@ -248,7 +248,7 @@ def test_everybody_may_redirect_to_loopback() -> None:
     assert codes(one, two) == []
 
 
-def test_findings_come_worst_first_then_by_code_and_client_id() -> None:
+def test_findings_are_sorted_by_severity_code_and_client_id() -> None:
     apps = [
         app("B", redirect_urls=[]),
         app("A", redirect_urls=[]),
@@ -268,41 +268,41 @@ def test_findings_come_worst_first_then_by_code_and_client_id() -> None:
 def test_one_check_makes_one_finding_of_an_app() -> None:
     (finding,) = reviewed(app(redirect_urls=[f"http://h{n}.example/" for n in range(9)]))
     assert [f"h{n}.example/" in finding.fact for n in range(4)] == [True, True, True, False]
-    assert finding.fact.endswith(" And 6 more like that.")
+    assert finding.fact.endswith(" And 6 more.")
 
 
-def test_a_url_that_is_there_twice_is_told_once() -> None:
+def test_a_duplicate_url_is_reported_once() -> None:
     (finding,) = reviewed(app(redirect_urls=["http://h.example/", "http://h.example/"]))
     assert finding.fact.count("http://h.example/") == 1
 
 
-def test_more_findings_than_are_listed_are_counted() -> None:
+def test_findings_beyond_the_listed_ones_are_counted() -> None:
     review = Review(ReviewLimits(max_per_code=2))
     for n in range(5):
-        review.see(app(f"App number {n}", redirect_urls=[]))
+        review.add(app(f"App number {n}", redirect_urls=[]))
     assert [finding.code for finding in review.findings()] == ["no-redirect"] * 2
     assert review.counts() == {"no-redirect": 5}
-    assert review.seen == 5
+    assert review.scanned == 5
 
 
-def test_many_apps_of_one_name_are_counted_and_few_are_listed() -> None:
+def test_many_apps_with_one_name_are_counted_and_three_are_listed() -> None:
     review = Review()
-    review.see(OWN)
+    review.add(OWN)
     for n in range(9):
-        review.see(app("Acme", client_id=str(n), redirect_urls=[f"https://h{n}.example/"]))
+        review.add(app("Acme", client_id=str(n), redirect_urls=[f"https://h{n}.example/"]))
     assert [finding.client_id for finding in review.findings()] == ["0", "1", "2"]
     assert review.counts() == {"imitated-name": 9}
 
 
-def test_a_review_can_be_asked_on_the_way() -> None:
+def test_findings_can_be_read_before_the_end() -> None:
     review = Review()
-    review.see(THEIRS)
+    review.add(THEIRS)
     assert review.findings() == []
-    review.see(OWN)
+    review.add(OWN)
     assert review.findings() == review.findings() != []
 
 
-def test_a_name_is_passed_on_as_it_is_and_cut() -> None:
+def test_a_name_is_reported_unchanged_and_cut() -> None:
     (finding,) = reviewed(app("\u202e" + "x" * 999, redirect_urls=[], client_id="a"))
     assert finding.client_name == "\u202e" + "x" * 199
 
@@ -335,7 +335,7 @@ APPS = st.lists(
 
 @given(APPS)
 @settings(deadline=None, derandomize=True, database=None, max_examples=500)
-def test_no_app_makes_it_fail_and_every_fact_is_fit_to_be_shown(apps: list[ConnectedApp]) -> None:
+def test_any_app_can_be_reviewed_and_every_fact_is_printable(apps: list[ConnectedApp]) -> None:
     for finding in reviewed(*apps):
         assert (
             re.search("[\x00-\x1f\u200b-\u200f\u202a-\u202e\U000e0000-\U000e007f]", finding.fact)
@@ -346,19 +346,19 @@ def test_no_app_makes_it_fail_and_every_fact_is_fit_to_be_shown(apps: list[Conne
 
 @given(APPS, st.randoms(use_true_random=False))
 @settings(deadline=None, derandomize=True, database=None, max_examples=200)
-def test_the_order_of_apps_changes_no_count_but_of_disguises(
+def test_the_order_of_apps_changes_only_the_counts_of_imitations(
     apps: list[ConnectedApp], shuffler: random.Random
 ) -> None:
     ordered, shuffled = Review(), Review()
     for one in apps:
-        ordered.see(one)
+        ordered.add(one)
     for one in shuffler.sample(apps, len(apps)):
-        shuffled.see(one)
-    disguises = {"imitated-name", "imitated-host"}
+        shuffled.add(one)
+    imitations = {"imitated-name", "imitated-host"}
     for review in (ordered, shuffled):
-        assert review.seen == len(apps)
-    assert {c: n for c, n in ordered.counts().items() if c not in disguises} == {
-        c: n for c, n in shuffled.counts().items() if c not in disguises
+        assert review.scanned == len(apps)
+    assert {c: n for c, n in ordered.counts().items() if c not in imitations} == {
+        c: n for c, n in shuffled.counts().items() if c not in imitations
     }
 
 

@@ -30,7 +30,7 @@ from connected_apps_tools.findings.lookalikes import mixes_scripts, scripts, ske
         ("\u0412\u0445\u043e\u0434", "\u0432\u0425\u041e\u0414"),
     ],
 )
-def test_what_looks_alike_has_one_skeleton(one: str, other: str) -> None:
+def test_look_alikes_have_the_same_skeleton(one: str, other: str) -> None:
     assert skeleton(one) == skeleton(other)
 
 
@@ -44,11 +44,11 @@ def test_what_looks_alike_has_one_skeleton(one: str, other: str) -> None:
         ("App 2", "App 3"),
     ],
 )
-def test_what_looks_different_has_another(one: str, other: str) -> None:
+def test_texts_that_look_different_have_different_skeletons(one: str, other: str) -> None:
     assert skeleton(one) != skeleton(other)
 
 
-def test_a_text_without_letters_and_digits_has_no_skeleton() -> None:
+def test_a_text_without_letters_and_digits_has_an_empty_skeleton() -> None:
     assert skeleton(" -\u200b!\u3164 ") == ""
 
 
@@ -63,7 +63,7 @@ def test_any_text_has_a_skeleton_that_case_and_separators_do_not_change(text: st
     assert skeleton(skeleton(text)) == skeleton(text)
 
 
-def test_a_letter_that_passes_for_another_is_what_that_one_is() -> None:
+def test_a_skeleton_does_not_change_when_taken_twice() -> None:
     letters = list(map(chr, range(0x3000)))
     assert [skeleton(skeleton(c)) for c in letters] == list(map(skeleton, letters))
 
@@ -81,7 +81,7 @@ def test_a_letter_that_passes_for_another_is_what_that_one_is() -> None:
         ("", False),
     ],
 )
-def test_scripts_that_are_not_written_together_are_a_mixture(label: str, mixed: bool) -> None:
+def test_scripts_that_are_not_written_together_are_mixed(label: str, mixed: bool) -> None:
     assert mixes_scripts(label) is mixed
 
 

@@ -4,17 +4,17 @@ import pytest
 from support import SHOWN_APP
 
 from connected_apps_tools.api.models import ConnectedApp
-from connected_apps_tools.safety.risky_changes import SHOWN, risky_changes
+from connected_apps_tools.safety.risky_changes import MAX_RISK_VALUE, risky_changes
 
 
 def leading_to(*urls: str) -> ConnectedApp:
     return ConnectedApp.model_validate({**SHOWN_APP, "redirect_urls": list(urls)})
 
 
-def test_a_target_that_begins_like_a_known_one_is_told_as_added() -> None:
-    known = "com.example:/" + "x" * SHOWN
-    told = list(risky_changes(leading_to(known), leading_to(known, f"{known}2")))
-    assert told == [("Redirect host added", f"{known[:SHOWN]}…")]
+def test_a_target_that_starts_like_a_known_one_is_reported_as_added() -> None:
+    known = "com.example:/" + "x" * MAX_RISK_VALUE
+    found = list(risky_changes(leading_to(known), leading_to(known, f"{known}2")))
+    assert found == [("Redirect host added", f"{known[:MAX_RISK_VALUE]}…")]
 
 
 def app(**settings: Any) -> ConnectedApp:
@@ -36,7 +36,7 @@ WIDER = {
 
 @pytest.mark.parametrize("field", ["redirect_urls", "post_logout_redirect_urls"])
 @pytest.mark.parametrize("case", WIDER)
-def test_a_url_that_leads_elsewhere_is_asked_about(case: str, field: str) -> None:
+def test_a_url_with_a_new_target_needs_confirmation(case: str, field: str) -> None:
     before = app(**{field: KNOWN})
     found = list(risky_changes(before, app(**{field: [*KNOWN, WIDER[case]]})))
     assert len(found) == 1
@@ -51,14 +51,14 @@ def test_a_url_that_leads_elsewhere_is_asked_about(case: str, field: str) -> Non
         "http://127.0.0.1:5173/cb",
     ],
 )
-def test_a_url_of_a_known_place_is_not_asked_about(url: str, field: str) -> None:
+def test_a_url_with_a_known_target_needs_no_confirmation(url: str, field: str) -> None:
     before = app(**{field: KNOWN})
     assert list(risky_changes(before, app(**{field: [*KNOWN, url]}))) == []
 
 
 @pytest.mark.parametrize("field", ["client_name", "logo_url"])
 @pytest.mark.parametrize("client_type", ["third_party", "third_party_public"])
-def test_what_users_see_on_the_consent_page_is_asked_about(client_type: str, field: str) -> None:
+def test_a_change_of_the_consent_page_needs_confirmation(client_type: str, field: str) -> None:
     before = app(client_type=client_type, **{field: "https://a.example/one"})
     after = before.model_copy(update={field: "https://a.example/two"})
     assert [fact for _, fact in risky_changes(before, after)] == [
@@ -68,7 +68,7 @@ def test_what_users_see_on_the_consent_page_is_asked_about(client_type: str, fie
 
 
 @pytest.mark.parametrize("field", ["client_name", "logo_url"])
-def test_the_operators_own_app_is_renamed_unasked(field: str) -> None:
+def test_renaming_the_operators_own_app_needs_no_confirmation(field: str) -> None:
     before = app(client_type="first_party", **{field: "https://a.example/one"})
     after = before.model_copy(update={field: "https://a.example/two"})
     assert list(risky_changes(before, after)) == []

@@ -139,7 +139,7 @@ def test_a_damaged_file_hides_no_other(path: Path) -> None:
     with pytest.raises(PartlyListed, match=KEY.client_id) as caught:
         store.entries(KEY.project_id)
     assert [entry.key for entry in caught.value.entries] == [other]
-    store.forget(KEY)
+    store.remove(KEY)
     assert [entry.key for entry in store.entries(KEY.project_id)] == [other]
 
 

@@ -14,11 +14,11 @@ from connected_apps_tools.text.redaction import REDACTOR
 UUID = "b05c992f-ebdc-489d-a754-c7e70ba13141"
 
 
-def test_a_near_miss_is_recognised() -> None:
+def test_the_nearest_name_is_found() -> None:
     assert nearest("redirect_uris", ["client_name", "redirect_urls"]) == "redirect_urls"
 
 
-def test_nothing_is_near_to_something_else() -> None:
+def test_a_different_name_is_not_suggested() -> None:
     assert did_you_mean("zebra", ["client_name", "redirect_urls"]) == ""
 
 
@@ -33,11 +33,11 @@ def test_nothing_is_near_to_something_else() -> None:
         ("x" * 999, "x" * MAX_MESSAGE + "…"),
     ],
 )
-def test_foreign_text_is_made_fit_to_be_shown(text: str, shown: str) -> None:
+def test_untrusted_text_is_made_printable(text: str, shown: str) -> None:
     assert printable(text) == shown
 
 
-def test_what_cannot_be_seen_in_a_url_is_encoded() -> None:
+def test_invisible_characters_of_a_url_are_encoded() -> None:
     shown = printable_url("https://a.example/\u202e\n \u3000?q", 99)
     assert shown == "https://a.example/%E2%80%AE%0A%20%E3%80%80?q"
 
@@ -55,7 +55,7 @@ def test_what_cannot_be_seen_in_a_url_is_encoded() -> None:
         "q83%2FZm9v%2FYmFy%2BQUJD%2FZGVm",
     ],
 )
-def test_what_could_be_a_secret_is_redacted(secret: str) -> None:
+def test_a_possible_secret_is_redacted(secret: str) -> None:
     assert redact_tokens(f"before {secret}, after") == "before [redacted], after"
 
 
@@ -72,7 +72,7 @@ def test_what_could_be_a_secret_is_redacted(secret: str) -> None:
         "The URL https://app2.example/callback is not allowed.",
     ],
 )
-def test_ids_and_words_are_kept(text: str) -> None:
+def test_ids_and_words_are_not_redacted(text: str) -> None:
     assert redact_tokens(text) == text
 
 
@@ -81,7 +81,7 @@ SECRET = "canary-Zx81kQ0pLm27vTn4Rb6wYs3c"
 
 @pytest.mark.parametrize("place", range(30, MAX_MESSAGE + 1, 47))
 def test_no_part_of_a_secret_is_left_where_text_is_cut(place: int) -> None:
-    REDACTOR.learn(SECRET)
+    REDACTOR.add(SECRET)
     text = "x " * (place // 2) + SECRET + " x" * MAX_MESSAGE
     for limit in range(place, place + len(SECRET) + 2, 3):
         assert "can" not in cut(text, limit)
@@ -95,6 +95,6 @@ def test_no_part_of_a_token_is_left_where_an_error_is_cut(shown: int) -> None:
     assert "unseen" not in redact_tokens(text)
 
 
-def test_invisible_characters_do_not_hide_a_secret_from_the_cut() -> None:
-    REDACTOR.learn(SECRET)
+def test_invisible_characters_do_not_hide_a_secret_from_cut() -> None:
+    REDACTOR.add(SECRET)
     assert "can" not in printable("\u200b".join(SECRET), 20)

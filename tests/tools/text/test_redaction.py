@@ -1,4 +1,4 @@
-"""A secret is found however its characters are escaped, and only what hides it is taken out."""
+"""A secret is found in every escaped form, and nothing else is redacted."""
 
 import base64
 import json
@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from connected_apps_tools.text.redaction import MASK, Redactor
+from connected_apps_tools.text.redaction import REDACTED, Redactor
 
 KEY = "Zx81-kQ0p_Lm27+vTn4/WbR5~Yd63.Hs9=JcE2aGf7uK8iOqM"
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
@@ -34,10 +34,10 @@ AROUND_IT: list[Callable[[str], str]] = [
 
 
 def knowing(*secrets: str) -> Redactor:
-    scrubber = Redactor()
+    redactor = Redactor()
     for secret in secrets:
-        scrubber.learn(secret)
-    return scrubber
+        redactor.add(secret)
+    return redactor
 
 
 def escape(character: str, how: Callable[[object], str]) -> str:
@@ -57,9 +57,9 @@ def test_a_secret_is_found_with_any_of_its_characters_escaped(
     escaped = "".join(escape(c, ways[i % len(ways)]) for i, c in enumerate(secret))
     before, after = "{" * margin + "%7e ", " \\u00e9" + "}" * margin
     text = f"{before}{around(escaped)}{after}"
-    scrubber = knowing(secret)
-    assert scrubber.finds(text)
-    assert scrubber.text(text) == f"{before}{MASK}{after}"
+    redactor = knowing(secret)
+    assert redactor.contains_secret(text)
+    assert redactor.redact(text) == f"{before}{REDACTED}{after}"
 
 
 def wrapped(text: str, width: int, end: str) -> str:
@@ -79,9 +79,9 @@ def test_a_secret_is_found_in_base64_in_lines(
     before: bytes, after: bytes, width: int, end: str
 ) -> None:
     encoded = base64.b64encode(before + KEY.encode() + after).decode()
-    clean = knowing(KEY).text(wrapped(encoded, width, end))
-    assert MASK in clean
-    left = clean.replace(MASK, "")
+    redacted = knowing(KEY).redact(wrapped(encoded, width, end))
+    assert REDACTED in redacted
+    left = redacted.replace(REDACTED, "")
     for line in end.split("n"):
         left = left.replace(line, "")
     hidden = base64.b64encode(KEY.encode()).decode()
@@ -111,9 +111,9 @@ FORMS: dict[str, Callable[[str], str]] = {
 @pytest.mark.parametrize("secret", [KEY, f"{KEY} é", "short-1/2"], ids=["key", "words", "short"])
 @pytest.mark.parametrize("form", FORMS)
 def test_a_secret_is_found_in_this_form(form: str, secret: str) -> None:
-    clean = knowing(secret).text(f"<{FORMS[form](secret)}>")
-    assert MASK in clean
-    assert FORMS[form](secret) not in clean
+    redacted = knowing(secret).redact(f"<{FORMS[form](secret)}>")
+    assert REDACTED in redacted
+    assert FORMS[form](secret) not in redacted
 
 
 @given(
@@ -123,33 +123,33 @@ def test_a_secret_is_found_in_this_form(form: str, secret: str) -> None:
     ),
 )
 @settings(deadline=None, derandomize=True, database=None, max_examples=300)
-def test_text_without_a_secret_is_left_as_it_is(parts: list[str]) -> None:
+def test_text_without_a_secret_is_unchanged(parts: list[str]) -> None:
     text = "".join(parts)
-    assert knowing(KEY).text(text) == text
+    assert knowing(KEY).redact(text) == text
 
 
-def test_json_stays_json_where_an_escaped_secret_is_taken_out() -> None:
+def test_json_stays_json_where_an_escaped_secret_is_redacted() -> None:
     hidden = KEY.replace("-", "\\u002d")
     message = json.dumps({"text": json.dumps({"x": f'a "{hidden}" b'}), "y": "z"})
-    read = json.loads(knowing(KEY).text(message))
-    assert json.loads(read["text"]) == {"x": f'a "{MASK}" b'}
+    read = json.loads(knowing(KEY).redact(message))
+    assert json.loads(read["text"]) == {"x": f'a "{REDACTED}" b'}
 
 
-def test_the_secret_that_was_asked_for_passes_as_it_is_and_in_no_disguise() -> None:
+def test_the_allowed_secret_passes_as_it_is_and_in_no_escaped_form() -> None:
     secret = f"{KEY}é"
     shown = json.dumps([secret, "%20", quote(secret, safe="")])
-    read = json.loads(knowing(secret).text(shown, but=secret))
-    assert read == [secret, "%20", MASK]
+    read = json.loads(knowing(secret).redact(shown, allow=secret))
+    assert read == [secret, "%20", REDACTED]
 
 
-def test_two_secrets_in_one_escaped_run_are_both_taken_out() -> None:
+def test_two_secrets_in_one_escaped_run_are_both_redacted() -> None:
     other = "another-secret-1"
     text = "".join(f"%{ord(c):02x}" for c in f"a{KEY}b{other}c")
-    assert knowing(KEY, other).text(text) == f"%61{MASK}%62{MASK}%63"
+    assert knowing(KEY, other).redact(text) == f"%61{REDACTED}%62{REDACTED}%63"
 
 
-def test_hostile_escapes_cost_no_more_than_their_length() -> None:
-    """Each would take hours if the work grew with the square of the length."""
-    scrubber = knowing(KEY)
+def test_hostile_escapes_take_linear_time() -> None:
+    """Each would take hours if the time grew with the square of the length."""
+    redactor = knowing(KEY)
     for text in ("\\" * 300_000 + "u002d", "%25" * 100_000, "\\n" * 100_000, "&#" * 100_000):
-        assert scrubber.text(text) == text
+        assert redactor.redact(text) == text

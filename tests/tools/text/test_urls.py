@@ -29,7 +29,7 @@ like_urls = st.lists(st.sampled_from(PIECES) | any_text, max_size=12).map("".joi
 
 @given(any_text | like_urls)
 @settings(deadline=None, derandomize=True, database=None, max_examples=2000)
-def test_no_text_makes_it_fail(text: str) -> None:
+def test_any_text_can_be_parsed(text: str) -> None:
     url = parse(text)
     assert url.text == text
     assert bool(url.host) == (url.scheme in {"http", "https"} and url.problem is None)
@@ -102,7 +102,7 @@ def test_a_url_leads_to_one_host_or_to_none(text: str, host: str | None) -> None
         ("https://example.com/\u202egnp", "holds the character U+202E"),
     ],
 )
-def test_what_is_no_absolute_url_says_why(text: str, problem: str) -> None:
+def test_the_problem_of_a_url_is_named(text: str, problem: str) -> None:
     assert parse(text).problem == problem
 
 
@@ -111,7 +111,7 @@ def test_a_scheme_is_read_as_browsers_read_it(text: str) -> None:
     assert parse(text).scheme == "javascript"
 
 
-def test_a_url_is_taken_apart() -> None:
+def test_a_url_is_parsed() -> None:
     text = "https://User:pw@B\xfccher.example:8443/cb?x=1#"
     assert parse(text) == Url(
         text, "https", "xn--bcher-kva.example", "User:pw", fragment=True, unicode_written=True
@@ -129,7 +129,7 @@ def test_a_url_is_taken_apart() -> None:
         "http://localhost:*/cb",
     ],
 )
-def test_loopback_is_the_users_own_machine(text: str) -> None:
+def test_loopback_urls_lead_to_the_users_machine(text: str) -> None:
     assert parse(text).loopback
 
 
@@ -137,7 +137,7 @@ def test_loopback_is_the_users_own_machine(text: str) -> None:
     "text",
     ["http://localhost.evil.example/", "http://127.0.0.1.evil.example/", "http://0.0.0.0/", "a:/b"],
 )
-def test_what_only_looks_like_loopback_is_not(text: str) -> None:
+def test_a_host_that_only_looks_like_loopback_is_not(text: str) -> None:
     assert not parse(text).loopback
 
 
@@ -149,7 +149,7 @@ def test_what_only_looks_like_loopback_is_not(text: str) -> None:
         ("https://xn--99999999.example/", ["xn--99999999", "example"]),
     ],
 )
-def test_an_international_host_is_told_as_it_reads(text: str, labels: list[str]) -> None:
+def test_the_labels_of_an_international_host_are_decoded(text: str, labels: list[str]) -> None:
     url = parse(text)
     assert url.international
     assert url.labels == labels
@@ -170,5 +170,5 @@ def test_fullwidth_letters_make_a_host_international_although_they_mean_ascii() 
         ("nothing", False),
     ],
 )
-def test_a_scheme_of_an_apps_own_is_told_from_the_others(text: str, private: bool) -> None:
+def test_an_apps_own_scheme_is_recognised(text: str, private: bool) -> None:
     assert parse(text).private_use is private

@@ -1,1 +1,1 @@
-"""The Connected Apps API: its requests and answers, and the client that sends them."""
+"""The Connected Apps API: its requests and responses, and its client."""

@@ -1,4 +1,4 @@
-"""A short memory of which apps there are, to recognise one by a part of its id or name."""
+"""A short-lived cache of the apps' ids and names, to find an app by a part of either."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,19 +10,19 @@ from .pagination import AppPages
 from .ttl_cache import TtlCache
 
 SECONDS = 10.0
-"""How long it is trusted."""
+"""Lifetime of the cache (seconds)."""
 
 MAX_APP_NAME = 64
 MAX_APP_ID = 128
-"""Characters that are known of each."""
+"""Most characters stored of a name or id."""
 
-LOOKS_LIKE_AN_ID = 0.9
-"""How alike two ids must be: any two share their prefix and some digits."""
+LEAST_ID_SIMILARITY = 0.9
+"""Least similarity of two ids, from 0 to 1. All ids share a prefix and some digits."""
 
 
 @dataclass(frozen=True)
 class NamesById:
-    """The names of apps by id, both cleaned; the names are strangers' text.
+    """The names of apps by id, both printable. The names are untrusted text.
 
     `complete` says whether these are all apps.
     """
@@ -46,7 +46,7 @@ class AppNames:
         self.names = TtlCache(read, SECONDS)
 
     async def matching(self, part: str) -> tuple[list[str], bool]:
-        """The ids of apps whose id or name holds `part`, whatever the case, and whether of all."""
+        """The ids of apps with `part` in their id or name, in any case; whether all were read."""
         wanted = part.casefold()
         names = await self.names()
         matching = [
@@ -56,10 +56,10 @@ class AppNames:
         ]
         return matching, names.complete
 
-    async def meant_by(self, wrong_id: str) -> str | None:
-        """The id that a wrong one was most likely meant to be, by its looks or by its name."""
+    async def nearest_id(self, wrong_id: str) -> str | None:
+        """The id of the app with this name, or the id most similar to a wrong one; else None."""
         names = (await self.names()).by_id
         for client_id, name in names.items():
             if name.casefold() == wrong_id.casefold():
                 return client_id
-        return nearest(wrong_id, names, alike=LOOKS_LIKE_AN_ID)
+        return nearest(wrong_id, names, min_ratio=LEAST_ID_SIMILARITY)

@@ -41,7 +41,7 @@ from .models import (
     UpdateApp,
 )
 from .operations import ApiRequest, Operation
-from .responses import HttpReply, read
+from .responses import HttpResponse, read_response
 from .service import CALL_DEADLINE, Credentials, check_base_url, is_local
 
 logger = logging.getLogger(__name__)
@@ -54,47 +54,46 @@ TIMEOUT = httpx2.Timeout(connect=5.0, read=20.0, write=10.0, pool=10.0)
 """Seconds that one step of one attempt may take."""
 
 MAX_IN_FLIGHT = 100
-"""Calls at once. It equals the pool's size, so that calls queue here and not inside the pool."""
+"""Most calls at once. The pool has the same size, so that calls queue here and not in the pool."""
 
 KEEPALIVE_SECONDS = 60.0
 
 MAX_ATTEMPTS = 5
 
-MAX_REPLY_BYTES = 64 * 1024 * 1024
-"""Size of the largest answer that is read: 1,000 apps of 64 kB each."""
+MAX_RESPONSE_BYTES = 64 * 1024 * 1024
+"""Size of the largest response that is read: 1,000 apps of 64 kB each."""
 
 LOOK_FIRST = (
-    "It may have been carried out all the same: look with search_apps or get_app before you try "
-    "again."
+    "It may have taken effect all the same. Look with search_apps or get_app before you try again."
 )
 
 
 @dataclass
 class _RetryPolicy:
-    """When one call may be attempted again, and what its attempts have left open."""
+    """Decides when to repeat a call, and remembers what its attempts left unknown."""
 
     operation: Operation[Any]
     give_up_at: float
-    """When the call's deadline ends, on the monotonic clock."""
-    doubtful: bool = False
-    """Whether a failed attempt may have been carried out."""
+    """The call's deadline on the monotonic clock."""
+    may_be_done: bool = False
+    """Whether a failed attempt may have taken effect."""
     sent: bool = False
-    """Whether the attempt under way has left the queue."""
-    waiting_after: ConnectedAppsError | None = None
-    """The failure after which the next attempt is still to start."""
+    """Whether the current attempt has left the queue."""
+    last_failure: ConnectedAppsError | None = None
+    """The last failure, while the next attempt has not started."""
 
     def __call__(self, error: Exception) -> bool | float:
-        """Say whether to try again, as a number where the service named the seconds to wait."""
-        if not isinstance(error, ConnectedAppsError) or not self.judge(error).transient:
+        """Whether to try again; the seconds to wait if the service gave them."""
+        if not isinstance(error, ConnectedAppsError) or not self.corrected(error).transient:
             return False
-        self.waiting_after = error
-        self.doubtful |= error.may_have_taken_effect
+        self.last_failure = error
+        self.may_be_done |= error.may_have_taken_effect
         if isinstance(error, ServiceError) and error.retry_after is not None:
             return time.monotonic() + error.retry_after < self.give_up_at and error.retry_after
         return True
 
-    def judge(self, error: E) -> E:
-        """Tell the error what this operation makes of it."""
+    def corrected(self, error: E) -> E:
+        """The error, with effect, transience and hint as they are for this operation."""
         error.may_have_taken_effect &= self.operation.changes
         if error.may_have_taken_effect and not self.operation.repeatable:
             error.transient, error.hint = False, LOOK_FIRST
@@ -105,7 +104,7 @@ class ConnectedAppsClient:
     """The client operations of the API. Use it as an async context manager.
 
     Every method raises a `ConnectedAppsError`: `InvalidRequest` before anything is sent, `NotSent`,
-    `NoAnswer`, `UnexpectedAnswer`, or `ServiceError` with what the service said.
+    `NoAnswer`, `UnexpectedAnswer`, or `ServiceError` with the service's message.
     """
 
     def __init__(
@@ -117,17 +116,17 @@ class ConnectedAppsClient:
         deadline: float = CALL_DEADLINE,
         origin: str | None = None,
     ) -> None:
-        """Know the service as `origin` where its base URL does not tell it from another one."""
+        """Create a client. Give `origin` if several services use the same base URL."""
         self._credentials = credentials
         self._base_url = check_base_url(credentials.base_url if base_url is None else base_url)
         self.origin = origin or self._base_url.casefold()
-        """What tells this service from others that have the same projects."""
+        """Distinguishes this service from others with the same projects."""
         self._transport = transport
         self.deadline = deadline
-        """Seconds that a call may take, all its requests, retries and waits included."""
+        """Timeout of a call (seconds), with all its requests, retries and waits."""
         self._in_flight = anyio.CapacityLimiter(MAX_IN_FLIGHT)
         self._http: httpx2.AsyncClient | None = None
-        REDACTOR.learn(credentials.secret.get_secret_value())
+        REDACTOR.add(credentials.secret.get_secret_value())
 
     async def __aenter__(self) -> Self:
         return self
@@ -138,11 +137,11 @@ class ConnectedAppsClient:
 
     @property
     def project_id(self) -> str:
-        """The project whose apps these are."""
+        """The id of the project."""
         return self._credentials.project_id
 
     async def create(self, app: CreateApp) -> CreateResponse:
-        """Create an app. The answer to a confidential type holds its secret, this once."""
+        """Create an app. The response for a confidential type has its secret, only this once."""
         return await self._send(operations.CREATE.request(app.body()))
 
     async def get(self, client_id: str) -> AppResponse:
@@ -150,20 +149,20 @@ class ConnectedAppsClient:
         return await self._send(operations.GET.request(client_id=client_id))
 
     async def find(self, client_id: str) -> ConnectedApp | None:
-        """Read an app, if it is there."""
+        """Read an app; None if it does not exist."""
         try:
             return (await self.get(client_id)).connected_app
         except NotFound:
             return None
 
     async def update(self, change: UpdateApp) -> AppResponse:
-        """Replace the fields given; the others stay (INFERRED from the official SDKs)."""
+        """Replace the given fields; the others do not change (INFERRED from the official SDKs)."""
         return await self._send(
             operations.UPDATE.request(change.body(), client_id=change.client_id)
         )
 
     async def delete(self, client_id: str) -> str | None:
-        """Delete an app; return the service's name for the request."""
+        """Delete an app; return the service's id of the request."""
         return await self._end(operations.DELETE.request(client_id=client_id))
 
     async def search(self, page: PageOfApps) -> SearchResponse:
@@ -171,7 +170,7 @@ class ConnectedAppsClient:
         return await self._send(operations.SEARCH.request(page.body()))
 
     async def start_rotation(self, client_id: str) -> StartRotationResponse:
-        """Add a next secret, which the answer holds this once; both secrets work from now on."""
+        """Add a next secret. Only this response has it. Both secrets are valid from now on."""
         return await self._send(operations.START_ROTATION.request({}, client_id=client_id))
 
     async def complete_rotation(self, client_id: str) -> AppResponse:
@@ -190,7 +189,7 @@ class ConnectedAppsClient:
         """End a user's authorisation of an app, and with it the tokens issued under it (KNOWN).
 
         Returns:
-            The service's name for the request.
+            The service's id of the request.
         """
         return await self._end(
             operations.REVOKE_USER_GRANT.request({}, user_id=user_id, client_id=client_id)
@@ -220,7 +219,7 @@ class ConnectedAppsClient:
         """End a member's authorisation of an app, and with it the tokens issued under it.
 
         Returns:
-            The service's name for the request.
+            The service's id of the request.
         """
         ids = {"organization_id": organization_id, "member_id": member_id, "client_id": client_id}
         return await self._end(operations.REVOKE_MEMBER_GRANT.request({}, **ids))
@@ -229,7 +228,7 @@ class ConnectedAppsClient:
         """End something. It is no error that an earlier attempt of this call did so.
 
         Returns:
-            The service's name for the request; None where an earlier attempt did it.
+            The service's id of the request; None if an earlier attempt did it.
         """
         try:
             return (await self._send(request)).request_id
@@ -239,7 +238,7 @@ class ConnectedAppsClient:
             return None
 
     async def _send(self, request: ApiRequest[A]) -> A:
-        """Send one call, repeat it where that is safe and may help, and read its answer."""
+        """Send a request, repeat it if that is safe and useful, and read the response."""
         import stamina  # only a call needs it, and not every session makes one
 
         seconds = min(self.deadline, seconds_left())
@@ -251,31 +250,33 @@ class ConnectedAppsClient:
             with anyio.fail_after(seconds):
                 async for attempt in attempts:
                     with attempt:
-                        policy.waiting_after, policy.sent = None, False
-                        reply = await self._request(request, policy)
-                        return read(reply, request.operation.answer, request.client_id)
+                        policy.last_failure, policy.sent = None, False
+                        received = await self._request(request, policy)
+                        return read_response(
+                            received, request.operation.response, request.client_id
+                        )
         except NotFound as error:
             error.client_id = request.client_id
-            error.after_doubtful_attempt = policy.doubtful
+            error.after_doubtful_attempt = policy.may_be_done
             raise
         except TimeoutError:
             kind = NoAnswer if policy.sent else NotSent
-            late = policy.waiting_after or policy.judge(
+            late = policy.last_failure or policy.corrected(
                 kind(f"The service did not answer within {self.deadline:g} seconds.")
             )
             late.late = True
             raise late from None
-        raise AssertionError("a retry loop ends in an answer or an error")
+        raise AssertionError("a retry loop ends with a response or an error")
 
-    async def _request(self, request: ApiRequest[Any], policy: _RetryPolicy) -> HttpReply:
-        """Make one attempt, and translate what the transport raises."""
+    async def _request(self, request: ApiRequest[Any], policy: _RetryPolicy) -> HttpResponse:
+        """Make one attempt, and translate the errors of the transport."""
         http, method = self._client(), request.operation.method
         try:
             async with self._in_flight:
                 await anyio.lowlevel.checkpoint_if_cancelled()
                 policy.sent = True
                 sent = http.build_request(method, request.path, json=request.body)
-                reply = await _receive(await http.send(sent, stream=True))
+                received = await _receive(await http.send(sent, stream=True))
         except (
             httpx2.ConnectError,
             httpx2.ConnectTimeout,
@@ -286,15 +287,15 @@ class ConnectedAppsClient:
         except httpx2.TransportError as error:
             raise unanswered(error, self._base_url) from None
         except httpx2.DecodingError:
-            raise UnexpectedAnswer("The answer's body could not be decoded.") from None
-        logger.debug("%s %s: %d", method, request.path, reply.status)
-        return reply
+            raise UnexpectedAnswer("The body of the response could not be decoded.") from None
+        logger.debug("%s %s: %d", method, request.path, received.status)
+        return received
 
     def _client(self) -> httpx2.AsyncClient:
         """The HTTP client, made on first use: its TLS context takes 16 to 32 ms.
 
         Raises:
-            NotSent: the proxy or certificate settings of the environment are of no use.
+            NotSent: the proxy or certificate settings of the environment are invalid.
         """
         if self._http is None:
             try:
@@ -314,21 +315,21 @@ class ConnectedAppsClient:
                 keepalive_expiry=KEEPALIVE_SECONDS,
             ),
             transport=self._transport,
-            # A proxy from the environment must not see what is meant for this machine, while
-            # SSL_CERT_FILE and SSL_CERT_DIR hold for it too.
+            # Requests to this machine must not go through a proxy of the environment, but
+            # SSL_CERT_FILE and SSL_CERT_DIR apply to them too.
             trust_env=not is_local(self._base_url),
             verify=httpx2.create_ssl_context() if self._base_url.startswith("https") else True,
         )
 
 
-async def _receive(response: httpx2.Response) -> HttpReply:
-    """The whole answer, unless it is larger than any answer of the API."""
+async def _receive(response: httpx2.Response) -> HttpResponse:
+    """Read the response, with a limit on its size."""
     body = bytearray()
     try:
         async for chunk in response.aiter_bytes():
             body += chunk
-            if len(body) > MAX_REPLY_BYTES:
-                raise UnexpectedAnswer(f"The answer is larger than {MAX_REPLY_BYTES} bytes.")
+            if len(body) > MAX_RESPONSE_BYTES:
+                raise UnexpectedAnswer(f"The response is larger than {MAX_RESPONSE_BYTES} bytes.")
     finally:
         await response.aclose()
-    return HttpReply(response.status_code, bytes(body), response.headers.get("retry-after"))
+    return HttpResponse(response.status_code, bytes(body), response.headers.get("retry-after"))

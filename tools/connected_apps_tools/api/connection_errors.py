@@ -1,4 +1,4 @@
-"""Why there was no connection to the service, or no answer: the cause, and what to do about it.
+"""Explains why there was no connection to the service, or no response, and what to do.
 
 The text of an exception is never shown: it may hold a proxy's password.
 """
@@ -19,18 +19,18 @@ from .service import is_local
 logger = logging.getLogger(__name__)
 
 UNTRUSTED = {18, 19, 20, 21}
-"""OpenSSL's codes of a certificate that no trusted authority signed (X509_V_ERR_*)."""
+"""OpenSSL's codes for a certificate without a trusted authority (X509_V_ERR_*)."""
 
 ANOTHER_NAME = {62, 64}
-"""OpenSSL's codes of a certificate for another host name or address."""
+"""OpenSSL's codes for a certificate of another host name or address."""
 
 OUT_OF_DATE = {9, 10}
-"""OpenSSL's codes of a certificate that is not valid yet, or no longer."""
+"""OpenSSL's codes for a certificate that is not valid yet or has expired."""
 
 
 @dataclass(frozen=True)
 class Cause:
-    """A kind of failure.
+    """A cause of a failed connection.
 
     Attributes:
         text: what happened, as the end of a sentence.
@@ -57,7 +57,7 @@ def _certificate(codes: set[int]) -> Test:
     return test
 
 
-def _speaks_no_tls(error: BaseException) -> bool:
+def _is_no_tls(error: BaseException) -> bool:
     return isinstance(error, ssl.SSLError) and error.reason in {
         "WRONG_VERSION_NUMBER",
         "RECORD_LAYER_FAILURE",
@@ -67,7 +67,7 @@ def _speaks_no_tls(error: BaseException) -> bool:
 
 
 def _no_certificates(error: BaseException) -> bool:
-    """Whether a file was read, and not what the other side sent."""
+    """Whether the error is about a certificate file, not about data from the network."""
     return isinstance(error, ssl.SSLError) and error.library in {"X509", "PEM", "ASN1"}
 
 
@@ -103,16 +103,16 @@ CAUSES: tuple[tuple[Test, Cause], ...] = (
         ),
     ),
     (
-        _speaks_no_tls,
+        _is_no_tls,
         Cause(
-            "the other side does not speak TLS",
-            "The operator has to check the base URL: an http port was called with https.",
+            "the server does not speak TLS",
+            "The operator has to check the base URL: it uses https for an http port.",
         ),
     ),
     (
         _no_certificates,
         Cause(
-            "the certificate file holds no certificates",
+            "the certificate file contains no certificates",
             "The operator has to correct SSL_CERT_FILE or SSL_CERT_DIR.",
         ),
     ),
@@ -120,7 +120,7 @@ CAUSES: tuple[tuple[Test, Cause], ...] = (
         _is(ssl.SSLError),
         Cause(
             "the TLS handshake failed",
-            "The operator has to check the base URL and the TLS settings of what answers there.",
+            "The operator has to check the base URL and the TLS settings of the server there.",
         ),
     ),
     (
@@ -134,7 +134,7 @@ CAUSES: tuple[tuple[Test, Cause], ...] = (
     (
         _is(ConnectionRefusedError),
         Cause(
-            "the connection was refused: nothing listens there",
+            "the connection was refused: no server listens there",
             "Check the host and port in the base URL, and that the service runs; then try again.",
             transient=True,
         ),
@@ -142,7 +142,7 @@ CAUSES: tuple[tuple[Test, Cause], ...] = (
     (
         _is(TimeoutError, httpx2.ConnectTimeout),
         Cause(
-            "no connection came about in time",
+            "the connection timed out",
             "Check the network and firewalls, then try again.",
             transient=True,
         ),
@@ -193,13 +193,13 @@ CAUSES: tuple[tuple[Test, Cause], ...] = (
         ),
     ),
 )
-"""The first that fits anything in the chain of exceptions is the cause."""
+"""The cause is the first one that fits an exception in the chain."""
 
 PROXY = "Calls go through the proxy in HTTPS_PROXY, HTTP_PROXY or ALL_PROXY: check it as well."
 
 
 def unreachable(error: BaseException, base_url: str) -> NotSent:
-    """The error of a call for which no connection came about, with its cause and a hint."""
+    """The error for a failed connection, with its cause and a hint."""
     chain = list(_chain(error))
     cause = next(cause for test, cause in CAUSES if any(map(test, chain)))
     failure = NotSent(f"The service could not be reached: {cause.text}.")
@@ -211,24 +211,22 @@ def unreachable(error: BaseException, base_url: str) -> NotSent:
 
 
 BREAKS: tuple[tuple[Test, str], ...] = (
-    (_is(httpx2.TimeoutException), "no answer came in time"),
-    (_is(httpx2.RemoteProtocolError), "what came back was no whole answer of HTTP"),
-    (_is(httpx2.TransportError), "the connection broke off"),
+    (_is(httpx2.TimeoutException), "it timed out"),
+    (_is(httpx2.RemoteProtocolError), "the response was not complete HTTP"),
+    (_is(httpx2.TransportError), "the connection broke"),
 )
-"""How a request that was sent got no answer: the first that fits."""
+"""Why a sent request got no response: the first one that fits."""
 
-PLAIN = (
-    "Where that does not help, check the base URL: a port of https may have been called with http."
-)
+HTTP_FOR_HTTPS = "If that does not help, check the base URL: it may use http for an https port."
 
 
 def unanswered(error: httpx2.TransportError, base_url: str) -> NoAnswer:
-    """The error of a request that was sent, and that got no complete answer."""
+    """The error for a request that was sent without a complete response."""
     text = next(text for test, text in BREAKS if test(error))
     failure = NoAnswer(f"The service did not answer: {text}.")
     advice = [
         NoAnswer.hint,
-        PLAIN if base_url.startswith("http://") else "",
+        HTTP_FOR_HTTPS if base_url.startswith("http://") else "",
         PROXY if _proxied(base_url) else "",
     ]
     failure.hint = " ".join(filter(None, advice))
@@ -247,7 +245,7 @@ def _proxied(base_url: str) -> bool:
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
-    """An exception, what caused it, and what groups hold, each once."""
+    """An exception, its causes and the members of groups, each once."""
     waiting, seen = [error], set[int]()
     while waiting:
         each = waiting.pop()

@@ -1,4 +1,4 @@
-"""The operations of the API as data: one table, from which every request is made.
+"""The table of the API's operations. Every request comes from it.
 
 Methods and paths: the service's OpenAPI description.
 """
@@ -39,12 +39,12 @@ class Operation(Generic[A]):
 
     Attributes:
         changes: whether it changes anything.
-        repeatable: whether a second attempt does no harm when the first was carried out unseen.
+        repeatable: whether it is safe to send it again when the outcome is unknown.
     """
 
     method: str
     path: str
-    answer: type[A]
+    response: type[A]
     changes: bool
     repeatable: bool
 
@@ -52,7 +52,7 @@ class Operation(Generic[A]):
         """The request to send.
 
         Raises:
-            InvalidRequest: an id is not fit to be a segment of a path.
+            InvalidRequest: an id is not valid as a segment of a path.
         """
         segments = {name: _segment(name, value) for name, value in ids.items()}
         return ApiRequest(self, self.path.format(**segments), body, ids.get("client_id"))
@@ -60,13 +60,13 @@ class Operation(Generic[A]):
 
 @dataclass(frozen=True)
 class ApiRequest(Generic[A]):
-    """One request, before it is sent. It holds no credentials."""
+    """A request that is not sent yet. It has no credentials."""
 
     operation: Operation[A]
     path: str
     body: dict[str, Any] | None
     client_id: str | None = None
-    """The app that the request is about, where it names one."""
+    """The app in the path, if there is one."""
 
 
 def _segment(name: str, value: str) -> str:
@@ -79,36 +79,36 @@ def _segment(name: str, value: str) -> str:
         raise InvalidRequest(f"{name} must be {words.text if words else kind}.") from None
 
 
-def _reads(method: str, path: str, answer: type[A]) -> Operation[A]:
-    return Operation(method, path, answer, changes=False, repeatable=True)
+def _reads(method: str, path: str, response: type[A]) -> Operation[A]:
+    return Operation(method, path, response, changes=False, repeatable=True)
 
 
-def _replaces(method: str, path: str, answer: type[A]) -> Operation[A]:
-    return Operation(method, path, answer, changes=True, repeatable=True)
+def _replaces(method: str, path: str, response: type[A]) -> Operation[A]:
+    return Operation(method, path, response, changes=True, repeatable=True)
 
 
-def _happens_once(method: str, path: str, answer: type[A]) -> Operation[A]:
-    return Operation(method, path, answer, changes=True, repeatable=False)
+def _runs_once(method: str, path: str, response: type[A]) -> Operation[A]:
+    return Operation(method, path, response, changes=True, repeatable=False)
 
 
 _APPS = "/v1/connected_apps/clients"
 _APP = f"{_APPS}/{{client_id}}"
 _ROTATE = f"{_APP}/secrets/rotate"
-_OF_USER = "/v1/users/{user_id}/connected_apps"
-_OF_ORGANIZATION = "/v1/b2b/organizations/{organization_id}/connected_apps"
-_OF_MEMBER = "/v1/b2b/organizations/{organization_id}/members/{member_id}/connected_apps"
+_USER_GRANTS = "/v1/users/{user_id}/connected_apps"
+_ORGANIZATION_GRANTS = "/v1/b2b/organizations/{organization_id}/connected_apps"
+_MEMBER_GRANTS = "/v1/b2b/organizations/{organization_id}/members/{member_id}/connected_apps"
 
-CREATE = _happens_once("POST", _APPS, CreateResponse)
+CREATE = _runs_once("POST", _APPS, CreateResponse)
 GET = _reads("GET", _APP, AppResponse)
 UPDATE = _replaces("PUT", _APP, AppResponse)
 DELETE = _replaces("DELETE", _APP, DeleteResponse)
 SEARCH = _reads("POST", f"{_APPS}/search", SearchResponse)
-START_ROTATION = _happens_once("POST", f"{_ROTATE}/start", StartRotationResponse)
-COMPLETE_ROTATION = _happens_once("POST", _ROTATE, AppResponse)
-CANCEL_ROTATION = _happens_once("POST", f"{_ROTATE}/cancel", AppResponse)
-USER_GRANTS = _reads("GET", _OF_USER, GrantsResponse)
-REVOKE_USER_GRANT = _replaces("POST", f"{_OF_USER}/{{client_id}}/revoke", Response)
-ORGANIZATION_APPS = _reads("GET", _OF_ORGANIZATION, OrganizationAppsResponse)
-ORGANIZATION_APP = _reads("GET", f"{_OF_ORGANIZATION}/{{client_id}}", OrganizationAppResponse)
-MEMBER_GRANTS = _reads("GET", _OF_MEMBER, GrantsResponse)
-REVOKE_MEMBER_GRANT = _replaces("POST", f"{_OF_MEMBER}/{{client_id}}/revoke", Response)
+START_ROTATION = _runs_once("POST", f"{_ROTATE}/start", StartRotationResponse)
+COMPLETE_ROTATION = _runs_once("POST", _ROTATE, AppResponse)
+CANCEL_ROTATION = _runs_once("POST", f"{_ROTATE}/cancel", AppResponse)
+USER_GRANTS = _reads("GET", _USER_GRANTS, GrantsResponse)
+REVOKE_USER_GRANT = _replaces("POST", f"{_USER_GRANTS}/{{client_id}}/revoke", Response)
+ORGANIZATION_APPS = _reads("GET", _ORGANIZATION_GRANTS, OrganizationAppsResponse)
+ORGANIZATION_APP = _reads("GET", f"{_ORGANIZATION_GRANTS}/{{client_id}}", OrganizationAppResponse)
+MEMBER_GRANTS = _reads("GET", _MEMBER_GRANTS, GrantsResponse)
+REVOKE_MEMBER_GRANT = _replaces("POST", f"{_MEMBER_GRANTS}/{{client_id}}/revoke", Response)

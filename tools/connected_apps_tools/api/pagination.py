@@ -1,4 +1,4 @@
-"""Goes through the apps of a project, page by page, so that memory does not grow with them."""
+"""Reads the apps of a project page by page, without holding all of them in memory."""
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -9,14 +9,14 @@ from connected_apps_tools.errors import ConnectedAppsError
 from .client import ConnectedAppsClient
 from .models import ConnectedApp, PageOfApps
 
-LARGEST = 1000
-"""Apps on one page at the most (KNOWN: the service's documentation of search)."""
+MAX_PAGE_SIZE = 1000
+"""Most apps on one page (KNOWN: the service's documentation of search)."""
 
-ENDLESS = "The service's pages do not come to an end: there may be more apps than these."
+ENDLESS_PAGES = "The service's pages do not end: there may be more apps than these."
 
 End = Literal["end", "deadline", "empty_page", "cycle"]
-"""Why a walk ended: after the last app, by the call's deadline, at an empty page that names a next
-one, or at a page that was there before.
+"""Why a walk ended: after the last app, at the call's deadline, at an empty page with a next
+cursor, or at a page that it read before.
 """
 
 
@@ -25,10 +25,10 @@ class Page:
     """One page of a search.
 
     Attributes:
-        apps: what is on it.
-        cursor: where it begins; None for the first.
-        next_cursor: where the next one begins; None after the last.
-        total: how many apps there are; None where the workspace has totals switched off.
+        apps: the apps on the page.
+        cursor: the start of the page; None for the first.
+        next_cursor: the start of the next page; None after the last.
+        total: number of all apps; None if the workspace has totals switched off.
     """
 
     apps: list[ConnectedApp]
@@ -38,17 +38,17 @@ class Page:
 
 
 class AppPages:
-    """A walk over the pages from a cursor on, each read when it is asked for.
+    """A walk over the pages, starting at a cursor. Each page is read when it is needed.
 
-    It always ends: a service that names ever new pages without apps, or pages in a circle, ends it.
+    It always ends, also if the service returns pages without apps or in a cycle.
 
     Attributes:
         ended: why it ended.
-        cursor: where it would go on; None at the end, and where going on leads nowhere.
+        cursor: where to continue; None at the end and in a cycle.
     """
 
     def __init__(
-        self, api: ConnectedAppsClient, *, cursor: str | None = None, limit: int = LARGEST
+        self, api: ConnectedAppsClient, *, cursor: str | None = None, limit: int = MAX_PAGE_SIZE
     ) -> None:
         self.ended: End = "end"
         self.cursor = cursor
@@ -59,9 +59,10 @@ class AppPages:
         """The pages.
 
         Raises:
-            ConnectedAppsError: a page could not be read. The deadline is no error once a page was.
+            ConnectedAppsError: a page could not be read. After the first page, the deadline only
+                ends the walk.
         """
-        milestone, count = "", 0  # Brent's way to find a circle without remembering every cursor
+        milestone, count = "", 0  # Brent's algorithm finds a cycle without storing every cursor
         while True:
             try:
                 page = await self._read()
@@ -88,8 +89,9 @@ class AppPages:
         request = PageOfApps(limit=self._limit)
         if self.cursor:
             request = PageOfApps(limit=self._limit, cursor=self.cursor)
-        answer = await self._api.search(request)
-        total, next_cursor = answer.results_metadata.total, answer.results_metadata.next_cursor
+        response = await self._api.search(request)
+        metadata = response.results_metadata
+        total, next_cursor = metadata.total, metadata.next_cursor
         return Page(
-            answer.connected_apps, self.cursor, next_cursor or None, total if total >= 0 else None
+            response.connected_apps, self.cursor, next_cursor or None, total if total >= 0 else None
         )

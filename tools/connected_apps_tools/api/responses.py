@@ -1,4 +1,4 @@
-"""Reads what the service answered: the promised model, or the error that it amounts to."""
+"""Reads a response of the service: the expected model, or an error."""
 
 import email.utils
 import json
@@ -34,56 +34,57 @@ from .models import (
 A = TypeVar("A", bound=Model)
 
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,100}")
-"""What an error's type or a request's id looks like. Words are not put in their place."""
+"""The pattern of an error type and a request id. Other text in their place is dropped."""
 
 _NAMED_STRING = re.compile(
     r'"(?P<name>client_id|(?:next_)?client_secret(?:_last_four)?)"\s*:\s*'
     r'(?P<value>"(?:[^"\\]|\\.)*+")',
     re.DOTALL,
 )
-"""A field that tells of a secret."""
+"""A field that identifies or holds a secret."""
 
-SHOW_SECRETS = (CreateResponse, StartRotationResponse)
-"""The answers that show a secret."""
+SECRET_RESPONSES = (CreateResponse, StartRotationResponse)
+"""The responses that show a secret."""
 
-ANOTHER_APP = "The service answered for another app than the one asked for."
+ANOTHER_APP = "The service answered for another app than the requested one."
 
 
-class HttpReply(NamedTuple):
-    """What came back over the wire."""
+class HttpResponse(NamedTuple):
+    """A response as it was received."""
 
     status: int
     body: bytes
     retry_after: str | None
 
 
-def read(reply: HttpReply, answer: type[A], client_id: str | None = None) -> A:
-    """The promised answer, which must be about the app of this `client_id` where one is given.
+def read_response(received: HttpResponse, model: type[A], client_id: str | None = None) -> A:
+    """The expected response. With a `client_id` it must be about that app.
 
     Raises:
         ServiceError: the response is an error of the service.
-        UnexpectedAnswer: the response is something else. A redirect counts as an unknown outcome:
-            303 says that the request was carried out (RFC 9110, section 15.4.4), and others may
-            come from something in between that has passed the request on.
+        UnexpectedAnswer: the response is something else. A redirect is an unknown outcome: 303 says
+            that the request took effect (RFC 9110, section 15.4.4), and other redirects may come
+            from an intermediary that has forwarded the request.
     """
-    shown = _shown_secret(reply, answer)
-    if 200 <= reply.status < 300:  # noqa: PLR2004
+    shown = _salvaged_secret(received, model)
+    if 200 <= received.status < 300:  # noqa: PLR2004
         try:
-            read = answer.model_validate_json(reply.body)
+            response = model.model_validate_json(received.body)
         except ValidationError as error:
-            raise _unexpected(_what_is_missing(reply, error), shown) from None
-        if client_id and isinstance(read, AboutOneApp) and read.about not in {None, client_id}:
+            raise _unexpected(_missing_fields(received, error), shown) from None
+        about = response.about if isinstance(response, AboutOneApp) else None
+        if client_id and about not in {None, client_id}:
             another = _unexpected(ANOTHER_APP, shown)
-            another.hint = "Use the client_id to the letter as search_apps shows it."
+            another.hint = "Use the client_id exactly as search_apps shows it."
             raise another
-        return read
-    if reply.status < 400:  # noqa: PLR2004
-        why = f"The service answered with status {reply.status}, which the API never does."
+        return response
+    if received.status < 400:  # noqa: PLR2004
+        why = f"The service answered with status {received.status}, which the API never uses."
         raise _unexpected(why, shown)
-    said = _error(reply)
-    if shown and said.may_have_taken_effect:
-        raise _unexpected(f"The service answered with status {reply.status}.", shown)
-    raise said
+    failure = _error(received)
+    if shown and failure.may_have_taken_effect:
+        raise _unexpected(f"The service answered with status {received.status}.", shown)
+    raise failure
 
 
 def _unexpected(why: str, shown: Salvaged | None) -> UnexpectedAnswer:
@@ -92,11 +93,11 @@ def _unexpected(why: str, shown: Salvaged | None) -> UnexpectedAnswer:
     return unexpected
 
 
-def _shown_secret(reply: HttpReply, answer: type[Model]) -> Salvaged | None:
-    """The secret in an answer, however little else of it is as promised."""
-    if answer not in SHOW_SECRETS and b'client_secret"' not in reply.body:
+def _salvaged_secret(received: HttpResponse, model: type[Model]) -> Salvaged | None:
+    """The secret in a response, even if the rest is not as expected."""
+    if model not in SECRET_RESPONSES and b'client_secret"' not in received.body:
         return None
-    text = reply.body.decode(json.detect_encoding(reply.body), errors="replace")
+    text = received.body.decode(json.detect_encoding(received.body), errors="replace")
     app = AnySecret()
     with suppress(ValidationError, ValueError, RecursionError):
         app = SecretResponse.model_validate_json(_lenient_json(text)).connected_app
@@ -106,7 +107,7 @@ def _shown_secret(reply: HttpReply, answer: type[Model]) -> Salvaged | None:
     if not any(secrets.values()):
         return None
     for secret in filter(None, secrets.values()):
-        REDACTOR.learn(secret.get_secret_value())
+        REDACTOR.add(secret.get_secret_value())
     last_fours = {
         "current": app.client_secret_last_four,
         "next": app.next_client_secret_last_four,
@@ -115,19 +116,19 @@ def _shown_secret(reply: HttpReply, answer: type[Model]) -> Salvaged | None:
 
 
 def _lenient_json(text: str) -> str:
-    """The first JSON object in a body as plain JSON, whatever stands before and after it.
+    """The first JSON object in a body as plain JSON, without the text before and after it.
 
     Raises:
-        ValueError: there is none.
+        ValueError: there is no object.
     """
     found, _ = json.JSONDecoder().raw_decode(text, text.index("{"))
     return json.dumps(found)
 
 
 def _strings_in(text: str) -> dict[str, str | None]:
-    """What tells of a secret in a body that is no JSON, or other JSON than what is promised.
+    """The fields about a secret in a body that is not the expected JSON.
 
-    Of a name with several values it cannot be told which one is meant.
+    A name with several values is None: nothing says which one is right.
     """
     found: dict[str, set[str]] = {}
     for match in _NAMED_STRING.finditer(text):
@@ -138,35 +139,37 @@ def _strings_in(text: str) -> dict[str, str | None]:
     return {name: values.pop() if len(values) == 1 else None for name, values in found.items()}
 
 
-def _what_is_missing(reply: HttpReply, error: ValidationError) -> str:
-    """Where the body differs from what is promised, by our own field names only."""
+def _missing_fields(received: HttpResponse, error: ValidationError) -> str:
+    """A sentence on the missing fields of a body. It has only our own field names."""
     problems = error.errors(include_url=False, include_context=False, include_input=False)
     fields = [".".join(map(str, problem["loc"])) for problem in problems[:5]]
     if not any(fields):
-        return f"The service answered {reply.status} with a body that is no JSON object."
-    return f"The service answered {reply.status} without the promised {', '.join(fields)}."
+        return f"The service answered {received.status} with a body that is not a JSON object."
+    return f"The service answered {received.status} without the expected {', '.join(fields)}."
 
 
-def _error(reply: HttpReply) -> ServiceError | UnexpectedAnswer:
-    status = reply.status
+def _error(received: HttpResponse) -> ServiceError | UnexpectedAnswer:
+    status = received.status
     try:
-        said = ErrorResponse.model_validate_json(reply.body)
+        envelope = ErrorResponse.model_validate_json(received.body)
     except ValidationError:
-        said = ErrorResponse()
+        envelope = ErrorResponse()
     message, error_type = (
-        said.error_message or said.error_description,
-        said.error_type or said.error,
+        envelope.error_message or envelope.error_description,
+        envelope.error_type or envelope.error,
     )
     if status == 404 and not error_type:  # noqa: PLR2004
         return UnexpectedAnswer(
-            f"The service answered with status {status} and not in its own form."
+            f"The service answered with status {status}, but not with its error format."
         )
     return _kind(status, error_type)(
-        _clean(message) if message else f"The service answered with status {status} and no reason.",
+        _redacted(message)
+        if message
+        else f"The service answered with status {status} and no reason.",
         status=status,
         error_type=_name(error_type),
-        request_id=_name(said.request_id),
-        retry_after=_retry_after(reply.retry_after),
+        request_id=_name(envelope.request_id),
+        retry_after=_retry_after(received.retry_after),
     )
 
 
@@ -175,19 +178,19 @@ def _kind(status: int, error_type: str | None) -> type[ServiceError]:
         return NotFound
     if status == 429:  # noqa: PLR2004
         return TooManyRequests
-    # 408 is what something in between says that has waited for an answer in vain.
+    # 408 comes from an intermediary that got no response in time.
     return ServiceFailure if status >= 500 or status == 408 else ServiceError  # noqa: PLR2004
 
 
 def _name(text: str | None) -> str | None:
-    """A name by which others know something too, where it can be one."""
+    """A redacted identifier; None if the text is not one."""
     if not text or not _NAME.fullmatch(text):
         return None
-    return text if text in HINTS else _clean(text)
+    return text if text in HINTS else _redacted(text)
 
 
-def _clean(text: str) -> str:
-    return redact_tokens(REDACTOR.text(text))
+def _redacted(text: str) -> str:
+    return redact_tokens(REDACTOR.redact(text))
 
 
 def _retry_after(value: str | None) -> float | None:

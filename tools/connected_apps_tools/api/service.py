@@ -1,4 +1,4 @@
-"""Where the service is, what it bears, and who we are to it."""
+"""The URLs and limits of the service, and the project's credentials."""
 
 import re
 from dataclasses import dataclass, field
@@ -16,15 +16,15 @@ LIVE_URL = "https://api.stytch.com"
 TEST_URL = "https://test.stytch.com"
 
 INT32_MAX = 2**31 - 1
-"""The largest number that it takes: its description has numbers of 32 bits (KNOWN)."""
+"""The largest number that it accepts: its description has 32-bit integers (KNOWN)."""
 
 CALL_DEADLINE = 30.0
-"""Seconds that a call may take, all its attempts and waits included."""
+"""Timeout of a call (seconds), with all its attempts and waits."""
 
 
 @dataclass(frozen=True)
 class Credentials:
-    """What the service authenticates a project with: HTTP Basic (KNOWN)."""
+    """The credentials of a project, sent with HTTP Basic (KNOWN)."""
 
     project_id: str
     secret: SecretStr = field(repr=False)
@@ -36,7 +36,7 @@ class Credentials:
 
 
 def is_live(project_id: str) -> bool:
-    """Whether real users depend on a project; the prefix of its id tells (KNOWN)."""
+    """Whether real users depend on a project, by the prefix of its id (KNOWN)."""
     return project_id.startswith("project-live-")
 
 
@@ -46,10 +46,10 @@ def is_local(url: str) -> bool:
 
 
 def check_base_url(url: str) -> str:
-    """The URL without a trailing slash, if the credentials may go there.
+    """The URL without a trailing slash, if it is safe to send the credentials there.
 
     Raises:
-        InvalidRequest: it is neither https nor http to a loopback host, or holds more than scheme,
+        InvalidRequest: it is neither https nor http to a loopback host, or has more than a scheme,
             host, port and path.
     """
     try:
@@ -60,9 +60,9 @@ def check_base_url(url: str) -> str:
     if not parts.hostname or parts.scheme not in {"https", "http"}:
         raise InvalidRequest("the URL must be absolute and start with https://")
     if parts.scheme == "http" and not is_loopback(parts.hostname):
-        raise InvalidRequest("the URL must use https; plain http only goes to a loopback address")
+        raise InvalidRequest("the URL must use https; http is allowed for a loopback address only")
     if parts.username is not None or "?" in url or "#" in url:
-        raise InvalidRequest("the URL must hold no user, password, query or fragment")
+        raise InvalidRequest("the URL must have no user, password, query or fragment")
     if not re.fullmatch(_AUTHORITY, parts.netloc) or not re.fullmatch(r"[\w./~-]*", parts.path):
         raise InvalidRequest("the URL's host or path is malformed")
     if parts.path.rstrip("/").endswith("/v1"):

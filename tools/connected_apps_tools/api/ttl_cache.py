@@ -1,4 +1,4 @@
-"""Something that is read now and then, and remembered for some seconds."""
+"""A cache of one value for some seconds."""
 
 import time
 from collections.abc import Awaitable, Callable
@@ -10,24 +10,24 @@ T = TypeVar("T")
 
 
 class TtlCache(Generic[T]):
-    """The outcome of `read`, at most `seconds` old. Of many who ask at once, one reads."""
+    """Caches the outcome of `read` for `seconds`. Concurrent callers share one read."""
 
     def __init__(self, read: Callable[[], Awaitable[T]], seconds: float) -> None:
         self._read = read
         self._seconds = seconds
-        self._known: tuple[float, T] | None = None
-        self._reading = anyio.Lock()
+        self._cached: tuple[float, T] | None = None
+        self._lock = anyio.Lock()
 
     async def __call__(self) -> T:
-        """What is remembered, else what is read now. Raises like `read`."""
-        async with self._reading:
-            asked_at = time.monotonic()
-            if self._known and asked_at - self._known[0] < self._seconds:
-                return self._known[1]
+        """The cached value, or a new one. Raises like `read`."""
+        async with self._lock:
+            read_at = time.monotonic()
+            if self._cached and read_at - self._cached[0] < self._seconds:
+                return self._cached[1]
             outcome = await self._read()
-            self._known = asked_at, outcome
+            self._cached = read_at, outcome
             return outcome
 
-    def forget(self) -> None:
-        """Read anew on the next question."""
-        self._known = None
+    def clear(self) -> None:
+        """Read again at the next call."""
+        self._cached = None

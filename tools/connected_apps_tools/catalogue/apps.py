@@ -29,10 +29,10 @@ from connected_apps_tools.plan import Performed, Plan, returning
 from connected_apps_tools.safety.question import (
     WHO_WILL_KNOW,
     Question,
-    about,
-    described,
     digest,
-    led_to,
+    facts_about,
+    name_and_type,
+    redirect_hosts_of,
 )
 from connected_apps_tools.safety.risky_changes import risky_changes
 from connected_apps_tools.tool import Effect, Tool
@@ -56,7 +56,7 @@ async def plan_creation(context: ToolContext, request: CreateAppRequest) -> Plan
         PolicyRefusal: the policy forbids such an app.
         InvalidRequest: its secret could not be stored.
     """
-    context.policy.admit_new(request)
+    context.policy.check_new(request)
     if request.is_dry_run and request.confidential:
         await context.secrets.capture.prove_writable(revealed=request.reveals)
     return Plan(
@@ -71,7 +71,10 @@ def _showing_new_secret(request: CreateAppRequest) -> Question | None:
         return None
     return Question(
         "Create this app and show its client secret in the conversation?",
-        [*described(request.client_name, request.client_type), led_to(request.redirect_urls or [])],
+        [
+            *name_and_type(request.client_name, request.client_type),
+            redirect_hosts_of(request.redirect_urls or []),
+        ],
         WHO_WILL_KNOW,
         digest(request.body()),
     )
@@ -117,7 +120,7 @@ async def update_app(context: ToolContext, request: UpdateAppRequest) -> Plan[Ch
     if not settings:
         unchanged = ChangedApp.of(before, before, note="It is so already; nothing was sent.")
         return Plan(perform=returning(unchanged), preview=lambda: unchanged)
-    context.policy.admit_change(before, after)
+    context.policy.check_change(before, after)
     change = UpdateApp(client_id=request.client_id, **settings)
     planned = UPDATE.request(change.body(), client_id=change.client_id)
     return Plan(
@@ -133,7 +136,7 @@ def _making_it_riskier(before: ConnectedApp, after: ConnectedApp) -> Question | 
         return None
     return Question(
         "Change this app although it will be less protected?",
-        [*about(before), *risks],
+        [*facts_about(before), *risks],
         "Whoever controls an added host can receive its users' sign-ins; what is removed stops "
         "working at once.",
         version_of(before),
@@ -165,7 +168,7 @@ async def delete_app(context: ToolContext, request: DeletedAppRequest) -> Plan[D
         perform=partial(_delete, context, deleted),
         question=Question(
             "Delete this app? This cannot be undone.",
-            about(former),
+            facts_about(former),
             "Its client id and secrets stop working at once and cannot be restored; tokens already "
             "issued may stay valid until they expire.",
             version_of(former),

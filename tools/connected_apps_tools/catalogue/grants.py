@@ -20,7 +20,7 @@ from connected_apps_tools.catalogue.types.app_view import LOOSE, MAX_TEXT, MAX_U
 from connected_apps_tools.context import ToolContext
 from connected_apps_tools.errors import InvalidRequest
 from connected_apps_tools.plan import Performed, Plan
-from connected_apps_tools.safety.question import Question, described, digest
+from connected_apps_tools.safety.question import Question, digest, name_and_type
 from connected_apps_tools.text.printable import printable, printable_url
 from connected_apps_tools.tool import Effect, Tool
 
@@ -128,7 +128,7 @@ def _revocation(
 ) -> Plan[Revoked]:
     facts = [
         holder,
-        *described(grant.name, grant.client_type),
+        *name_and_type(grant.name, grant.client_type),
         ("Client id", grant.connected_app_id),
         ("Scopes", grant.scopes_granted or "none"),
     ]

@@ -7,7 +7,7 @@ from anyio.lowlevel import checkpoint
 from pydantic import Field, PlainSerializer
 
 from connected_apps_tools.api.models import ClientId, Request
-from connected_apps_tools.api.pagination import ENDLESS, AppPages, End
+from connected_apps_tools.api.pagination import ENDLESS_PAGES, AppPages, End
 from connected_apps_tools.catalogue.types.app_requests import MaxBytes, MaxScanned
 from connected_apps_tools.catalogue.types.app_view import MAX_TEXT, OBJECTS, ShowsApps, size_of
 from connected_apps_tools.context import ToolContext
@@ -25,8 +25,8 @@ WITHOUT_FIX = PlainSerializer(lambda finding: finding.model_dump(exclude={"fix"}
 
 INCOMPLETE: Mapping[str, str] = {
     "deadline": "The deadline ended the review: it did not see all apps.",
-    "empty_page": ENDLESS,
-    "cycle": ENDLESS,
+    "empty_page": ENDLESS_PAGES,
+    "cycle": ENDLESS_PAGES,
 }
 """The note of a review that did not reach the last app, by why it stopped."""
 
@@ -78,14 +78,14 @@ async def review_apps(context: ToolContext, request: ReviewApps) -> ReviewedApps
     walk = AppPages(context.api)
     async for page in walk:
         total = page.total
-        room = request.max_scanned - review.seen
+        room = request.max_scanned - review.scanned
         for app in page.apps[:room]:
-            review.see(app)
-            if review.seen % BREATH == 0:
+            review.add(app)
+            if review.scanned % BREATH == 0:
                 await checkpoint()
         left = len(page.apps) > room or (len(page.apps) == room and page.next_cursor is not None)
         await context.report_progress(
-            review.seen, total, f"{sum(review.counts().values())} findings"
+            review.scanned, total, f"{sum(review.counts().values())} findings"
         )
         if left:
             break
@@ -97,7 +97,7 @@ async def review_apps(context: ToolContext, request: ReviewApps) -> ReviewedApps
         fixes=fixes,
         counts=review.counts(),
         not_told=not_told,
-        scanned=review.seen,
+        scanned=review.scanned,
         total=total,
         stopped="max_scanned" if left else walk.ended,
         note=" ".join(filter(None, [INCOMPLETE.get(walk.ended), why_off])) or None,

@@ -28,7 +28,7 @@ from connected_apps_tools.catalogue.types.secret_view import ClientSecret, descr
 from connected_apps_tools.context import ToolContext
 from connected_apps_tools.errors import InvalidRequest, ServiceError
 from connected_apps_tools.plan import Performed, Plan, returning
-from connected_apps_tools.safety.question import WHO_WILL_KNOW, Question, about
+from connected_apps_tools.safety.question import WHO_WILL_KNOW, Question, facts_about
 from connected_apps_tools.secrets.stores import StoredSecret
 from connected_apps_tools.storage.errors import StoreError
 from connected_apps_tools.text.printable import printable
@@ -159,7 +159,7 @@ def _ending_the_current(app: ConnectedApp, request: CompleteRotation) -> Questio
         secrets.append(("Not stored here; forced by the caller because", request.reason or ""))
     return Question(
         "Complete the rotation of this app's client secret?",
-        [*about(app), *secrets],
+        [*facts_about(app), *secrets],
         "Whatever still uses the secret that ends stops working at once.",
         version_of(app),
     )
@@ -266,7 +266,7 @@ async def _stored(context: ToolContext, request: RevealClientSecret) -> StoredSe
 def _showing(app: ConnectedApp, which: str) -> Question:
     return Question(
         f"Show the {which} client secret of this app in the conversation?",
-        about(app),
+        facts_about(app),
         WHO_WILL_KNOW,
         version_of(app),
     )

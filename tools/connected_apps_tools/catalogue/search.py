@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from pydantic_core import PydanticCustomError
 
 from connected_apps_tools.api.models import WHOLE, ClientType, ConnectedApp, Request, Words
-from connected_apps_tools.api.pagination import ENDLESS, LARGEST, AppPages, End, Page
+from connected_apps_tools.api.pagination import ENDLESS_PAGES, MAX_PAGE_SIZE, AppPages, End, Page
 from connected_apps_tools.catalogue.types.app_requests import MaxBytes, MaxScanned
 from connected_apps_tools.catalogue.types.app_view import (
     MAX_TEXT,
@@ -73,7 +73,7 @@ class SearchApps(Request):
     detail: Literal["summary", "full"] = Field(
         "summary", description="full: all settings, as get_app shows them."
     )
-    limit: Annotated[int, Field(ge=1, le=LARGEST), WHOLE] = 20
+    limit: Annotated[int, Field(ge=1, le=MAX_PAGE_SIZE), WHOLE] = 20
     cursor: str | None = Field(
         None, min_length=1, description="next_cursor of the previous result."
     )
@@ -83,7 +83,7 @@ class SearchApps(Request):
     @property
     def page_size(self) -> int:
         """Apps to read at once: as many as are wanted, or the most where few may fit."""
-        return LARGEST if self.model_fields_set & FILTERS else self.limit
+        return MAX_PAGE_SIZE if self.model_fields_set & FILTERS else self.limit
 
     def wants(self, app: ConnectedApp) -> bool:
         """Whether an app fits every filter."""
@@ -130,8 +130,8 @@ class _Place(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
     page: str | None = None
-    offset: int = Field(0, ge=0, lt=LARGEST)
-    limit: int = Field(LARGEST, ge=1, le=LARGEST)
+    offset: int = Field(0, ge=0, lt=MAX_PAGE_SIZE)
+    limit: int = Field(MAX_PAGE_SIZE, ge=1, le=MAX_PAGE_SIZE)
     order: str = ""
     """A digest of the words that order the page."""
 
@@ -248,7 +248,7 @@ class _Found:
         if whole and not self.apps and (near := nearest(query, self._names)):
             self.note = f"No app fits. The app with the nearest name is {self._names[near]}."
         if stopped in {"empty_page", "cycle"}:
-            self.note = ENDLESS
+            self.note = ENDLESS_PAGES
         return FoundApps(
             apps=self.apps,
             scanned=self.scanned,

@@ -1,1 +1,1 @@
-"""What a review of apps finds."""
+"""Reviews apps and reports findings."""

@@ -1,4 +1,4 @@
-"""Where an app breaks the operator's policy."""
+"""Finds where an app breaks the operator's policy."""
 
 from collections import defaultdict
 from collections.abc import Iterator
@@ -33,18 +33,18 @@ RULES: dict[str, Rule] = dict(
         _rule(
             "client_types",
             "low",
-            "A type cannot be changed: move its users to an app of another type, then use "
-            "delete_app; or leave it, since the rule is for new apps.",
+            "The type cannot be changed. Move the users to an app of another type, then use "
+            "delete_app; or leave the app, since the rule is for new apps.",
         ),
     ]
 )
-"""By the key of the policy."""
+"""The rule of a finding, by the key of the policy."""
 
 
-def breached(policy: Policy, app: ConnectedApp) -> Iterator[tuple[Rule, list[str]]]:
-    """The rules that an app breaks, each with the facts."""
+def policy_breaches(policy: Policy, app: ConnectedApp) -> Iterator[tuple[Rule, list[str]]]:
+    """The broken rules, each with its facts."""
     facts = defaultdict[str, list[str]](list)
     for breach in policy.breaches(app):
         facts[breach.rule].append(f"It breaks the {breach}.")
-    for key, told in facts.items():
-        yield RULES[key], told
+    for key, sentences in facts.items():
+        yield RULES[key], sentences

@@ -1,4 +1,4 @@
-"""What can be told of one app by itself: one row, one check."""
+"""The checks that need one app only: one row each."""
 
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
@@ -9,20 +9,20 @@ from .finding import ASK, Rule
 from .lookalikes import mixes_scripts, scripts
 from .parsed_app import FieldUrl, ParsedApp, shown, shown_url
 
-Look = Callable[[ParsedApp], Iterator[str]]
+FindFacts = Callable[[ParsedApp], Iterator[str]]
 
 
 def active_schemes(app: ParsedApp) -> Iterator[str]:
-    """A browser that is sent there runs code or opens a file instead of reaching the app."""
+    """A browser runs code or opens a file at such a URL, and does not reach the app."""
     for link in app.links:
         if link.url.scheme in ACTIVE_SCHEMES:
-            yield f"{link} has the scheme {link.url.scheme}, which browsers run or open."
+            yield f"{link} has the scheme {link.url.scheme}, which a browser runs or opens."
 
 
 def malformed(app: ParsedApp) -> Iterator[str]:
     """Redirects are absolute URIs (OAuth 2.1, 2.3).
 
-    What parsers disagree about is how validation is fooled (RFC 9700, 4.1).
+    URLs that parsers read differently can bypass validation (RFC 9700, 4.1).
     """
     for link in app.links:
         if link.url.problem and link.url.scheme not in ACTIVE_SCHEMES:
@@ -36,21 +36,21 @@ def _plain_http(links: Iterable[FieldUrl]) -> Iterator[str]:
 
 
 def http_redirects(app: ParsedApp) -> Iterator[str]:
-    """Http is for loopback only (RFC 9700, 2.6; RFC 8252, 7.3)."""
+    """Plain http is for loopback only (RFC 9700, 2.6; RFC 8252, 7.3)."""
     return _plain_http(app.redirects)
 
 
 def http_post_logout_redirects(app: ParsedApp) -> Iterator[str]:
-    """No code goes there, so it weighs less (OpenID Connect RP-Initiated Logout 1.0, 3.1)."""
+    """No code is sent there, so the severity is low (OIDC RP-Initiated Logout 1.0, 3.1)."""
     return _plain_http(app.post_logout_redirects)
 
 
 def wildcards(app: ParsedApp) -> Iterator[str]:
     """Redirects are compared as exact strings (RFC 9700, 2.1; 4.1 shows how patterns leak codes).
 
-    UNKNOWN: whether the service takes an asterisk for a pattern.
+    UNKNOWN: whether the service treats an asterisk as a pattern.
     """
-    return (f"{link} holds a wildcard." for link in app.links if link.url.wildcard)
+    return (f"{link} contains a wildcard." for link in app.links if link.url.wildcard)
 
 
 def fragments(app: ParsedApp) -> Iterator[str]:
@@ -59,41 +59,41 @@ def fragments(app: ParsedApp) -> Iterator[str]:
 
 
 def user_info(app: ParsedApp) -> Iterator[str]:
-    """What stands before the @ is read as the host, and is not (RFC 3986, 7.6)."""
-    for link in app.sound_links:
+    """The text before the @ looks like the host, but is not (RFC 3986, 7.6)."""
+    for link in app.valid_links:
         if link.url.user_info:
-            pretended, host = shown(link.url.user_info), shown(link.url.host)
-            yield f"{link} reads like {pretended} and leads to {host}."
+            fake, host = shown(link.url.user_info), shown(link.url.host)
+            yield f"{link} looks like {fake} but leads to {host}."
 
 
 def mixed_scripts(app: ParsedApp) -> Iterator[str]:
-    """Letters of different scripts in one label are there to deceive (UTS 39, section 5)."""
-    for link in app.sound_links:
+    """A label that mixes scripts imitates another one (UTS 39, section 5)."""
+    for link in app.valid_links:
         for label in filter(mixes_scripts, link.url.labels):
             names = ", ".join(name.capitalize() for name in scripts(label))
             yield f"{link} mixes scripts in its host: {shown(label)} is {names}."
 
 
 def international_hosts(app: ParsedApp) -> Iterator[str]:
-    """Such a name may be honest, and may be one that looks like another (RFC 5890, 4.4)."""
-    for link in app.sound_links:
+    """Such a name may be legitimate, or look like another one (RFC 5890, 4.4)."""
+    for link in app.valid_links:
         labels = link.url.labels
         if link.url.international and not any(map(mixes_scripts, labels)):
             host, read = shown(link.url.host), shown(".".join(labels))
-            yield f"{link} has the internationalized host {host}, which reads {read}."
+            yield f"{link} has the internationalized host {host}, shown as {read}."
 
 
 def native_redirects(app: ParsedApp) -> Iterator[str]:
-    """What runs on users' machines can keep no secret, and is public (RFC 8252, 8.4 and 8.5)."""
+    """Apps on users' machines cannot protect a secret: they are public (RFC 8252, 8.4, 8.5)."""
     for link in app.redirects if app.confidential else ():
         if not link.url.problem and (link.url.loopback or link.url.private_use):
-            yield f"{link} leads to the user's own machine, and the app has a client secret."
+            yield f"{link} leads to the user's machine, but the app has a client secret."
 
 
 def undotted_schemes(app: ParsedApp) -> Iterator[str]:
-    """An app's own scheme is a domain name turned round, so at least a dot is in it.
+    """An app's own scheme is a reversed domain name, so it contains a dot.
 
-    Else another app on the device may claim it too (RFC 8252, 7.1 and 8.4; OAuth 2.1, 2.3.1).
+    Without a dot, another app may use it too (RFC 8252, 7.1 and 8.4; OAuth 2.1, 2.3.1).
     """
     for link in app.redirects:
         url = link.url
@@ -102,72 +102,74 @@ def undotted_schemes(app: ParsedApp) -> Iterator[str]:
 
 
 def no_redirects(app: ParsedApp) -> Iterator[str]:
-    """Without one no user can authorize the app."""
+    """No user can authorize an app without one."""
     if not app.redirects:
         yield "The app has no redirect URL."
 
 
 def full_access(app: ParsedApp) -> Iterator[str]:
-    """Tokens should carry the least privilege that serves (RFC 9700, 2.3)."""
+    """Tokens should have the least privilege (RFC 9700, 2.3)."""
     if app.app.full_access_allowed:
-        yield "Its tokens can be exchanged for a full session of the user."
+        yield "Its tokens can be exchanged for a full user session."
 
 
 def bypassed_consent(app: ParsedApp) -> Iterator[str]:
-    """Access while the user is away needs the user's consent (OpenID Connect Core 1.0, 11)."""
+    """Offline access needs the user's consent (OpenID Connect Core 1.0, 11)."""
     if app.app.bypass_consent_for_offline_access:
         yield "It gets refresh tokens (offline_access) without the user's consent."
 
 
 def long_tokens(app: ParsedApp) -> Iterator[str]:
-    """Short lives limit what a leak is worth (OAuth 2.1, 7.1.3)."""
-    minutes, most = app.app.access_token_expiry_minutes, app.bounds.max_token_minutes
+    """A short lifetime limits the damage of a leak (OAuth 2.1, 7.1.3)."""
+    minutes, most = app.app.access_token_expiry_minutes, app.limits.max_token_minutes
     if minutes > most:
-        yield f"Its access tokens live {minutes} minutes; the bound is {most}."
+        yield f"Its access tokens live {minutes} minutes; the limit is {most}."
 
 
 def open_rotations(app: ParsedApp) -> Iterator[str]:
-    """Two secrets work. The service does not tell since when."""
+    """Two secrets are valid. The service does not say since when."""
     last_four = app.app.next_client_secret_last_four
     if last_four is not None:
-        yield f"A secret rotation is under way: a next secret (…{shown(last_four)}) works too."
+        yield f"A secret rotation is under way: a next secret (…{shown(last_four)}) is valid too."
 
 
 def registered_by_strangers(app: ParsedApp) -> Iterator[str]:
-    """Nobody vouches for what they say of themselves (RFC 7591, 5)."""
+    """The data of such an app is self-asserted (RFC 7591, 5)."""
     url = app.app.client_id_metadata_url
     if url:
-        yield f"A client metadata document describes it: {shown_url(url)}."
+        yield f"A client metadata document registered it: {shown_url(url)}."
     elif app.by_stranger:
-        yield f"It was not registered by the operator: {shown(app.app.creation_method)}."
+        yield f"The operator did not register it: {shown(app.app.creation_method)}."
 
 
 class Check(NamedTuple):
-    """A rule, and what finds the facts for it."""
+    """A rule, and the function that finds the facts for it."""
 
     rule: Rule
-    look: Look
+    find: FindFacts
 
 
-_REPLACE = "With update_app, replace it by the exact https URL that the app uses, or remove it."
+_REPLACE = "With update_app, replace the URL with the app's exact https URL, or remove it."
 
 CHECKS = (
     Check(
         Rule(
             "active-scheme",
             "high",
-            "Remove it with update_app. Where nobody knows how it got there, use delete_app.",
+            "Remove the URL with update_app. If nobody knows who added it, use delete_app.",
         ),
         active_schemes,
     ),
     Check(Rule("http-redirect", "high", _REPLACE), http_redirects),
     Check(Rule("http-post-logout-redirect", "low", _REPLACE), http_post_logout_redirects),
     Check(
-        Rule("wildcard-redirect", "high", "With update_app, list each exact URL in its place."),
+        Rule("wildcard-redirect", "high", "With update_app, replace it with the exact URLs."),
         wildcards,
     ),
     Check(
-        Rule("fragment-in-redirect", "medium", "With update_app, give the URL without the #."),
+        Rule(
+            "fragment-in-redirect", "medium", "With update_app, remove the # and what follows it."
+        ),
         fragments,
     ),
     Check(Rule("user-info-in-url", "high", f"{ASK} to remove the URL."), user_info),
@@ -185,9 +187,9 @@ CHECKS = (
         Rule(
             "native-redirect-on-confidential-app",
             "medium",
-            "Remove a leftover of development with update_app. An app that runs on users' machines "
-            "needs a public type, and a type cannot be changed: use create_app with a _public "
-            "type, move the users over, then delete_app.",
+            "Remove a URL left from development with update_app. An app on users' machines needs a "
+            "public type, and a type cannot be changed: use create_app with a _public type, move "
+            "the users to the new app, then use delete_app.",
         ),
         native_redirects,
     ),
@@ -195,20 +197,22 @@ CHECKS = (
         Rule(
             "private-use-scheme-without-dot",
             "low",
-            "With update_app, use a scheme made of a domain of the app's owner turned round, such "
-            "as com.example.app, or an https URL that the app claims.",
+            "With update_app, use a reversed domain name of the app's owner as the scheme, such as "
+            "com.example.app, or a claimed https URL.",
         ),
         undotted_schemes,
     ),
     Check(
-        Rule("no-redirect", "low", "Give it one with update_app, or use delete_app if unused."),
+        Rule(
+            "no-redirect", "low", "Add one with update_app, or use delete_app if the app is unused."
+        ),
         no_redirects,
     ),
     Check(
         Rule(
             "full-access",
             "medium",
-            "Unless the app needs it, turn full_access_allowed off with update_app.",
+            "If the app does not need it, turn full_access_allowed off with update_app.",
         ),
         full_access,
     ),
@@ -216,7 +220,8 @@ CHECKS = (
         Rule(
             "bypassed-consent",
             "medium",
-            "Unless the app needs it, turn bypass_consent_for_offline_access off with update_app.",
+            "If the app does not need it, turn bypass_consent_for_offline_access off with "
+            "update_app.",
         ),
         bypassed_consent,
     ),
@@ -224,7 +229,7 @@ CHECKS = (
         Rule(
             "long-token-lifetime",
             "medium",
-            "Lower access_token_expiry_minutes with update_app; refresh tokens bridge the gap.",
+            "Lower access_token_expiry_minutes with update_app; refresh tokens renew access.",
         ),
         long_tokens,
     ),
@@ -232,8 +237,8 @@ CHECKS = (
         Rule(
             "open-rotation",
             "low",
-            "Use complete_secret_rotation once the app runs with the next secret, or "
-            "cancel_secret_rotation to drop it.",
+            "Use complete_secret_rotation when the app uses the next secret, or "
+            "cancel_secret_rotation to discard it.",
         ),
         open_rotations,
     ),
@@ -241,7 +246,7 @@ CHECKS = (
         Rule(
             "registered-by-stranger",
             "info",
-            "Check that its name and redirect URLs belong together; use delete_app if they do not.",
+            "Check that its name and redirect URLs belong to one party; else use delete_app.",
         ),
         registered_by_strangers,
     ),

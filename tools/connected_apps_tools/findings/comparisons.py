@@ -1,6 +1,6 @@
-"""What can only be told of an app beside others: what it may be taken for.
+"""The checks that compare apps: which app can be confused with which.
 
-A comparison keeps a few ids and names for each name or host that it has met, and no app.
+For each name or host, a comparison remembers a few ids and names, and no whole app.
 """
 
 from collections import Counter, defaultdict
@@ -11,62 +11,62 @@ from .finding import ASK, MAX_FINDING_NAME, Finding, Rule
 from .lookalikes import skeleton, spelling
 from .parsed_app import ParsedApp, shown
 
-MAX_BEARERS = 3
-"""Apps that are kept by id where many have the same name or host; the rest is counted."""
+MAX_LISTED_APPS = 3
+"""Most apps remembered by id for one name or host; more are only counted."""
 
 
 class Trait(NamedTuple):
-    """Something of an app by which it may be taken for another."""
+    """A name or host by which an app can be confused with another."""
 
     look: str
-    """The same for all that look the same."""
+    """Equal for all that look alike."""
     spelling: str
-    """Tells those apart that only look the same."""
+    """Different for those that only look alike."""
 
 
-class Bearer(NamedTuple):
-    """An app that has a trait."""
+class AppRef(NamedTuple):
+    """The id and name of an app."""
 
     client_id: str
     client_name: str
 
 
-class Bearers(NamedTuple):
-    """The apps that have a trait, and are as far from the operator as each other."""
+class AppRefs(NamedTuple):
+    """The apps with the same trait and the same distance from the operator."""
 
-    how_many: int = 0
-    first: tuple[Bearer, ...] = ()
+    total: int = 0
+    first: tuple[AppRef, ...] = ()
 
-    def plus(self, bearer: Bearer) -> "Bearers":
-        """One more, kept by id while they are few."""
-        return Bearers(self.how_many + 1, (*self.first, bearer)[:MAX_BEARERS])
+    def adding(self, app_ref: AppRef) -> "AppRefs":
+        """These and one more, remembered by id while they are few."""
+        return AppRefs(self.total + 1, (*self.first, app_ref)[:MAX_LISTED_APPS])
 
 
 class Variant(NamedTuple):
-    """One spelling of what looks the same."""
+    """One spelling in a group that looks alike."""
 
     distance: int
     spelling: str
-    bearers: Bearers
+    apps: AppRefs
 
     def __str__(self) -> str:
-        app = self.bearers.first[0]
+        app = self.apps.first[0]
         owner = ("the operator's own app", "a third party's app", "a stranger's app")
         return f"{owner[self.distance]} {shown(app.client_name)} ({shown(app.client_id)})"
 
 
 class Group:
-    """All that looks the same."""
+    """All variants that look alike."""
 
     def __init__(self, variants: list[Variant]) -> None:
         self.variants = variants
         self.nearest = min(variants, key=lambda variant: variant.distance)
-        """What the others may be taken for: the nearest to the operator, and of these the first."""
+        """The variant that others imitate: the first of those nearest to the operator."""
         self.own = {v.spelling: v for v in variants if v.distance == 0}
-        """The operator's own, by spelling."""
+        """The operator's own variants, by spelling."""
 
-    def disguised(self, variant: Variant) -> bool:
-        """Whether it is not the operator's, and spelled otherwise than what it looks like."""
+    def imitates_nearest(self, variant: Variant) -> bool:
+        """Whether a variant of others imitates the nearest one with another spelling."""
         return variant.distance > 0 and variant.spelling != self.nearest.spelling
 
 
@@ -74,52 +74,52 @@ Verdict = tuple[Rule, str] | None
 
 
 class Comparison(NamedTuple):
-    """By what apps are compared, and what is said of a variant in its group."""
+    """Which traits are compared, and how a variant is judged in its group."""
 
     traits: Callable[[ParsedApp], Iterable[Trait]]
     judge: Callable[[Variant, Group], Verdict]
 
 
-class Compared:
-    """What one comparison has met so far."""
+class ComparisonRun:
+    """One comparison of the apps added so far."""
 
     def __init__(self, comparison: Comparison) -> None:
         self._comparison = comparison
-        # Flat, since nearly all groups are of one.
-        self._met: dict[tuple[str, int, str], Bearers] = {}
+        # Flat, since nearly all groups hold one app.
+        self._apps: dict[tuple[str, int, str], AppRefs] = {}
 
-    def see(self, app: ParsedApp, bearer: Bearer) -> None:
-        """Take in one app."""
+    def add(self, app: ParsedApp, app_ref: AppRef) -> None:
+        """Add one app."""
         for look, spelled in set(self._comparison.traits(app)):
             key = (look, app.distance, spelled)
-            self._met[key] = self._met.get(key, Bearers()).plus(bearer)
+            self._apps[key] = self._apps.get(key, AppRefs()).adding(app_ref)
 
     def findings(self) -> Iterator[Finding]:
-        """One for each suspect that is known by id."""
+        """A finding for each suspect remembered by id."""
         for rule, fact, suspects in self._verdicts():
             for suspect in suspects.first:
                 yield rule.finding(*suspect, fact)
 
     def counts(self) -> Counter[str]:
-        """How many suspects there are by code, known by id or not."""
+        """The number of suspects by code, remembered by id or not."""
         counts = Counter[str]()
         for rule, _, suspects in self._verdicts():
-            counts[rule.code] += suspects.how_many
+            counts[rule.code] += suspects.total
         return counts
 
-    def _verdicts(self) -> Iterator[tuple[Rule, str, Bearers]]:
+    def _verdicts(self) -> Iterator[tuple[Rule, str, AppRefs]]:
         for group in self._groups():
             for variant in group.variants:
                 verdict = self._comparison.judge(variant, group)
                 if verdict:
-                    yield *verdict, variant.bearers
+                    yield *verdict, variant.apps
 
     def _groups(self) -> Iterator[Group]:
-        sizes = Counter(look for look, _, _ in self._met)
+        sizes = Counter(look for look, _, _ in self._apps)
         groups = defaultdict[str, list[Variant]](list)
-        for (look, distance, spelled), bearers in self._met.items():
+        for (look, distance, spelled), apps in self._apps.items():
             if sizes[look] > 1:
-                groups[look].append(Variant(distance, spelled, bearers))
+                groups[look].append(Variant(distance, spelled, apps))
         return map(Group, groups.values())
 
 
@@ -128,28 +128,28 @@ IMITATED_HOST = Rule("imitated-host", "medium", f"{ASK} to remove the URL.")
 SHARED_HOST = Rule(
     "shared-redirect-host",
     "medium",
-    "Give each party a host of its own with update_app. Where it is one party after all, register "
-    "the app anew with create_app, since a type cannot be changed, and then use delete_app.",
+    "Give each party its own host with update_app. If both are the same party, use create_app with "
+    "the right type, since a type cannot be changed, then delete_app.",
 )
 RULES = (IMITATED_NAME, IMITATED_HOST, SHARED_HOST)
 
 
 def _names(app: ParsedApp) -> Iterator[Trait]:
     name = app.app.client_name[:MAX_FINDING_NAME]
-    # A name of symbols alone is compared as it is.
+    # A name with symbols only is compared as it is.
     look = skeleton(name) or name.strip()
     if look:
         yield Trait(look, spelling(name))
 
 
 def _judge_name(variant: Variant, group: Group) -> Verdict:
-    """Users are asked for consent by the name (OAuth 2.1, 7.3).
+    """The consent page shows the name (OAuth 2.1, 7.3).
 
-    Among strangers' apps the same name is ordinary, since each installation of a client may
-    register itself; a name in disguise is not.
+    Strangers' apps may share a name, since each installation of a client may register itself. A
+    look-alike with another spelling is reported.
     """
-    if variant.distance > group.nearest.distance or group.disguised(variant):
-        return IMITATED_NAME, f"Its name reads like that of {group.nearest}."
+    if variant.distance > group.nearest.distance or group.imitates_nearest(variant):
+        return IMITATED_NAME, f"Its name looks like that of {group.nearest}."
     return None
 
 
@@ -160,11 +160,11 @@ def _hosts(app: ParsedApp) -> Iterator[Trait]:
 
 
 def _judge_host(variant: Variant, group: Group) -> Verdict:
-    """A code that is meant for one party must not reach the other (RFC 9700, 4.1)."""
+    """A code for one party must not reach another one (RFC 9700, 4.1)."""
     host = shown(variant.spelling)
     if variant.distance > 0 and variant.spelling in group.own:
-        return SHARED_HOST, f"It redirects to {host}, like {group.own[variant.spelling]}."
-    if group.disguised(variant):
+        return SHARED_HOST, f"It redirects to {host}, as does {group.own[variant.spelling]}."
+    if group.imitates_nearest(variant):
         nearest = group.nearest
         fact = f"Its redirect host {host} looks like {shown(nearest.spelling)} of {nearest}."
         return IMITATED_HOST, fact

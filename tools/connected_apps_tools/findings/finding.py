@@ -1,4 +1,4 @@
-"""What a review answers with."""
+"""A finding, and the rule behind it."""
 
 from typing import Literal, NamedTuple
 
@@ -6,31 +6,31 @@ from connected_apps_tools.api.models import Result
 
 Severity = Literal["high", "medium", "low", "info"]
 SEVERITIES: tuple[Severity, ...] = ("high", "medium", "low", "info")
-"""The worst first."""
+"""The most severe first."""
 
 
 class Finding(Result):
-    """Something about an app that a person should look at."""
+    """A fact about an app that a person should check."""
 
     code: str
     severity: Severity
     client_id: str
     client_name: str
-    """As the app has it: it may be a stranger's text, and its first 200 characters are kept."""
+    """Untrusted text, not made printable; its first 200 characters."""
     fact: str
-    """One line; what strangers wrote in it is made fit to be shown."""
+    """One line; untrusted text in it is printable."""
     fix: str
 
 
 class Rule(NamedTuple):
-    """What a review may report."""
+    """A kind of finding."""
 
     code: str
     severity: Severity
     fix: str
 
     def finding(self, client_id: str, client_name: str, fact: str) -> Finding:
-        """The finding that this rule makes of a fact."""
+        """The finding for a fact."""
         return Finding(
             code=self.code,
             severity=self.severity,
@@ -42,7 +42,7 @@ class Rule(NamedTuple):
 
 
 MAX_FINDING_NAME = 200
-"""Characters of a name that are kept and compared. Nobody reads more of one."""
+"""Characters of a name that are compared and reported."""
 
-ASK = "Ask whom the app belongs to. Where nobody knows it, use delete_app; else use update_app"
-"""How a fix begins where an app may be meant to deceive."""
+ASK = "Ask who owns the app. If nobody knows, use delete_app; else use update_app"
+"""The start of the fix for an app that may be meant to deceive."""

@@ -1,7 +1,7 @@
-"""Texts that look alike to a person, in the spirit of Unicode's UTS 39.
+"""Compares texts by how they look to a person, similar to Unicode's UTS 39.
 
-The table holds the letters of Cyrillic, Greek, Armenian and extended Latin that pass for ASCII, and
-what is confused within ASCII. It is not the whole of UTS 39, most of which no font shows alike.
+The table holds the Cyrillic, Greek, Armenian and extended Latin letters that look like ASCII, and
+the look-alikes within ASCII. It is not all of UTS 39: most of its pairs look different in any font.
 """
 
 import re
@@ -28,7 +28,7 @@ _SMALL = {
     },
 }  # fmt: skip
 _CAPITAL = {"GREEK CAPITAL LETTER": {"ETA": "h", "MU": "m", "NU": "n", "UPSILON": "y"}}
-"""Where the capital passes for another letter than the small one does."""
+"""Capitals that look like another letter than their small letter does."""
 
 Table = dict[str, dict[str, str]]
 
@@ -50,25 +50,25 @@ _PAIRS = {"rn": "m", "vv": "w"}
 _EAST_ASIAN = frozenset(
     {"BOPOMOFO", "CJK", "HANGUL", "HIRAGANA", "IDEOGRAPHIC", "KATAKANA", "LATIN"}
 )
-"""Scripts that are ordinarily written together (UTS 39, section 5.2, highly restrictive)."""
+"""Scripts that are usually written together (UTS 39, section 5.2, highly restrictive)."""
 
 
 def spelling(text: str) -> str:
-    """`text` by its letters and digits: no case, separators or invisible characters."""
+    """The letters and digits of `text`, without case, separators and invisible characters."""
     return _letters(unicodedata.normalize("NFKC", _visible(text)).casefold())
 
 
 def skeleton(text: str) -> str:
-    """What `text` looks like. Two texts with the same skeleton are easily taken for one another.
+    """A key for how `text` looks. Two texts with the same skeleton are easily confused.
 
-    Nothing but a key to compare by: it is empty where there is neither a letter nor a digit.
+    It is empty for a text without letters and digits.
     """
-    seen = _ACCENTS.sub("", unicodedata.normalize("NFKD", _visible(text)))
-    seen = seen.translate(_CAPITALS).casefold().translate(_SMALLS)
-    seen = _letters(seen.translate(_WITHIN_ASCII))
+    key = _ACCENTS.sub("", unicodedata.normalize("NFKD", _visible(text)))
+    key = key.translate(_CAPITALS).casefold().translate(_SMALLS)
+    key = _letters(key.translate(_WITHIN_ASCII))
     for pair, looks in _PAIRS.items():
-        seen = seen.replace(pair, looks)
-    return seen
+        key = key.replace(pair, looks)
+    return key
 
 
 def _visible(text: str) -> str:
@@ -76,22 +76,22 @@ def _visible(text: str) -> str:
 
 
 def _letters(text: str) -> str:
-    return "".join(filter(_tells, text))
+    return "".join(filter(_is_letter_or_digit, text))
 
 
-def _tells(c: str) -> bool:
-    """Whether it is a letter, a digit, or a vowel sign of the scripts that have such."""
+def _is_letter_or_digit(c: str) -> bool:
+    """Whether it is a letter, a digit or a vowel sign."""
     return c.isalnum() or (unicodedata.category(c) in {"Mn", "Mc"} and not unicodedata.combining(c))
 
 
 def scripts(text: str) -> list[str]:
-    """The scripts of the letters in `text`, in capitals, by the names that Unicode gives them."""
+    """The Unicode names, in capitals, of the scripts of the letters in `text`."""
     names = (unicodedata.name(c, "") for c in text if unicodedata.category(c).startswith("L"))
     return sorted({re.split("[ -]", name)[0] for name in names if name})
 
 
 def mixes_scripts(text: str) -> bool:
-    """Whether `text` has letters of scripts that are not ordinarily written together."""
+    """Whether `text` mixes scripts that are not usually written together."""
     if text.isascii():
         return False
     found = set(scripts(text))

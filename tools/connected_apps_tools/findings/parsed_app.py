@@ -1,4 +1,4 @@
-"""An app as a review looks at it."""
+"""An app, parsed for a review."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,18 +15,18 @@ MAX_FACT_TEXT = 80
 
 
 def shown(text: str) -> str:
-    """A stranger's name or host, fit to stand in a fact."""
+    """An untrusted name or host, printable and cut for a fact."""
     return printable(text, MAX_FACT_TEXT)
 
 
 def shown_url(url: str) -> str:
-    """A stranger's URL, likewise."""
+    """An untrusted URL, printable and cut for a fact."""
     return printable_url(url, MAX_SHOWN_URL)
 
 
 @dataclass(frozen=True)
 class FieldUrl:
-    """One of an app's URLs. As text, it is the subject of a sentence."""
+    """A URL of an app. Its text is the subject of a sentence."""
 
     field: str
     url: Url
@@ -37,30 +37,30 @@ class FieldUrl:
 
 @dataclass(frozen=True)
 class ParsedApp:
-    """An app, with its URLs taken apart once for all checks."""
+    """An app with its URLs parsed once for all checks."""
 
     app: ConnectedApp
-    bounds: ReviewLimits
+    limits: ReviewLimits
 
     @cached_property
     def redirects(self) -> list[FieldUrl]:
-        """Where authorization codes go."""
+        """The URLs that receive authorization codes."""
         return [FieldUrl("redirect URL", parse(url)) for url in self.app.redirect_urls]
 
     @cached_property
     def post_logout_redirects(self) -> list[FieldUrl]:
-        """Where users go after they have logged out."""
+        """The URLs that users are sent to after logout."""
         urls = self.app.post_logout_redirect_urls
         return [FieldUrl("post-logout redirect URL", parse(url)) for url in urls]
 
     @property
     def links(self) -> list[FieldUrl]:
-        """Both."""
+        """All redirect and post-logout redirect URLs."""
         return self.redirects + self.post_logout_redirects
 
     @property
-    def sound_links(self) -> Iterator[FieldUrl]:
-        """Those of them that everybody reads alike."""
+    def valid_links(self) -> Iterator[FieldUrl]:
+        """The links that all parsers read alike."""
         return (link for link in self.links if not link.url.problem)
 
     @property
@@ -75,13 +75,13 @@ class ParsedApp:
 
     @cached_property
     def by_stranger(self) -> bool:
-        """Whether somebody registered it who is not the operator, as far as can be told."""
+        """Whether a stranger registered the app, judging by what the service shows."""
         method = self.app.creation_method.casefold()
         return bool(self.app.client_id_metadata_url) or any(
-            word.casefold() in method for word in self.bounds.stranger_methods
+            word.casefold() in method for word in self.limits.stranger_methods
         )
 
     @property
     def distance(self) -> int:
-        """How far from the operator: 0 is their own, 1 a third party's, 2 a stranger's."""
+        """How far the app is from the operator: 0 own, 1 a third party's, 2 a stranger's."""
         return 2 if self.by_stranger else 0 if self.first_party else 1

@@ -1,1 +1,1 @@
-"""What protects apps: the policy, the questions to a person, and which changes are risky."""
+"""What protects apps: the policy, the questions to a person, and the check for risky changes."""

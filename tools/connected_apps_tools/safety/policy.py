@@ -1,8 +1,8 @@
-"""What the operator allows: one TOML file, read at start, that no call can change.
+"""The operator's policy: one TOML file, read at the start, that no call can change.
 
-An asterisk in a pattern stands for whole labels only, and only where what is spelled out says whose
-the name is: first in a host, last in a scheme. `*` is one label, as in a certificate (RFC 9525,
-section 6.3), `**` is one or more.
+An asterisk in a pattern stands for whole labels. It is allowed only as the first label of a host or
+the last one of a scheme, so that the rest names the owner. `*` is one label, as in a certificate
+(RFC 9525, section 6.3), `**` is one or more.
 """
 
 import ipaddress
@@ -20,20 +20,20 @@ from connected_apps_tools.errors import InvalidRequest, PolicyRefusal
 from connected_apps_tools.text.printable import cut, did_you_mean, printable, redact_tokens
 from connected_apps_tools.text.urls import ACTIVE_SCHEMES, WEB_SCHEMES, Url, canonical_host, parse
 
-MAX_NAMED = 10
-"""Breaches, or mistakes in the file, that one refusal names."""
+MAX_SENTENCES = 10
+"""Most breaches, or mistakes in the file, that one error names."""
 
 MAX_RULE_TEXT = 80
-"""Characters that are shown of a host, a scheme or a malformed URL."""
+"""Most characters shown of a host, a scheme or a malformed URL."""
 
 NEW_APP_MINUTES = 60
-"""Life of the access tokens of a new app that names none (KNOWN)."""
+"""Lifetime of access tokens if a new app does not set it (KNOWN)."""
 
 URL_FIELDS = ("redirect_urls", "post_logout_redirect_urls")
 
 _WILD = frozenset({"*", "**"})
 _NUMBER = re.compile(r"(?:.*\.)?(?:\d+|0x[0-9a-f]*)")
-"""A host whose last label is a number, which a browser takes for an IPv4 address."""
+"""A host that ends in a number. Browsers read it as an IPv4 address."""
 
 _SCHEME_GLOB = re.compile(r"[a-z][a-z0-9+-]*(?:\.[a-z0-9+-]+)*(?:\.\*\*?)?")
 
@@ -55,7 +55,7 @@ def _host_glob(text: str) -> str:
             "an asterisk stands for a whole label before a name: *.corp.example for one label, "
             "**.corp.example for one or more; to allow every host, leave redirect_hosts out",
         )
-    # An IPv6 address is one with brackets or without.
+    # An IPv6 address may be given with or without brackets.
     bare = ":" in spelled and not spelled.startswith("[")
     host = canonical_host(f"[{spelled}]" if bare else spelled)
     if host is None:
@@ -94,13 +94,13 @@ def _scheme_glob(text: str) -> str:
     return scheme
 
 
-def _mistake(value: str, way_out: str) -> PydanticCustomError:
+def _mistake(value: str, advice: str) -> PydanticCustomError:
     shown = printable(value, MAX_RULE_TEXT)
-    return PydanticCustomError("policy", "{shown}: {way_out}", {"shown": shown, "way_out": way_out})
+    return PydanticCustomError("policy", "{shown}: {advice}", {"shown": shown, "advice": advice})
 
 
 def _matches(glob: list[str], labels: list[str]) -> bool:
-    """Whether labels fit a pattern whose first label may be an asterisk."""
+    """Whether labels match a pattern; its first label may be an asterisk."""
     first, *rest = glob
     if first == "**":
         return len(labels) > len(rest) and labels[-len(rest) :] == rest
@@ -112,11 +112,11 @@ SchemeGlob = Annotated[str, AfterValidator(_scheme_glob)]
 AnyCaseId = Annotated[ClientId, AfterValidator(str.casefold)]
 Name = Annotated[str, StringConstraints(min_length=1)]
 FromList = Strict(strict=False)
-"""TOML has lists, and what is frozen holds tuples."""
+"""TOML has lists; a frozen model needs tuples."""
 
 
 class AppLike(Protocol):
-    """What the policy judges: an app, or one that is to be. What is None was left out."""
+    """An app, or the settings of a new one. None means left out."""
 
     @property
     def redirect_urls(self) -> list[str] | None: ...  # noqa: D102 - the API's own fields
@@ -137,36 +137,36 @@ class Breach(NamedTuple):
 
     rule: str
     what: tuple[str, object]
-    """The field and the value that break it, to tell breaches apart; never shown."""
+    """The field and the value that break it. It distinguishes breaches and is never shown."""
     fact: str
-    """The rest of a sentence, fit to be shown."""
+    """The rest of a sentence, printable."""
 
     def __str__(self) -> str:
         return f"policy {self.rule}: {self.fact}"
 
 
 class ProtectedApps(Model):
-    """The apps that tools may not touch. An id is safer: anybody may use a name."""
+    """The apps that tools may not change. An id is safer: any app can have a name."""
 
     model_config = ConfigDict(extra="forbid")
 
     client_ids: Annotated[tuple[AnyCaseId, ...], FromList] = ()
-    """Whatever their case, since it is UNKNOWN whether the service tells the cases apart."""
+    """Compared without case: it is UNKNOWN whether the service distinguishes it."""
     names: Annotated[tuple[Name, ...], FromList] = ()
-    """As they are written, to the letter."""
+    """Compared exactly."""
 
 
 class Policy(Model):
-    """What tools may do in a project. A rule that is left out limits nothing."""
+    """What tools may do in a project. A rule that is left out sets no limit."""
 
     model_config = ConfigDict(extra="forbid")
 
     redirect_hosts: Annotated[tuple[HostGlob, ...], FromList] | None = None
-    """Hosts to which http and https URLs may lead, of redirects and post-logout redirects."""
+    """Allowed hosts of http and https URLs, for redirects and post-logout redirects."""
     redirect_schemes: Annotated[tuple[SchemeGlob, ...], FromList] | None = None
-    """Schemes that these URLs may have."""
+    """Allowed schemes of these URLs."""
     client_types: Annotated[tuple[ClientType, ...], FromList] | None = None
-    """Types of which apps may be created."""
+    """Types that a new app may have."""
     max_access_token_expiry_minutes: int | None = Field(None, ge=1, le=INT32_MAX)
     allow_full_access: bool = True
     """Whether `full_access_allowed` may be true."""
@@ -182,8 +182,8 @@ class Policy(Model):
         """The policy in a file.
 
         Raises:
-            InvalidRequest: the file cannot be read, or it is not right. The text names the file and
-                each key that is wrong, with its rule.
+            InvalidRequest: the file cannot be read, or has mistakes. The text names the file and
+                each wrong key with its rule.
         """
         import tomllib
 
@@ -195,12 +195,12 @@ class Policy(Model):
         except OSError as error:
             mistakes = [f"it cannot be read ({error.strerror})"]
         except (ValueError, RecursionError) as error:
-            mistakes = [f"it is no TOML ({printable(str(error))})"]
+            mistakes = [f"it is not valid TOML ({printable(str(error))})"]
         name = printable(str(path))
         raise InvalidRequest("\n".join(f"{name}: {mistake}" for mistake in mistakes))
 
     def permits(self, setting: Literal["reveal", "confirm", "toolsets"], asked: Any) -> bool:  # noqa: ANN401 - as the setting has it
-        """Whether a setting may have this value: the rule's own, or a stricter one."""
+        """Whether a setting may have this value: the one in the policy, or a stricter one."""
         rule = getattr(self, setting)
         if rule is None:
             return True
@@ -210,7 +210,7 @@ class Policy(Model):
         return order.index(asked) >= order.index(rule)
 
     def rules(self) -> dict[str, Any]:
-        """The rules that limit something, by their dotted names."""
+        """The rules that are set, by their dotted names."""
         limits = self.model_dump(exclude_defaults=True)
         protected = limits.pop("protected_apps", {})
         return limits | {f"protected_apps.{key}": value for key, value in protected.items()}
@@ -221,32 +221,32 @@ class Policy(Model):
 
     def breaches(self, app: AppLike) -> Iterator[Breach]:
         """The rules that an app breaks."""
-        yield from self._of_type(app)
-        yield from self._of_urls(app)
-        yield from self._of_tokens(app)
+        yield from self._type_breaches(app)
+        yield from self._url_breaches(app)
+        yield from self._token_breaches(app)
         for rule, field in _SWITCHES.items():
             if getattr(app, field) and not getattr(self, rule):
                 yield Breach(rule, (field, True), f"{field} may not be true")
 
-    def admit_new(self, app: AppLike) -> None:
-        """Refuse to create what breaks a rule.
+    def check_new(self, app: AppLike) -> None:
+        """Refuse a new app that breaks a rule.
 
         Raises:
-            PolicyRefusal: it does.
+            PolicyRefusal: it breaks one.
         """
         _refuse(map(str, self.breaches(app)))
 
-    def admit_change(self, before: AppLike, after: AppLike) -> None:
-        """Refuse to leave an app in a state that breaks a rule.
+    def check_change(self, before: AppLike, after: AppLike) -> None:
+        """Refuse a change after which the app breaks a rule.
 
-        What only takes breaches away may leave others behind, so that an app can be mended step by
-        step. Of the type, which nobody can change, nothing is said.
+        A change that only removes breaches may leave others, so that an app can be fixed step by
+        step. The type is not checked: it cannot be changed.
 
         Raises:
-            PolicyRefusal: it does, and is no step to the better.
+            PolicyRefusal: the app breaks a rule, and the change is not such a step.
         """
         was, now = (
-            # In order, and quick to look up: an app may have any number of URLs.
+            # An ordered set: an app may have any number of URLs.
             {breach: None for breach in self.breaches(app) if breach.rule != "client_types"}
             for app in (before, after)
         )
@@ -254,68 +254,72 @@ class Policy(Model):
             _refuse(f"{breach}{' (as before)' if breach in was else ''}" for breach in now)
 
     def protects(self, client_id: str, name: str | None = None) -> bool:
-        """Whether tools may not touch the app of this id or name."""
+        """Whether tools may not change the app with this id or name."""
         protected = self.protected_apps
         return client_id.casefold() in protected.client_ids or name in protected.names
 
-    def admit_touching(self, client_id: str, name: str | None = None) -> None:
-        """Refuse to touch a protected app.
+    def check_unprotected(self, client_id: str, name: str | None = None) -> None:
+        """Refuse to change a protected app.
 
         Raises:
-            PolicyRefusal: it is one.
+            PolicyRefusal: the app is protected.
         """
         if self.protects(client_id, name):
             refusal = PolicyRefusal("policy protected_apps: tools may not change or delete the app")
-            refusal.hint = "Nothing was sent. The operator protects this app and can change it."
+            refusal.hint = (
+                "Nothing was sent. The operator protects this app; only the operator can change it."
+            )
             raise refusal
 
-    def _of_type(self, app: AppLike) -> Iterator[Breach]:
+    def _type_breaches(self, app: AppLike) -> Iterator[Breach]:
         if self.client_types is not None and app.client_type not in self.client_types:
             shown = printable(app.client_type, MAX_RULE_TEXT)
             fact = f"{shown} is not allowed, {_only(self.client_types)}"
             yield Breach("client_types", ("client_type", app.client_type), fact)
 
-    def _of_tokens(self, app: AppLike) -> Iterator[Breach]:
+    def _token_breaches(self, app: AppLike) -> Iterator[Breach]:
         given, most = app.access_token_expiry_minutes, self.max_access_token_expiry_minutes
         minutes = NEW_APP_MINUTES if given is None else given
         if most is not None and minutes > most:
             field = "access_token_expiry_minutes"
-            said = f"{minutes}{' where it is left out' if given is None else ''}"
-            fact = f"{field} is {said}; {most} is the most"
+            default = " (the default)" if given is None else ""
+            fact = f"{field} is {minutes}{default}; the limit is {most}"
             yield Breach(f"max_{field}", (field, minutes), fact)
 
-    def _of_urls(self, app: AppLike) -> Iterator[Breach]:
+    def _url_breaches(self, app: AppLike) -> Iterator[Breach]:
         for field in URL_FIELDS:
             for url in map(parse, dict.fromkeys(getattr(app, field) or ())):
-                faults = {
-                    "redirect_schemes": self._fault_of_scheme(url),
-                    "redirect_hosts": self._fault_of_host(url),
+                problems = {
+                    "redirect_schemes": self._scheme_problem(url),
+                    "redirect_hosts": self._host_problem(url),
                 }
-                for rule, fault in faults.items():
-                    if fault:
-                        yield Breach(rule, (field, url.text), f"{fault} ({field})")
+                for rule, problem in problems.items():
+                    if problem:
+                        yield Breach(rule, (field, url.text), f"{problem} ({field})")
 
-    def _fault_of_scheme(self, url: Url) -> str | None:
-        if self.redirect_schemes is None or self._spells(url.scheme):
+    def _scheme_problem(self, url: Url) -> str | None:
+        if self.redirect_schemes is None or self._allows_scheme(url.scheme):
             return None
         if not url.scheme:
             return f"{_malformed(url)} has no scheme"
         return f"the scheme {_shown(url.scheme)} is not allowed, {_only(self.redirect_schemes)}"
 
-    def _fault_of_host(self, url: Url) -> str | None:
+    def _host_problem(self, url: Url) -> str | None:
         if self.redirect_hosts is None:
             return None
         if url.problem:
             return f"{_malformed(url)} {url.problem}"
         if url.scheme not in WEB_SCHEMES:
-            fault = f"the scheme {_shown(url.scheme)} has no host; redirect_schemes may allow it"
-            return None if self._spells(url.scheme) else fault
+            if self._allows_scheme(url.scheme):
+                return None
+            shown = _shown(url.scheme)
+            return f"the scheme {shown} has no host; list it in redirect_schemes to allow it"
         labels = url.host.split(".")
         allowed = any(_matches(glob.split("."), labels) for glob in self.redirect_hosts)
-        fault = _ambiguity(url) or ("" if allowed else "is not allowed")
-        return f"{_shown(url.host)} {fault}" if fault else None
+        problem = _ambiguity(url) or ("" if allowed else "is not allowed")
+        return f"{_shown(url.host)} {problem}" if problem else None
 
-    def _spells(self, scheme: str) -> bool:
+    def _allows_scheme(self, scheme: str) -> bool:
         labels = scheme.split(".")[::-1]
         return all(labels) and any(
             _matches(glob.split(".")[::-1], labels) for glob in self.redirect_schemes or ()
@@ -326,17 +330,17 @@ _SWITCHES = {
     "allow_full_access": "full_access_allowed",
     "allow_consent_bypass": "bypass_consent_for_offline_access",
 }
-"""The rules that say whether a field may be true."""
+"""The field that each of these rules allows to be true."""
 
 
 def _ambiguity(url: Url) -> str | None:
-    """Why not everybody may take the host for the same one."""
+    """Why parsers may read different hosts."""
     if url.user_info:
-        return "stands behind user information and an @, which nothing may"
+        return "follows user information and an @, which is not allowed"
     if "*" in url.host:
-        return "holds an asterisk, so it is no single host"
-    if url.unicode_written:  # what browsers make of such names has changed over time
-        return "must be written so, in ASCII"
+        return "contains an asterisk, so it is not one host"
+    if url.unicode_written:  # browsers have changed how they read such names
+        return "must be written in this ASCII form"
     return None
 
 
@@ -349,25 +353,25 @@ def _malformed(url: Url) -> str:
 
 
 def _only(allowed: tuple[str, ...]) -> str:
-    return f"only {', '.join(allowed)}" if allowed else "nor is any other"
+    return f"only {', '.join(allowed)}" if allowed else "and no other is"
 
 
 def _first(sentences: list[str]) -> list[str]:
-    more = len(sentences) - MAX_NAMED
-    return sentences[:MAX_NAMED] + ([f"and {more} more like that"] if more > 0 else [])
+    more = len(sentences) - MAX_SENTENCES
+    return sentences[:MAX_SENTENCES] + ([f"and {more} more"] if more > 0 else [])
 
 
 def _refuse(breaches: Iterator[str]) -> None:
-    told = _first(list(breaches))
-    if told:
-        raise PolicyRefusal("; ".join(told))
+    sentences = _first(list(breaches))
+    if sentences:
+        raise PolicyRefusal("; ".join(sentences))
 
 
 def _explain(problem: ErrorDetails) -> str:
-    """A mistake in the file: its key and its rule."""
+    """A sentence on a mistake in the file: its key and its rule."""
     key = printable(".".join(map(str, problem["loc"])), MAX_RULE_TEXT)
     if problem["type"] != "extra_forbidden":
         return f"{key}: {problem['msg']}"
     known = (ProtectedApps if len(problem["loc"]) > 1 else Policy).model_fields
     near = did_you_mean(str(problem["loc"][-1]), known)
-    return f"{key}: there is no such key.{near or ' Known are ' + ', '.join(known)}"
+    return f"{key}: there is no such key.{near or ' Known keys: ' + ', '.join(known)}"

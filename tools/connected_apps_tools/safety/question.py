@@ -1,4 +1,4 @@
-"""What a person is asked before something that cannot be undone."""
+"""The question that a person confirms or approves before a risky change."""
 
 import json
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from connected_apps_tools.text.urls import targets_of
 WHO_WILL_KNOW = "The model will know it, and so will whoever can read this conversation."
 
 MAX_FACTS_IN_QUESTION = 50
-"""Facts that are put to a person, who reads no more; that there are more is said."""
+"""Most facts in one question. The question says how many more there are."""
 
 MAX_VALUE = 2_000
 MAX_NAME_IN_QUESTION = 200
@@ -25,11 +25,10 @@ class Question:
     """A question, in the words that a person reads.
 
     Attributes:
-        act: what is to be done.
-        facts: what it is done to, and what is different afterwards, by label. Strangers' text in
-            it is cleaned where the question is put.
-        consequence: what breaks, or who gains what.
-        state: a digest of what the person goes by. The answer holds for it alone.
+        act: the change.
+        facts: the app and what changes, by label. `text` makes untrusted text printable.
+        consequence: what stops working, or who gains access.
+        state: a digest of what the person decides on. The answer is valid for this state only.
     """
 
     act: str
@@ -38,36 +37,36 @@ class Question:
     state: str
 
     def text(self, project: str) -> str:
-        """The question, a fact a line; no fact can pass for another one or for the question."""
+        """The question with one fact per line: no fact can look like another line."""
         facts = [("Project", project), *self.facts]
         lines = [f"{label}: {_on_a_line(fact)}" for label, fact in facts[:MAX_FACTS_IN_QUESTION]]
         if more := len(facts) - len(lines):
-            lines.append(f"And {more} more, which are too many to be shown.")
+            lines.append(f"And {more} more facts, too many to show.")
         return "\n".join([self.act, *lines, self.consequence])
 
 
 def _on_a_line(fact: str) -> str:
-    """A fact that does not begin to look like another one where a line is too long for a window."""
+    """A fact on one line, without runs of blanks: no wrapped part can look like another fact."""
     return " ".join(printable(fact, MAX_VALUE).split())
 
 
-def about(app: App) -> list[tuple[str, str]]:
-    """What tells a person which app it is."""
+def facts_about(app: App) -> list[tuple[str, str]]:
+    """The facts by which a person recognises an app."""
     return [
-        *described(app.client_name, app.client_type),
+        *name_and_type(app.client_name, app.client_type),
         ("Client id", app.client_id),
-        led_to(app.redirect_urls),
+        redirect_hosts_of(app.redirect_urls),
     ]
 
 
-def described(name: str | None, client_type: str) -> list[tuple[str, str]]:
-    """An app's name, between quotes so that it is seen where it ends, and its type."""
+def name_and_type(name: str | None, client_type: str) -> list[tuple[str, str]]:
+    """An app's name, in quotes so that its end is visible, and its type."""
     shown = json.dumps(printable(name or "", MAX_NAME_IN_QUESTION), ensure_ascii=False)
     return [("App", shown), ("Type", client_type)]
 
 
-def led_to(urls: Sequence[str]) -> tuple[str, str]:
-    """Where an app's redirect URLs lead."""
+def redirect_hosts_of(urls: Sequence[str]) -> tuple[str, str]:
+    """The hosts of an app's redirect URLs."""
     hosts = targets_of(urls)
     named = ", ".join(printable_url(host, MAX_HOST) for host in hosts[:MAX_HOSTS])
     more = f" and {len(hosts) - MAX_HOSTS} more" if len(hosts) > MAX_HOSTS else ""
@@ -75,8 +74,8 @@ def led_to(urls: Sequence[str]) -> tuple[str, str]:
 
 
 def digest(*parts: object) -> str:
-    """A digest of what an answer holds for, where no app's version says it.
+    """A digest of a question's state, for a question without an app's version.
 
-    It is never cut: who can choose what goes in must not find two inputs with one digest.
+    It is never cut: nobody must find two inputs with the same digest.
     """
     return sha256(repr(parts).encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""What about a change to an app weakens its protection."""
+"""Finds the parts of a change that make an app less protected."""
 
 from collections.abc import Iterator, Sequence
 from itertools import takewhile
@@ -7,17 +7,17 @@ from connected_apps_tools.api.models import ConnectedApp, is_third_party
 from connected_apps_tools.text.printable import printable, printable_url
 from connected_apps_tools.text.urls import origins_of, targets_of
 
-SHOWN = 300
-"""Characters that are shown of a value."""
+MAX_RISK_VALUE = 300
+"""Most characters shown of a value."""
 
 LEAD = 40
-"""Characters that are shown before the place where two values differ."""
+"""Characters shown before the place where two values differ."""
 
-LED_TO = {"Redirect": "redirect_urls", "Logout redirect": "post_logout_redirect_urls"}
-"""Where users are sent, by what a person calls it."""
+REDIRECTS = {"Redirect": "redirect_urls", "Logout redirect": "post_logout_redirect_urls"}
+"""The fields with redirect URLs, by the label in a question."""
 
 CONSENT = {"client_name": "Name on the consent page", "logo_url": "Logo on the consent page"}
-"""What tells users which app asks them, where they are asked."""
+"""The fields by which users recognise the app that asks for consent."""
 
 SWITCHES = {
     "full_access_allowed": "Full access is turned on",
@@ -31,19 +31,19 @@ CLAIMS = {
 
 
 def risky_changes(before: ConnectedApp, after: ConnectedApp) -> Iterator[tuple[str, str]]:
-    """What a person should agree to, as label and fact; nothing where the change is harmless."""
-    for label, field in LED_TO.items():
+    """What a person has to confirm, as label and fact; nothing for a harmless change."""
+    for label, field in REDIRECTS.items():
         yield from _wider(label, getattr(before, field), getattr(after, field))
-    kept = set(after.redirect_urls)
+    remaining = set(after.redirect_urls)
     for url in before.redirect_urls:
-        if url not in kept:
-            yield "Redirect URL removed", printable_url(url, SHOWN)
+        if url not in remaining:
+            yield "Redirect URL removed", printable_url(url, MAX_RISK_VALUE)
     if is_third_party(before.client_type):
         for field, label in CONSENT.items():
             old, new = getattr(before, field) or "", getattr(after, field) or ""
             if old != new:
-                yield f"{label} before", printable(old, SHOWN) or "none"
-                yield f"{label} after", printable(new, SHOWN) or "none"
+                yield f"{label} before", printable(old, MAX_RISK_VALUE) or "none"
+                yield f"{label} after", printable(new, MAX_RISK_VALUE) or "none"
     for field, label in SWITCHES.items():
         if getattr(after, field) and not getattr(before, field):
             yield label, "no → yes"
@@ -53,30 +53,30 @@ def risky_changes(before: ConnectedApp, after: ConnectedApp) -> Iterator[tuple[s
     for field, label in CLAIMS.items():
         old, new = getattr(before, field) or "", getattr(after, field) or ""
         if old != new:
-            begin = max(0, _agreement(old, new) - LEAD)
+            begin = max(0, _common_length(old, new) - LEAD)
             yield f"{label} before", _from(begin, old)
             yield f"{label} after", _from(begin, new)
 
 
 def _wider(label: str, before: Sequence[str], after: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """Where else added URLs lead: another host, another origin of a host, or a pattern."""
+    """New targets of added URLs: another host, another origin of a host, or a pattern."""
     hosts, origins, known = set(targets_of(before)), set(origins_of(before)), set(before)
     for host in targets_of(after):
         if host not in hosts:
-            yield f"{label} host added", printable_url(host, SHOWN)
+            yield f"{label} host added", printable_url(host, MAX_RISK_VALUE)
     for url in after:
         (host,), (origin,) = targets_of([url]), origins_of([url])
         if url not in known and host in hosts and ("*" in url or origin not in origins):
-            yield f"{label} URL widened", printable_url(url, SHOWN)
+            yield f"{label} URL widened", printable_url(url, MAX_RISK_VALUE)
 
 
-def _agreement(one: str, other: str) -> int:
-    """How many characters two texts begin with alike."""
+def _common_length(one: str, other: str) -> int:
+    """The length of the common start of two texts."""
     pairs = takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False))
     return sum(1 for _ in pairs)
 
 
 def _from(begin: int, text: str) -> str:
-    """A value from a little before the place where it differs."""
+    """A value from the character at `begin` on."""
     left_out = f"(after {begin} characters) " if begin else ""
-    return left_out + (printable(text[begin:], SHOWN) or "none")
+    return left_out + (printable(text[begin:], MAX_RISK_VALUE) or "none")

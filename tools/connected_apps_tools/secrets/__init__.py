@@ -1,1 +1,1 @@
-"""Client secrets: stored before an answer leaves, and never lost in silence."""
+"""Client secrets: stored before a result is sent, and every possible loss is reported."""

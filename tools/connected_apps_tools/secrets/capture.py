@@ -1,7 +1,7 @@
-"""The moment in which the service hands a client secret over, which it does once.
+"""Stores a client secret when the service shows it, which it does only once.
 
-The order is everything: prove that the store can be written, record what is about to be done, call
-the service, keep the secret, strike the record out, and only then answer.
+The order matters: check that the store can be written, record an intent, call the service, store
+the secret, remove the intent, and only then return.
 """
 
 import logging
@@ -30,32 +30,32 @@ from connected_apps_tools.text.redaction import MIN_LENGTH
 from .fallback_store import FallbackStore, StorageLocation
 from .journal import Intent, Journal
 from .stores import Which
-from .unknown_outcome import MENDED, describe_candidates, matching_apps
+from .unknown_outcome import HOW_TO_FIX, describe_candidates, matching_apps
 
 logger = logging.getLogger(__name__)
 
 LEAST_DIFFERENT = 4
-"""Different characters that a secret has at the least."""
+"""Least number of different characters in a secret."""
 
 NO_STORE = (
     "The service showed the secret, and no store took it.",
-    "The operator has to mend the secret store first.",
+    "The operator has to repair the secret store first.",
 )
 NO_ANSWER = (
     (
-        "The service showed the secret in an answer that is not what the API promises, and does "
-        "not show the app."
+        "The service showed the secret in a response that is not what the API defines, and the app "
+        "cannot be read."
     ),
     UnexpectedAnswer.hint,
 )
-"""Why an act is undone, and what has to be done before it is tried again."""
+"""Why a call is undone, and what to do before the next attempt."""
 
 UNIDENTIFIED = "unidentified-"
-"""How the name begins under which a secret is kept while its app is not known."""
+"""Prefix of the name of a stored secret without a known app."""
 
 NO_ID = (
-    " The answer named no app, and no app fits for certain: connected-apps-mcp secrets list shows "
-    "the secret under that name."
+    " The response named no app, and no app certainly matches: connected-apps-mcp secrets list "
+    "shows the secret under that name."
 )
 
 A = TypeVar("A", bound=App)
@@ -63,22 +63,23 @@ A = TypeVar("A", bound=App)
 
 @dataclass(frozen=True)
 class CaptureOutcome:
-    """What became of a secret that was shown.
+    """What happened to a secret that the service showed.
 
     Attributes:
-        secret: what was shown; None where that cannot be a secret.
-        place: where it is kept; None where it is not.
-        doubtful: whether it looks different from what the service tells of it.
+        secret: the secret; None if the value cannot be one.
+        location: where it is stored; None if it is not stored.
+        doubtful: whether its last four characters differ from those that the service shows, or it
+            looks redacted.
     """
 
     secret: SecretStr | None = None
-    place: StorageLocation | None = None
+    location: StorageLocation | None = None
     doubtful: bool = False
 
 
 @dataclass(frozen=True)
 class CapturedSecret(CaptureOutcome):
-    """The same, with the app as the service showed it."""
+    """The outcome, with the app as the service showed it."""
 
     app: App = field(kw_only=True)
     request_id: str | None = None
@@ -86,12 +87,12 @@ class CapturedSecret(CaptureOutcome):
 
 @dataclass(frozen=True)
 class IssuingCall(Generic[A]):
-    """An act in which the service shows a secret once."""
+    """A call in which the service shows a secret, and how to undo it."""
 
     intent: Intent
     which: Which
     call: Callable[[], Awaitable[tuple[A, str]]]
-    """Gives the app, and the service's name for the request."""
+    """Returns the app and the service's id of the request."""
     secret: Callable[[A], SecretStr | None]
     last_four: Callable[[A], str | None]
     undo: Callable[[str], Awaitable[Any]]
@@ -99,182 +100,182 @@ class IssuingCall(Generic[A]):
 
 
 class SecretCapture:
-    """Receives what the service hands over, and keeps it."""
+    """Runs calls in which the service shows a secret, and stores the secret."""
 
-    def __init__(self, api: ConnectedAppsClient, journal: Journal, safe: FallbackStore) -> None:
+    def __init__(self, api: ConnectedAppsClient, journal: Journal, store: FallbackStore) -> None:
         self._api = api
         self._journal = journal
-        self._safe = safe
+        self._store = store
 
     async def prove_writable(self, *, revealed: bool) -> None:
-        """See to it that a secret would be kept, or be `revealed` to a caller who takes it.
+        """Check that a secret can be stored, or is `revealed` to the caller.
 
         Raises:
             InvalidRequest: it would be lost.
         """
-        if not self._safe.keeps:
+        if not self._store.has_store:
             if revealed:
                 return
             refusal = InvalidRequest(
-                "Nothing was sent: no secret is kept here (the secret store is none), so the one "
-                "that the service shows once would be lost."
+                "Nothing was sent: secrets are not stored here (the secret store is none), and the "
+                "service shows the secret only once, so it would be lost."
             )
             refusal.hint = (
-                "Set reveal_secret to true where it is offered, or let the operator choose a "
-                "secret store."
+                "Set reveal_secret to true if the tool has that argument, or ask the operator to "
+                "choose a secret store."
             )
             raise refusal
         with nothing_sent():
-            await self._safe.check()
+            await self._store.check()
 
     @asynccontextmanager
-    async def intending(self, intent: Intent) -> AsyncIterator[None]:
-        """Record an intent, and let it stand unless it is struck out."""
-        with nothing_sent("what is about to be done could not be recorded"):
-            await in_thread(self._journal.begin, intent)
+    async def recorded(self, intent: Intent) -> AsyncIterator[None]:
+        """Record an intent. It stays in the journal until it is removed."""
+        with nothing_sent("the intent could not be recorded"):
+            await in_thread(self._journal.record, intent)
         try:
             yield
         finally:
-            self._journal.leave(intent)
+            self._journal.release(intent)
 
     async def remove_intent(self, intent: Intent) -> None:
-        """Take an intent out of the journal: what it was about is safe."""
+        """Remove an intent: its outcome is known, and nothing is lost."""
         try:
-            await in_thread(self._journal.end, intent)
+            await in_thread(self._journal.remove, intent)
         except StoreError as error:
             logger.error("An intent stays in the journal: %s", error)
 
-    async def receive(self, handover: IssuingCall[A]) -> CapturedSecret:
-        """Call the service, keep what it shows, and undo the call where nothing keeps it.
+    async def run(self, issuing: IssuingCall[A]) -> CapturedSecret:
+        """Call the service and store the secret; undo the call if no store takes the secret.
 
         Raises:
-            ConnectedAppsError: the call failed, and the hint says what became of the secret.
+            ConnectedAppsError: the call failed. The hint says what happened to the secret.
         """
-        async with self.intending(handover.intent):
+        async with self.recorded(issuing.intent):
             try:
-                app, request_id = await handover.call()
+                app, request_id = await issuing.call()
             except ConnectedAppsError as error:
                 with without_deadline():
-                    return await self._save(handover, error)
-            secret, last_four = handover.secret(app), handover.last_four(app)
+                    return await self._salvage(issuing, error)
+            secret, last_four = issuing.secret(app), issuing.last_four(app)
             with without_deadline():
-                taken = await self._take(handover, app.client_id, secret, last_four)
-            return CapturedSecret(**vars(taken), app=app, request_id=request_id)
+                outcome = await self._put(issuing, app.client_id, secret, last_four)
+            return CapturedSecret(**vars(outcome), app=app, request_id=request_id)
 
-    async def _recognised(self, intent: Intent, secret: SecretStr) -> str:
-        """The id of the one app that a secret in an answer without an id fits; else nothing."""
-        last_four, fitting = secret.get_secret_value()[-4:], list[str]()
+    async def _only_match(self, intent: Intent, secret: SecretStr) -> str:
+        """The id of the only app that matches a secret from a response without an id; else ''."""
+        last_four, matching = secret.get_secret_value()[-4:], list[str]()
         with suppress(ConnectedAppsError), deadline(self._api.deadline):
-            fitting = [
+            matching = [
                 app.client_id
                 async for app in matching_apps(self._api, intent)
                 if app.client_secret_last_four == last_four
             ]
-        return fitting[0] if len(fitting) == 1 else ""
+        return matching[0] if len(matching) == 1 else ""
 
-    async def _take(
+    async def _put(
         self,
-        handover: IssuingCall[A],
+        issuing: IssuingCall[A],
         client_id: str,
         secret: SecretStr | None,
         last_four: str | None,
         *,
         sure: bool = True,
     ) -> CaptureOutcome:
-        """Keep a secret, and strike the intent out where there is no doubt about it."""
-        if secret is None or not _plausible(secret.get_secret_value()):
+        """Store a secret. Remove the intent if the secret is certainly right."""
+        if secret is None or not _may_be_secret(secret.get_secret_value()):
             return CaptureOutcome()
-        place = await self._safe.keep(client_id, handover.which, secret)
-        if place is None and self._safe.keeps:
-            raise await self._undo(handover, client_id, NO_STORE) from None
-        doubtful = not (sure and _as_told(secret.get_secret_value(), last_four))
-        if place and not doubtful:
-            await self.remove_intent(handover.intent)
-        return CaptureOutcome(secret, place, doubtful)
+        location = await self._store.put(client_id, issuing.which, secret)
+        if location is None and self._store.has_store:
+            raise await self._undo(issuing, client_id, NO_STORE) from None
+        doubtful = not (sure and _fits_last_four(secret.get_secret_value(), last_four))
+        if location and not doubtful:
+            await self.remove_intent(issuing.intent)
+        return CaptureOutcome(secret, location, doubtful)
 
-    async def _save(self, handover: IssuingCall[A], error: ConnectedAppsError) -> CapturedSecret:
-        """Do for a failed call what can still be done, and raise it with a word on that.
+    async def _salvage(self, issuing: IssuingCall[A], error: ConnectedAppsError) -> CapturedSecret:
+        """Store the secret in the response of a failed call, and raise the error with a hint.
 
         Returns:
-            What the caller has to get, since nothing is kept here.
+            The secret, if it is not stored here and the caller has to get it.
         """
         found = error.salvaged if isinstance(error, UnexpectedAnswer) else None
-        if found and (secret := found.secrets[handover.which]):
-            asked = handover.intent.client_id
-            client_id = asked or found.client_id or await self._recognised(handover.intent, secret)
-            named = client_id or f"{UNIDENTIFIED}{handover.intent.id}"
+        if found and (secret := found.secrets[issuing.which]):
+            known = issuing.intent.client_id or found.client_id
+            client_id = known or await self._only_match(issuing.intent, secret)
+            name = client_id or f"{UNIDENTIFIED}{issuing.intent.id}"
             sure = bool(client_id) and found.client_id in {"", client_id}
-            last_four = found.last_fours[handover.which]
-            taken = await self._take(handover, named, secret, last_four, sure=sure)
-            if taken.secret and not taken.place:
-                return await self._hand_over(handover, named, taken)
-            error.hint = f"It was carried out for app {printable(named)}, {_became(taken)}"
+            last_four = found.last_fours[issuing.which]
+            outcome = await self._put(issuing, name, secret, last_four, sure=sure)
+            if outcome.secret and not outcome.location:
+                return await self._with_app(issuing, name, outcome)
+            error.hint = f"It took effect for app {printable(name)}, {_described(outcome)}"
             if not client_id:
                 error.hint += NO_ID
         elif error.may_have_taken_effect:
             with deadline(self._api.deadline):
-                error.hint = await describe_candidates(self._api, self._safe, handover.intent)
+                error.hint = await describe_candidates(self._api, self._store, issuing.intent)
         else:
-            await self.remove_intent(handover.intent)
+            await self.remove_intent(issuing.intent)
         raise error
 
-    async def _hand_over(
-        self, handover: IssuingCall[A], client_id: str, taken: CaptureOutcome
+    async def _with_app(
+        self, issuing: IssuingCall[A], client_id: str, outcome: CaptureOutcome
     ) -> CapturedSecret:
-        """Read the app that the answer did not show in full, so that there is an answer."""
+        """Add the app, which the response did not show in full. Undo the call if that fails."""
         try:
             app = (await self._api.get(client_id)).connected_app
         except ConnectedAppsError:
-            raise await self._undo(handover, client_id, NO_ANSWER) from None
-        return CapturedSecret(**vars(taken), app=app)
+            raise await self._undo(issuing, client_id, NO_ANSWER) from None
+        return CapturedSecret(**vars(outcome), app=app)
 
     async def _undo(
-        self, handover: IssuingCall[A], client_id: str, why: tuple[str, str]
+        self, issuing: IssuingCall[A], client_id: str, why: tuple[str, str]
     ) -> SecretNotKept:
         failed, hint = why
         try:
-            await handover.undo(client_id)
+            await issuing.undo(client_id)
         except ConnectedAppsError:
             lost = SecretNotKept(
-                f"{failed} App {printable(client_id)} has a secret that nobody knows."
+                f"{failed} App {printable(client_id)} has a secret without a known copy."
             )
-            lost.may_have_taken_effect, lost.hint = True, MENDED
+            lost.may_have_taken_effect, lost.hint = True, HOW_TO_FIX
             return lost
-        await self.remove_intent(handover.intent)
-        undone = SecretNotKept(f"{failed} {handover.undone}: all is as it was.")
+        await self.remove_intent(issuing.intent)
+        undone = SecretNotKept(f"{failed} {issuing.undone}, so nothing has changed.")
         undone.hint = hint
         return undone
 
 
-def _plausible(secret: str) -> bool:
-    """Whether this can be a secret at all."""
+def _may_be_secret(secret: str) -> bool:
+    """Whether a value can be a secret."""
     return len(secret) >= MIN_LENGTH and len(set(secret)) >= LEAST_DIFFERENT
 
 
-def _as_told(secret: str, last_four: str | None) -> bool:
-    """Whether this is the secret whose last four the service tells, in whatever form it does.
+def _fits_last_four(secret: str, last_four: str | None) -> bool:
+    """Whether a secret ends with the last four characters that the service shows, in any form.
 
-    A character that is repeated makes it look masked.
+    A secret with a repeated character looks redacted, and does not fit.
     """
     return (last_four is None or secret[-4:] == last_four[-4:]) and not re.search(
         r"(.)\1{3}", secret
     )
 
 
-def _became(taken: CaptureOutcome) -> str:
-    """What became of the secret in an answer that is not what the API promises."""
-    if taken.secret is None:
-        return f"but what the answer shows cannot be its secret. {MENDED}"
-    if taken.doubtful:
-        return f"and what is kept in {taken.place} may not be its secret. {MENDED}"
-    return f"and its secret is kept in {taken.place}."
+def _described(outcome: CaptureOutcome) -> str:
+    """The end of a sentence on the secret in an unexpected response."""
+    if outcome.secret is None:
+        return f"but the value in the response cannot be its secret. {HOW_TO_FIX}"
+    if outcome.doubtful:
+        return f"but the value stored in {outcome.location} may not be its secret. {HOW_TO_FIX}"
+    return f"and its secret is stored in {outcome.location}."
 
 
 @contextmanager
 def nothing_sent(
-    why: str = "the secret that the service shows once could not be kept",
+    why: str = "the secret, which the service shows only once, could not be stored",
 ) -> Iterator[None]:
-    """Make the failure of a store or of the journal a refusal of the call, which says why.
+    """Turn an error of a store or the journal into a refusal of the call.
 
     Raises:
         InvalidRequest: a store or the journal failed.
@@ -283,5 +284,5 @@ def nothing_sent(
         yield
     except StoreError as error:
         refusal = InvalidRequest(f"Nothing was sent: {why}. {error}")
-        refusal.hint = "The operator has to mend that first."
+        refusal.hint = "The operator has to repair that first."
         raise refusal from None

@@ -1,4 +1,4 @@
-"""The secrets of one project, in the store that was chosen and in one of last resort."""
+"""The secrets of one project, in the chosen store or in a fallback store."""
 
 import logging
 from collections.abc import Callable
@@ -30,95 +30,92 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class StorageLocation:
-    """Where a secret is kept.
+    """Where a secret is stored.
 
     Attributes:
-        kind: of the store.
-        words: what a person finds it by.
+        kind: the kind of the store.
+        text: the location for a person.
     """
 
     kind: str
-    words: str
+    text: str
 
     def __str__(self) -> str:
-        return self.words
+        return self.text
 
 
 class FallbackStore:
-    """Where the secrets of a project are. Every method but `keep` raises `StoreError`."""
+    """The stored secrets of a project. Every method except `put` raises `StoreError`."""
 
     def __init__(
-        self, project_id: str, store: SecretStore | None, last_resort: SecretStore | None = None
+        self, project_id: str, store: SecretStore | None, fallback: SecretStore | None = None
     ) -> None:
-        """Keep secrets in `store`, and where that fails at the last moment, in `last_resort`.
-
-        Without a store nothing is kept.
-        """
+        """Store secrets in `store`, or in `fallback` if that fails; without a store, nowhere."""
         self._project_id = project_id
-        self._stores = [kept for kept in (store, last_resort) if kept]
-        self._hanging: dict[tuple[int, SecretKey], Future[Any]] = {}
+        self._stores = [each for each in (store, fallback) if each]
+        self._unfinished: dict[tuple[int, SecretKey], Future[Any]] = {}
 
     @property
     def kind(self) -> str:
-        """What the store is called."""
+        """The kind of the chosen store."""
         return self._stores[0].kind if self._stores else "none"
 
     @property
-    def keeps(self) -> bool:
-        """Whether anything is kept at all."""
+    def has_store(self) -> bool:
+        """Whether secrets are stored at all."""
         return bool(self._stores)
 
     @property
     def where(self) -> str:
-        """Where everything is kept, in words."""
+        """Where the secrets are stored, for a person."""
         places = dict.fromkeys(store.where for store in self._stores)
         return ", and ".join(places) or "no store (the secret store is none)"
 
     async def check(self) -> None:
-        """Prove that the store can be written."""
+        """Check that the store can be written."""
         await in_thread(self._stores[0].check)
 
-    async def keep(self, client_id: str, which: Which, secret: SecretStr) -> StorageLocation | None:
-        """Put a secret into the first store that takes it and has it then; say where that is.
+    async def put(self, client_id: str, which: Which, secret: SecretStr) -> StorageLocation | None:
+        """Store a secret in the first store that takes it and returns it; None if none does.
 
-        Earlier ones in the other stores are forgotten.
+        Earlier secrets in the other stores are removed.
         """
-        REDACTOR.learn(secret.get_secret_value())
+        REDACTOR.add(secret.get_secret_value())
         key = self._key(client_id, which)
         for store in self._stores:
             try:
-                await self._ask(store, store.put, key, secret)
-                stored = await self._ask(store, store.get, key)
+                await self._run(store, store.put, key, secret)
+                stored = await self._run(store, store.get, key)
             except StoreError as error:
                 logger.error("The secret store %s failed: %s", store.kind, error)
                 continue
             if stored and stored.secret == secret:
-                await self._forget_earlier(key, store)
-                return StorageLocation(store.kind, store.place(key))
-            logger.error("The secret store %s does not have what it took.", store.kind)
+                await self._remove_earlier(key, store)
+                return StorageLocation(store.kind, store.location(key))
+            logger.error("The secret store %s did not return what was put.", store.kind)
         return None
 
     async def get(self, client_id: str, which: Which = "current") -> StoredSecret | None:
-        """The secret that is kept, the latest where both stores have one.
+        """The stored secret; the latest one if both stores have one.
 
-        Where a store cannot be read, nothing is: it might have a later one.
+        It fails if one store cannot be read: that one might have a later secret.
         """
-        kept, problems = await self._read(self._key(client_id, which))
+        found, problems = await self._read(self._key(client_id, which))
         for problem in problems:
             raise problem
-        return max(kept, key=_when, default=None)
+        return max(found, key=_stored_at, default=None)
 
     async def find(
         self, client_id: str, which: Which, last_four: str | None
     ) -> StoredSecret | None:
-        """The secret that the service tells the last four of, if it is kept.
+        """The stored secret with these last four characters; None if there is none.
 
-        A damaged one is none: there is nothing left of it to lose.
+        A damaged secret does not count: nothing of it can be lost.
         """
         if last_four is None:
             return None
-        kept, problems = await self._read(self._key(client_id, which))
-        for stored in kept:
+        found, problems = await self._read(self._key(client_id, which))
+        for stored in found:
             if stored.last_four == last_four:
                 return stored
         for problem in problems:
@@ -127,20 +124,20 @@ class FallbackStore:
         return None
 
     async def _read(self, key: SecretKey) -> tuple[list[StoredSecret], list[StoreError]]:
-        kept, problems = [], []
+        found, problems = [], []
         for store in self._stores:
             try:
-                stored = await self._ask(store, store.get, key)
+                stored = await self._run(store, store.get, key)
             except StoreError as error:
                 problems.append(error)
                 continue
             if stored:
-                REDACTOR.learn(stored.secret.get_secret_value())
-                kept.append(stored)
-        return kept, problems
+                REDACTOR.add(stored.secret.get_secret_value())
+                found.append(stored)
+        return found, problems
 
     async def entries(self) -> list[StoredEntry]:
-        """What is kept, without a secret; the latest where both stores have one.
+        """The entries of the stored secrets; the latest one if both stores have one.
 
         Raises:
             PartlyListed: a store could not be read, or a secret is damaged.
@@ -153,54 +150,54 @@ class FallbackStore:
             except StoreError as error:
                 found += error.entries if isinstance(error, PartlyListed) else []
                 problems.append(error)
-        latest = {entry.key: entry for entry in sorted(found, key=_when)}
+        latest = {entry.key: entry for entry in sorted(found, key=_stored_at)}
         entries = sorted(latest.values(), key=lambda entry: (entry.client_id, entry.which))
         if problems:
             raise PartlyListed(entries, problems)
         return entries
 
-    async def forget(self, client_id: str, *which: Which) -> None:
-        """Keep a secret no longer, where that is possible; of none given, none of the app's."""
+    async def remove(self, client_id: str, *which: Which) -> None:
+        """Remove a stored secret of an app, or both. Try every store before raising."""
         problems: list[StoreError] = []
         for each in which or get_args(Which):
             for store in self._stores:
                 try:
-                    await self._ask(store, store.forget, self._key(client_id, each))
+                    await self._run(store, store.remove, self._key(client_id, each))
                 except StoreError as error:
                     problems.append(error)
         for problem in problems:
             raise problem
 
-    async def _forget_earlier(self, key: SecretKey, kept_in: SecretStore) -> None:
-        """Forget what the other stores have under a key: this one has the latest."""
+    async def _remove_earlier(self, key: SecretKey, latest: SecretStore) -> None:
+        """Remove the secret of a key from the other stores: `latest` has the latest one."""
 
-        def forget_in(key: SecretKey, other: SecretStore) -> None:
-            # The last resort may be what was chosen all along.
-            if other.place(key) != kept_in.place(key):
-                other.forget(key)
+        def remove_from(key: SecretKey, other: SecretStore) -> None:
+            # Both may be the same place.
+            if other.location(key) != latest.location(key):
+                other.remove(key)
 
         for other in self._stores:
             try:
-                await self._ask(other, forget_in, key, other)
+                await self._run(other, remove_from, key, other)
             except StoreError as error:
-                logger.warning("An earlier secret may stay in the store: %s", error)
+                logger.warning("An earlier secret may still be stored: %s", error)
 
-    async def _ask(
-        self, store: SecretStore, act: Callable[..., T], key: SecretKey, *more: object
+    async def _run(
+        self, store: SecretStore, operation: Callable[..., T], key: SecretKey, *more: object
     ) -> T:
-        """Let a store do something with a key that nothing else may yet be done with."""
-        earlier = self._hanging.get((id(store), key))
+        """Run an operation of a store, if an earlier one with the same key has ended."""
+        earlier = self._unfinished.get((id(store), key))
         if earlier and not earlier.done():
-            raise StoreError("an earlier act with this secret has not come to its end")
+            raise StoreError("an earlier operation with this secret has not ended yet")
 
-        def leave(outcome: Future[T]) -> None:
-            self._hanging[id(store), key] = outcome
+        def on_abandoned(outcome: Future[T]) -> None:
+            self._unfinished[id(store), key] = outcome
 
-        return await in_thread(act, key, *more, leave=leave)
+        return await in_thread(operation, key, *more, on_abandoned=on_abandoned)
 
     def _key(self, client_id: str, which: Which) -> SecretKey:
         return SecretKey(self._project_id, client_id, which)
 
 
-def _when(entry: StoredEntry) -> datetime:
+def _stored_at(entry: StoredEntry) -> datetime:
     return entry.stored_at

@@ -1,4 +1,4 @@
-"""What was about to be done when a secret was about to be shown, until it is safely kept."""
+"""Records the calls that make the service show a secret, until the secret is stored."""
 
 import os
 from datetime import UTC, datetime, timedelta
@@ -11,75 +11,76 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationErro
 from connected_apps_tools.api.models import ClientType
 from connected_apps_tools.storage.private_folder import PrivateFolder
 
-YOUNG = timedelta(minutes=5)
+RECENT = timedelta(minutes=5)
+"""How long the service may still be working on a call without a response."""
 
 Act = Literal["create_app", "start_secret_rotation", "complete_secret_rotation"]
 
 
 class Intent(BaseModel):
-    """One act that makes the service show or promote a secret. It holds no secret itself."""
+    """A call that makes the service show or promote a secret. It contains no secret."""
 
     model_config = ConfigDict(frozen=True)
 
     act: Act
     project_id: str
     origin: str | None = None
-    """Which service it was asked of."""
+    """The service that received the call."""
     client_id: str | None = None
     client_name: str = ""
     client_type: ClientType | None = None
     forced: bool = False
-    """Whether a completion was to be made although the next secret was not kept."""
+    """Whether to complete although the next secret is not stored."""
     begun_at: AwareDatetime = Field(default_factory=lambda: datetime.now(UTC))
 
     @property
-    def young(self) -> bool:
-        """Whether the service may still be at it, so that no sign of it means nothing."""
-        return datetime.now(UTC) - self.begun_at < YOUNG
+    def recent(self) -> bool:
+        """Whether the call may still take effect at the service."""
+        return datetime.now(UTC) - self.begun_at < RECENT
 
     id: str = Field(default_factory=lambda: uuid4().hex)
 
 
 class Journal:
-    """The intents of every process of this user, one file each in a folder of theirs.
+    """The intents of all processes of this user: one file each, in one folder.
 
-    A process holds a lock on what it is at; the system releases it when the process ends, however
-    it ends. So what is not locked is what was left behind. Methods raise `StoreError`, and block.
+    A process locks the file of its intent. The system releases the lock when the process ends, in
+    any way. So an intent without a lock is abandoned. Methods raise `StoreError`, and block.
     """
 
     def __init__(self, folder: Path) -> None:
         self._folder = PrivateFolder(folder, within=folder.parent)
         self._held: dict[str, int] = {}
 
-    def take_turn(self) -> int | None:
-        """Let no other process of this user rotate; None where one does.
+    def try_rotation_lock(self) -> int | None:
+        """Lock rotations of all processes of this user; None if another one holds the lock.
 
-        The turn ends when the descriptor returned is closed, or the process ends.
+        The lock ends when the returned descriptor is closed, or the process ends.
         """
         return self._folder.try_lock(".turn")
 
-    def begin(self, intent: Intent) -> None:
-        """Record an intent. When this returns, it is on the disk."""
+    def record(self, intent: Intent) -> None:
+        """Record an intent. It is on the disk when this returns."""
         self._held[intent.id] = self._folder.hold(intent.id, intent.model_dump_json())
 
-    def end(self, intent: Intent) -> None:
-        """Strike it out: what it was about is safe."""
+    def remove(self, intent: Intent) -> None:
+        """Remove an intent: its outcome is known, and nothing is lost."""
         self._folder.remove(intent.id)
-        self.leave(intent)
+        self.release(intent)
 
-    def leave(self, intent: Intent) -> None:
-        """Let it stand for `left_behind`, though this process lives on."""
+    def release(self, intent: Intent) -> None:
+        """Unlock an intent. If it was not removed, it is abandoned."""
         held = self._held.pop(intent.id, None)
         if held is not None:
             os.close(held)
 
     def close(self) -> None:
-        """Let everything stand that is not struck out."""
+        """Unlock all intents."""
         while self._held:
             os.close(self._held.popitem()[1])
 
-    def left_behind(self) -> tuple[list[Intent], list[str]]:
-        """The intents that nobody is at any more, and the names of those that cannot be read."""
+    def abandoned(self) -> tuple[list[Intent], list[str]]:
+        """The intents without a running process, and the names of unreadable ones."""
         intents, unreadable = [], []
         for name in self._folder.names():
             text = self._folder.read(name, unless_held=True)

@@ -1,7 +1,7 @@
-"""Every act that makes a client secret, moves it or ends it, at the service and in the store alike.
+"""Creates, rotates and ends client secrets, at the service and in the store.
 
-Until anything is recorded or sent, the caller can give up. From then on the work belongs to the
-process: nothing that happens to the caller interrupts it.
+A caller can cancel until an intent is recorded or a request is sent. After that the process
+finishes the work, whatever happens to the caller.
 """
 
 import os
@@ -35,26 +35,26 @@ A = TypeVar("A", bound=App)
 T = TypeVar("T")
 
 Completion = Literal["settled", "open", "lost"]
-"""How a completion stands that may have been carried out: done with, not done yet, or with a
-current secret that is not kept here.
+"""The state of a completion with an unknown outcome: settled; open, since it may still take
+effect; or lost, since the current secret is not stored here.
 """
 
-TURN_SECONDS = 60.0
-"""How long one rotation waits for another to end."""
+LOCK_SECONDS = 60.0
+"""Timeout of one rotation that waits for another (seconds)."""
 
 MAX_UNDER_WAY = 200
-"""Works under way at once. They go on when their callers are gone, so only this bounds them."""
+"""Most changes under way at once. They go on without their callers, so only this limits them."""
 
-NO_TURN = "it could not be seen to that no other rotation is under way"
+NO_LOCK = "rotations could not be locked, and another rotation may be under way"
 
 
 class CompletedRotation(NamedTuple):
-    """What came of completing a rotation.
+    """A completed rotation.
 
     Attributes:
         app: the app.
         stored: whether its current secret is stored now.
-        request_id: the service's name for the request; None where only its effect was seen.
+        request_id: the service's id of the request; None if only its effect was seen.
     """
 
     app: ConnectedApp
@@ -63,12 +63,12 @@ class CompletedRotation(NamedTuple):
 
 
 class CancelledRotation(NamedTuple):
-    """What came of cancelling a rotation.
+    """A cancelled rotation.
 
     Attributes:
         app: the app.
-        problem: why the dropped secret may still be stored.
-        request_id: the service's name for the request.
+        problem: why the discarded secret may still be stored.
+        request_id: the service's id of the request.
     """
 
     app: ConnectedApp
@@ -77,11 +77,11 @@ class CancelledRotation(NamedTuple):
 
 
 class DeletedSecrets(NamedTuple):
-    """What came of deleting an app.
+    """A deleted app.
 
     Attributes:
         problem: why its secrets may still be stored.
-        request_id: the service's name for the request; None where an earlier attempt did it.
+        request_id: the service's id of the request; None if an earlier attempt did it.
     """
 
     problem: StoreError | None
@@ -89,9 +89,15 @@ class DeletedSecrets(NamedTuple):
 
 
 class SecretLifecycle:
-    """The way between the service and the store. Use it as an async context manager.
+    """Changes secrets at the service and in the store. Use it as an async context manager.
 
     Leaving it waits for the work that is under way.
+
+    Attributes:
+        api: the client of the service.
+        journal: the intents.
+        store: the stored secrets.
+        capture: runs calls in which the service shows a secret.
     """
 
     def __init__(self, api: ConnectedAppsClient, journal: Journal, store: FallbackStore) -> None:
@@ -107,22 +113,22 @@ class SecretLifecycle:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        # Its own failures are none of the group's, which would wrap them.
+        # Not the arguments: the group would wrap an error of the caller.
         await self._work.__aexit__(None, None, None)
         self.journal.close()
 
     async def create(self, request: CreateApp) -> CapturedSecret:
-        """Create a confidential app and keep its secret.
+        """Create a confidential app and store its secret.
 
         Raises:
-            ConnectedAppsError: it was refused, it failed, or it is not known whether it was done.
+            ConnectedAppsError: it was refused, it failed, or its outcome is unknown.
         """
 
         async def call() -> tuple[AppWithClientSecret, str]:
             response = await self.api.create(request)
             return response.connected_app, response.request_id
 
-        return await self._show(
+        return await self._issue(
             self._uninterrupted,
             IssuingCall(
                 self._intent(
@@ -153,20 +159,20 @@ class SecretLifecycle:
         Args:
             client_id: the app.
             revealed: whether the caller gets the secret.
-            app: the app as it was read under the lock; without it, it is read here.
-            lock: from `rotation_lock`; without it, the work waits for one.
+            app: the app as it was read under the lock; if None, it is read here.
+            lock: from `rotation_lock`; if None, this waits for one.
         """
 
         async def call() -> tuple[AppWithNextClientSecret, str]:
-            # The next secret takes the place of an earlier one, which must not be current.
-            if self.store.keeps:
+            # The next secret replaces an earlier one, which must not be current.
+            if self.store.has_store:
                 before = app or (await self.api.get(client_id)).connected_app
                 with nothing_sent():
-                    await self.catch_up(before)
+                    await self.sync_current(before)
             response = await self.api.start_rotation(client_id)
             return response.connected_app, response.request_id
 
-        return await self._show(
+        return await self._issue(
             partial(self._locked, lock=lock),
             IssuingCall(
                 self._intent("start_secret_rotation", client_id),
@@ -190,7 +196,7 @@ class SecretLifecycle:
         intent = self._intent("complete_secret_rotation", client_id, forced=forced)
 
         async def work() -> CompletedRotation:
-            async with self.capture.intending(intent):
+            async with self.capture.recorded(intent):
                 request_id = None
                 try:
                     response = await self.api.complete_rotation(client_id)
@@ -199,10 +205,10 @@ class SecretLifecycle:
                     if not error.may_have_taken_effect:
                         await self.capture.remove_intent(intent)
                         raise
-                    app = await self._completed_after_all(client_id, error)
+                    app = await self._read_if_completed(client_id, error)
                 stored = False
-                with suppress(StoreError):  # the intent stands then, and recovery tries again
-                    stored = await self._follow(app, forced=forced)
+                with suppress(StoreError):  # the intent stays, and recovery tries again
+                    stored = await self._sync_after_completion(app, forced=forced)
                     if stored or forced:
                         await self.capture.remove_intent(intent)
                 return CompletedRotation(app, stored, request_id)
@@ -218,19 +224,19 @@ class SecretLifecycle:
             response = await self.api.cancel_rotation(client_id)
             app, problem = response.connected_app, None
             try:
-                # What is stored as next may be current already, where completing went wrong.
-                await self.catch_up(app)
-                await self.store.forget(client_id, "next")
+                # The stored next secret may be current already, if completing went wrong.
+                await self.sync_current(app)
+                await self.store.remove(client_id, "next")
             except StoreError as error:
                 problem = error
             return CancelledRotation(app, problem, response.request_id)
 
         return await self._locked(work, lock)
 
-    async def mend_completion(self, client_id: str, *, forced: bool) -> Completion:
-        """Catch up with a rotation that may have been completed, and say how it stands.
+    async def recover_completion(self, client_id: str, *, forced: bool) -> Completion:
+        """Update the store after a completion with an unknown outcome; return its state.
 
-        Raises like `catch_up`.
+        Raises like `sync_current`.
         """
 
         async def work() -> Completion:
@@ -238,55 +244,55 @@ class SecretLifecycle:
             if app is None:
                 return "settled"
             upcoming = app.next_client_secret_last_four
-            # While it is rotating it was not completed, or another rotation has begun since.
-            kept = await self._follow(app, forced=forced and not upcoming)
+            # A rotation under way was not completed, or is a later one.
+            stored = await self._sync_after_completion(app, forced=forced and not upcoming)
             if not upcoming:
-                return "settled" if kept or forced else "lost"
-            safe = kept or forced or await self.store.find(client_id, "next", upcoming)
-            return "open" if safe else "lost"
+                return "settled" if stored or forced else "lost"
+            known = stored or forced or await self.store.find(client_id, "next", upcoming)
+            return "open" if known else "lost"
 
         return await self._locked(work)
 
-    async def _follow(self, app: ConnectedApp, *, forced: bool) -> bool:
-        """Do with what is kept as a completed rotation did; says whether the current one is kept.
+    async def _sync_after_completion(self, app: ConnectedApp, *, forced: bool) -> bool:
+        """Update the store after a completion; return whether the current secret is stored.
 
-        Where it was forced, whoever forced it has the current one, and what is kept is dead.
+        If it was forced, the current secret is known elsewhere, and the stored ones are invalid.
         """
-        kept = await self.catch_up(app)
-        if forced and not kept:
-            await self.store.forget(app.client_id)
-        return kept
+        stored = await self.sync_current(app)
+        if forced and not stored:
+            await self.store.remove(app.client_id)
+        return stored
 
-    async def _completed_after_all(self, client_id: str, doubt: ConnectedAppsError) -> ConnectedApp:
+    async def _read_if_completed(self, client_id: str, failure: ConnectedAppsError) -> ConnectedApp:
         try:
             with without_deadline():
                 app = (await self.api.get(client_id)).connected_app
-            kept = await self.store.find(client_id, "next", app.client_secret_last_four)
+            stored = await self.store.find(client_id, "next", app.client_secret_last_four)
         except (ConnectedAppsError, StoreError):
-            raise doubt from None
-        if kept:
+            raise failure from None
+        if stored:
             return app
-        raise doubt
+        raise failure
 
-    async def catch_up(self, app: ConnectedApp) -> bool:
-        """Make the next secret that is kept the current one, if the service has done so.
+    async def sync_current(self, app: ConnectedApp) -> bool:
+        """Make the stored next secret the current one, if the service has done so.
 
         Returns:
-            Whether the current secret is kept now.
+            Whether the current secret is stored now.
 
         Raises:
-            StoreError: a store could not be asked, or none took the secret.
+            StoreError: a store failed, or none took the secret.
         """
         upcoming = await self.store.find(app.client_id, "next", app.client_secret_last_four)
         if upcoming:
-            if await self.store.keep(app.client_id, "current", upcoming.secret) is None:
-                raise StoreError("no store took the secret that is current now")
-            await self.store.forget(app.client_id, "next")
+            if await self.store.put(app.client_id, "current", upcoming.secret) is None:
+                raise StoreError("no store took the secret that is now current")
+            await self.store.remove(app.client_id, "next")
             return True
         return bool(await self.store.find(app.client_id, "current", app.client_secret_last_four))
 
     async def delete(self, client_id: str) -> DeletedSecrets:
-        """Delete an app and remove its stored secrets, also those of an app that is gone already.
+        """Delete an app and remove its stored secrets, also if the app does not exist.
 
         Raises:
             ConnectedAppsError: the app could not be deleted.
@@ -296,16 +302,16 @@ class SecretLifecycle:
             try:
                 request_id = await self.api.delete(client_id)
             except NotFound:
-                await self.forget_all(client_id)
+                await self.remove_secrets(client_id)
                 raise
-            return DeletedSecrets(await self.forget_all(client_id), request_id)
+            return DeletedSecrets(await self.remove_secrets(client_id), request_id)
 
         return await self._uninterrupted(work)
 
-    async def forget_all(self, client_id: str) -> StoreError | None:
-        """Forget the secrets of an app that is gone; says why that may have failed."""
+    async def remove_secrets(self, client_id: str) -> StoreError | None:
+        """Remove the stored secrets of a deleted app; return why that may have failed."""
         try:
-            await self.store.forget(client_id)
+            await self.store.remove(client_id)
         except StoreError as error:
             return error
         return None
@@ -316,60 +322,62 @@ class SecretLifecycle:
             act=act, project_id=api.project_id, origin=api.origin, client_id=client_id, **more
         )
 
-    def can_look_into(self, intent: Intent) -> bool:
-        """Whether our service is the one that was asked; earlier versions did not note which."""
+    def is_same_service(self, intent: Intent) -> bool:
+        """Whether an intent is for this service. Earlier versions did not record the service."""
         return intent.origin in {None, self.api.origin}
 
-    async def _show(
+    async def _issue(
         self,
-        do: Callable[[Callable[[], Awaitable[CapturedSecret]]], Awaitable[CapturedSecret]],
-        handover: IssuingCall[A],
+        run_work: Callable[[Callable[[], Awaitable[CapturedSecret]]], Awaitable[CapturedSecret]],
+        issuing: IssuingCall[A],
         *,
         revealed: bool,
     ) -> CapturedSecret:
         await self.capture.prove_writable(revealed=revealed)
-        kept = await do(lambda: self.capture.receive(handover))
-        if not self.store.keeps and kept.secret and not kept.doubtful:
-            # The caller has the only copy; had it gone meanwhile, the intent would stand.
-            await self.capture.remove_intent(handover.intent)
-        return kept
+        captured = await run_work(lambda: self.capture.run(issuing))
+        if not self.store.has_store and captured.secret and not captured.doubtful:
+            # The caller gets the only copy. If it were gone, the intent would stay.
+            await self.capture.remove_intent(issuing.intent)
+        return captured
 
     async def rotation_lock(self) -> ExitStack:
-        """Keep every other rotation out, of this and every process of the user, until it is closed.
+        """Lock rotations of all processes of the user until the returned stack is closed.
 
-        Without it, one process could remove the secret that another has just stored. A caller that
-        is cancelled while it waits has asked for nothing.
+        Without it, one process could remove the secret that another one has just stored. A caller
+        that is cancelled while it waits has changed nothing.
 
         Raises:
             InvalidRequest: another rotation did not end in time.
         """
         lock = ExitStack()
-        lock.callback(os.close, await self._take_turn())
+        lock.callback(os.close, await self._wait_for_lock())
         return lock
 
     async def _locked(self, work: Callable[[], Awaitable[T]], lock: ExitStack | None = None) -> T:
-        """Do it uninterrupted and under a rotation lock, which ends with the work."""
+        """Run the work uninterrupted, under a rotation lock that ends with it."""
         with lock or await self.rotation_lock() as held:
             return await self._uninterrupted(work, held)
 
-    async def _take_turn(self) -> int:
-        give_up_at = anyio.current_time() + TURN_SECONDS
-        with nothing_sent(NO_TURN):
-            while (turn := await in_thread(self.journal.take_turn, leave=_pass_on)) is None:
+    async def _wait_for_lock(self) -> int:
+        give_up_at = anyio.current_time() + LOCK_SECONDS
+        with nothing_sent(NO_LOCK):
+            while (
+                lock := await in_thread(self.journal.try_rotation_lock, on_abandoned=_close_unused)
+            ) is None:
                 if anyio.current_time() > give_up_at:
-                    late = "Nothing was sent: another rotation does not come to its end."
+                    late = "Nothing was sent: another rotation has not ended."
                     refusal = InvalidRequest(late)
                     refusal.transient, refusal.hint = True, "Try again in a moment."
                     raise refusal
                 await anyio.sleep(0.05)
-        return turn
+        return lock
 
     async def _uninterrupted(
         self, work: Callable[[], Awaitable[T]], held: ExitStack | None = None
     ) -> T:
-        """Do it as the process's own, so that the end of the caller is not the end of it.
+        """Run the work so that it goes on if the caller is cancelled.
 
-        What is `held` meanwhile is let go of with the work, and no sooner.
+        `held` is closed when the work ends, not before.
         """
         if self._under_way >= MAX_UNDER_WAY:
             refusal = InvalidRequest("Nothing was sent: too many changes of secrets are under way.")
@@ -382,7 +390,7 @@ class SecretLifecycle:
             with anyio.CancelScope(shield=True), owned:
                 try:
                     outcome.append(await work())
-                except Exception as error:  # noqa: BLE001 - the caller gets it, whatever it is
+                except Exception as error:  # noqa: BLE001 - it is raised in the caller
                     outcome.append(error)
                 finally:
                     self._under_way -= 1
@@ -390,7 +398,7 @@ class SecretLifecycle:
 
         self._under_way += 1
         self._work.start_soon(run)
-        owned = held.pop_all() if held else ExitStack()  # it will run now, whatever happens here
+        owned = held.pop_all() if held else ExitStack()  # `run` closes it from now on
         await done.wait()
         (result,) = outcome
         if isinstance(result, Exception):
@@ -398,11 +406,11 @@ class SecretLifecycle:
         return result
 
 
-def _pass_on(unwanted: Future[int | None]) -> None:
-    """Give a turn back that comes when nobody waits for it any more."""
+def _close_unused(late: Future[int | None]) -> None:
+    """Release a lock that comes after its caller has given up."""
 
     def close(outcome: Future[int | None]) -> None:
-        if not outcome.exception() and (turn := outcome.result()) is not None:
-            os.close(turn)
+        if not outcome.exception() and (lock := outcome.result()) is not None:
+            os.close(lock)
 
-    unwanted.add_done_callback(close)
+    late.add_done_callback(close)

@@ -1,4 +1,4 @@
-"""Looks after what an interrupted process left behind: mends what it can, and reports the rest."""
+"""Checks the intents of interrupted processes: fixes what it can, and reports the rest."""
 
 import math
 from collections.abc import Sequence
@@ -13,32 +13,32 @@ from connected_apps_tools.storage.threads import in_thread
 
 from .journal import Intent
 from .lifecycle import SecretLifecycle
-from .unknown_outcome import LOOK, MENDED, find_candidates, in_brackets, name_apps
+from .unknown_outcome import HOW_TO_FIX, LOOK, find_candidates, in_brackets, name_apps
 
-AT_ONCE = 5
-"""Intents that are looked into at once."""
+MAX_AT_ONCE = 5
+"""Most intents that are checked at once."""
 
-UNLOOKED = ", and could not be looked into."
-LATE = "could not be looked into in time."
-LOST = f". App {{apps}} may have a secret that nobody has. {MENDED}"
-CURRENT_LOST = f". The app may have a secret that nobody has. {MENDED}"
-TOO_EARLY = ". There is no sign of it, but the service may still be at it."
+UNCHECKED = ", and could not be checked."
+LATE = "could not be checked in time."
+LOST = f". App {{apps}} may have a secret that is not stored here. {HOW_TO_FIX}"
+CURRENT_LOST = f". The app may have a secret that is not stored here. {HOW_TO_FIX}"
+TOO_EARLY = ". No trace of it was found, but it may still take effect."
 PERHAPS_ANOTHER = (
-    ". {apps} fits and its secret is kept, but the service may still make another app."
+    ". {apps} matches and its secret is stored, but the service may still create another app."
 )
 ELSEWHERE = (
-    ". It was asked of another service, {origin}: only what works on that one can look into it."
+    ". It was sent to another service, {origin}: only a server for that service can check it."
 )
-NO_SIGN = f". There is no sign of it, unless the service has changed the name. {LOOK}"
+NO_TRACE = f". No trace of it was found, unless the service has changed the name. {LOOK}"
 
 
 @dataclass(frozen=True)
 class LossReport:
-    """What there is to say of an intent, in a sentence or two.
+    """One or two sentences about an intent.
 
     Attributes:
-        for_people: with the names of apps, which may have been written by strangers.
-        for_models: with client ids only; empty where they can do nothing about it.
+        for_people: with the names of apps, which are untrusted text.
+        for_models: with client ids only; empty if a model cannot help.
     """
 
     for_people: str
@@ -48,93 +48,93 @@ class LossReport:
 async def recover(
     lifecycle: SecretLifecycle, *, client_id: str | None = None, within: float = math.inf
 ) -> list[LossReport]:
-    """Go through the intents that nobody is at any more, and strike out what is mended.
+    """Check the abandoned intents, and remove those without a loss.
 
-    Returns a report of each of the others: that an app may have lost a secret, that it is too early
-    to tell, or that it could not be looked into. A rotation mends a loss, and so does deleting the
-    app. A creation of which there is no sign is reported a last time when it is too late for one.
+    Returns a report for each of the others: an app may have lost a secret, it is too early to know,
+    or it could not be checked. A rotation fixes a loss, and so does deleting the app. A creation
+    without a trace is reported one last time when it can no longer take effect.
 
     Args:
-        lifecycle: whose journal it is, and where to look.
-        client_id: the app to look after; without it, every one.
-        within: seconds after which the rest is reported as it is.
+        lifecycle: the journal, the store and the service.
+        client_id: the app to check; without it, all apps.
+        within: timeout (seconds). The rest is reported unchecked.
 
     Raises:
         StoreError: the journal cannot be read.
     """
-    unread = f"What an earlier process left behind {LATE}"
+    unread = f"The intents of earlier processes {LATE}"
     reports: dict[str, LossReport | None] = {"": LossReport(unread, unread)}
-    enough = anyio.CapacityLimiter(AT_ONCE)
+    limiter = anyio.CapacityLimiter(MAX_AT_ONCE)
 
-    async def look(intent: Intent) -> None:
-        async with enough:
-            reports[intent.id] = await _look(lifecycle, intent)
+    async def check(intent: Intent) -> None:
+        async with limiter:
+            reports[intent.id] = await _check(lifecycle, intent)
 
     with anyio.move_on_after(within):
-        intents, unreadable = await in_thread(lifecycle.journal.left_behind)
+        intents, unreadable = await in_thread(lifecycle.journal.abandoned)
         ours = [each for each in intents if each.project_id == lifecycle.api.project_id]
         if client_id:
             ours, unreadable = [each for each in ours if each.client_id == client_id], []
         texts = [
-            f"The journal holds {name}, which this version cannot read." for name in unreadable
+            f"The journal contains {name}, which this version cannot read." for name in unreadable
         ]
         reports = {text: LossReport(text, text) for text in texts}
         reports |= {intent.id: _report(intent, f", and {LATE}") for intent in ours}
-        async with anyio.create_task_group() as looks:
+        async with anyio.create_task_group() as checks:
             for intent in ours:
-                looks.start_soon(look, intent)
+                checks.start_soon(check, intent)
     return list(dict.fromkeys(report for report in reports.values() if report))
 
 
-async def _look(lifecycle: SecretLifecycle, intent: Intent) -> LossReport | None:
-    """Mend what an intent was about; what there is to report of it, if it stands."""
-    if not lifecycle.can_look_into(intent):
-        told = _report(intent, ELSEWHERE.format(origin=intent.origin))
-        return replace(told, for_models="")
+async def _check(lifecycle: SecretLifecycle, intent: Intent) -> LossReport | None:
+    """Check an intent, and fix the store; return a report if the intent stays."""
+    if not lifecycle.is_same_service(intent):
+        report = _report(intent, ELSEWHERE.format(origin=intent.origin))
+        return replace(report, for_models="")
     try:
         if intent.act == "complete_secret_rotation":
-            return await _look_at_completion(lifecycle, intent)
-        return await _look_for_signs(lifecycle, intent)
+            return await _check_completion(lifecycle, intent)
+        return await _check_candidates(lifecycle, intent)
     except (ConnectedAppsError, StoreError) as error:
-        told = _report(intent, f", and could not be looked into: {error}")
-        return replace(told, for_models=_report(intent, UNLOOKED).for_models)
+        report = _report(intent, f", and could not be checked: {error}")
+        return replace(report, for_models=_report(intent, UNCHECKED).for_models)
 
 
-async def _look_at_completion(lifecycle: SecretLifecycle, intent: Intent) -> LossReport | None:
-    state = await lifecycle.mend_completion(intent.client_id or "", forced=intent.forced)
+async def _check_completion(lifecycle: SecretLifecycle, intent: Intent) -> LossReport | None:
+    state = await lifecycle.recover_completion(intent.client_id or "", forced=intent.forced)
     if state == "lost":
         return _report(intent, CURRENT_LOST)
-    if state == "open" and intent.young:
+    if state == "open" and intent.recent:
         return _report(intent, TOO_EARLY)
     return await _done(lifecycle, intent)
 
 
-async def _look_for_signs(lifecycle: SecretLifecycle, intent: Intent) -> LossReport | None:
-    lost, kept = await find_candidates(lifecycle.api, lifecycle.store, intent)
+async def _check_candidates(lifecycle: SecretLifecycle, intent: Intent) -> LossReport | None:
+    lost, stored = await find_candidates(lifecycle.api, lifecycle.store, intent)
     if lost:
         return _report(intent, LOST, lost)
-    if kept and intent.client_id:
+    if stored and intent.client_id:
         return await _done(lifecycle, intent)
-    if intent.young:
-        return _report(intent, PERHAPS_ANOTHER if kept else TOO_EARLY, kept)
-    unexplained = intent.act == "create_app" and not kept
-    return await _done(lifecycle, intent, _report(intent, NO_SIGN) if unexplained else None)
+    if intent.recent:
+        return _report(intent, PERHAPS_ANOTHER if stored else TOO_EARLY, stored)
+    no_trace = intent.act == "create_app" and not stored
+    return await _done(lifecycle, intent, _report(intent, NO_TRACE) if no_trace else None)
 
 
 async def _done(
     lifecycle: SecretLifecycle, intent: Intent, report: LossReport | None = None
 ) -> LossReport | None:
-    """Strike an intent out, with a last word on it."""
+    """Remove an intent; return a last report, if any."""
     await lifecycle.capture.remove_intent(intent)
     return report
 
 
 def _report(intent: Intent, how: str, apps: Sequence[ConnectedApp] = ()) -> LossReport:
-    def told(*, names: bool) -> str:
+    def text(*, names: bool) -> str:
         about = f" for {intent.client_id}" if intent.client_id else ""
         about += in_brackets(intent.client_name) if names else ""
         rest = how.format(apps=name_apps(apps, names=names)) if apps else how
         when = f"{intent.begun_at:%Y-%m-%d %H:%M} UTC"
         return f"A call of {intent.act}{about} at {when} was interrupted{rest}"
 
-    return LossReport(told(names=True), told(names=False))
+    return LossReport(text(names=True), text(names=False))

@@ -1,4 +1,4 @@
-"""Looks for signs of an act whose outcome is not known."""
+"""Finds the apps that a call with an unknown outcome may have changed."""
 
 import unicodedata
 from collections.abc import AsyncIterator, Sequence
@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from connected_apps_tools.api.client import ConnectedAppsClient
 from connected_apps_tools.api.models import ConnectedApp
-from connected_apps_tools.api.pagination import LARGEST, AppPages
+from connected_apps_tools.api.pagination import MAX_PAGE_SIZE, AppPages
 from connected_apps_tools.errors import ConnectedAppsError, UnexpectedAnswer
 from connected_apps_tools.storage.errors import StoreError
 from connected_apps_tools.text.printable import printable
@@ -16,35 +16,37 @@ from .fallback_store import FallbackStore
 from .journal import Intent
 from .stores import Which
 
-NAMED = 20
-"""Apps that a report names at the most."""
+MAX_NAMED = 20
+"""Most apps that a report names."""
 
 MAX_REPORTED_ID = 200
-"""Characters of an id that are shown."""
+"""Most characters shown of an id."""
 
 MAX_PAGES = 10
-"""Pages of 1,000 apps that are searched."""
+"""Most pages of 1,000 apps that are searched."""
 
-MENDED = "A rotation gives the app a new secret (start_secret_rotation); delete_app removes it."
+HOW_TO_FIX = (
+    "Rotate to give the app a new secret (start_secret_rotation), or delete the app (delete_app)."
+)
 LOOK = "Look with search_apps or get_app before you try again."
 
 
 class Candidates(NamedTuple):
-    """The apps on which an intent may have been carried out.
+    """The apps that the call of an intent may have changed.
 
     Attributes:
-        lost: those that have a secret which is not kept here.
-        kept: those whose secret was kept since; each may be the one, or that of another call.
+        lost: apps with a secret that is not stored here.
+        stored: apps with a secret that was stored after the intent, by this or by another call.
     """
 
     lost: list[ConnectedApp]
-    kept: list[ConnectedApp]
+    stored: list[ConnectedApp]
 
 
 async def find_candidates(
-    api: ConnectedAppsClient, safe: FallbackStore, intent: Intent
+    api: ConnectedAppsClient, store: FallbackStore, intent: Intent
 ) -> Candidates:
-    """Look for what became of a creation or of the start of a rotation."""
+    """Find the apps that a creation or the start of a rotation may have changed."""
     found = Candidates([], [])
     async for app in matching_apps(api, intent):
         last_fours: dict[Which, str | None] = {
@@ -53,19 +55,19 @@ async def find_candidates(
         }
         which: Which = "current" if intent.act == "create_app" else "next"
         if last_fours[which]:
-            kept = await safe.find(app.client_id, which, last_fours[which])
-            if kept is None:
+            stored = await store.find(app.client_id, which, last_fours[which])
+            if stored is None:
                 found.lost.append(app)
-            elif kept.stored_at >= intent.begun_at:
-                found.kept.append(app)
+            elif stored.stored_at >= intent.begun_at:
+                found.stored.append(app)
     return found
 
 
 async def matching_apps(api: ConnectedAppsClient, intent: Intent) -> AsyncIterator[ConnectedApp]:
-    """The apps on which an intent may have been carried out.
+    """The apps that match an intent.
 
     Raises:
-        ConnectedAppsError: they could not be read, or there are too many to look through.
+        ConnectedAppsError: they could not be read, or there are too many to search.
     """
     if intent.client_id:
         if app := await api.find(intent.client_id):
@@ -75,47 +77,50 @@ async def matching_apps(api: ConnectedAppsClient, intent: Intent) -> AsyncIterat
     walk = AppPages(api)
     async for page in walk:
         if read == MAX_PAGES:
-            raise UnexpectedAnswer(f"There are more than {read * LARGEST} apps to look through.")
+            raise UnexpectedAnswer(f"There are more than {read * MAX_PAGE_SIZE} apps to search.")
         for app in page.apps:
-            same_name = _tidied(app.client_name) == _tidied(intent.client_name)
+            same_name = _normalized(app.client_name) == _normalized(intent.client_name)
             if same_name and app.client_type == intent.client_type:
                 yield app
         read += 1
     if walk.ended != "end":
-        raise UnexpectedAnswer("The service's pages of apps do not come to an end.")
+        raise UnexpectedAnswer("The service's pages of apps do not end.")
 
 
-def _tidied(name: str) -> str:
-    """A name without what a service might change about it."""
+def _normalized(name: str) -> str:
+    """A name without differences that a service might introduce."""
     return " ".join(unicodedata.normalize("NFKC", name).casefold().split())
 
 
-async def describe_candidates(api: ConnectedAppsClient, safe: FallbackStore, intent: Intent) -> str:
-    """Say in a sentence or two what there is to see, and what to do."""
+async def describe_candidates(
+    api: ConnectedAppsClient, store: FallbackStore, intent: Intent
+) -> str:
+    """One or two sentences on what was found, and what to do."""
     try:
-        found = (await find_candidates(api, safe, intent)).lost
+        found = (await find_candidates(api, store, intent)).lost
     except (ConnectedAppsError, StoreError):
-        return f"It may have been carried out; looking for signs of it failed. {LOOK}"
+        return f"It may have taken effect; checking that failed. {LOOK}"
     if not found:
-        return f"It may have been carried out, though there is no sign of it yet. {LOOK}"
+        return f"It may have taken effect, but no trace of it was found yet. {LOOK}"
     return (
-        f"It may have been carried out: {name_apps(found)} fits, with a secret not kept. {MENDED}"
+        f"It may have taken effect: {name_apps(found)} matches, with a secret that is not stored "
+        f"here. {HOW_TO_FIX}"
     )
 
 
 def name_apps(apps: Sequence[ConnectedApp], *, names: bool = False) -> str:
     """The first few of the apps, and how many more there are.
 
-    Names may have been written by strangers: only people should read them here.
+    Names are untrusted text: only people should read them here.
     """
     named = [
         printable(app.client_id, MAX_REPORTED_ID) + (in_brackets(app.client_name) if names else "")
         for app in apps
     ]
-    named, more = named[:NAMED], len(apps[NAMED:])
+    named, more = named[:MAX_NAMED], len(apps[MAX_NAMED:])
     return ", ".join(named) + (f" or one of {more} more" if more else "")
 
 
 def in_brackets(name: str) -> str:
-    """A name as it follows what it names; nothing where it is empty."""
-    return f" ({printable(REDACTOR.text(name), 64)})" if name else ""
+    """A name in brackets, after a space; nothing for an empty name."""
+    return f" ({printable(REDACTOR.redact(name), 64)})" if name else ""

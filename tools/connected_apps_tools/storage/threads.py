@@ -1,4 +1,4 @@
-"""Lets a store, which blocks, work beside the event loop."""
+"""Runs a blocking store in a thread, outside the event loop."""
 
 import threading
 from collections.abc import Callable
@@ -15,37 +15,37 @@ from .errors import StoreError
 T = TypeVar("T")
 
 STORE_SECONDS = 25.0
-"""How long one act of a store may take: a person may have to unlock a keyring."""
+"""Timeout of one operation of a store (seconds): a person may have to unlock a keyring."""
 
 
 async def in_thread(
-    act: Callable[..., T],
+    operation: Callable[..., T],
     *arguments: object,
-    leave: Callable[[Future[T]], object] = lambda _: None,
+    on_abandoned: Callable[[Future[T]], object] = lambda _: None,
 ) -> T:
-    """Let a store or the journal do something, for a bounded time.
+    """Run an operation of a store or the journal, with a timeout.
 
     Args:
-        act: what to do.
-        arguments: what to give to it.
-        leave: takes the outcome where nobody waits for it any more: it took too long, or the
-            caller was cancelled. It may yet come, and may be there already.
+        operation: what to run.
+        arguments: its arguments.
+        on_abandoned: takes the outcome if it timed out or the caller was cancelled. The outcome may
+            come later, or be there already.
 
     Raises:
-        StoreError: it failed, in whatever way, or has not come to an end in time.
+        StoreError: it failed in any way, or timed out.
     """
     outcome: Future[T] = Future()
     done, loop = anyio.Event(), current_token()
 
     def run() -> None:
         try:
-            outcome.set_result(act(*arguments))
+            outcome.set_result(operation(*arguments))
         except Exception as error:  # noqa: BLE001 - it is raised where the outcome is awaited
             outcome.set_exception(error)
-        with suppress(RuntimeError):  # nobody waits any more
+        with suppress(RuntimeError):  # the event loop has ended
             from_thread.run_sync(done.set, token=loop)
 
-    # A daemon, because a store that hangs must not keep the process alive.
+    # A daemon thread: a store that hangs must not keep the process alive.
     threading.Thread(target=run, name="connected-apps-mcp-store", daemon=True).start()
     in_time = False
     try:
@@ -54,12 +54,12 @@ async def in_thread(
             in_time = True
     finally:
         if not in_time:
-            leave(outcome)
+            on_abandoned(outcome)
     if not in_time:
-        raise StoreError(f"no answer within {STORE_SECONDS:g} seconds")
+        raise StoreError(f"no response within {STORE_SECONDS:g} seconds")
     try:
         return outcome.result()
     except StoreError:
         raise
-    except Exception as error:  # noqa: BLE001 - a library may raise anything, and say anything in it
+    except Exception as error:  # noqa: BLE001 - a library may raise anything, with any text
         raise StoreError(f"it failed unexpectedly ({type(error).__name__})") from None

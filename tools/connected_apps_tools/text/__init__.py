@@ -1,1 +1,1 @@
-"""Text: made printable, redacted, and read as URLs. It knows nothing of apps."""
+"""Makes text printable, redacts secrets, parses URLs. It knows nothing about apps."""

@@ -1,12 +1,12 @@
-"""Text with its escapes decoded, and the way back to where each part of it was."""
+"""Decodes escapes in text, and maps each part back to its place in the original text."""
 
 import re
 import sys
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 
-LAYERS = 3
-"""How often text may have been escaped on top of escapes."""
+MAX_LAYERS = 3
+"""How many layers of escapes on top of each other are decoded."""
 
 _HEX = "[0-9A-Fa-f]"
 _BASE64 = "[A-Za-z0-9+/_-]"
@@ -17,20 +17,20 @@ _IN_HTML = re.compile(f"&#(?:[xX](?P<hex>{_HEX}{{1,6}})|(?P<decimal>[0-9]{{1,7}}
 _IN_LINES = re.compile(rf"\n[ \t]*{_NEXT_LINE}")
 _IN_JSON = re.compile(rf"\\(?:u(?P<hex>{_HEX}{{4}})|n(?:[ \t]|\\{{1,8}}t)*{_NEXT_LINE})")
 
-_JSON_SIGN = re.compile(r"\\[un]")
-"""Answers are full of backslashes, because their text is JSON in JSON. Few begin like this."""
+_JSON_ESCAPE = re.compile(r"\\[un]")
+"""Results contain many backslashes, because their text is JSON in JSON. Few start like this."""
 
 _LONG_LINE = re.compile(rf"(?<={_BASE64}{{16}})(?P<end>(?:\r|\\{{1,8}}r)?\\{{0,8}})\Z")
-"""The end of a line that may be a part of base64: 16 characters of it, and a carriage return."""
+"""The end of a line that may be base64: 16 characters of it, and a carriage return."""
 
 _Escape = tuple[int, int, str]
-"""Where it starts and ends, and what it means."""
+"""Start, end and decoded text."""
 
 
 class DecodedView:
-    """Text of which one layer of escapes is decoded.
+    """Text with one layer of escapes decoded.
 
-    Only what stands within `reach` characters of an escape is in it: the rest reads as before.
+    It holds only the text within `reach` characters of an escape: the rest is unchanged.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class DecodedView:
             self._length += len(piece)
 
     def span(self, start: int, end: int) -> tuple[int, int]:
-        """Where a part of this text is in the text that was not decoded at all."""
+        """Start and end, in the original text, of a part of this text."""
         first, last = (bisect_right(self._starts, at) - 1 for at in (start, end - 1))
         begins = self._origins[first][0] + start - self._starts[first]
         rest = self._starts[last] + len(self._pieces[last]) - end
@@ -71,14 +71,14 @@ class DecodedView:
 
 
 def decoded(text: str, reach: int) -> Iterable[DecodedView]:
-    """The text with one, two and more layers of escapes decoded, as long as there are any."""
+    """The text with one layer of escapes decoded, then two, and so on while there are any."""
     patterns = _patterns_for(text)
     return _views(text, reach, patterns) if patterns else ()
 
 
 def _views(text: str, reach: int, patterns: list[re.Pattern[str]]) -> Iterator[DecodedView]:
     view = None
-    for _ in range(LAYERS):
+    for _ in range(MAX_LAYERS):
         matches = (match for pattern in patterns for match in pattern.finditer(text))
         escapes = sorted(escape for match in matches if (escape := _read(text, match)))
         if not escapes:
@@ -90,7 +90,7 @@ def _views(text: str, reach: int, patterns: list[re.Pattern[str]]) -> Iterator[D
 
 
 def _patterns_for(text: str) -> list[re.Pattern[str]]:
-    """What to look for. Most messages hold no escape, so these first looks have to be quick."""
+    """The escapes to look for. Most messages hold none, so these checks have to be fast."""
     patterns = []
     if "%" in text:
         patterns.append(_IN_URLS)
@@ -98,13 +98,13 @@ def _patterns_for(text: str) -> list[re.Pattern[str]]:
         patterns.append(_IN_HTML)
     if "\n" in text:
         patterns.append(_IN_LINES)
-    if _JSON_SIGN.search(text):
+    if _JSON_ESCAPE.search(text):
         patterns.append(_IN_JSON)
     return patterns
 
 
 def _read(text: str, match: re.Match[str]) -> _Escape | None:
-    """An escape, with every backslash before it: JSON in JSON has one, three, seven."""
+    """An escape with every backslash before it: nested JSON has one, three or seven."""
     start = match.start()
     if match.lastgroup == "next_line":
         line = _LONG_LINE.search(text, max(0, start - 40), start)

@@ -1,4 +1,4 @@
-"""Text that is not ours, made fit to be shown."""
+"""Makes untrusted text printable."""
 
 import difflib
 import re
@@ -28,62 +28,62 @@ _BLANK = re.compile(
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0"
     "\U000e0100-\U000e01ef]"
 )
-"""Visible by their category and yet blank: fillers, joiners, variation selectors (Unicode 16)."""
+"""Blank, although their category is visible: fillers, joiners, variation selectors (Unicode 16)."""
 
-KNOWN = 4_096
-"""Characters of which it is remembered what is shown of them: long texts are made of few."""
+CACHED_CHARACTERS = 4_096
+"""Characters with a cached result: long texts use few different ones."""
 
 MAX_MESSAGE = 500
-"""Characters of a foreign message that are shown."""
+"""Most characters shown of an untrusted message."""
 
 
-def nearest(name: str, names: Iterable[str], *, alike: float = 0.6) -> str | None:
-    """The one of `names` that `name` was most likely meant to be, or None.
+def nearest(name: str, names: Iterable[str], *, min_ratio: float = 0.6) -> str | None:
+    """The one of `names` that is most similar to `name`, or None.
 
-    `alike` is how much of the two must agree, from 0 to 1.
+    `min_ratio` is the least similarity, from 0 to 1.
     """
-    return next(iter(difflib.get_close_matches(name, names, n=1, cutoff=alike)), None)
+    return next(iter(difflib.get_close_matches(name, names, n=1, cutoff=min_ratio)), None)
 
 
 def did_you_mean(name: str, names: Iterable[str]) -> str:
-    """A closing question that names the nearest of `names`, or nothing. It begins with a space."""
+    """A question that starts with a space and suggests the nearest of `names`, or nothing."""
     near = nearest(name, names)
     return f" Did you mean {near}?" if near else ""
 
 
 def printable(text: str, limit: int = MAX_MESSAGE) -> str:
     """`text` on one line, cut to `limit` characters, without control or invisible characters."""
-    return cut("".join(map(_on_one_line, text)) if _deceives(text) else text, limit)
+    return cut("".join(map(_on_one_line, text)) if _has_unprintable(text) else text, limit)
 
 
 def printable_url(url: str, limit: int) -> str:
-    """The same for a URL: what cannot be seen is percent-encoded, so that it stays what it is.
+    """A URL, cut to `limit` characters, with invisible characters and blanks percent-encoded.
 
-    So are blanks, which no URL holds: in a list of URLs none can pass for two.
+    No URL holds a blank: in a list, one URL cannot look like two.
     """
-    return cut("".join(map(_encoded, url)) if _deceives(url) or " " in url else url, limit)
+    return cut("".join(map(_encoded, url)) if _has_unprintable(url) or " " in url else url, limit)
 
 
 def cut(text: str, limit: int) -> str:
-    """The first `limit` characters, and an ellipsis where that is not all.
+    """The first `limit` characters, and an ellipsis if there are more.
 
-    No part of a secret is left, which nothing would find later.
+    Secrets are redacted before the cut: nothing could find a part of one later.
     """
-    return text if len(text) <= limit else REDACTOR.text(text)[:limit] + "…"
+    return text if len(text) <= limit else REDACTOR.redact(text)[:limit] + "…"
 
 
-def _deceives(text: str) -> bool:
+def _has_unprintable(text: str) -> bool:
     return not (text.isascii() and text.isprintable())
 
 
-@lru_cache(KNOWN)
+@lru_cache(CACHED_CHARACTERS)
 def _on_one_line(char: str) -> str:
     if unicodedata.category(char) in _BREAKS:
         return " "
     return "" if _invisible(char) else char
 
 
-@lru_cache(KNOWN)
+@lru_cache(CACHED_CHARACTERS)
 def _encoded(char: str) -> str:
     hidden = unicodedata.category(char) in {*_BREAKS, "Zs"} or _invisible(char)
     return quote(char, safe="", errors="replace") if hidden else char
@@ -94,10 +94,10 @@ def _invisible(char: str) -> bool:
 
 
 def redact_tokens(text: str) -> str:
-    """`text` without anything that could be a secret.
+    """Printable text with every possible secret redacted, cut to `MAX_MESSAGE` characters.
 
-    That is every token of 20 or more characters with a digit or a capital in it, except the API's
-    own ids. The segments of a URL are tokens of their own.
+    A possible secret is a token of 20 or more characters with a digit or a capital letter, except
+    the API's own ids. Each segment of a URL is a token.
     """
     parts = _URL.split(printable(text, len(text)))
     for at, part in enumerate(parts):

@@ -1,4 +1,4 @@
-"""Removes every secret that this process has seen from what is about to leave it."""
+"""Redacts every secret that this process knows from what it sends, prints or logs."""
 
 import base64
 import json
@@ -7,110 +7,116 @@ from typing import Any
 
 from .escapes import decoded
 
-MASK = "[secret]"
+REDACTED = "[secret]"
 
 LONG = 16
-"""Characters of a secret from which on its last four give nothing away."""
+"""Length from which the last four characters of a secret may be shown."""
 
 MIN_LENGTH = 8
-"""Shorter values are no secrets, and would be found in every other word."""
+"""Shorter values are not treated as secrets: ordinary words would match."""
 
-FEW = 5_000
-"""Up to so many forms it is quicker to look for each than to walk through the text."""
+FEW_FORMS = 5_000
+"""Up to this number of forms, searching for each one is faster than scanning the text."""
 
 
 class Redactor:
-    """Knows secret values, and finds them in text in every form in which they commonly travel.
+    """Finds known secrets in text, in every form in which they are commonly sent.
 
-    That is as they are, in hexadecimal digits, and in base64, alone or inside something longer
-    such as a Basic header; each of them also where some or all of its characters are escaped, as
-    in JSON, URLs and HTML, and where base64 is broken into lines. docs/secrets.md lists the forms.
+    The forms are plain text, hexadecimal and base64, alone or inside longer data such as a Basic
+    header. Any character may be escaped as in JSON, URLs and HTML, and base64 may be broken into
+    lines. docs/secrets.md lists the forms.
     """
 
     def __init__(self) -> None:
-        self._learned: set[str] = set()
-        self._forms: dict[str, str] = {}  # each with its mask that tells secrets apart
+        self._secrets: set[str] = set()
+        self._forms: dict[str, str] = {}  # to the placeholder that shows the last four
         self._by_start: dict[str, list[str]] = {}
         self._longest = 0
 
-    def learn(self, secret: str | None) -> None:
-        """Remember a secret for as long as the process lives."""
-        if not secret or len(secret) < MIN_LENGTH or secret in self._learned:
+    def add(self, secret: str | None) -> None:
+        """Redact a secret from now until the process ends."""
+        if not secret or len(secret) < MIN_LENGTH or secret in self._secrets:
             return
-        self._learned.add(secret)
-        mask = f"[secret …{secret[-4:]}]" if len(secret) >= LONG else MASK
+        self._secrets.add(secret)
+        placeholder = f"[secret …{secret[-4:]}]" if len(secret) >= LONG else REDACTED
         for form in _forms(secret) - self._forms.keys():
-            self._forms[form] = mask
+            self._forms[form] = placeholder
             self._longest = max(self._longest, len(form))
-            alike = self._by_start.setdefault(form[:MIN_LENGTH], [])
-            alike.append(form)
-            alike.sort(key=len, reverse=True)
+            same_start = self._by_start.setdefault(form[:MIN_LENGTH], [])
+            same_start.append(form)
+            same_start.sort(key=len, reverse=True)
 
-    def finds(self, text: str) -> bool:
-        """Whether there is a secret in the text."""
-        if self._shows(text):
+    def contains_secret(self, text: str) -> bool:
+        """Whether the text contains a secret in any form."""
+        if self._contains(text):
             return True
         views = decoded(text, self._longest)
-        return bool(views) and any(self._shows(view.text) for view in views)
+        return bool(views) and any(self._contains(view.text) for view in views)
 
-    def text(self, text: str, *, but: str | None = None, last_four: bool = False) -> str:
-        """The text without any secret, except where it is `but`, the one that was asked for.
+    def redact(self, text: str, *, allow: str | None = None, last_four: bool = False) -> str:
+        """The text with every secret replaced by a placeholder.
 
-        With `last_four`, the last four characters of a long secret stand in its place.
+        Args:
+            text: any text.
+            allow: a secret that stays where it is in plain text or JSON: the caller asked for it.
+            last_four: whether the placeholder of a long secret shows its last four characters.
         """
-        if not self.finds(text):
+        if not self.contains_secret(text):
             return text
-        spared = _as_json(but) if but else frozenset[str]()
-        clean, done = [], 0
-        for start, end, form in self._places(text, spared):
+        allowed = _as_json(allow) if allow else frozenset[str]()
+        redacted, done = [], 0
+        for start, end, form in self._spans(text, allowed):
             if start >= done:
-                clean += [text[done:start], self._forms[form] if last_four else MASK]
+                redacted += [text[done:start], self._forms[form] if last_four else REDACTED]
             done = max(done, end)
-        return "".join([*clean, text[done:]])
+        return "".join([*redacted, text[done:]])
 
-    def _places(self, text: str, spared: Set[str]) -> list[tuple[int, int, str]]:
-        """Where what has to be masked starts and ends, and as what it was found."""
-        plain = [(start, start + len(form), form) for start, form in self._found(text)]
-        kept = [(start, end) for start, end, form in plain if form in spared]
-        hidden = [
+    def _spans(self, text: str, allowed: Set[str]) -> list[tuple[int, int, str]]:
+        """Start, end and form of each secret to redact."""
+        plain = [(start, start + len(form), form) for start, form in self._matches(text)]
+        visible = [(start, end) for start, end, form in plain if form in allowed]
+        escaped = [
             (*view.span(start, start + len(form)), form)
             for view in decoded(text, self._longest)
-            if self._shows(view.text)
-            for start, form in self._found(view.text)
+            if self._contains(view.text)
+            for start, form in self._matches(view.text)
         ]
         return sorted(
             (start, end, form)
-            for start, end, form in plain + hidden
-            if not any(first <= start and end <= last for first, last in kept)
+            for start, end, form in plain + escaped
+            if not any(first <= start and end <= last for first, last in visible)
         )
 
-    def _shows(self, text: str) -> bool:
-        """Whether there is a secret in the text, with no escape decoded."""
-        if len(self._forms) <= FEW:
+    def _contains(self, text: str) -> bool:
+        """Whether the text contains a secret without decoding any escape."""
+        if len(self._forms) <= FEW_FORMS:
             return any(map(text.__contains__, self._forms))
-        return next(self._found(text), None) is not None
+        return next(self._matches(text), None) is not None
 
-    def _found(self, text: str) -> Iterator[tuple[int, str]]:
-        """Each secret in the text, with its place, from left to right."""
+    def _matches(self, text: str) -> Iterator[tuple[int, str]]:
+        """Each secret in the text, with its start, from left to right."""
         at = 0
         while at <= len(text) - MIN_LENGTH:
-            alike = self._by_start.get(text[at : at + MIN_LENGTH], ())
-            form = next((form for form in alike if text.startswith(form, at)), None)
+            same_start = self._by_start.get(text[at : at + MIN_LENGTH], ())
+            form = next((form for form in same_start if text.startswith(form, at)), None)
             if form is None:
                 at += 1
             else:
                 yield at, form
                 at += len(form)
 
-    def value(self, value: Any, **how: Any) -> Any:  # noqa: ANN401 - any JSON
-        """The same for every string in a JSON value, the keys of objects included."""
+    def redact_json(self, value: Any, **options: Any) -> Any:  # noqa: ANN401 - any JSON
+        """A JSON value with `redact` applied to every string and every key of an object."""
         match value:
             case str():
-                return self.text(value, **how)
+                return self.redact(value, **options)
             case dict():
-                return {self.text(k, **how): self.value(v, **how) for k, v in value.items()}
+                return {
+                    self.redact(k, **options): self.redact_json(v, **options)
+                    for k, v in value.items()
+                }
             case list():
-                return [self.value(item, **how) for item in value]
+                return [self.redact_json(item, **options) for item in value]
             case _:
                 return value
 
@@ -118,13 +124,13 @@ class Redactor:
 def _forms(secret: str) -> set[str]:
     raw = secret.encode()
     in_hex = {raw.hex(), raw.hex().upper()}
-    # In a URL each byte of UTF-8 is escaped by itself, and in a form + is a space.
+    # A URL escapes each byte of UTF-8 by itself; a form writes a space as +.
     in_url = {by_byte := raw.decode("latin-1"), by_byte.replace(" ", "+")}
     return _as_json(secret) | in_url | in_hex | _in_base64(raw)
 
 
 def _as_json(text: str) -> set[str]:
-    """The text as it is, in JSON, and in JSON that is text in JSON, as the MCP has it."""
+    """The text as it is, in JSON, and in JSON inside a JSON string, as MCP sends results."""
     forms = {text} | _in_json(text)
     for nested in list(forms):
         forms |= _in_json(nested)
@@ -136,9 +142,10 @@ def _in_json(text: str) -> set[str]:
 
 
 def _in_base64(raw: bytes) -> set[str]:
-    """What of the secret shows in base64, wherever in a longer text it begins.
+    """The base64 of the secret at any position in longer data.
 
-    Each character holds six bits, so the outermost ones depend on the neighbours and are left out.
+    A character of base64 holds six bits, so the first and the last one depend on the neighbouring
+    data and are left out.
     """
     forms = set()
     for offset in range(3):
@@ -151,4 +158,4 @@ def _in_base64(raw: bytes) -> set[str]:
 
 
 REDACTOR = Redactor()
-"""The scrubber of this process."""
+"""The redactor of this process."""

@@ -1,4 +1,4 @@
-"""URLs that anybody may have written, taken apart without trust."""
+"""Parses untrusted URLs."""
 
 import ipaddress
 import re
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):(?![0-9]+(?:[/?#]|$))")
-"""A scheme, in ASCII as RFC 3986 has it; what a port follows is a host that lacks one."""
+"""A scheme, in ASCII (RFC 3986). A name before a port is a host without a scheme."""
 
 _ADDRESS = re.compile(r"(\[[^\[\]]*\]|[^:\[\]]*)(?::(?:[0-9]{0,5}|\*))?")
 _LABEL = re.compile(r"[a-z0-9_*-]{1,63}")
@@ -19,38 +19,38 @@ WEB_SCHEMES = frozenset({"https", "http"})
 ACTIVE_SCHEMES = frozenset(
     {"about", "blob", "data", "file", "filesystem", "javascript", "vbscript", "view-source"}
 )
-"""What a browser runs or shows in place of going to a host or to an app."""
+"""Schemes that a browser runs or opens itself, instead of going to a host or an app."""
 
 
 @dataclass(frozen=True)
 class Url:
-    """What a URL says of itself."""
+    """A parsed URL."""
 
     text: str
     scheme: str = ""
-    """In lower case, as a browser reads it; empty where there is none."""
+    """In lower case, as a browser reads it; empty if there is none."""
     host: str = ""
-    """As `canonical_host` has it; empty for other schemes than http and https."""
+    """In the form of `canonical_host`; empty for schemes other than http and https."""
     user_info: str = ""
-    """What stands before an @ in front of the host."""
+    """The text before an @ in front of the host."""
     fragment: bool = False
     """Whether there is a #, even with nothing after it."""
     unicode_written: bool = False
-    """Whether the host was written in other characters than ASCII."""
+    """Whether the host contains characters outside ASCII."""
     problem: str | None = None
-    """Why it is no absolute URL that everybody reads alike, as the end of a sentence.
+    """Why it is not an absolute URL that all parsers read alike, as the end of a sentence.
 
-    Where there is one, only `text` and `scheme` tell anything.
+    With a problem, only `text` and `scheme` are set.
     """
 
     @property
     def wildcard(self) -> bool:
-        """Whether it holds an asterisk."""
+        """Whether it contains an asterisk."""
         return "*" in self.text
 
     @property
     def loopback(self) -> bool:
-        """Whether it leads to the user's own machine; names under localhost do (RFC 6761, 6.3)."""
+        """Whether it leads to the user's machine, as names under localhost do (RFC 6761, 6.3)."""
         return is_loopback(self.host) or self.host.endswith(".localhost")
 
     @property
@@ -60,12 +60,12 @@ class Url:
 
     @property
     def labels(self) -> list[str]:
-        """The labels of the host as a person reads them, punycode decoded."""
+        """The labels of the host, with punycode decoded."""
         return [_readable(label) for label in self.host.split(".")]
 
     @property
     def international(self) -> bool:
-        """Whether the host is more than ASCII, in whichever form it was written."""
+        """Whether the host is not only ASCII, written out or in punycode."""
         return self.unicode_written or any(
             label.startswith("xn--") for label in self.host.split(".")
         )
@@ -80,8 +80,8 @@ def is_loopback(host: str) -> bool:
 
 
 def parse(text: str) -> Url:
-    """Take a URL apart. It never fails: what is wrong is the `problem`."""
-    # Browsers drop these characters, so that "java\nscript:" is a scheme to them.
+    """Parse a URL. It never fails: `problem` says what is wrong."""
+    # Browsers drop these characters: they read "java\nscript:" as a scheme.
     head = _SCHEME.match(re.sub(r"[\x00-\x20]", "", text))
     scheme = head[1].lower() if head else ""
     if not text.isprintable() or not _NEVER_IN_URLS.isdisjoint(text):
@@ -104,23 +104,23 @@ def parse(text: str) -> Url:
 
 
 def host_of(url: str) -> str | None:
-    """The host that a URL leads to, as `canonical_host` has it.
+    """The host that a URL leads to, in the form of `canonical_host`.
 
-    None where it has none, or where not everybody reads the URL alike.
+    None if it has no host, or if parsers read the URL differently.
     """
     return parse(url).host or None
 
 
 def targets_of(urls: Iterable[str]) -> list[str]:
-    """Where URLs lead, each once: hosts, and where there is none to be told, the whole URL."""
+    """The hosts that URLs lead to, each once; the whole URL if it has no certain host."""
     return list(dict.fromkeys(host_of(url) or url for url in urls))
 
 
 def origins_of(urls: Iterable[str]) -> list[str]:
-    """The origin of each URL: scheme, host and port (RFC 6454). Where a URL has none, all of it.
+    """The origin of each URL: scheme, host and port (RFC 6454); the whole URL if it has none.
 
-    A loopback URL counts with no port or with any: programs of one machine trust each other alike,
-    and the service takes one without a port for all of them (KNOWN).
+    Loopback URLs differ only by having a port or not: programs on one machine trust each other, and
+    the service lets one without a port stand for every port (KNOWN).
     """
     return [_origin(url) for url in urls]
 
@@ -137,17 +137,17 @@ def _origin(text: str) -> str:
 
 
 def canonical_host(name: str) -> str | None:
-    """The one spelling of a host by which it can be compared, or None where it cannot be a host.
+    """The spelling by which hosts are compared; None if it is not a valid host.
 
-    That is lower case, ASCII (punycode) and without a closing dot; an address is in its shortest
-    form, an IPv6 address without brackets. A label may be an asterisk or hold one.
+    It is in lower case, ASCII (punycode) and without a final dot. An address is in its shortest
+    form, an IPv6 address without brackets. A label may contain an asterisk.
     """
     if name.startswith("[") and name.endswith("]"):
         return _ipv6(name[1:-1])
     if len(name) > _MAX_HOST:
         return None
     plain = unicodedata.normalize("NFKC", name).replace("\u3002", ".").lower().removesuffix(".")
-    if len(plain) > _MAX_HOST:  # before punycode, whose cost grows with the square
+    if len(plain) > _MAX_HOST:  # before punycode, which takes quadratic time
         return None
     labels = [_to_ascii(label) for label in plain.split(".")]
     return ".".join(labels) if all(map(_LABEL.fullmatch, labels)) else None

@@ -1,4 +1,4 @@
-"""What stands behind the stores in these tests, and what must never leave them."""
+"""The backends of the stores in these tests, and the secrets that must never leak."""
 
 import os
 import shutil
@@ -28,21 +28,21 @@ OpenStore = Callable[[], SecretStore]
 
 
 def open_kind(kind: StoreKind, folder: Path) -> SecretStore:
-    """A store of a kind, with its folders where a server with this data folder has them."""
+    """A store of a kind, with the folders of a server with this data folder."""
     store = open_store(kind, files=FileStore(folder / "secrets"), index=folder / "index")
     assert store
     return store
 
 
 def assert_unseen(error: BaseException, caplog: pytest.LogCaptureFixture) -> None:
-    """Nothing secret is in an error, in what a traceback prints of it, or in the log."""
+    """No secret is in an error, its traceback or the log."""
     printed = "".join(traceback.format_exception(error))
     seen = f"{error!s} {error!r} {error.__dict__} {printed} {caplog.text}"
     assert [canary for canary in (SECRET, TOKEN, ROLE_SECRET) if canary in seen] == []
 
 
 def alone(program: str, **environment: str) -> str:
-    """What a program prints in a process of its own, which ends soon."""
+    """The output of a program in a separate process."""
     ran = subprocess.run(
         [sys.executable, "-c", program],
         env={"PATH": os.environ["PATH"], "HOME": os.devnull} | environment,
@@ -64,12 +64,12 @@ BUS = """<busconfig>
   </policy>
 </busconfig>
 """
-"""A session bus that starts nothing by itself: no second daemon, and nobody who asks to unlock."""
+"""A session bus that starts no services: no second daemon, and no prompt to unlock."""
 
 
 @contextmanager
 def secret_service(folder: Path) -> Iterator[str]:
-    """The address of a session bus of its own, on which an unlocked gnome-keyring answers."""
+    """The address of a new session bus with an unlocked gnome-keyring."""
     _need("dbus-daemon", "gnome-keyring-daemon")
     home = os.environ | {"HOME": str(folder), "XDG_DATA_HOME": str(folder)}
     home |= {"XDG_RUNTIME_DIR": str(folder)}
@@ -98,7 +98,7 @@ def _need(*programs: str) -> None:
             f"they need a Secret Service, and {' and '.join(missing)} cannot be found. "
             "On Debian: apt-get install dbus gnome-keyring"
         )
-        # Where changes are checked, a test that is silently left out would be worth nothing.
+        # CI must not skip these tests silently.
         (pytest.fail if os.environ.get("CI") else pytest.skip)(reason)
 
 
@@ -161,7 +161,7 @@ def keyring_on(address: str) -> Iterator[None]:
 
 @contextmanager
 def aws_at(endpoint: str) -> Iterator[None]:
-    """Let AWS's environment name an endpoint, and nothing of the machine's own configuration."""
+    """Set AWS's environment to an endpoint, without the configuration of the machine."""
     with pytest.MonkeyPatch.context() as patch:
         for name in [name for name in os.environ if name.startswith("AWS_")]:
             patch.delenv(name)

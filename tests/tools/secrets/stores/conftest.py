@@ -1,4 +1,4 @@
-"""Every store on a real backend, or on the stand-in that there is for it."""
+"""Every store on a real backend or a stand-in."""
 
 import uuid
 from collections.abc import Iterator
@@ -29,7 +29,7 @@ from connected_apps_tools.storage.private_folder import PrivateFolder
 
 @pytest.fixture
 def project() -> str:
-    """A project that no other test knows."""
+    """A project of this test only."""
     return f"project-test-{uuid.uuid4()}"
 
 
@@ -55,7 +55,7 @@ def open_keyring_store(unlocked_bus: str, tmp_path: Path) -> Iterator[OpenStore]
 
 @pytest.fixture
 def open_auto_store(unlocked_bus: str, tmp_path: Path) -> Iterator[OpenStore]:
-    """Open the store that is chosen by itself where a keyring answers."""
+    """Open the auto store with a keyring."""
     with keyring_on(unlocked_bus):
         yield lambda: open_kind("auto", tmp_path)
 
@@ -87,7 +87,7 @@ def vault() -> VaultStandIn:
 
 @pytest.fixture
 def vault_url(vault: VaultStandIn) -> Iterator[str]:
-    """It, served."""
+    """The URL of the stand-in."""
     with serving(vault.app()) as url:
         yield url
 
@@ -106,7 +106,7 @@ def open_file_store(tmp_path: Path) -> OpenStore:
 
 @pytest.fixture(params=["file", "keyring", "auto", "aws", "vault"])
 def open_store(request: pytest.FixtureRequest) -> OpenStore:
-    """Open each store; twice, it is the same place."""
+    """Open each store; opened twice, it is the same place."""
     opener: OpenStore = request.getfixturevalue(f"open_{request.param}_store")
     return opener
 

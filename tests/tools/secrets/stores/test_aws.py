@@ -1,4 +1,4 @@
-"""AWS Secrets Manager, as moto's server has it."""
+"""The AWS store, with moto's server."""
 
 import time
 import uuid
@@ -16,11 +16,11 @@ from connected_apps_tools.storage.errors import StoreError
 
 @pytest.fixture
 def console(open_aws_store: OpenStore) -> SecretsManagerClient:  # noqa: ARG001 - sets the environment
-    """AWS by another way than ours."""
+    """A client of AWS without our store."""
     return boto3.session.Session().client("secretsmanager")
 
 
-def test_a_secret_scheduled_for_deletion_is_none(
+def test_a_secret_scheduled_for_deletion_does_not_count(
     console: SecretsManagerClient, key: SecretKey
 ) -> None:
     store = AwsStore()
@@ -74,7 +74,7 @@ def test_checks_leave_one_probe_of_one_version(console: SecretsManagerClient) ->
     assert len(console.list_secret_version_ids(SecretId=probe)["Versions"]) == 1
 
 
-def test_what_others_keep_beside_ours_is_left_alone(
+def test_other_secrets_under_the_prefix_are_ignored(
     console: SecretsManagerClient, project: str
 ) -> None:
     name = f"connected-apps-mcp/{project}/made-by-hand"
@@ -82,7 +82,7 @@ def test_what_others_keep_beside_ours_is_left_alone(
     assert AwsStore().entries(project) == []
 
 
-def test_an_entry_is_read_from_the_secret_where_its_description_was_changed(
+def test_an_entry_is_read_from_the_secret_if_its_description_was_changed(
     console: SecretsManagerClient, key: SecretKey
 ) -> None:
     store = AwsStore(client=console)
@@ -104,11 +104,11 @@ def test_a_name_that_stays_refused_is_an_error(
 
     for operation in ("update_secret", "restore_secret", "create_secret"):
         monkeypatch.setattr(console, operation, undeletable)
-    with pytest.raises(StoreError, match=r"does not let .* be written"):
+    with pytest.raises(StoreError, match=r"does not allow writing"):
         store.put(key, SecretStr(SECRET))
 
 
-def test_a_name_that_is_soon_free_is_waited_for(
+def test_a_name_that_is_soon_free_is_awaited(
     console: SecretsManagerClient, key: SecretKey, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     free_at = time.monotonic() + 0.3
@@ -125,7 +125,7 @@ def test_a_name_that_is_soon_free_is_waited_for(
     assert store.get(key)
 
 
-def test_an_endpoint_in_the_clear_is_refused(key: SecretKey) -> None:
+def test_a_plain_http_endpoint_is_refused(key: SecretKey) -> None:
     with aws_at("http://secrets.example"), pytest.raises(StoreError, match="https"):
         AwsStore().put(key, SecretStr(SECRET))
 

@@ -1,4 +1,4 @@
-"""What holds of every store."""
+"""The contract of every store."""
 
 import dataclasses
 from concurrent.futures import ThreadPoolExecutor
@@ -22,7 +22,7 @@ ODD = {
 
 
 @pytest.mark.parametrize("value", ODD.values(), ids=ODD)
-def test_what_was_put_is_got(store: SecretStore, key: SecretKey, value: str) -> None:
+def test_get_returns_what_was_put(store: SecretStore, key: SecretKey, value: str) -> None:
     store.put(key, SecretStr(value))
     stored = store.get(key)
     assert stored
@@ -30,14 +30,14 @@ def test_what_was_put_is_got(store: SecretStore, key: SecretKey, value: str) -> 
     assert stored.key == key
 
 
-def test_its_last_four_and_time_are_kept(store: SecretStore, key: SecretKey) -> None:
+def test_its_last_four_and_time_are_stored(store: SecretStore, key: SecretKey) -> None:
     store.put(key, SecretStr(SECRET))
     (entry,) = store.entries(key.project_id)
     assert entry.last_four == "Lm27"
     assert timedelta(0) <= datetime.now(UTC) - entry.stored_at < timedelta(minutes=1)
 
 
-def test_a_secret_takes_the_place_of_an_earlier_one(store: SecretStore, key: SecretKey) -> None:
+def test_a_secret_replaces_an_earlier_one(store: SecretStore, key: SecretKey) -> None:
     store.put(key, SecretStr("earlier-0001"))
     store.put(key, SecretStr("later-0002"))
     stored = store.get(key)
@@ -46,45 +46,45 @@ def test_a_secret_takes_the_place_of_an_earlier_one(store: SecretStore, key: Sec
     assert [entry.last_four for entry in store.entries(key.project_id)] == ["0002"]
 
 
-def test_nothing_is_got_where_nothing_was_put(store: SecretStore, key: SecretKey) -> None:
+def test_get_returns_nothing_if_nothing_was_put(store: SecretStore, key: SecretKey) -> None:
     assert store.get(key) is None
     assert store.entries(key.project_id) == []
 
 
-def test_a_secret_can_be_forgotten_twice(store: SecretStore, key: SecretKey) -> None:
+def test_a_secret_can_be_removed_twice(store: SecretStore, key: SecretKey) -> None:
     store.put(key, SecretStr(SECRET))
-    store.forget(key)
-    store.forget(key)
+    store.remove(key)
+    store.remove(key)
     assert store.get(key) is None
     assert store.entries(key.project_id) == []
 
 
-def test_what_was_never_there_can_be_forgotten(store: SecretStore, key: SecretKey) -> None:
-    store.forget(key)
+def test_a_missing_secret_can_be_removed(store: SecretStore, key: SecretKey) -> None:
+    store.remove(key)
     assert store.get(key) is None
 
 
-def test_a_forgotten_secret_can_be_put_again(store: SecretStore, key: SecretKey) -> None:
+def test_a_removed_secret_can_be_put_again(store: SecretStore, key: SecretKey) -> None:
     store.put(key, SecretStr(SECRET))
-    store.forget(key)
+    store.remove(key)
     store.put(key, SecretStr(SECRET))
     stored = store.get(key)
     assert stored
     assert stored.secret.get_secret_value() == SECRET
 
 
-def test_the_current_and_the_next_secret_are_kept_apart(store: SecretStore, key: SecretKey) -> None:
+def test_the_current_and_the_next_secret_are_separate(store: SecretStore, key: SecretKey) -> None:
     following = dataclasses.replace(key, which="next")
     store.put(key, SecretStr("current-1"))
     store.put(following, SecretStr("following-2"))
-    store.forget(following)
+    store.remove(following)
     stored = store.get(key)
     assert stored
     assert stored.secret.get_secret_value() == "current-1"
     assert store.get(following) is None
 
 
-def test_projects_are_kept_apart(store: SecretStore, key: SecretKey) -> None:
+def test_projects_are_separate(store: SecretStore, key: SecretKey) -> None:
     longer = dataclasses.replace(key, project_id=f"{key.project_id}-2")
     store.put(key, SecretStr("one-0001"))
     store.put(longer, SecretStr("two-0002"))
@@ -92,7 +92,7 @@ def test_projects_are_kept_apart(store: SecretStore, key: SecretKey) -> None:
     assert [entry.last_four for entry in store.entries(longer.project_id)] == ["0002"]
 
 
-def test_entries_come_by_client_and_which(store: SecretStore, project: str) -> None:
+def test_entries_are_sorted_by_client_and_which(store: SecretStore, project: str) -> None:
     keys = [
         SecretKey(project, "app-a"),
         SecretKey(project, "app-a", "next"),
@@ -124,18 +124,18 @@ def test_a_check_leaves_no_entry(store: SecretStore, project: str) -> None:
     assert store.entries(project) == []
 
 
-def test_a_place_names_the_client_and_which_but_no_secret(
+def test_a_location_names_the_client_and_which_but_no_secret(
     store: SecretStore, key: SecretKey
 ) -> None:
     store.put(key, SecretStr(SECRET))
-    place = store.place(key)
-    assert key.client_id in place
-    assert key.which in place
-    assert SECRET not in place
+    location = store.location(key)
+    assert key.client_id in location
+    assert key.which in location
+    assert SECRET not in location
 
 
 @pytest.mark.parametrize("odd", ["../../up", "a/b", "a.b", "a=b", "ü?#%", ".."])
-def test_an_odd_id_is_a_name_like_any_other(store: SecretStore, project: str, odd: str) -> None:
+def test_an_odd_id_is_stored_like_any_other(store: SecretStore, project: str, odd: str) -> None:
     keys = [SecretKey(project, odd), SecretKey(project, "a")]
     for number, key in enumerate(keys):
         store.put(key, SecretStr(f"secret-000{number}"))
@@ -154,7 +154,7 @@ def test_many_threads_use_a_store_at_once(open_store: OpenStore, project: str) -
         store.put(key, SecretStr("earlier"))
         store.put(key, SecretStr(f"secret-{number:04}"))
         if number % 4 == 0:
-            store.forget(key)
+            store.remove(key)
         stored = store.get(key)
         return None if stored is None else stored.secret.get_secret_value()
 
@@ -165,7 +165,7 @@ def test_many_threads_use_a_store_at_once(open_store: OpenStore, project: str) -
     assert listed == [f"app-{n:02}" for n in range(24) if n % 4]
 
 
-def test_threads_that_put_the_same_secret_leave_one_of_theirs(
+def test_threads_that_put_one_key_leave_one_of_their_secrets(
     open_store: OpenStore, key: SecretKey
 ) -> None:
     stores = [open_store(), open_store()]

@@ -1,4 +1,4 @@
-"""What becomes of a store when AWS or Vault fails, hangs, lies, or sends us elsewhere."""
+"""The stores when AWS or Vault fails, hangs, lies or redirects."""
 
 import logging
 import socket
@@ -15,11 +15,11 @@ from connected_apps_tools.secrets.stores import SecretKey, SecretStore, aws, vau
 from connected_apps_tools.storage.errors import StoreError
 
 KEY = SecretKey("project-test-1", "connected-app-test-1")
-QUESTIONS: dict[str, Callable[[SecretStore], object]] = {
+OPERATIONS: dict[str, Callable[[SecretStore], object]] = {
     "check": lambda store: store.check(),
     "put": lambda store: store.put(KEY, SecretStr(SECRET)),
     "get": lambda store: store.get(KEY),
-    "forget": lambda store: store.forget(KEY),
+    "remove": lambda store: store.remove(KEY),
     "entries": lambda store: store.entries(KEY.project_id),
 }
 READING = ["get", "entries"]
@@ -29,28 +29,28 @@ Serve = Callable[[ASGIApp], str]
 
 
 def answering(status: int, body: bytes, **headers: str) -> ASGIApp:
-    """A server that always gives this answer."""
+    """A server that always sends this response."""
     return _server(status, lambda _: body, headers)
 
 
 def quoting(status: int) -> ASGIApp:
-    """A server that repeats in its error all that it was sent."""
+    """A server that quotes the whole request in its error."""
     return _server(status, lambda sent: sent + f" {SECRET} {TOKEN}".encode(), {})
 
 
 def _server(status: int, body: Callable[[bytes], bytes], headers: dict[str, str]) -> ASGIApp:
-    told = [(name.encode(), value.encode()) for name, value in headers.items()]
+    sent_headers = [(name.encode(), value.encode()) for name, value in headers.items()]
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         sent = f"{scope['path']} {scope['headers']} ".encode() + await _whole_body(receive)
-        await send({"type": "http.response.start", "status": status, "headers": told})
+        await send({"type": "http.response.start", "status": status, "headers": sent_headers})
         await send({"type": "http.response.body", "body": body(sent)})
 
     return app
 
 
 async def hanging(_: Scope, receive: Receive, __: Send) -> None:
-    """A server that never answers, until it is given up."""
+    """A server that never responds."""
     while (await receive())["type"] != "http.disconnect":
         pass
 
@@ -73,7 +73,7 @@ def serve() -> Iterator[Serve]:
 
 @pytest.fixture(params=["aws", "vault"])
 def open_at(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[OpenAt]:
-    """Open a store whose server is at a URL, and that does not wait for long."""
+    """Open a store with its server at a URL and short timeouts."""
     monkeypatch.setattr(aws, "READ_SECONDS", 0.3)
     monkeypatch.setattr(aws, "ATTEMPTS", 1)
     monkeypatch.setattr(vault, "TIMEOUT_SECONDS", 0.3)
@@ -90,32 +90,32 @@ def open_at(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def assert_fails(store: SecretStore, names: list[str], caplog: pytest.LogCaptureFixture) -> None:
-    """Each of the store's methods fails, and tells nothing secret."""
+    """Each method of the store fails without showing a secret."""
     caplog.set_level(logging.DEBUG, logger="connected_apps_tools")
     for name in names:
         with pytest.raises(StoreError, match=r"AWS Secrets Manager|Vault|damaged") as caught:
-            QUESTIONS[name](store)
+            OPERATIONS[name](store)
         assert_unseen(caught.value, caplog)
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 429, 500, 502, 503])
-def test_an_error_that_quotes_everything_tells_nothing(
+def test_an_error_that_quotes_the_request_shows_no_secret(
     open_at: OpenAt, serve: Serve, caplog: pytest.LogCaptureFixture, status: int
 ) -> None:
     store = open_at(serve(quoting(status)))
-    # To Vault, 404 means that there is no such secret, whatever else it says.
-    found = list(QUESTIONS) if status != 404 or store.kind == "aws" else ["check", "put"]
+    # For Vault, 404 always means that there is no such secret.
+    found = list(OPERATIONS) if status != 404 or store.kind == "aws" else ["check", "put"]
     assert_fails(store, found, caplog)
 
 
 @pytest.mark.parametrize(
     "code", ["AccessDeniedException", "InternalServiceError", "ExpiredTokenException", "1", ""]
 )
-def test_an_error_as_the_service_words_it_tells_nothing(
+def test_an_error_in_the_services_format_shows_no_secret(
     open_at: OpenAt, serve: Serve, caplog: pytest.LogCaptureFixture, code: str
 ) -> None:
     body = f'{{"__type": "{code}", "message": "{SECRET}", "errors": ["{SECRET} {TOKEN}"]}}'
-    assert_fails(open_at(serve(answering(403, body.encode()))), list(QUESTIONS), caplog)
+    assert_fails(open_at(serve(answering(403, body.encode()))), list(OPERATIONS), caplog)
 
 
 @pytest.mark.parametrize(
@@ -136,22 +136,22 @@ def test_an_error_as_the_service_words_it_tells_nothing(
         b'{"SecretString": "secret-canary-Zx81kQ0pLm27", "SecretList": 1}',
     ],
 )
-def test_an_answer_that_is_none_is_an_error(
+def test_an_invalid_response_is_an_error(
     open_at: OpenAt, serve: Serve, caplog: pytest.LogCaptureFixture, body: bytes
 ) -> None:
     store = open_at(serve(answering(200, body)))
     assert_fails(store, ["get"], caplog)
     try:
-        # An empty list is all that an answer without a list can mean to AWS's library.
+        # AWS's library reads a response without a list as an empty list.
         assert store.entries(KEY.project_id) == []
     except StoreError as error:
         assert_unseen(error, caplog)
 
 
-def test_a_server_that_hangs_is_given_up(
+def test_a_server_that_hangs_times_out(
     open_at: OpenAt, serve: Serve, caplog: pytest.LogCaptureFixture
 ) -> None:
-    assert_fails(open_at(serve(hanging)), list(QUESTIONS), caplog)
+    assert_fails(open_at(serve(hanging)), list(OPERATIONS), caplog)
 
 
 def test_a_server_that_is_not_there_is_an_error(
@@ -159,7 +159,7 @@ def test_a_server_that_is_not_there_is_an_error(
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-    assert_fails(open_at(f"http://127.0.0.1:{port}"), list(QUESTIONS), caplog)
+    assert_fails(open_at(f"http://127.0.0.1:{port}"), list(OPERATIONS), caplog)
 
 
 @pytest.mark.parametrize("status", [301, 302, 307, 308])
@@ -173,11 +173,11 @@ def test_a_redirect_is_not_followed(
         await answering(200, b"{}")(scope, receive, send)
 
     away = answering(status, b"{}", location=serve(elsewhere))
-    assert_fails(open_at(serve(away)), list(QUESTIONS), caplog)
+    assert_fails(open_at(serve(away)), list(OPERATIONS), caplog)
     assert visits == []
 
 
-def test_another_secret_than_was_put_is_told_as_it_is(open_at: OpenAt, serve: Serve) -> None:
+def test_another_secret_than_was_put_is_returned_unchanged(open_at: OpenAt, serve: Serve) -> None:
     document = (
         '{"project_id": "p", "client_id": "c", "which": "next", "last_four": "other",'
         ' "stored_at": "2026-01-01T00:00:00Z", "secret": "another-secret"}'

@@ -1,4 +1,4 @@
-"""The store that an operator chose, and the one that is chosen for who chose none."""
+"""The store that the operator chooses, and the automatic choice."""
 
 import os
 import subprocess
@@ -58,7 +58,7 @@ def where(tmp_path: Path) -> list[str]:
 
 
 async def created_by_a_server(where: list[str]) -> SecretKey:
-    """The key of what a server keeps; it sees the same session bus."""
+    """The key of a secret that a server stores. The server uses the same session bus."""
     server = StdioServerParameters(
         command=SERVER[0], args=[*SERVER[1:], *where], env=dict(os.environ)
     )
@@ -67,13 +67,13 @@ async def created_by_a_server(where: list[str]) -> SecretKey:
     return SecretKey(SANDBOX.project_id, answer(called)["app"]["client_id"])
 
 
-def test_auto_is_the_keyring_where_one_answers(open_auto_store: OpenStore, key: SecretKey) -> None:
+def test_auto_is_the_keyring_if_one_responds(open_auto_store: OpenStore, key: SecretKey) -> None:
     store = open_auto_store()
     assert store.kind == "keyring"
-    assert store.place(key).startswith("the OS keyring, ")
+    assert store.location(key).startswith("the OS keyring, ")
 
 
-def test_what_auto_keeps_in_the_keyring_is_in_no_file(
+def test_a_secret_that_auto_stores_in_the_keyring_is_in_no_file(
     open_auto_store: OpenStore, key: SecretKey, tmp_path: Path
 ) -> None:
     open_auto_store().put(key, SecretStr(SECRET))
@@ -85,12 +85,12 @@ def test_what_auto_keeps_in_the_keyring_is_in_no_file(
 def test_a_command_that_chooses_auto_lists_what_is_in_the_keyring(
     open_keyring_store: OpenStore, where: list[str]
 ) -> None:
-    open_keyring_store().put(SecretKey(SANDBOX.project_id, "app-kept-here"), SecretStr(SECRET))
+    open_keyring_store().put(SecretKey(SANDBOX.project_id, "app-stored-here"), SecretStr(SECRET))
     listed = subprocess.run(
         [*SERVER, "secrets", "list", *where], capture_output=True, text=True, check=True
     )
     (line,) = listed.stdout.splitlines()
-    assert line.startswith("app-kept-here  current  …Lm27")
+    assert line.startswith("app-stored-here  current  …Lm27")
 
 
 async def test_auto_has_what_a_server_has_put_into_the_keyring(
@@ -110,25 +110,25 @@ async def test_auto_of_a_server_without_a_keyring_is_the_folder(
 
 
 @pytest.mark.usefixtures("_no_keyring")
-def test_auto_is_the_folder_where_no_keyring_answers(tmp_path: Path, key: SecretKey) -> None:
+def test_auto_is_the_folder_if_no_keyring_responds(tmp_path: Path, key: SecretKey) -> None:
     store = open_kind("auto", tmp_path)
     assert store.kind == "file"
-    assert store.place(key).startswith(f"the file {tmp_path}")
+    assert store.location(key).startswith(f"the file {tmp_path}")
 
 
 @pytest.mark.usefixtures("_no_keyring")
-def test_auto_keeps_and_forgets_in_the_folder(tmp_path: Path, key: SecretKey) -> None:
+def test_auto_stores_and_removes_in_the_folder(tmp_path: Path, key: SecretKey) -> None:
     store, files = open_kind("auto", tmp_path), FileStore(tmp_path / "secrets")
     store.check()
     store.put(key, SecretStr(SECRET))
     assert store.get(key) == files.get(key) is not None
     assert [entry.key for entry in store.entries(key.project_id)] == [key]
-    store.forget(key)
+    store.remove(key)
     assert files.get(key) is None
 
 
 @pytest.mark.usefixtures("_no_keyring")
-def test_auto_stays_with_what_it_chose_first(tmp_path: Path, unlocked_bus: str) -> None:
+def test_auto_chooses_only_once(tmp_path: Path, unlocked_bus: str) -> None:
     store = open_kind("auto", tmp_path)
     assert store.kind == "file"
     with keyring_on(unlocked_bus):
@@ -164,7 +164,7 @@ def test_threads_that_need_a_lazy_store_first_open_it_once(tmp_path: Path) -> No
     assert len(opened) == 1
 
 
-def test_a_lazy_store_that_could_not_be_opened_is_opened_anew(tmp_path: Path) -> None:
+def test_a_lazy_store_that_could_not_be_opened_is_opened_again(tmp_path: Path) -> None:
     outcomes: list[Any] = [StoreError("gone"), FileStore(tmp_path)]
 
     def open_at_second() -> SecretStore:
@@ -213,7 +213,7 @@ def test_none_is_no_store(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("_no_keyring")
-def test_a_chosen_keyring_that_is_not_there_is_not_replaced(tmp_path: Path) -> None:
+def test_a_missing_keyring_is_not_replaced_if_it_was_chosen(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="There is no OS keyring"):
         open_kind("keyring", tmp_path).check()
 
@@ -241,7 +241,7 @@ main(["--sandbox", "--secret-store", {kind!r}])
     [
         ("aws", "boto3", "the aws store needs boto3, which is missing: run "),
         ("vault", "hvac", "the vault store needs hvac, which is missing: run "),
-        ("keyring", "dbus_that_is_not_there", "There is no OS keyring that keeps secrets: start"),
+        ("keyring", "dbus_that_is_not_there", "There is no OS keyring for secrets: start"),
     ],
 )
 def test_a_server_does_not_start_with_a_store_that_cannot_work(
@@ -316,14 +316,14 @@ def test_how_to_add_a_library_fits_how_the_program_was_installed(
     assert how_to_add("aws", tmp_path) == hint.format(prefix=tmp_path)
 
 
-def test_where_uvx_started_the_program_a_library_is_added_there(tmp_path: Path) -> None:
+def test_a_program_started_by_uvx_gets_the_library_from_uvx(tmp_path: Path) -> None:
     prefix = tmp_path / "archive-v0" / "x"
     prefix.mkdir(parents=True)
     (prefix / "pyvenv.cfg").write_text("home = x\nuv = 0.9\n")
     assert how_to_add("aws", prefix) == f"start it with uvx --with {BOTO3}"
 
 
-def test_a_vault_that_is_not_named_cannot_be_opened(
+def test_a_vault_without_settings_cannot_be_opened(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in [name for name in os.environ if name.startswith("VAULT_")]:
@@ -332,6 +332,6 @@ def test_a_vault_that_is_not_named_cannot_be_opened(
         open_kind("vault", tmp_path)
 
 
-def test_an_unknown_kind_is_refused_with_those_that_there_are(tmp_path: Path) -> None:
+def test_an_unknown_kind_is_refused_with_the_known_ones(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="one of auto, keyring, file, aws, vault, none"):
         open_kind(cast("StoreKind", "kerying"), tmp_path)

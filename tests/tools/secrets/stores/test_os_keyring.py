@@ -1,4 +1,4 @@
-"""The keyring of the operating system, as gnome-keyring has it."""
+"""The OS keyring store, with gnome-keyring."""
 
 import socket
 import threading
@@ -37,7 +37,7 @@ def index(tmp_path: Path) -> PrivateFolder:
 
 @pytest.fixture
 def locked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """A Secret Service that nobody unlocks."""
+    """A locked Secret Service."""
     with (
         secret_service(tmp_path_factory.mktemp("locked")) as address,
         keyring_on(address),
@@ -77,7 +77,7 @@ def test_a_name_whose_secret_is_missing_is_no_entry(
     assert store.entries(key.project_id) == []
 
 
-def test_an_entry_is_told_from_the_secret_and_not_from_the_index(
+def test_an_entry_comes_from_the_secret_and_not_from_the_index(
     open_keyring_store: OpenStore, index: PrivateFolder, key: SecretKey
 ) -> None:
     store = open_keyring_store()
@@ -89,7 +89,7 @@ def test_an_entry_is_told_from_the_secret_and_not_from_the_index(
     assert [entry.last_four for entry in store.entries(key.project_id)] == ["0002"]
 
 
-def test_a_damaged_index_still_tells_where_to_look(
+def test_a_damaged_index_entry_still_names_the_item(
     open_keyring_store: OpenStore, index: PrivateFolder, key: SecretKey
 ) -> None:
     store = open_keyring_store()
@@ -112,7 +112,7 @@ def test_a_damaged_item_is_an_error_that_does_not_quote_it(
 def test_a_locked_keyring_is_an_error(
     index: PrivateFolder, key: SecretKey, caplog: pytest.LogCaptureFixture
 ) -> None:
-    store = KeyringStore(index, patience=5)
+    store = KeyringStore(index, timeout=5)
     with pytest.raises(StoreError, match="unlock it") as caught:
         store.put(key, SecretStr(SECRET))
     assert_unseen(caught.value, caplog)
@@ -124,7 +124,7 @@ def test_a_locked_keyring_is_an_error(
 
 @pytest.mark.usefixtures("locked")
 def test_a_locked_keyring_is_not_chosen() -> None:
-    assert not real_backend(patience=5)
+    assert not real_backend(timeout=5)
 
 
 ASKS = """
@@ -132,9 +132,9 @@ import sys
 from pathlib import Path
 from connected_apps_tools.secrets.stores import SecretKey, StoreError
 from connected_apps_tools.secrets.stores.os_keyring import KeyringStore, PrivateFolder, real_backend
-print(real_backend(patience=1))
+print(real_backend(timeout=1))
 try:
-    KeyringStore(PrivateFolder(Path("unused")), patience=1).get(SecretKey("p", "c"))
+    KeyringStore(PrivateFolder(Path("unused")), timeout=1).get(SecretKey("p", "c"))
 except StoreError as error:
     print(error)
 """
@@ -144,8 +144,8 @@ def test_without_a_session_bus_there_is_no_keyring() -> None:
     assert alone(ASKS).splitlines() == [
         "False",
         (
-            "There is no OS keyring that keeps secrets: start one (on Linux a Secret Service such "
-            "as gnome-keyring, in the session of this process), or choose another secret store."
+            "There is no OS keyring for secrets: start one (on Linux a Secret Service such as "
+            "gnome-keyring, in the session of this process), or choose another secret store."
         ),
     ]
 
@@ -155,7 +155,7 @@ def test_a_bus_that_is_gone_is_no_keyring(tmp_path: Path) -> None:
     assert printed.startswith("False\nThere is no OS keyring")
 
 
-def test_a_bus_that_never_answers_is_given_up(tmp_path: Path) -> None:
+def test_a_bus_that_never_responds_times_out(tmp_path: Path) -> None:
     address = str(tmp_path / "bus")
     ended = threading.Event()
     with socket.socket(socket.AF_UNIX) as listener:
@@ -163,7 +163,7 @@ def test_a_bus_that_never_answers_is_given_up(tmp_path: Path) -> None:
         listener.listen()
         listener.settimeout(0.1)
 
-        def let_in_and_fall_silent() -> None:
+        def accept_and_say_nothing() -> None:
             connections: list[socket.socket] = []
             while not ended.is_set():
                 try:
@@ -178,7 +178,7 @@ def test_a_bus_that_never_answers_is_given_up(tmp_path: Path) -> None:
             for connection in connections:
                 connection.close()
 
-        thread = threading.Thread(target=let_in_and_fall_silent)
+        thread = threading.Thread(target=accept_and_say_nothing)
         thread.start()
         try:
             printed = alone(ASKS, DBUS_SESSION_BUS_ADDRESS=f"unix:path={address}")
@@ -187,7 +187,7 @@ def test_a_bus_that_never_answers_is_given_up(tmp_path: Path) -> None:
             thread.join()
     assert printed.splitlines() == [
         "False",
-        "The OS keyring did not answer in time: unlock it, or choose another secret store.",
+        "The OS keyring did not respond in time: unlock it, or choose another secret store.",
     ]
 
 
@@ -198,23 +198,23 @@ def test_an_unknown_backend_in_the_environment_is_an_error() -> None:
 
 @pytest.fixture
 def choose() -> Iterator[None]:
-    """Put back the chosen backend."""
+    """Restore the chosen backend afterwards."""
     with choosing(keyring.get_keyring()):
         yield
 
 
 def plaintext() -> KeyringBackend:
-    """A backend as keyrings.alt has it."""
+    """A backend like those of keyrings.alt."""
 
     class PlaintextKeyring(Memory):
-        """One that keeps secrets readable."""
+        """A backend that stores plain text."""
 
     PlaintextKeyring.__module__ = "keyrings.alt.file"
     return PlaintextKeyring()
 
 
 class Memory(KeyringBackend):
-    """A backend of a third party, which keeps its items in memory."""
+    """A backend that stores its items in memory."""
 
     priority = 0.1
 
@@ -240,7 +240,7 @@ class Unwritable(Memory):
 
 
 class Racing(Memory):
-    """A backend whose items another process deletes as often as told, once they are found."""
+    """A backend in which another process deletes a found item, a given number of times."""
 
     def __init__(self, times: int) -> None:
         super().__init__()
@@ -268,7 +268,7 @@ class Chain(chainer.ChainerBackend):
 
 @pytest.mark.usefixtures("choose")
 @pytest.mark.parametrize("backend", [fail.Keyring, null.Keyring, plaintext, Chain])
-def test_a_backend_that_keeps_nothing_or_keeps_it_readable_is_refused(
+def test_a_backend_that_stores_nothing_or_plain_text_is_refused(
     backend: type[KeyringBackend], index: PrivateFolder
 ) -> None:
     keyring.set_keyring(backend())
@@ -278,10 +278,10 @@ def test_a_backend_that_keeps_nothing_or_keeps_it_readable_is_refused(
 
 
 @pytest.mark.usefixtures("choose")
-def test_a_chain_is_asked_for_its_first_real_backend(index: PrivateFolder, key: SecretKey) -> None:
-    readable, real, other = plaintext(), Memory(), Memory()
+def test_the_first_real_backend_of_a_chain_is_used(index: PrivateFolder, key: SecretKey) -> None:
+    plain, real, other = plaintext(), Memory(), Memory()
     chain = Chain()  # type: ignore[no-untyped-call]
-    chain.backends = [readable, real, other]
+    chain.backends = [plain, real, other]
     keyring.set_keyring(chain)
     store = KeyringStore(index)
     store.put(key, SecretStr(SECRET))
@@ -298,7 +298,7 @@ def test_an_item_that_cannot_be_deleted_is_an_error(
     store = KeyringStore(index)
     store.put(key, SecretStr(SECRET))
     with pytest.raises(StoreError, match="could not be used") as caught:
-        store.forget(key)
+        store.remove(key)
     assert_unseen(caught.value, caplog)
     assert [entry.key for entry in store.entries(key.project_id)] == [key]
 
@@ -316,7 +316,7 @@ def test_a_process_that_dies_before_the_secret_is_written_leaves_no_entry(
 
 
 @pytest.mark.usefixtures("choose")
-def test_an_item_that_another_process_deletes_is_asked_for_again(
+def test_an_item_that_another_process_deletes_is_read_again(
     index: PrivateFolder, key: SecretKey
 ) -> None:
     keyring.set_keyring(Racing(times=3))
@@ -324,7 +324,7 @@ def test_an_item_that_another_process_deletes_is_asked_for_again(
 
 
 @pytest.mark.usefixtures("choose")
-def test_an_item_that_is_never_found_in_time_is_an_error(
+def test_an_item_that_always_vanishes_is_an_error(
     index: PrivateFolder, key: SecretKey, caplog: pytest.LogCaptureFixture
 ) -> None:
     keyring.set_keyring(Racing(times=100))

@@ -1,4 +1,4 @@
-"""Vault, as the stand-in has it."""
+"""The Vault store, with the stand-in."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -57,16 +57,16 @@ def test_a_denied_app_role_logs_in_again_only_once(
     role_store: VaultStore, vault: VaultStandIn, key: SecretKey, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(vault, "tokens", Forgetful())
-    with pytest.raises(StoreError, match="denied the access"):
+    with pytest.raises(StoreError, match="denied access"):
         role_store.get(key)
     assert vault.logins == 2
 
 
 class Forgetful(set[str]):
-    """Tokens that nobody is let in with."""
+    """A set of tokens that stays empty."""
 
     def add(self, element: str, /) -> None:
-        """Forget it."""
+        """Add nothing."""
 
 
 def test_a_refused_app_role_is_named(
@@ -86,7 +86,7 @@ def test_an_expired_token_is_an_error(
         token_store.put(key, SecretStr(SECRET))
 
 
-def test_entries_are_told_without_reading_a_secret(
+def test_entries_are_listed_without_reading_a_secret(
     token_store: VaultStore, vault: VaultStandIn, key: SecretKey
 ) -> None:
     token_store.put(key, SecretStr(SECRET))
@@ -98,27 +98,27 @@ def test_no_path_or_metadata_holds_the_secret(
     token_store: VaultStore, vault: VaultStandIn, key: SecretKey
 ) -> None:
     token_store.put(key, SecretStr(SECRET))
-    told = [(path, kept.custom) for path, kept in vault.kept.items()]
-    assert key.client_id in repr(told)
-    assert SECRET not in repr(told)
+    shown = [(path, stored.custom) for path, stored in vault.stored.items()]
+    assert key.client_id in repr(shown)
+    assert SECRET not in repr(shown)
 
 
-def test_an_entry_is_read_from_the_secret_where_the_writer_died_before_its_metadata(
+def test_an_entry_is_read_from_the_secret_if_the_writer_died_before_its_metadata(
     token_store: VaultStore, vault: VaultStandIn, key: SecretKey
 ) -> None:
     token_store.put(key, SecretStr("earlier-0001"))
-    metadata = vault.kept[path_of(key)].custom
+    metadata = vault.stored[path_of(key)].custom
     token_store.put(key, SecretStr("later-0002"))
-    vault.kept[path_of(key)].custom = metadata
+    vault.stored[path_of(key)].custom = metadata
     assert [entry.last_four for entry in token_store.entries(key.project_id)] == ["0002"]
 
 
-def test_an_entry_is_read_from_the_secret_where_its_metadata_is_damaged(
+def test_an_entry_is_read_from_the_secret_if_its_metadata_is_damaged(
     token_store: VaultStore, vault: VaultStandIn, key: SecretKey
 ) -> None:
     token_store.put(key, SecretStr(SECRET))
-    metadata = vault.kept[path_of(key)].custom or {}
-    vault.kept[path_of(key)].custom = metadata | {"stored_at": "once"}
+    metadata = vault.stored[path_of(key)].custom or {}
+    vault.stored[path_of(key)].custom = metadata | {"stored_at": "once"}
     assert [entry.last_four for entry in token_store.entries(key.project_id)] == [SECRET[-4:]]
 
 
@@ -126,7 +126,7 @@ def test_metadata_without_a_secret_is_no_entry(
     token_store: VaultStore, vault: VaultStandIn, key: SecretKey
 ) -> None:
     token_store.put(key, SecretStr(SECRET))
-    vault.kept[path_of(key)].versions.clear()
+    vault.stored[path_of(key)].versions.clear()
     assert token_store.entries(key.project_id) == []
 
 
@@ -139,33 +139,33 @@ def test_a_deleted_last_version_is_no_secret(
     assert token_store.entries(key.project_id) == []
 
 
-def test_a_secret_forgotten_while_entries_are_read_is_none(
+def test_a_secret_removed_while_entries_are_read_is_no_entry(
     token_store: VaultStore, vault: VaultStandIn, key: SecretKey, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     token_store.put(key, SecretStr(SECRET))
-    monkeypatch.setattr(vault, "kept", Vanishing(vault.kept))
+    monkeypatch.setattr(vault, "stored", Vanishing(vault.stored))
     assert token_store.entries(key.project_id) == []
 
 
 class Vanishing(dict[str, object]):
-    """What is listed, and gone when it is asked for."""
+    """Secrets that are listed, but gone when they are read."""
 
     def get(self, *_: object) -> None:
-        """Have it no longer."""
+        """Find nothing."""
 
 
-def test_what_others_keep_beside_ours_is_left_alone(
+def test_other_secrets_under_the_prefix_are_ignored(
     token_store: VaultStore, vault: VaultStandIn, key: SecretKey
 ) -> None:
     token_store.put(key, SecretStr(SECRET))
-    vault.kept[path_of(key).replace("/current", "/by-hand")] = vault.kept[path_of(key)]
-    vault.kept[f"connected-apps-mcp/{key.project_id}/by-hand"] = vault.kept[path_of(key)]
+    vault.stored[path_of(key).replace("/current", "/by-hand")] = vault.stored[path_of(key)]
+    vault.stored[f"connected-apps-mcp/{key.project_id}/by-hand"] = vault.stored[path_of(key)]
     assert [entry.key for entry in token_store.entries(key.project_id)] == [key]
 
 
 def test_a_check_leaves_nothing(token_store: VaultStore, vault: VaultStandIn) -> None:
     token_store.check()
-    assert vault.kept == {}
+    assert vault.stored == {}
 
 
 def test_a_mount_without_the_engine_is_named(vault_url: str) -> None:
@@ -174,7 +174,7 @@ def test_a_mount_without_the_engine_is_named(vault_url: str) -> None:
         store.check()
 
 
-def test_namespaces_are_kept_apart(vault_url: str, key: SecretKey) -> None:
+def test_namespaces_are_separate(vault_url: str, key: SecretKey) -> None:
     ours = VaultStore(vault_url, SecretStr(TOKEN), namespace="ours")
     theirs = VaultStore(vault_url, SecretStr(TOKEN), namespace="theirs")
     ours.put(key, SecretStr(SECRET))
@@ -198,7 +198,7 @@ def test_an_address_in_the_clear_or_malformed_is_refused(address: str) -> None:
         VaultStore(address, SecretStr(TOKEN))
 
 
-def test_the_role_is_not_shown_with_its_secret() -> None:
+def test_the_role_is_shown_without_its_secret() -> None:
     assert ROLE_SECRET not in repr(ROLE) + str(ROLE)
 
 
@@ -220,7 +220,7 @@ def test_a_token_comes_from_the_environment(
     assert store.get(key)
 
 
-def test_an_app_role_goes_before_a_token(
+def test_an_app_role_is_preferred_to_a_token(
     environment: pytest.MonkeyPatch, vault: VaultStandIn
 ) -> None:
     environment.setenv("VAULT_TOKEN", "expired")
@@ -236,7 +236,7 @@ def test_a_namespace_comes_from_the_environment(
     environment.setenv("VAULT_TOKEN", TOKEN)
     environment.setenv("VAULT_NAMESPACE", "ours")
     VaultStore.from_environment().put(key, SecretStr(SECRET))
-    assert list(vault.kept) == [f"ours:{path_of(key)}"]
+    assert list(vault.stored) == [f"ours:{path_of(key)}"]
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
-"""A stand-in for Vault, as far as the store uses it: KV version 2, tokens and AppRole.
+"""A stand-in for the parts of Vault that the store uses: KV version 2, tokens and AppRole.
 
-It answers with the bodies and statuses that Vault's API documentation shows. It does not stand in
-for policies, leases, quotas, sealing, replication, `cas` or the limits of a mount.
+Its bodies and statuses are those of Vault's API documentation. It has no policies, leases, quotas,
+sealing, replication, `cas` or limits of a mount.
 """
 
 import json
@@ -16,11 +16,11 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-Answer = Callable[["VaultStandIn", Request], Awaitable[Response]]
+Handler = Callable[["VaultStandIn", Request], Awaitable[Response]]
 
 
 @dataclass
-class CapturedSecret:
+class StoredPath:
     """The versions and the metadata under one path."""
 
     versions: dict[int, dict[str, Any]] = field(default_factory=dict)
@@ -34,17 +34,17 @@ class CapturedSecret:
 
 @dataclass
 class VaultStandIn:
-    """One server: what it keeps, by namespace and path, and whom it lets in."""
+    """One server: the secrets by namespace and path, and the valid tokens and roles."""
 
     tokens: set[str] = field(default_factory=set)
     roles: dict[str, str] = field(default_factory=dict)
     mount: str = "secret"
-    kept: dict[str, CapturedSecret] = field(default_factory=dict)
+    stored: dict[str, StoredPath] = field(default_factory=dict)
     logins: int = 0
     reads: list[str] = field(default_factory=list)
 
     def app(self) -> Starlette:
-        """It, to be served."""
+        """The stand-in as an application."""
         kv = ["GET", "POST", "PUT", "DELETE", "LIST"]
         return Starlette(
             routes=[
@@ -58,16 +58,16 @@ class VaultStandIn:
         )
 
     def delete_last_version(self, path: str) -> None:
-        """Do what `vault kv delete` does: the data is no longer given, the metadata is."""
-        kept = self.kept[path]
-        kept.states[str(kept.last)]["deletion_time"] = _now()
+        """Delete the data but not the metadata, like `vault kv delete`."""
+        stored = self.stored[path]
+        stored.states[str(stored.last)]["deletion_time"] = _now()
 
-    def _guarded(self, answer: Answer) -> Callable[[Request], Awaitable[Response]]:
+    def _guarded(self, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
         async def guarded(request: Request) -> Response:
             token = request.headers.get("X-Vault-Token")
-            if answer is not login and token not in self.tokens:
+            if handler is not login and token not in self.tokens:
                 return _errors(403, "permission denied")
-            return await answer(self, request)
+            return await handler(self, request)
 
         return guarded
 
@@ -89,16 +89,16 @@ async def login(vault: VaultStandIn, request: Request) -> Response:
 async def data(vault: VaultStandIn, request: Request) -> Response:
     if request.method == "GET":
         vault.reads.append(_path(request))
-        return _read(vault.kept.get(vault[request]))
-    kept = vault.kept.setdefault(vault[request], CapturedSecret())
-    version = kept.last + 1
-    kept.versions[version] = (await request.json())["data"]
-    kept.states[str(version)] = {
+        return _read(vault.stored.get(vault[request]))
+    stored = vault.stored.setdefault(vault[request], StoredPath())
+    version = stored.last + 1
+    stored.versions[version] = (await request.json())["data"]
+    stored.states[str(version)] = {
         "created_time": _now(),
         "deletion_time": "",
         "destroyed": False,
     }
-    return JSONResponse({"data": kept.states[str(version)] | {"version": version}})
+    return JSONResponse({"data": stored.states[str(version)] | {"version": version}})
 
 
 async def metadata(vault: VaultStandIn, request: Request) -> Response:
@@ -106,15 +106,15 @@ async def metadata(vault: VaultStandIn, request: Request) -> Response:
     if request.method == "LIST" or "list" in request.query_params:
         return _list(vault, path.rstrip("/") + "/")
     if request.method == "DELETE":
-        vault.kept.pop(path, None)
+        vault.stored.pop(path, None)
         return Response(status_code=204)
     if request.method == "GET":
-        return _told(vault.kept.get(path))
+        return _described(vault.stored.get(path))
     custom = (await request.json())["custom_metadata"]
     for name, value in custom.items():
         if not isinstance(value, str) or len(name) > 128 or len(value) > 512:
             return _errors(400, "custom_metadata validation failed")
-    vault.kept.setdefault(path, CapturedSecret()).custom = custom
+    vault.stored.setdefault(path, StoredPath()).custom = custom
     return Response(status_code=204)
 
 
@@ -122,28 +122,28 @@ async def nowhere(vault: VaultStandIn, request: Request) -> Response:  # noqa: A
     return _errors(404, "no handler for route")
 
 
-def _read(kept: CapturedSecret | None) -> Response:
-    if kept is None or not kept.versions:
+def _read(stored: StoredPath | None) -> Response:
+    if stored is None or not stored.versions:
         return _errors(404)
-    state = kept.states[str(kept.last)] | {"version": kept.last}
+    state = stored.states[str(stored.last)] | {"version": stored.last}
     if state["deletion_time"] or state["destroyed"]:
         return JSONResponse({"data": {"data": None, "metadata": state}}, 404)
-    return JSONResponse({"data": {"data": kept.versions[kept.last], "metadata": state}})
+    return JSONResponse({"data": {"data": stored.versions[stored.last], "metadata": state}})
 
 
-def _told(kept: CapturedSecret | None) -> Response:
-    if kept is None:
+def _described(stored: StoredPath | None) -> Response:
+    if stored is None:
         return _errors(404)
-    told = {
-        "current_version": kept.last,
-        "custom_metadata": kept.custom,
-        "versions": kept.states,
+    described = {
+        "current_version": stored.last,
+        "custom_metadata": stored.custom,
+        "versions": stored.states,
     }
-    return JSONResponse({"data": told})
+    return JSONResponse({"data": described})
 
 
 def _list(vault: VaultStandIn, folder: str) -> Response:
-    below = [path.removeprefix(folder) for path in vault.kept if path.startswith(folder)]
+    below = [path.removeprefix(folder) for path in vault.stored if path.startswith(folder)]
     keys = {name.partition("/")[0] + name.partition("/")[1] for name in below}
     return JSONResponse({"data": {"keys": sorted(keys)}}) if keys else _errors(404)
 

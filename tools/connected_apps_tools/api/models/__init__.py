@@ -1,10 +1,10 @@
-"""Requests and answers of the Connected Apps API.
+"""Requests and responses of the Connected Apps API.
 
-A request type is a tool's input schema and the body of the call in one: a field that does not
-belong in the body is marked `exclude=True`. An answer type is an allow-list: what it does not name
-is dropped, so a field that the service adds can neither break the client nor pass through it.
+A request type is both a tool's input schema and the body of a request: a field that is not part of
+the body has `exclude=True`. A response type is an allow-list: other fields are dropped, so a new
+field of the service cannot break the client or pass through it.
 
-Source of the shapes: the service's published OpenAPI description, version 2.0.0;
+Source of the types: the service's published OpenAPI description, version 2.0.0;
 `id_token_template_content` is in the official SDKs, which are newer than that.
 """
 

@@ -1,4 +1,4 @@
-"""Connected Apps, and what is done with them."""
+"""Requests and responses about Connected Apps."""
 
 from typing import Annotated, Literal, Self
 
@@ -19,12 +19,12 @@ ClientType = Literal["first_party", "first_party_public", "third_party", "third_
 
 
 def is_confidential(client_type: str) -> bool:
-    """Whether apps of a type have a client secret (KNOWN of the four types)."""
+    """Whether apps of a type have a client secret (KNOWN for the four types)."""
     return not client_type.endswith("_public")
 
 
 def is_third_party(client_type: str) -> bool:
-    """Whether an app belongs to somebody else, so that users are asked for their consent."""
+    """Whether an app belongs to a third party, so that users are asked for consent."""
     return client_type.startswith("third_party")
 
 
@@ -34,12 +34,12 @@ ClientId = Annotated[
     Words("1 to 128 letters, digits, hyphens and underscores; use search_apps to find it"),
 ]
 """An app's id. The service's own are `connected-app-test-<uuid>` and `connected-app-live-<uuid>`;
-the pattern admits what is safe as one segment of a path.
+the pattern allows ids that are safe as one segment of a path.
 """
 
 
 class AppSettings(Request):
-    """What create and update both set. Every field may be left out."""
+    """The settings of an app, for create and update. Every field is optional."""
 
     client_name: str | None = None
     client_description: str | None = None
@@ -91,16 +91,16 @@ class CreateApp(AppSettings):
 
 
 class CreateAppRevealing(Revealing, CreateApp):
-    """The same, where callers may ask for the secret."""
+    """A new app, with the option to show its secret."""
 
 
 class UpdateApp(AppSettings):
-    """A change to an app: what is given is replaced, what is left out stays."""
+    """A change to an app: given fields are replaced, the others do not change."""
 
     client_id: ClientId = Field(exclude=True)
 
     def changes_something(self) -> bool:
-        """Whether any argument says what to change."""
+        """Whether any field to change is given."""
         return bool(self.body())
 
     @model_validator(mode="after")
@@ -115,17 +115,17 @@ class UpdateApp(AppSettings):
 
 
 class OneApp(Request):
-    """Which app."""
+    """An app."""
 
     client_id: ClientId
 
 
 class OneAppRevealing(Revealing, OneApp):
-    """The same, where callers may ask for the secret."""
+    """An app, with the option to show its secret."""
 
 
 class CompleteRotation(OneApp):
-    """Which rotation to complete, and whether at the price of every known secret."""
+    """The rotation to complete, and whether to do so without a stored next secret."""
 
     force: bool = Field(
         default=False,
@@ -142,7 +142,7 @@ class CompleteRotation(OneApp):
 
 
 class RevealClientSecret(OneApp):
-    """Which secret to show."""
+    """The secret to show."""
 
     which: Literal["current", "next"] = Field(
         "current", description="next: the one that a rotation under way will make current."
@@ -153,13 +153,13 @@ class PageOfApps(Request):
     """One page of the project's apps: the body of a search."""
 
     cursor: str | None = Field(None, min_length=1)
-    """The next_cursor of the page before; none for the first."""
+    """The next_cursor of the previous page; left out for the first."""
     limit: Annotated[int, Field(ge=1, le=1000), WHOLE] | None = None
-    """Apps per page; the service gives 100 by default."""
+    """Apps per page; the service's default is 100."""
 
 
 class App(Model):
-    """An app as every answer shows it. There is no field that a secret could be in."""
+    """An app as every response shows it. No field can hold a secret."""
 
     client_id: str = Field(min_length=1)
     client_name: str
@@ -187,13 +187,13 @@ class ConnectedApp(App):
 
 
 class AppWithClientSecret(App):
-    """A new app, with the secret that the service shows this once. Public types have none."""
+    """A new app with its secret, which the service shows only once. Public types have none."""
 
     client_secret: SecretStr | None = None
 
 
 class AppWithNextClientSecret(App):
-    """An app whose rotation has just started, with the secret that the service shows this once."""
+    """An app with a new rotation and its next secret, which the service shows only once."""
 
     client_secret_last_four: str
     next_client_secret: SecretStr
@@ -208,31 +208,31 @@ class _ShowsAnApp(Response):
 
 
 class AppResponse(_ShowsAnApp):
-    """To get, update, and to completing or cancelling a rotation."""
+    """The response to get, update, and to completing or cancelling a rotation."""
 
     connected_app: ConnectedApp
 
 
 class CreateResponse(_ShowsAnApp):
-    """To create."""
+    """The response to create."""
 
     connected_app: AppWithClientSecret
 
 
 class StartRotationResponse(_ShowsAnApp):
-    """To starting a rotation."""
+    """The response to starting a rotation."""
 
     connected_app: AppWithNextClientSecret
 
 
 class DeleteResponse(Response):
-    """To delete."""
+    """The response to delete."""
 
     client_id: str
 
     @property
     def about(self) -> str:
-        """The app that is gone."""
+        """The client_id of the deleted app."""
         return self.client_id
 
 
@@ -245,7 +245,7 @@ _Secret = Annotated[SecretStr | None, BeforeValidator(_text_or_nothing)]
 
 
 class AnySecret(Model):
-    """Whatever tells of a secret, as far as it is text."""
+    """The fields about a secret, as far as they are text."""
 
     client_id: _Text = None
     client_secret: _Secret = None
@@ -255,22 +255,22 @@ class AnySecret(Model):
 
 
 class SecretResponse(Model):
-    """As little of an answer as it takes to save the secret in it."""
+    """The part of a response that is needed to salvage its secret."""
 
     connected_app: AnySecret
 
 
 class ResultsMetadata(Model):
-    """Where a search stands."""
+    """The position of a page in a search."""
 
     total: int
-    """Number of all results, or -1 where the workspace has totals switched off."""
+    """Number of all results; -1 if the workspace has totals switched off."""
     next_cursor: str | None = None
     """Null or absent at the end."""
 
 
 class SearchResponse(Response):
-    """To search."""
+    """The response to search."""
 
     connected_apps: list[ConnectedApp]
     results_metadata: ResultsMetadata

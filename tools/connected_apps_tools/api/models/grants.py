@@ -1,4 +1,4 @@
-"""Who has authorised which app: users of consumer projects, members of B2B organizations."""
+"""Requests and responses about grants: the apps that users or B2B members have authorised."""
 
 from typing import Annotated
 
@@ -12,8 +12,8 @@ HolderId = Annotated[
     StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._~|@:+=-]*$", max_length=255),
     Words("1 to 255 letters, digits and -._~|@:+=, beginning with a letter or digit"),
 ]
-"""The id of a user, a member or an organization, or what stands for it. The pattern admits what is
-safe as one segment of a path.
+"""The id of a user, a member or an organization, or an external id or slug. The pattern allows ids
+that are safe as one segment of a path.
 """
 
 UserId = Annotated[HolderId, Field(description="Its user_id or external id.")]
@@ -22,43 +22,43 @@ MemberId = Annotated[HolderId, Field(description="Its member_id or external id."
 
 
 class OneUser(Request):
-    """Which user."""
+    """A user."""
 
     user_id: UserId
 
 
 class UserGrant(OneUser):
-    """Which app of which user."""
+    """A user's grant for an app."""
 
     client_id: ClientId
 
 
 class OneOrganization(Request):
-    """Which organization."""
+    """An organization."""
 
     organization_id: OrganizationId
 
 
 class OrganizationApp(OneOrganization):
-    """Which app of which organization."""
+    """An app in an organization."""
 
     client_id: ClientId
 
 
 class OneMember(OneOrganization):
-    """Which member of which organization."""
+    """A member of an organization."""
 
     member_id: MemberId
 
 
 class MemberGrant(OneMember):
-    """Which app of which member."""
+    """A member's grant for an app."""
 
     client_id: ClientId
 
 
 class AuthorisedApp(Model):
-    """An app that somebody has authorised."""
+    """An authorised app."""
 
     connected_app_id: str
     name: str
@@ -68,37 +68,37 @@ class AuthorisedApp(Model):
 
 
 class Grant(AuthorisedApp):
-    """An app with what one user or member has granted it."""
+    """An app with the scopes that one user or member has granted."""
 
     scopes_granted: str
     """Separated by spaces."""
 
 
 class ActiveMember(Model):
-    """A member who has authorised the app in question."""
+    """A member who has authorised the app."""
 
     member_id: str
     granted_scopes: list[str]
 
 
 class GrantsResponse(Response):
-    """To listing the grants of a user or a member."""
+    """The response to listing the grants of a user or a member."""
 
     connected_apps: list[Grant]
 
 
 class OrganizationAppsResponse(Response):
-    """To listing the apps of an organization."""
+    """The response to listing the apps of an organization."""
 
     connected_apps: list[AuthorisedApp]
 
 
 class OrganizationAppResponse(AuthorisedApp, AboutOneApp):
-    """To one app of an organization. It alone has neither wrapper nor request id."""
+    """The response about one app of an organization. It has no wrapper and no request id."""
 
     active_members: list[ActiveMember]
 
     @property
     def about(self) -> str:
-        """The app in question."""
+        """The client_id of the app."""
         return self.connected_app_id

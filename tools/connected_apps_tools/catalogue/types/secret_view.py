@@ -47,34 +47,34 @@ def describe_secret(
         return ClientSecret(note=server.advice(note))
     value = captured.secret.get_secret_value()
     note = "Shown this once and stored nowhere: store it now."
-    if captured.place:
-        note = _how_to_get(server, captured.place, captured.app.client_id, which)
+    if captured.location:
+        note = _how_to_get(server, captured.location, captured.app.client_id, which)
     if captured.doubtful:
         note += (
             f" It differs from what the service says about it: if it does not work, {RENEW[which]}."
         )
     return ClientSecret(
         last_four=value[-4:],
-        kept_in=str(captured.place) if captured.place else None,
+        kept_in=str(captured.location) if captured.location else None,
         value=value if reveal else None,
         note=server.advice(note),
     )
 
 
-def _how_to_get(server: ServerInfo, place: StorageLocation, client_id: str, which: Which) -> str:
+def _how_to_get(server: ServerInfo, location: StorageLocation, client_id: str, which: Which) -> str:
     """How the user gets a stored secret: by a command where one can, else in the conversation."""
-    if place.kind == server.secrets_command.fleeting:
+    if location.kind == server.secrets_command.fleeting:
         return (
             f"To get it, use {REVEAL[which]} while this server runs. The sandbox and its secret "
             "store are in memory and end with the server, so no command can read it."
         )
-    needs = f" It needs {NEEDS[place.kind]}." if place.kind in NEEDS else ""
+    needs = f" It needs {NEEDS[location.kind]}." if location.kind in NEEDS else ""
     instead = "" if "reveal_client_secret" in server.tools_off else f", or use {REVEAL[which]}"
-    command = _command(server, place, client_id, which)
+    command = _command(server, location, client_id, which)
     return f"To get it, the user runs `{command}` in a shell{instead}.{needs}"
 
 
-def _command(server: ServerInfo, place: StorageLocation, client_id: str, which: Which) -> str:
+def _command(server: ServerInfo, location: StorageLocation, client_id: str, which: Which) -> str:
     """The whole command line, ready to paste into a POSIX shell."""
     how = server.secrets_command
     # The service makes the ids. Only a plain word may reach a shell.
@@ -86,6 +86,6 @@ def _command(server: ServerInfo, place: StorageLocation, client_id: str, which: 
             *(f"{name}={shlex.quote(value)}" for name, value in how.variables.items()),
             shlex.join([*how.program, "secrets", "show", app]),
             *(["--next"] if which == "next" else []),
-            shlex.join([*how.flags, "--secret-store", place.kind]),
+            shlex.join([*how.flags, "--secret-store", location.kind]),
         ]
     )

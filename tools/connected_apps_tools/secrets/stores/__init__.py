@@ -1,6 +1,6 @@
-"""Where client secrets are kept, since the service shows each of them once.
+"""The stores for client secrets, which the service shows only once.
 
-A store is synchronous, because what stands behind it is: call it from a worker thread.
+A store is synchronous, because its backend is: call it from a worker thread.
 """
 
 from pathlib import Path
@@ -37,10 +37,10 @@ __all__ = [
 
 
 def require_usable(kind: StoreKind) -> None:
-    """See that this machine has what the store needs. The store is not asked, nor a secret touched.
+    """Check that this machine has what a store needs, without using the store.
 
     Raises:
-        StoreError: it has not. The text says what to do.
+        StoreError: something is missing. The text says what to do.
     """
     match kind:
         case "aws":
@@ -58,15 +58,15 @@ def require_usable(kind: StoreKind) -> None:
 
 
 def open_store(kind: StoreKind, *, files: FileStore, index: Path) -> SecretStore | None:
-    """The store that the operator chose; None for "none".
+    """The store of a kind; None for "none".
 
     Args:
-        kind: auto is the OS keyring where a real one answers, else `files`.
+        kind: auto is the OS keyring if a real one responds, else `files`.
         files: the file store.
-        index: a folder for the list of what is in the keyring.
+        index: a folder for the list of the items in the keyring.
 
     Raises:
-        StoreError: it cannot be opened as things are, or there is none of this kind.
+        StoreError: it cannot be opened, or the kind is unknown.
     """
     match kind:
         case "none":
@@ -84,7 +84,7 @@ def open_store(kind: StoreKind, *, files: FileStore, index: Path) -> SecretStore
         case "keyring":
             return _open_keyring(index)
         case "auto":
-            return LazyStore(lambda: _open_keyring(index) if _there_is_a_keyring() else files)
+            return LazyStore(lambda: _open_keyring(index) if _has_keyring() else files)
     raise StoreError(f"There is no such store: choose one of {', '.join(get_args(StoreKind))}.")
 
 
@@ -94,7 +94,7 @@ def _open_keyring(index: Path) -> SecretStore:
     return KeyringStore(PrivateFolder(index, within=index.parent))
 
 
-def _there_is_a_keyring() -> bool:
+def _has_keyring() -> bool:
     from .os_keyring import real_backend
 
     return real_backend()

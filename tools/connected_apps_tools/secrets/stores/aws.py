@@ -1,4 +1,4 @@
-"""Secrets in AWS Secrets Manager."""
+"""Stores secrets in AWS Secrets Manager."""
 
 from __future__ import annotations
 
@@ -14,7 +14,15 @@ from pydantic import SecretStr, ValidationError
 from connected_apps_tools.api.service import is_local
 from connected_apps_tools.storage.errors import StoreError
 
-from .base import SecretKey, StoredEntry, StoredSecret, failures, listed, name_of, segment
+from .base import (
+    SecretKey,
+    StoredEntry,
+    StoredSecret,
+    error_name,
+    list_entries,
+    segment,
+    store_errors,
+)
 from .installation import require_library
 
 if TYPE_CHECKING:
@@ -27,14 +35,14 @@ ATTEMPTS = 2
 _PAUSES = (0.0, 0.5, 1.0, 2.0)
 """Seconds before each attempt to write.
 
-AWS deletes in the background; until it is done, no secret of that name can be written or created.
+AWS deletes in the background. Until then, no secret with that name can be written or created.
 """
 
 _STORE = "AWS Secrets Manager"
-_DENIED = "denied the access: allow the actions that docs/secrets.md lists."
+_DENIED = "denied access: allow the actions that docs/secrets.md lists."
 _CREDENTIALS = "needs valid credentials: set AWS_PROFILE, or AWS_ACCESS_KEY_ID and its secret."
 _REGION = "needs a region: set AWS_DEFAULT_REGION, or one in the profile."
-_UNREACHABLE = "could not be reached: see whether the network, region and endpoint are right."
+_UNREACHABLE = "could not be reached: check the network, the region and the endpoint."
 _ADVICE = {
     "AccessDeniedException": _DENIED,
     "UnrecognizedClientException": _CREDENTIALS,
@@ -51,14 +59,14 @@ _ADVICE = {
     "ConnectionClosedError": _UNREACHABLE,
     "DecryptionFailure": "could not use the KMS key: allow it to these credentials.",
     "EncryptionFailure": "could not use the KMS key: allow it to these credentials.",
-    "KeyError": "answered without the value: see the secret in the AWS console.",
+    "KeyError": "responded without the value: check the secret in the AWS console.",
 }
 
 
 class AwsStore:
-    """One secret of Secrets Manager a secret, described by its entry as JSON.
+    """One secret of Secrets Manager per secret, with its entry as JSON in the description.
 
-    Region, credentials and endpoint come from the environment, as AWS's own tools take them.
+    Region, credentials and endpoint come from the environment, as for AWS's own tools.
     """
 
     kind = "aws"
@@ -74,48 +82,48 @@ class AwsStore:
         """The prefix of the names."""
         return f"AWS Secrets Manager, under {self._prefix}/"
 
-    def place(self, key: SecretKey) -> str:
+    def location(self, key: SecretKey) -> str:
         """The name of the secret."""
         return f"the AWS Secrets Manager secret {self._name(key)}"
 
     def check(self) -> None:
         """Write a probe, which stays.
 
-        Deleting it would cost the next check the wait for AWS to be done with that. A version is
-        made once a day: AWS ignores a write whose token it knows, once it has found it allowed.
+        If it were deleted, the next check would have to wait for AWS. It gets one version a day:
+        AWS checks the permission, then ignores a write with a known token.
         """
         token = f"{datetime.now(UTC):%Y-%m-%d}-connected-apps-mcp-probe"
-        with failures(_STORE, _ADVICE, _kind):
+        with store_errors(_STORE, _ADVICE, _kind):
             self._write(f"{self._prefix}/probe", "probe", "Shows that writing works", token)
 
     def put(self, key: SecretKey, secret: SecretStr) -> None:
         """Write the secret and its description."""
         stored = StoredSecret.now(key, secret)
-        description = stored.entry().model_dump_json()
-        with failures(_STORE, _ADVICE, _kind):
+        description = stored.without_secret().model_dump_json()
+        with store_errors(_STORE, _ADVICE, _kind):
             self._write(self._name(key), stored.document(), description, str(uuid.uuid4()))
 
     def get(self, key: SecretKey) -> StoredSecret | None:
-        """Read the secret. One that is scheduled for deletion is none."""
-        with failures(_STORE, _ADVICE, _kind):
+        """Read the secret. One that is scheduled for deletion does not count."""
+        with store_errors(_STORE, _ADVICE, _kind):
             errors = self._client.exceptions
             try:
-                answer = self._client.get_secret_value(SecretId=self._name(key))
+                response = self._client.get_secret_value(SecretId=self._name(key))
             except (errors.ResourceNotFoundException, errors.InvalidRequestException):
                 return None
-            return StoredSecret.from_document(key, answer["SecretString"])
+            return StoredSecret.from_document(key, response["SecretString"])
 
-    def forget(self, key: SecretKey) -> None:
+    def remove(self, key: SecretKey) -> None:
         """Delete the secret."""
-        with failures(_STORE, _ADVICE, _kind):
-            # Nothing is worth recovering: the service has already ended what this secret opened.
-            # A secret that is not there is no error to this call.
+        with store_errors(_STORE, _ADVICE, _kind):
+            # No recovery is needed: the secret is no longer valid at the service.
+            # For this request, a missing secret is no error.
             self._client.delete_secret(SecretId=self._name(key), ForceDeleteWithoutRecovery=True)
 
     def entries(self, project_id: str) -> list[StoredEntry]:
-        """Read the descriptions of the project's secrets; a secret only where it has none."""
+        """Read the descriptions of the project's secrets; a secret if its description is bad."""
         project = f"{self._prefix}/{segment(project_id)}/"
-        with failures(_STORE, _ADVICE, _kind):
+        with store_errors(_STORE, _ADVICE, _kind):
             pages = self._client.get_paginator("list_secrets").paginate(
                 Filters=[{"Key": "name", "Values": [project]}]
             )
@@ -132,14 +140,14 @@ class AwsStore:
             except ValidationError:
                 return self.get(key)
 
-        return listed(descriptions, project_id, read)
+        return list_entries(descriptions, project_id, read)
 
     def _name(self, key: SecretKey) -> str:
         return "/".join([self._prefix, *key.segments])
 
     @functools.cached_property
     def _client(self) -> SecretsManagerClient:
-        """A client, which several threads may share; making two of them at once does no harm."""
+        """A client, shared by threads. Creating two at once is harmless."""
         return self._given or _connect()
 
     def _write(self, name: str, value: str, description: str, token: str) -> None:
@@ -149,7 +157,7 @@ class AwsStore:
                 name, value, description, token
             ):
                 return
-        raise StoreError(f"{_STORE} does not let {name} be written: see it in the AWS console.")
+        raise StoreError(f"{_STORE} does not allow writing {name}: check it in the AWS console.")
 
     def _update(self, name: str, value: str, description: str, token: str) -> bool:
         errors = self._client.exceptions
@@ -164,7 +172,7 @@ class AwsStore:
         except errors.ResourceNotFoundException:
             return False
         except errors.InvalidRequestException:  # scheduled for deletion
-            # Deleted for good, it cannot be restored, and is soon gone.
+            # A secret that is being deleted now cannot be restored, and is soon gone.
             with contextlib.suppress(
                 errors.ResourceNotFoundException, errors.InvalidRequestException
             ):
@@ -184,9 +192,9 @@ class AwsStore:
 
 
 def require_settings() -> None:
-    """See that the library is there, and that a region and credentials are set for it.
+    """Check that the library is installed, and that a region and credentials are set.
 
-    On a machine of AWS the credentials are its own, so that it is asked for them.
+    On an AWS machine this asks the machine for credentials.
 
     Raises:
         StoreError: one of them is missing.
@@ -194,7 +202,7 @@ def require_settings() -> None:
     require_library("aws")
     import boto3
 
-    with failures(_STORE, _ADVICE, _kind):
+    with store_errors(_STORE, _ADVICE, _kind):
         session = boto3.session.Session()
         if session.region_name is None:
             raise StoreError(f"{_STORE} {_REGION}")
@@ -207,7 +215,7 @@ def _connect() -> SecretsManagerClient:
     import boto3
     from botocore.config import Config
 
-    # A session of its own, since boto3's default one is not for several threads.
+    # A new session, since boto3's default one is not thread-safe.
     client = boto3.session.Session().client(
         "secretsmanager",
         config=Config(
@@ -218,11 +226,11 @@ def _connect() -> SecretsManagerClient:
     )
     endpoint = client.meta.endpoint_url
     if not endpoint.startswith("https://") and not is_local(endpoint):
-        raise StoreError(f"{_STORE} needs an endpoint with https, unless it is on this machine.")
+        raise StoreError(f"{_STORE} needs an https endpoint, except on this machine.")
     return client
 
 
 def _kind(error: Exception) -> str:
     from botocore.exceptions import ClientError
 
-    return error.response["Error"]["Code"] if isinstance(error, ClientError) else name_of(error)
+    return error.response["Error"]["Code"] if isinstance(error, ClientError) else error_name(error)

@@ -1,4 +1,4 @@
-"""What every store has in common: the protocol, and the form in which a secret is kept."""
+"""The protocol of every store, and the format of a stored secret."""
 
 import contextlib
 import json
@@ -14,15 +14,15 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, SecretStr, Validation
 from connected_apps_tools.storage.errors import StoreError
 
 Which = Literal["current", "next"]
-"""The secret that an app has, or the one that a rotation under way will give it."""
+"""The app's secret, or the one that a rotation under way will make current."""
 
 StoreKind = Literal["auto", "keyring", "file", "aws", "vault", "none"]
-"""What an operator can choose."""
+"""The stores that an operator can choose."""
 
 
 @dataclass(frozen=True)
 class SecretKey:
-    """Which secret of which app of which project."""
+    """Identifies a secret: project, app, and current or next."""
 
     project_id: str
     client_id: str
@@ -30,17 +30,17 @@ class SecretKey:
 
     @property
     def segments(self) -> tuple[str, str, str]:
-        """What a store names the secret by."""
+        """The parts of the secret's name in a store."""
         return segment(self.project_id), segment(self.client_id), self.which
 
     @property
     def file_name(self) -> str:
-        """The name of a file about it."""
+        """The name of its file."""
         return ".".join([*self.segments, "json"])
 
     @classmethod
     def of_segments(cls, segments: Sequence[str]) -> Self | None:
-        """The key that is named by these; None where they are none of a key's."""
+        """The key with these segments; None if they are not those of a key."""
         match segments:
             case [project, client, ("current" | "next") as which]:
                 return cls(_unescaped(project), _unescaped(client), which)
@@ -48,16 +48,16 @@ class SecretKey:
 
     @classmethod
     def of_file_name(cls, name: str) -> Self | None:
-        """The key that a file is about; None where the name is none of ours."""
+        """The key of a file; None if the name is not one of ours."""
         *segments, ending = name.split(".")
         return cls.of_segments(segments) if ending == "json" else None
 
 
 def segment(text: str) -> str:
-    """An id as one segment of a name, in the characters that every store allows.
+    """An id as one segment of a name, with characters that every store allows.
 
-    The ids that the service gives stay as they are. Whatever else arrives is escaped instead of
-    refused: an odd id must neither point at another place nor cost the secret.
+    The service's ids are unchanged. Other ids are escaped, not refused: an odd id must neither lead
+    to another place nor lose the secret.
     """
     return re.sub("[^A-Za-z0-9_-]", _escaped, text)
 
@@ -71,20 +71,20 @@ def _unescaped(segment: str) -> str:
 
 
 class DamagedSecret(StoreError):
-    """What is kept under a key is not what was put there. It can be forgotten and replaced."""
+    """The data under a key is not a stored secret. It can be removed or replaced."""
 
     def __init__(self, key: SecretKey) -> None:
         super().__init__(
-            f"the {key.which} secret of {key.client_id} is damaged in the store: forget it there, "
-            "or replace it by rotating the app's secret"
+            f"the {key.which} secret of {key.client_id} is damaged in the store: delete it with "
+            "connected-apps-mcp secrets forget, or rotate the app's secret to replace it"
         )
 
 
 class PartlyListed(StoreError):
-    """Not all that is kept could be listed.
+    """Some stored secrets could not be listed.
 
     Attributes:
-        entries: what could be.
+        entries: those that could.
     """
 
     def __init__(self, entries: "Sequence[StoredEntry]", problems: Iterable[StoreError]) -> None:
@@ -93,7 +93,7 @@ class PartlyListed(StoreError):
 
 
 class StoredEntry(BaseModel):
-    """What may be told of a stored secret."""
+    """A description of a stored secret, without the secret."""
 
     model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
 
@@ -105,22 +105,22 @@ class StoredEntry(BaseModel):
 
     @property
     def key(self) -> SecretKey:
-        """Whose secret it is."""
+        """The key of the secret."""
         return SecretKey(self.project_id, self.client_id, self.which)
 
-    def entry(self) -> "StoredEntry":
-        """It, without a secret."""
+    def without_secret(self) -> "StoredEntry":
+        """The entry without the secret."""
         return StoredEntry(**self.model_dump(include=set(StoredEntry.model_fields)))
 
 
 class StoredSecret(StoredEntry):
-    """A stored secret itself."""
+    """A stored secret."""
 
     secret: SecretStr
 
     @classmethod
     def now(cls, key: SecretKey, secret: SecretStr) -> Self:
-        """A secret as it is about to be stored."""
+        """A secret, to be stored now."""
         return cls(
             project_id=key.project_id,
             client_id=key.client_id,
@@ -131,16 +131,16 @@ class StoredSecret(StoredEntry):
         )
 
     def document(self) -> str:
-        """It, as the JSON that a store keeps."""
-        kept = self.model_dump(mode="json", exclude={"secret"})
-        return json.dumps(kept | {"secret": self.secret.get_secret_value()})
+        """The stored secret as JSON, for a store."""
+        entry = self.model_dump(mode="json", exclude={"secret"})
+        return json.dumps(entry | {"secret": self.secret.get_secret_value()})
 
     @classmethod
     def from_document(cls, key: SecretKey, document: str) -> Self:
-        """It, from what a store has kept under a key.
+        """The stored secret in the JSON of a store.
 
         Raises:
-            DamagedSecret: the document is damaged. Its content is not quoted.
+            DamagedSecret: the JSON is damaged. It is not quoted.
         """
         try:
             return cls.model_validate_json(document)
@@ -149,59 +149,59 @@ class StoredSecret(StoredEntry):
 
 
 class SecretStore(Protocol):
-    """A place for secrets. Every method raises `StoreError`, and blocks.
+    """A store for secrets. Every method raises `StoreError`, and blocks.
 
-    Only `get` and `entries` look at what is kept, so only they find it damaged.
+    Only `get` and `entries` read secrets, so only they find a damaged one.
     """
 
     @property
     def kind(self) -> str:
-        """The backend's name, as the setting has it."""
+        """The kind of the store, as in the setting."""
         ...
 
     @property
     def where(self) -> str:
-        """Where everything is kept, in words; nothing is looked up."""
+        """Where all secrets are stored, for a person; reads nothing."""
         ...
 
-    def place(self, key: SecretKey) -> str:
-        """Where a person finds the secret, in words; nothing is looked up."""
+    def location(self, key: SecretKey) -> str:
+        """Where one secret is stored, for a person; reads nothing."""
         ...
 
     def check(self) -> None:
-        """Prove that the store can be written, by writing to it."""
+        """Check that the store can be written, by writing to it."""
         ...
 
     def put(self, key: SecretKey, secret: SecretStr) -> None:
-        """Keep a secret, in place of an earlier one under the same key."""
+        """Store a secret, and replace an earlier one under the same key."""
         ...
 
     def get(self, key: SecretKey) -> StoredSecret | None:
-        """The secret, or None where none is kept."""
+        """The secret; None if there is none."""
         ...
 
-    def forget(self, key: SecretKey) -> None:
-        """Keep it no longer; that none is there is no error."""
+    def remove(self, key: SecretKey) -> None:
+        """Remove a secret. It is no error if there is none."""
         ...
 
     def entries(self, project_id: str) -> list[StoredEntry]:
-        """What is kept for a project, by client_id and which, without a secret.
+        """The entries of a project, sorted by client_id and which.
 
         Raises:
-            PartlyListed: some of it is damaged.
+            PartlyListed: some secrets are damaged.
         """
         ...
 
 
-def listed(
+def list_entries(
     keys: Iterable[SecretKey | None],
     project_id: str,
     read: Callable[[SecretKey], StoredEntry | None],
 ) -> list[StoredEntry]:
-    """What is kept under those of the keys that are the project's, as a store lists it.
+    """The sorted entries of the keys that belong to the project.
 
     Raises:
-        PartlyListed: some of it is damaged.
+        PartlyListed: some secrets are damaged.
     """
     entries, damaged = [], []
     ours = [key for key in keys if key and key.project_id == project_id]
@@ -211,33 +211,33 @@ def listed(
         except DamagedSecret as error:
             damaged.append(error)
         else:
-            entries += [found.entry()] if found else []
+            entries += [found.without_secret()] if found else []
     if damaged:
         raise PartlyListed(entries, damaged)
     return entries
 
 
-def name_of(error: Exception) -> str:
-    """An error's kind."""
+def error_name(error: Exception) -> str:
+    """The name of an error's class."""
     return type(error).__name__
 
 
 @contextlib.contextmanager
-def failures(
-    store: str, advice: Mapping[str, str], kind: Callable[[Exception], str] = name_of
+def store_errors(
+    store: str, advice: Mapping[str, str], kind: Callable[[Exception], str] = error_name
 ) -> Iterator[None]:
-    """What goes wrong inside, told in our own words.
+    """Turn every error inside into a `StoreError` with our own text.
 
-    A library's error may quote what was sent or answered, so nothing of it is kept but its kind,
-    by which the advice is chosen.
+    A library's error may quote a request or a response. So only its kind is used, to choose the
+    advice.
 
     Raises:
-        StoreError: for every error that is not already one.
+        StoreError: for every other error.
     """
     try:
         yield
     except StoreError:
         raise
     except Exception as error:  # noqa: BLE001 - a backend raises what its platform raises
-        default = "could not be used: see whether it can be reached, and try again."
+        default = "could not be used: check that it can be reached, and try again."
         raise StoreError(f"{store} {advice.get(kind(error), default)}") from None

@@ -1,4 +1,4 @@
-"""Secrets as files in a folder that only their owner can read."""
+"""Stores secrets as files in a folder that only their owner can read."""
 
 from pathlib import Path
 
@@ -6,11 +6,11 @@ from pydantic import SecretStr
 
 from connected_apps_tools.storage.private_folder import PrivateFolder
 
-from .base import SecretKey, StoredEntry, StoredSecret, listed
+from .base import SecretKey, StoredEntry, StoredSecret, list_entries
 
 
 class FileStore:
-    """One 0600 file a secret, in a 0700 folder."""
+    """One file (0600) per secret, in one folder (0700)."""
 
     kind = "file"
 
@@ -22,7 +22,7 @@ class FileStore:
         """The folder."""
         return f"the folder {self._folder.path}"
 
-    def place(self, key: SecretKey) -> str:
+    def location(self, key: SecretKey) -> str:
         """The path of the file."""
         return f"the file {self._folder.path / key.file_name}"
 
@@ -31,7 +31,7 @@ class FileStore:
         self._folder.check()
 
     def put(self, key: SecretKey, secret: SecretStr) -> None:
-        """Write the file, whole or not at all."""
+        """Write the file atomically."""
         self._folder.write(key.file_name, StoredSecret.now(key, secret).document())
 
     def get(self, key: SecretKey) -> StoredSecret | None:
@@ -39,11 +39,11 @@ class FileStore:
         document = self._folder.read(key.file_name)
         return None if document is None else StoredSecret.from_document(key, document)
 
-    def forget(self, key: SecretKey) -> None:
+    def remove(self, key: SecretKey) -> None:
         """Remove the file."""
         self._folder.remove(key.file_name)
 
     def entries(self, project_id: str) -> list[StoredEntry]:
         """Read every file of the project."""
         keys = map(SecretKey.of_file_name, self._folder.names())
-        return listed(keys, project_id, self.get)
+        return list_entries(keys, project_id, self.get)

@@ -1,4 +1,4 @@
-"""What the stores need beside this program, and how its user adds that."""
+"""The libraries that stores need, and how to install them."""
 
 import re
 import shlex
@@ -12,14 +12,14 @@ from connected_apps_tools.storage.errors import StoreError
 DISTRIBUTION = "connected-apps-mcp"
 
 LIBRARIES = {"aws": "boto3", "vault": "hvac"}
-"""The library that a store needs, by the store, which is also the name of our extra."""
+"""The library for each store. The store's name is also the name of the extra."""
 
 
 def require_library(store: str) -> None:
-    """See that the library of a store is installed, without loading it.
+    """Check that the library of a store is installed, without loading it.
 
     Raises:
-        StoreError: it is not. The text says how to add it to this installation.
+        StoreError: it is missing. The text says how to install it.
     """
     library = LIBRARIES[store]
     if find_spec(library) is None:
@@ -29,9 +29,9 @@ def require_library(store: str) -> None:
 
 
 def how_to_add(extra: str, prefix: Path | None = None) -> str:
-    """How to add the libraries of an extra to the environment at `prefix`, which is this one's.
+    """The command that installs the libraries of an extra at `prefix`, by default this environment.
 
-    It names the libraries and not the extra, since it cannot know where the program came from.
+    It names the libraries, not the extra, since the source of this program is unknown.
     """
     prefix = prefix or Path(sys.prefix)
     names = _requirements(extra)
@@ -48,7 +48,7 @@ def how_to_add(extra: str, prefix: Path | None = None) -> str:
 
 
 def _requirements(extra: str) -> list[str]:
-    """What the extra asks for, in the form of PEP 508, without the condition."""
+    """The requirements of an extra (PEP 508), without the marker."""
     given = (each.partition(";") for each in requires(DISTRIBUTION) or [])
     return [
         name.strip()

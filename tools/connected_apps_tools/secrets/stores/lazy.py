@@ -1,4 +1,4 @@
-"""A store that is opened when it is first needed."""
+"""A store that is opened on first use."""
 
 import threading
 from collections.abc import Callable
@@ -9,7 +9,7 @@ from .base import SecretKey, SecretStore, StoredEntry, StoredSecret
 
 
 class LazyStore:
-    """Stands for a store that takes long to open: most sessions never need a secret."""
+    """Delays the opening of a slow store: most sessions never need a secret."""
 
     def __init__(self, open_store: Callable[[], SecretStore]) -> None:
         self._open_store = open_store
@@ -18,7 +18,7 @@ class LazyStore:
 
     @property
     def _store(self) -> SecretStore:
-        # Opening twice might choose twice, and differently, while a keyring is being unlocked.
+        # Opening twice could choose two different stores while a keyring is being unlocked.
         with self._opening:
             if self._opened is None:
                 self._opened = self._open_store()
@@ -26,34 +26,34 @@ class LazyStore:
 
     @property
     def kind(self) -> str:
-        """That of the store itself."""
+        """As in the opened store."""
         return self._store.kind
 
     @property
     def where(self) -> str:
-        """That of the store itself."""
+        """As in the opened store."""
         return self._store.where
 
-    def place(self, key: SecretKey) -> str:
-        """That of the store itself."""
-        return self._store.place(key)
+    def location(self, key: SecretKey) -> str:
+        """As in the opened store."""
+        return self._store.location(key)
 
     def check(self) -> None:
-        """Prove that the store can be written."""
+        """Check that the store can be written."""
         self._store.check()
 
     def put(self, key: SecretKey, secret: SecretStr) -> None:
-        """Keep a secret."""
+        """Store a secret."""
         self._store.put(key, secret)
 
     def get(self, key: SecretKey) -> StoredSecret | None:
-        """The secret, if it is kept."""
+        """The secret; None if there is none."""
         return self._store.get(key)
 
-    def forget(self, key: SecretKey) -> None:
-        """Keep it no longer."""
-        self._store.forget(key)
+    def remove(self, key: SecretKey) -> None:
+        """Remove a secret."""
+        self._store.remove(key)
 
     def entries(self, project_id: str) -> list[StoredEntry]:
-        """What is kept for a project."""
+        """The entries of a project."""
         return self._store.entries(project_id)

@@ -1,4 +1,4 @@
-"""Secrets in the KV engine, version 2, of HashiCorp Vault or OpenBao."""
+"""Stores secrets in the KV engine, version 2, of HashiCorp Vault or OpenBao."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from connected_apps_tools.errors import InvalidRequest
 from connected_apps_tools.storage.errors import StoreError
 from connected_apps_tools.text.redaction import REDACTOR
 
-from .base import SecretKey, StoredEntry, StoredSecret, failures, listed, segment
+from .base import SecretKey, StoredEntry, StoredSecret, list_entries, segment, store_errors
 from .installation import require_library
 
 if TYPE_CHECKING:
@@ -25,13 +25,13 @@ if TYPE_CHECKING:
 
 TIMEOUT_SECONDS = 8
 
-_STRANGE = "does not answer as version 2 of its KV engine does: see VAULT_ADDR and the mount."
+_STRANGE = "does not respond like version 2 of the KV engine: check VAULT_ADDR and the mount."
 _ADVICE = {
-    "Forbidden": "denied the access: renew the token, and allow what docs/secrets.md lists.",
+    "Forbidden": "denied access: renew the token, and allow what docs/secrets.md lists.",
     "InvalidPath": "has no KV engine at this mount: enable version 2 there, or name another mount.",
     "VaultDown": "is sealed or in maintenance: unseal it.",
     "VaultNotInitialized": "is not initialized: initialize and unseal it.",
-    "RateLimitExceeded": "allows no more requests now: try again in a while.",
+    "RateLimitExceeded": "limits the rate of requests: wait a moment, then try again.",
     "TooManyRedirects": "redirects to another address: set VAULT_ADDR to that one.",
     "KeyError": _STRANGE,
     "TypeError": _STRANGE,
@@ -39,7 +39,7 @@ _ADVICE = {
 }
 _LOGIN_ADVICE = _ADVICE | dict.fromkeys(
     ["InvalidRequest", "Forbidden", "InvalidPath"],
-    "refused the AppRole login: see whether VAULT_ROLE_ID and VAULT_SECRET_ID are valid.",
+    "refused the AppRole login: check VAULT_ROLE_ID and VAULT_SECRET_ID.",
 )
 
 _T = TypeVar("_T")
@@ -47,17 +47,17 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True)
 class AppRole:
-    """What a machine logs in with, for a token that expires."""
+    """The credentials of a machine, to get a token that expires."""
 
     role_id: str
     secret_id: SecretStr = field(repr=False)
 
 
 class VaultStore:
-    """One secret of the KV engine a secret, with its entry as custom metadata.
+    """One secret of the KV engine per secret, with its entry as custom metadata.
 
     Raises:
-        StoreError: the address is not https, unless it is on this machine.
+        StoreError: the address is not https, and not on this machine.
     """
 
     kind = "vault"
@@ -84,10 +84,10 @@ class VaultStore:
 
     @classmethod
     def from_environment(cls, mount: str = "secret", prefix: str = "connected-apps-mcp") -> Self:
-        """A store as Vault's own variables name it. AppRole goes before a token: it can be renewed.
+        """A store from Vault's own variables. AppRole is preferred to a token: it can be renewed.
 
         Raises:
-            StoreError: a variable is missing. It is named.
+            StoreError: a variable is missing. The text names it.
         """
         auth: SecretStr | AppRole
         if role_id := os.environ.get("VAULT_ROLE_ID"):
@@ -102,7 +102,7 @@ class VaultStore:
         """The mount and the prefix of the paths."""
         return f"Vault at {self._address}, mount {self._mount}, under {self._prefix}/"
 
-    def place(self, key: SecretKey) -> str:
+    def location(self, key: SecretKey) -> str:
         """The path of the secret."""
         return f"the Vault secret {self._path(key)} in the mount {self._mount} of {self._address}"
 
@@ -114,27 +114,27 @@ class VaultStore:
             kv.write(path, {"probe": "probe"}, {})
             kv.delete(path)
 
-        self._ask(probe)
+        self._run(probe)
 
     def put(self, key: SecretKey, secret: SecretStr) -> None:
         """Write the secret, then its metadata."""
         stored = StoredSecret.now(key, secret)
-        metadata = stored.entry().model_dump(mode="json")
-        self._ask(lambda kv: kv.write(self._path(key), json.loads(stored.document()), metadata))
+        metadata = stored.without_secret().model_dump(mode="json")
+        self._run(lambda kv: kv.write(self._path(key), json.loads(stored.document()), metadata))
 
     def get(self, key: SecretKey) -> StoredSecret | None:
-        """Read the secret. One whose last version is deleted is none."""
-        return self._ask(lambda kv: kv.read(self._path(key), key))
+        """Read the secret. It does not count if its last version is deleted."""
+        return self._run(lambda kv: kv.read(self._path(key), key))
 
-    def forget(self, key: SecretKey) -> None:
-        """Delete the secret, all its versions and its metadata."""
-        self._ask(lambda kv: kv.delete(self._path(key)))
+    def remove(self, key: SecretKey) -> None:
+        """Delete the secret with all versions and the metadata."""
+        self._run(lambda kv: kv.delete(self._path(key)))
 
     def entries(self, project_id: str) -> list[StoredEntry]:
         """Read the metadata of the project's secrets.
 
-        A secret itself is read only where its metadata is not that of its last version, since
-        the process that wrote it has died in between, or is damaged.
+        A secret is read only if its metadata is damaged or not that of its last version: its writer
+        may have died in between.
         """
         project = segment(project_id)
 
@@ -145,34 +145,34 @@ class VaultStore:
                 for client in clients
                 for which in kv.names(f"{self._prefix}/{project}/{client}")
             ]
-            return listed(keys, project_id, lambda key: kv.entry(self._path(key), key))
+            return list_entries(keys, project_id, lambda key: kv.entry(self._path(key), key))
 
-        return self._ask(find)
+        return self._run(find)
 
     def _path(self, key: SecretKey) -> str:
         return "/".join([self._prefix, *key.segments])
 
-    def _ask(self, question: Callable[[_Kv], _T]) -> _T:
-        """What Vault answers; an expired token of an AppRole is renewed once."""
-        with failures("Vault", _ADVICE):
+    def _run(self, operation: Callable[[_Kv], _T]) -> _T:
+        """Run an operation of the KV engine; renew an expired token of an AppRole once."""
+        with store_errors("Vault", _ADVICE):
             require_library("vault")
             from hvac.exceptions import Forbidden
 
             token = self._token_other_than("")
             try:
-                return self._answer(question, token)
+                return self._run_with(operation, token)
             except Forbidden:
                 renewed = self._token_other_than(token)
                 if renewed == token:
                     raise
-            return self._answer(question, renewed)
+            return self._run_with(operation, renewed)
 
-    def _answer(self, question: Callable[[_Kv], _T], token: str) -> _T:
+    def _run_with(self, operation: Callable[[_Kv], _T], token: str) -> _T:
         with self._connection(token) as client:
-            return question(_Kv(client.secrets.kv.v2, self._mount))
+            return operation(_Kv(client.secrets.kv.v2, self._mount))
 
     def _token_other_than(self, refused: str) -> str:
-        """The token, after a login where it is the refused one and there is an AppRole."""
+        """The token; with an AppRole, a new one if it is the refused one."""
         if isinstance(self._auth, SecretStr):
             return self._auth.get_secret_value()
         with self._login:  # one for all threads
@@ -181,20 +181,20 @@ class VaultStore:
             return self._token
 
     def _logged_in(self, role: AppRole) -> str:
-        with failures("Vault", _LOGIN_ADVICE), self._connection("") as client:
-            answer = client.auth.approle.login(role.role_id, role.secret_id.get_secret_value())
-            token: str = answer["auth"]["client_token"]
-        REDACTOR.learn(token)
+        with store_errors("Vault", _LOGIN_ADVICE), self._connection("") as client:
+            response = client.auth.approle.login(role.role_id, role.secret_id.get_secret_value())
+            token: str = response["auth"]["client_token"]
+        REDACTOR.add(token)
         return token
 
     @contextlib.contextmanager
     def _connection(self, token: str) -> Iterator[hvac.Client]:
-        """A client for one question, since neither it nor its session is for several threads."""
+        """A client for one operation: neither the client nor its session is thread-safe."""
         import hvac
         import requests
 
         with requests.Session() as session:
-            session.max_redirects = 0  # whoever is redirected to would be given the token
+            session.max_redirects = 0  # a redirect would send the token elsewhere
             yield hvac.Client(
                 self._address,
                 token,
@@ -205,15 +205,15 @@ class VaultStore:
 
 
 class _Kv:
-    """The few operations on one mount, with answers as we need them."""
+    """The operations on one mount, with the results that we need."""
 
-    def __init__(self, engine: Any, mount: str) -> None:  # noqa: ANN401 - the stubs leave answers untyped
+    def __init__(self, engine: Any, mount: str) -> None:  # noqa: ANN401 - the stubs leave responses untyped
         self._engine = engine
         self._at = {"mount_point": mount}
 
     def write(self, path: str, secret: dict[str, str], metadata: dict[str, str]) -> None:
-        answer = self._engine.create_or_update_secret(path, secret, **self._at)
-        version = str(answer["data"]["version"])
+        response = self._engine.create_or_update_secret(path, secret, **self._at)
+        version = str(response["data"]["version"])
         metadata = metadata | {"version": version}
         self._engine.update_metadata(path, custom_metadata=metadata, **self._at)
 
@@ -221,12 +221,12 @@ class _Kv:
         from hvac.exceptions import InvalidPath
 
         try:
-            answer = self._engine.read_secret_version(
+            response = self._engine.read_secret_version(
                 path, raise_on_deleted_version=True, **self._at
             )
         except InvalidPath:
             return None
-        return StoredSecret.from_document(key, json.dumps(answer["data"]["data"]))
+        return StoredSecret.from_document(key, json.dumps(response["data"]["data"]))
 
     def delete(self, path: str) -> None:
         self._engine.delete_metadata_and_all_versions(path, **self._at)
@@ -245,13 +245,13 @@ class _Kv:
 
         try:
             data = self._engine.read_secret_metadata(path, **self._at)["data"]
-        except InvalidPath:  # another process has just forgotten it
+        except InvalidPath:  # another process has just removed it
             return None
         version = str(data["current_version"])
         metadata = data["custom_metadata"] or {}
         state = data["versions"].get(version, {})
-        doubtful = state.get("deletion_time") or state.get("destroyed")
-        if metadata.get("version") == version and not doubtful:
+        deleted = state.get("deletion_time") or state.get("destroyed")
+        if metadata.get("version") == version and not deleted:
             with contextlib.suppress(ValidationError):
                 return StoredEntry.model_validate(metadata)
         return self.read(path, key)
