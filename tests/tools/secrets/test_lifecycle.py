@@ -977,7 +977,7 @@ async def test_waiting_for_the_rotation_lock_times_out(
 ) -> None:
     from connected_apps_tools.secrets import lifecycle as module
 
-    monkeypatch.setattr(module, "LOCK_SECONDS", 0.1)
+    monkeypatch.setattr(module, "ROTATION_LOCK_SECONDS", 0.1)
     client_id = (await project.secrets.create(CONFIDENTIAL)).app.client_id
     lock = project.secrets.journal.try_rotation_lock()
     assert lock is not None

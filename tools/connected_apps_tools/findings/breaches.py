@@ -15,7 +15,7 @@ def _rule(key: str, severity: Severity, fix: str) -> tuple[str, Rule]:
 
 _REMOVE = "Remove the URL with update_app, or ask the operator to allow it in the policy."
 
-RULES: dict[str, Rule] = dict(
+BREACH_RULES: dict[str, Rule] = dict(
     [
         _rule("redirect_hosts", "high", _REMOVE),
         _rule("redirect_schemes", "high", _REMOVE),
@@ -47,4 +47,4 @@ def policy_breaches(policy: Policy, app: ConnectedApp) -> Iterator[tuple[Rule, l
     for breach in policy.breaches(app):
         facts[breach.rule].append(f"It breaks the {breach}.")
     for key, sentences in facts.items():
-        yield RULES[key], sentences
+        yield BREACH_RULES[key], sentences

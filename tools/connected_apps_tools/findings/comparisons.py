@@ -131,7 +131,7 @@ SHARED_HOST = Rule(
     "Give each party its own host with update_app. If both are the same party, use create_app with "
     "the right type, since a type cannot be changed, then delete_app.",
 )
-RULES = (IMITATED_NAME, IMITATED_HOST, SHARED_HOST)
+COMPARISON_RULES = (IMITATED_NAME, IMITATED_HOST, SHARED_HOST)
 
 
 def _names(app: ParsedApp) -> Iterator[Trait]:

@@ -22,8 +22,8 @@ __all__ = ["RULES", "SEVERITIES", "Finding", "Review", "ReviewLimits", "Rule", "
 
 RULES: tuple[Rule, ...] = (
     *(check.rule for check in CHECKS),
-    *breaches.RULES.values(),
-    *comparisons.RULES,
+    *breaches.BREACH_RULES.values(),
+    *comparisons.COMPARISON_RULES,
 )
 """All kinds of findings; `docs/review.md` explains each."""
 

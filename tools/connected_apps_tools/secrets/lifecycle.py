@@ -39,7 +39,7 @@ Completion = Literal["settled", "open", "lost"]
 effect; or lost, since the current secret is not stored here.
 """
 
-LOCK_SECONDS = 60.0
+ROTATION_LOCK_SECONDS = 60.0
 """Timeout of one rotation that waits for another (seconds)."""
 
 MAX_UNDER_WAY = 200
@@ -359,7 +359,7 @@ class SecretLifecycle:
             return await self._uninterrupted(work, held)
 
     async def _wait_for_lock(self) -> int:
-        give_up_at = anyio.current_time() + LOCK_SECONDS
+        give_up_at = anyio.current_time() + ROTATION_LOCK_SECONDS
         with nothing_sent(NO_LOCK):
             while (
                 lock := await in_thread(self.journal.try_rotation_lock, on_abandoned=_close_unused)

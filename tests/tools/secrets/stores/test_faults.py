@@ -76,7 +76,7 @@ def open_at(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
     """Open a store with its server at a URL and short timeouts."""
     monkeypatch.setattr(aws, "READ_SECONDS", 0.3)
     monkeypatch.setattr(aws, "ATTEMPTS", 1)
-    monkeypatch.setattr(vault, "TIMEOUT_SECONDS", 0.3)
+    monkeypatch.setattr(vault, "VAULT_SECONDS", 0.3)
     with ExitStack() as stack:
 
         def open_aws(url: str) -> SecretStore:

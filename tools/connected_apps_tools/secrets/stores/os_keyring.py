@@ -21,7 +21,7 @@ SERVICE = "connected-apps-mcp"
 PROBE = "probe"
 """The item that `check` writes. Names of secrets contain slashes, so none has this name."""
 
-TIMEOUT_SECONDS = 20.0
+KEYRING_SECONDS = 20.0
 """Timeout of the keyring. A person may have to unlock it."""
 
 _ATTEMPTS = 5
@@ -53,7 +53,7 @@ class KeyringStore:
 
     kind = "keyring"
 
-    def __init__(self, index: PrivateFolder, timeout: float = TIMEOUT_SECONDS) -> None:
+    def __init__(self, index: PrivateFolder, timeout: float = KEYRING_SECONDS) -> None:
         self._index = index
         self._timeout = timeout
 

@@ -23,7 +23,7 @@ from .installation import require_library
 if TYPE_CHECKING:
     import hvac
 
-TIMEOUT_SECONDS = 8
+VAULT_SECONDS = 8
 
 _STRANGE = "does not respond like version 2 of the KV engine: check VAULT_ADDR and the mount."
 _ADVICE = {
@@ -198,7 +198,7 @@ class VaultStore:
             yield hvac.Client(
                 self._address,
                 token,
-                timeout=TIMEOUT_SECONDS,
+                timeout=VAULT_SECONDS,
                 session=session,
                 namespace=self._namespace,
             )
