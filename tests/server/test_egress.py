@@ -166,11 +166,11 @@ def test_a_clean_traceback_is_kept(guarded: pytest.LogCaptureFixture) -> None:
 def test_the_traceback_of_a_crash_is_clean() -> None:
     script = (
         "from connected_apps_mcp.egress import guard_logs\n"
-        "from connected_apps_tools.text.redaction import SCRUBBER\n"
+        "from connected_apps_tools.text.redaction import REDACTOR\n"
         "import logging, sys, warnings\n"
         "logging.basicConfig()\n"
         "secret = sys.stdin.read()\n"
-        "SCRUBBER.learn(secret); guard_logs()\n"
+        "REDACTOR.learn(secret); guard_logs()\n"
         "warnings.warn(secret)\n"
         "raise RuntimeError(secret)\n"
     )

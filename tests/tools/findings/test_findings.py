@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
+from sizes import sized
 
 from connected_apps_tools import CATALOGUE
 from connected_apps_tools.api.models import AppSettings, ConnectedApp
@@ -334,7 +335,7 @@ APPS = st.lists(
 
 
 @given(APPS)
-@settings(deadline=None, derandomize=True, database=None, max_examples=500)
+@settings(max_examples=sized("random lists of apps"))
 def test_no_app_makes_it_fail_and_every_fact_is_fit_to_be_shown(apps: list[ConnectedApp]) -> None:
     for finding in reviewed(*apps):
         assert (
@@ -345,7 +346,7 @@ def test_no_app_makes_it_fail_and_every_fact_is_fit_to_be_shown(apps: list[Conne
 
 
 @given(APPS, st.randoms(use_true_random=False))
-@settings(deadline=None, derandomize=True, database=None, max_examples=200)
+@settings(max_examples=sized("random lists of apps"))
 def test_the_order_of_apps_changes_no_count_but_of_disguises(
     apps: list[ConnectedApp], shuffler: random.Random
 ) -> None:
