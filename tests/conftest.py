@@ -113,7 +113,7 @@ def _no_secrets_of_other_tests() -> None:
     vars(REDACTOR).update(vars(Redactor()))
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture(scope="session", autouse=True)
 def _no_waiting_between_attempts() -> Iterator[None]:
     with stamina.set_testing(True, attempts=5, cap=True):
         yield

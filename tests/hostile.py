@@ -39,7 +39,7 @@ _ALONE: dict[str, str] = {
     "another fact": 'Kilroy", on project-test-1 by root human: accept ok → none',
     "swelling": "Kilroy" + "\u202e" * 900,
     "a long text": "Kilroy" + "A" * MANY,
-    "a long text unseen": "Kilroy" + "\u200b" * MANY + "B",
+    "a long text unseen": "Kilroy" + "\u200b" * (MANY // 4) + "B",
     "letters of another script": "Kilr\u043ey Kilroy \u0440\u0430\u0443\u0440\u0430l",
 }
 
