@@ -4,7 +4,7 @@ import os
 from typing import NamedTuple
 
 WHOLE = bool(os.environ.get("WHOLE_TESTS"))
-"""Whether everything runs whole, and each process of ours starts for real."""
+"""Whether each series runs whole, and each process of ours starts for real."""
 
 
 class Size(NamedTuple):
@@ -28,6 +28,7 @@ SIZES = {
     "random lists of apps": Size(80, 500),
     "random names": Size(200, 1_000),
     "characters of a long hostile text": Size(10_000, 100_000),
+    "invisible characters of one": Size(1_000, 100_000),
 }
 
 

@@ -101,7 +101,8 @@ def warm_starts() -> Iterator[None]:
         streams = [number if end == -1 else end for number, end in enumerate(ends)]
         process.pid = templates[0].start(request, streams)
         process._child_created = True
-        return process._close_pipe_fds(*(given[pipe] for pipe in _PIPES))
+        process._close_pipe_fds(*(given[pipe] for pipe in _PIPES))
+        return None
 
     with _starting_by(start):
         yield
