@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: install demo test lint docs bench wheel clean
+.PHONY: install demo test test-all lint docs bench wheel clean
 .DEFAULT_GOAL := install
 
 install: $(VENV)/.installed ## Make .venv with the command connected-apps-mcp
@@ -14,9 +14,13 @@ install: $(VENV)/.installed ## Make .venv with the command connected-apps-mcp
 demo: $(VENV)/.installed ## Show the main job on the embedded sandbox
 	@$(BIN)/connected-apps-mcp demo
 
-test: $(VENV)/.installed-dev ## Run the tests and measure their coverage
-	@echo "Running the tests: some minutes on two cores, less on more."
-	$(BIN)/pytest --numprocesses=auto --dist=worksteal --cov --cov-report=term
+test: $(VENV)/.installed-dev ## Run the tests, and a part of each long random series
+	@echo "Running the tests: about three minutes on two cores, less on more."
+	$(BIN)/pytest --numprocesses=auto --dist=worksteal
+
+test-all: $(VENV)/.installed-dev ## Run the tests and each series whole, and measure their coverage
+	@echo "Running all tests: about ten minutes on two cores, less on more."
+	WHOLE_TESTS=1 $(BIN)/pytest --numprocesses=auto --dist=worksteal --cov --cov-report=term
 
 lint: $(VENV)/.installed-dev ## Check style, types and layering
 	$(BIN)/ruff check

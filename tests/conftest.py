@@ -7,6 +7,7 @@ import signal
 import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -14,6 +15,7 @@ from unittest.mock import patch
 import httpx2
 import pytest
 import stamina
+from hypothesis import settings
 from mcp import Client
 from mcp.server import Server
 from opentelemetry import trace
@@ -21,13 +23,19 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from platformdirs import PlatformDirs
+from sizes import WHOLE, parts
 from support import ERAS, project_on
+from warm import cold_starts, warm_starts
 
 from connected_apps_mcp.protocol.server import build_server
 from connected_apps_mcp.sandbox import create_sandbox
 from connected_apps_tools import ToolContext
 from connected_apps_tools.api.client import ConnectedAppsClient
 from connected_apps_tools.text.redaction import REDACTOR, Redactor
+
+# Test cases are the same in every run.
+settings.register_profile("ours", deadline=None, derandomize=True, database=None)
+settings.load_profile("ours")
 
 # Under nohup a hang-up is ignored, and by every process that is started from here.
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
@@ -38,8 +46,10 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say in a line how many tests were skipped for which reason, and how to have them run."""
     reasons = Counter(report.longrepr[2] for report in terminalreporter.getreports("skipped"))
     for reason, count in reasons.items():
-        result = reason.removeprefix("Skipped: ")
-        terminalreporter.write_line(f"{count} tests were skipped: {result}", yellow=True)
+        told = reason.removeprefix("Skipped: ")
+        terminalreporter.write_line(f"{count} tests were skipped: {told}", yellow=True)
+    if not WHOLE:
+        terminalreporter.write_line(f"`make test-all` runs whole what ran in part: {parts()}.")
 
 
 @pytest.fixture(scope="session")
@@ -76,6 +86,18 @@ def _nothing_is_written_to_the_home_of_the_tester() -> Iterator[None]:
     assert not written, f"The tests, or a server of yours meanwhile, changed {sorted(written)}"
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _our_command_starts_warm() -> Iterator[None]:
+    with nullcontext() if WHOLE or sys.platform != "linux" else warm_starts():
+        yield
+
+
+@pytest.fixture(autouse=True)
+def _a_cold_test_starts_it_for_real(request: pytest.FixtureRequest) -> Iterator[None]:
+    with cold_starts() if request.node.get_closest_marker("cold") else nullcontext():
+        yield
+
+
 @pytest.fixture(autouse=True)
 def _a_home_of_its_own(
     monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
@@ -91,7 +113,7 @@ def _no_secrets_of_other_tests() -> None:
     vars(REDACTOR).update(vars(Redactor()))
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture(scope="session", autouse=True)
 def _no_waiting_between_attempts() -> Iterator[None]:
     with stamina.set_testing(True, attempts=5, cap=True):
         yield

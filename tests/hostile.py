@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from sizes import WHOLE, sized
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
@@ -35,19 +36,26 @@ _ALONE: dict[str, str] = {
     "another type": 'Kilroy (first_party)"' + "x" * 3_000,
     "another fact": 'Kilroy", on project-test-1 by root human: accept ok → none',
     "swelling": "Kilroy" + "\u202e" * 900,
-    "100 kB": "Kilroy" + "A" * 100_000,
-    "100 kB unseen": "Kilroy" + "\u200b" * 100_000 + "B",
+    "a long text": "Kilroy" + "A" * sized("characters of a long hostile text"),
+    "a long text unseen": "Kilroy" + "\u200b" * sized("invisible characters of one") + "B",
     "letters of another script": "Kilr\u043ey Kilroy \u0440\u0430\u0443\u0440\u0430l",
 }
 
+_SHORT = {name: text for name, text in _ALONE.items() if len(text) < 200}
 TOGETHER = "all at once"
-CORPUS = {**_ALONE, TOGETHER: "".join(text for text in _ALONE.values() if len(text) < 200)}
-"""Hostile texts, by their trick."""
+CORPUS = {TOGETHER: "".join(_SHORT.values()), **_ALONE}
+"""By what is wrong with them."""
+
+if not WHOLE:  # all at once, the short ones deceive just the same
+    CORPUS = {name: text for name, text in CORPUS.items() if name not in _SHORT}
 
 HONEST = "Billing"
 
 LONG = 10_000
 """Length to which long texts are cut in fields that are not about size."""
+
+LONG_URL = 3_000
+"""The same for a URL in a list."""
 
 MODIFIED = "Now "
 """The start of each text after a change."""
@@ -124,8 +132,8 @@ class Service:
             "client_type": self.own,
             "status": own,
             "creation_method": own,
-            "redirect_urls": urls_of(text[:LONG]),
-            "post_logout_redirect_urls": urls_of(text[:LONG]),
+            "redirect_urls": urls_of(text[:LONG_URL]),
+            "post_logout_redirect_urls": urls_of(text[:LONG_URL]),
             "logo_url": f"https://kilroy.example/{text}",
             "client_id_metadata_url": text,
             "full_access_allowed": True,

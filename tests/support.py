@@ -219,6 +219,16 @@ async def slow_service(scope: Scope, receive: Receive, send: Send) -> None:
     await JSONResponse({"status_code": 200, "request_id": "r", **body})(scope, receive, send)
 
 
+def announcing(service: ASGIApp, called: threading.Event) -> ASGIApp:
+    """A service that sets an event when it is called."""
+
+    async def announce(scope: Scope, receive: Receive, send: Send) -> None:
+        called.set()
+        await service(scope, receive, send)
+
+    return announce
+
+
 REAL = {"STYTCH_PROJECT_ID": "project-test-1", "STYTCH_SECRET": "secret-canary-Zx81kQ0pLm27"}
 """Credentials in the form of a real project."""
 

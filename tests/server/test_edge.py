@@ -38,7 +38,7 @@ def headers(message: dict[str, Any]) -> dict[str, str]:
 @contextmanager
 def talkative(transport: str) -> Iterator[subprocess.Popen[str]]:
     with subprocess.Popen(
-        [sys.executable, "-W", "ignore", str(Path(__file__).with_name("talkative.py")), transport],
+        [sys.executable, "-P", str(Path(__file__).with_name("talkative.py")), transport],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,

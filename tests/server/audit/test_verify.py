@@ -9,12 +9,13 @@ from pathlib import Path
 import anyio
 import pytest
 from server.audit.logs import CALL, Files, bytes_of, files_of, log_in, put_back, record
+from sizes import sized
 
 from connected_apps_mcp.audit import AuditLog, Ledger, Outcome, Stream
 from connected_apps_mcp.audit.chain import ChainLink
 from connected_apps_mcp.audit.verify import Unreadable, verify, verify_stream
 
-MANIPULATIONS = 1_000
+MANIPULATIONS = sized("manipulated audit logs")
 SEED = 20_260_728
 
 Change = Callable[["Forger"], None]
@@ -210,7 +211,7 @@ async def write_some(folder: Path, heads: list[bytes]) -> None:
         heads.append((folder / "head.json").read_bytes())
 
 
-def test_each_of_a_thousand_manipulations_is_found(folder: Path) -> None:
+def test_each_of_many_manipulations_is_found(folder: Path) -> None:
     heads: list[bytes] = []
     anyio.run(write_some, folder, heads)
     log = bytes_of(folder)

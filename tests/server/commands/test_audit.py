@@ -1,6 +1,7 @@
 """`connected-apps-mcp audit`, and the settings for the location of the log."""
 
 import os
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -29,7 +30,8 @@ def at(folder: Path) -> list[str]:
 
 
 def test_help_names_the_commands_and_the_exit_codes() -> None:
-    assert "tail" in run("--help").stdout
+    named = re.findall(r"^  (\w+)", run("--help").stdout.partition("Commands:")[2], re.MULTILINE)
+    assert sorted(named) == ["tail", "verify"]
     shown = " ".join(run("verify", "--help").stdout.split())
     assert "Exit code 0: the log is intact. 1: it was tampered with. 2: it cannot be read." in shown
 

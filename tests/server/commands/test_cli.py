@@ -287,7 +287,7 @@ REFUSED: dict[str, tuple[list[str], dict[str, str], str]] = {
     "a base URL with plain http": (
         ["--base-url", f"http://{CANARY}.example"],
         REAL,
-        "--base-url: the URL must use https; plain http only goes to a loopback address",
+        "--base-url: the URL must use https; http is allowed for a loopback address only",
     ),
     "a base URL with credentials": (
         [],

@@ -17,6 +17,7 @@ import httpx2
 import pytest
 from mcp import Client, StdioServerParameters
 from pydantic import SecretStr
+from sizes import sized
 from starlette.types import Receive, Scope, Send
 from support import CREATE, SERVER, SHOWN_APP, answer, begin, begin_a_create, on_service, running
 from support import secrets_command as command
@@ -310,9 +311,9 @@ def test_an_unusable_setting_is_refused_at_the_start(setting: list[str], rule: s
     assert rule in refused.stderr
 
 
-KILLS = 50
-STEP_SECONDS = 0.0006
-"""The kills cover the duration of a create, and a little more."""
+KILLS = sized("kills of a server")
+STEP_SECONDS = 0.03 / KILLS
+"""The kills are spread over the time that a create takes here, and somewhat beyond."""
 
 
 def killed_during_a_create(where: list[str], after: float) -> None:

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from mcp import Client, MCPError, types
 from server.audit.logs import lines_of
 from server.people import CONFIRMED, NO, YES, A, B, Wire, asking, rotating
+from sizes import sized
 from support import json_of, offering, project_on
 
 from connected_apps_mcp.audit.verify import verify
@@ -362,7 +363,7 @@ def happening(what: Any, other: ToolContext) -> Callable[[], Awaitable[object]] 
     return happen if what else None
 
 
-@settings(max_examples=200, deadline=None, derandomize=True, database=None)
+@settings(max_examples=sized("random sessions"))
 @given(plan=SESSIONS)
 async def test_nothing_happens_off_the_record_or_unasked(plan: dict[str, Any]) -> None:
     with tempfile.TemporaryDirectory() as name:

@@ -112,7 +112,10 @@ async def test_where_it_is_allowed_every_answer_that_changed_something_names_the
 
 async def test_it_may_be_allowed_by_a_variable(flags: list[str]) -> None:
     async with serve(flags, CONNECTED_APPS_MCP_ALLOW_LIVE_WRITES="true") as client:
-        answer(await client.call_tool("update_app", {"client_id": APP, "client_name": "New"}))
+        changed = answer(
+            await client.call_tool("update_app", {"client_id": APP, "client_name": "New"})
+        )
+    assert changed["changes"] == {"client_name": {"after": "New"}}
 
 
 @pytest.mark.parametrize("era", ERAS)

@@ -225,19 +225,18 @@ def label(case: Case) -> str:
     return "-".join(map(str, filter(None, case)))
 
 
-@pytest.fixture(params=WRITTEN, ids=label)
+@pytest.fixture(scope="module")
 async def reader(request: pytest.FixtureRequest) -> Reader:
     return await reader_of(request.param)
 
 
-@pytest.fixture(params=FAILING, ids=label)
-async def failing_reader(request: pytest.FixtureRequest) -> Reader:
-    return await reader_of(request.param)
+def _reading(cases: list[Case]) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize("reader", cases, ids=label, indirect=True)
 
 
-@pytest.fixture(params=[*WRITTEN, *FAILING], ids=label)
-async def any_reader(request: pytest.FixtureRequest) -> Reader:
-    return await reader_of(request.param)
+EACH_TEXT = _reading(WRITTEN)
+EACH_FAILURE = _reading(FAILING)
+EACH = _reading([*WRITTEN, *FAILING])
 
 
 def strings(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], str]]:
@@ -267,6 +266,7 @@ def untrusted_in(result: dict[str, Any]) -> set[str]:
     }
 
 
+@EACH_TEXT
 async def test_everything_that_is_listed_is_reached(reader: Reader) -> None:
     names = {listed["name"] for listed in reader.said_first[1:] if "inputSchema" in listed}
     answered = {where for where, result in reader.answers if result}
@@ -282,20 +282,23 @@ async def test_everything_that_is_listed_is_reached(reader: Reader) -> None:
     assert shown >= {"get_app", "search_apps", "review_apps", "delete_app", "resources"}
 
 
-async def test_nothing_unseen_leaves_in_an_answer(any_reader: Reader) -> None:
-    for where, result in [*any_reader.answers, *any_reader.failures]:
+@EACH
+async def test_nothing_unseen_leaves_in_an_answer(reader: Reader) -> None:
+    for where, result in [*reader.answers, *reader.failures]:
         raw = [(path, text[:100]) for path, text in strings(result) if deceives(text)]
         assert raw == [], where
 
 
-async def test_every_text_is_cut_at_its_bound(any_reader: Reader) -> None:
-    for where, result in [*any_reader.answers, *any_reader.failures]:
+@EACH
+async def test_every_text_is_cut_at_its_bound(reader: Reader) -> None:
+    for where, result in [*reader.answers, *reader.failures]:
         for path, text in strings(result):
             if not WHOLE & {*path}:
                 bound = max((BOUNDS.get(key, 0) for key in path), default=0) or MOST
                 assert len(text) <= bound + 1, (where, path)
 
 
+@EACH_TEXT
 async def test_what_is_cut_is_said(reader: Reader) -> None:
     for where, result in reader.answers:
         for view in views_in(result):
@@ -320,8 +323,9 @@ def views_in(result: Any) -> Iterator[dict[str, Any]]:
                 yield from views_in(each)
 
 
-async def test_every_field_of_strangers_is_named(any_reader: Reader) -> None:
-    for where, result in [*any_reader.answers, *any_reader.failures]:
+@EACH
+async def test_every_field_of_strangers_is_named(reader: Reader) -> None:
+    for where, result in [*reader.answers, *reader.failures]:
         named = untrusted_in(result)
         unnamed = {
             path for path, text in strings(result) if is_strangers(text) and not named & {*path}
@@ -329,11 +333,12 @@ async def test_every_field_of_strangers_is_named(any_reader: Reader) -> None:
         assert unnamed == set(), where
 
 
-async def test_nothing_of_strangers_is_in_what_is_the_servers_own(any_reader: Reader) -> None:
+@EACH
+async def test_nothing_of_strangers_is_in_what_is_the_servers_own(reader: Reader) -> None:
     ours = [
-        any_reader.said_first,
-        any_reader.progress,
-        [result.get("hint", "") for _, result in any_reader.failures],
+        reader.said_first,
+        reader.progress,
+        [result.get("hint", "") for _, result in reader.failures],
     ]
     assert [text for _, text in strings(ours) if is_strangers(text)] == []
 
@@ -341,6 +346,7 @@ async def test_nothing_of_strangers_is_in_what_is_the_servers_own(any_reader: Re
 ANYBODY: Case = ("", "auto", 0)
 
 
+@EACH_TEXT
 async def test_a_prompt_has_the_lines_that_it_has_for_anybody(reader: Reader) -> None:
     honest = await reader_of(ANYBODY)
     for prompt, usual in zip(reader.prompts, honest.prompts, strict=True):
@@ -354,11 +360,13 @@ def labels(question: str) -> list[str]:
     return [line.partition(":")[0] for line in question.split("\n")]
 
 
+@EACH_TEXT
 async def test_a_question_has_the_lines_that_it_has_for_anybody(reader: Reader) -> None:
     honest = await reader_of(ANYBODY)
     assert list(map(labels, reader.questions)) == list(map(labels, honest.questions))
 
 
+@EACH_TEXT
 async def test_no_line_of_a_question_begins_anew_in_a_narrow_window(reader: Reader) -> None:
     for question in reader.questions:
         for line in question.split("\n"):
@@ -367,6 +375,7 @@ async def test_no_line_of_a_question_begins_anew_in_a_narrow_window(reader: Read
             assert len(line) < 2_100
 
 
+@EACH_TEXT
 async def test_a_question_tells_the_type_whatever_the_name_says(reader: Reader) -> None:
     asked = [question.split("\n") for question in reader.questions]
     named = [lines for lines in asked if any(line.startswith("App: ") for line in lines)]
@@ -378,8 +387,9 @@ async def test_a_question_tells_the_type_whatever_the_name_says(reader: Reader) 
         assert lines[at + 1].startswith("Type: ")
 
 
-async def test_every_tool_fails_as_the_service_does(failing_reader: Reader) -> None:
-    named = [result.get("status") for _, result in failing_reader.failures if "status" in result]
+@EACH_FAILURE
+async def test_every_tool_fails_as_the_service_does(reader: Reader) -> None:
+    named = [result.get("status") for _, result in reader.failures if "status" in result]
     assert len(named) > 50
     assert len(set(named)) == 1
 

@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, assume, settings
 from hypothesis import strategies as st
 from schemathesis.core.failures import AcceptedNegativeData
 from schemathesis.specs.openapi.checks import ignored_auth, positive_data_acceptance
+from sizes import sized
 from starlette.testclient import TestClient
 
 from connected_apps_mcp.sandbox import SANDBOX_CREDENTIALS, create_sandbox
@@ -41,10 +42,7 @@ b2b_schema = schemathesis.openapi.from_asgi("/openapi.json", b2b_app)
 for each in (schema, b2b_schema):
     each.config.auth.update(basic=AUTH)
 fuzz = settings(
-    max_examples=25,
-    deadline=None,
-    derandomize=True,
-    database=None,
+    max_examples=sized("random requests to an operation"),
     suppress_health_check=list(HealthCheck),
 )
 SEEDED = {

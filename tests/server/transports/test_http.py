@@ -3,6 +3,7 @@
 import asyncio
 import json
 import signal
+import threading
 from collections.abc import Iterator
 
 import anyio
@@ -10,7 +11,7 @@ import httpx2
 import pytest
 from mcp import Client
 from mcp.client.sse import sse_client
-from support import ERAS, REAL, SLOWLY, answer, listening, running, serving, slow_service
+from support import ERAS, REAL, announcing, answer, listening, running, serving, slow_service
 
 from connected_apps_mcp.limits import MAX_BODY_BYTES
 
@@ -83,8 +84,9 @@ def test_it_listens_on_ipv6_too() -> None:
 @pytest.mark.parametrize("era", ERAS)
 @pytest.mark.parametrize("transport", ["http", "sse"])
 async def test_a_signal_ends_the_server_after_the_call_in_flight(transport: str, era: str) -> None:
+    called = threading.Event()
     with (
-        serving(slow_service) as service,
+        serving(announcing(slow_service, called)) as service,
         running(
             "serve", "--transport", transport, "--port", "0", "--base-url", service, **REAL
         ) as process,
@@ -95,7 +97,7 @@ async def test_a_signal_ends_the_server_after_the_call_in_flight(transport: str,
         async with Client(target, mode=era) as client, anyio.create_task_group() as tasks:
 
             async def interrupt() -> None:
-                await anyio.sleep(SLOWLY / 2)
+                assert await asyncio.to_thread(called.wait, 20)
                 process.send_signal(signal.SIGTERM)
 
             tasks.start_soon(interrupt)

@@ -378,6 +378,7 @@ def test_in_a_host_it_prints_nothing() -> None:
     assert at_terminal(stdin=False) == ""
 
 
+@pytest.mark.cold
 @pytest.mark.parametrize("seconds", [0.02, 0.1, 0.2, 0.35])
 def test_an_interrupt_during_the_start_ends_it_quietly(seconds: float, tmp_path: Path) -> None:
     with subprocess.Popen(

@@ -18,6 +18,7 @@ from support import (
     CREATE,
     HELLO,
     SERVER,
+    announcing,
     begin_a_create,
     lines,
     on_service,
@@ -33,28 +34,27 @@ def slow_server(
     where: list[str],
     folder: Path,
     *arguments: str,
+    called: threading.Event,
     seconds: float = 0.5,
-    called: threading.Event | None = None,
 ) -> Iterator[subprocess.Popen[str]]:
     """A server on a slow service that sets `called` at each call."""
     sandbox = create_sandbox(database=where[2])
 
     async def slowly(scope: Scope, receive: Receive, send: Send) -> None:
-        if called:
-            called.set()
         await anyio.sleep(seconds)
         await sandbox(scope, receive, send)
 
-    with on_service(slowly, folder, *arguments) as process:
+    with on_service(announcing(slowly, called), folder, *arguments) as process:
         yield process
 
 
 @contextmanager
 def slow_create(where: list[str], folder: Path) -> Iterator[subprocess.Popen[str]]:
-    """A server during a slow create."""
-    with slow_server(where, folder) as process:
+    """A server in the middle of a create that takes a while."""
+    called = threading.Event()
+    with slow_server(where, folder, called=called) as process:
         begin_a_create(process)
-        time.sleep(0.25)
+        assert called.wait(timeout=20)
         yield process
 
 
@@ -86,8 +86,9 @@ def test_a_create_in_flight_over_http_is_finished(
     where: list[str], tmp_path: Path, signals: list[signal.Signals]
 ) -> None:
     flags = ["serve", "--transport", "sse", "--port", "0"]
-    # Longer than uvicorn takes to shut down.
-    with slow_server(where, tmp_path, *flags, seconds=2) as process:
+    # Longer than an HTTP server that is pressed goes on.
+    called = threading.Event()
+    with slow_server(where, tmp_path, *flags, called=called, seconds=2) as process:
         assert process.stderr
         url = process.stderr.readline().split()[-1]
         with httpx2.stream("GET", url) as events:
@@ -97,7 +98,7 @@ def test_a_create_in_flight_over_http_is_finished(
                 httpx2.post(
                     url.removesuffix("/sse") + endpoint.removeprefix("data: "), json=message
                 )
-            time.sleep(0.5)
+            assert called.wait(timeout=20)
             for number in signals:
                 process.send_signal(number)
                 time.sleep(0.1)

@@ -7,6 +7,7 @@ import socket
 import struct
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -21,6 +22,7 @@ from support import (
     REAL,
     SERVER,
     SLOWLY,
+    announcing,
     answer,
     lines,
     running,
@@ -62,14 +64,17 @@ def test_a_call_in_flight_finishes_after_the_input_is_closed(service: str) -> No
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_the_server_after_the_call_in_flight(
-    service: str, number: signal.Signals
+    number: signal.Signals,
 ) -> None:
-    with start(service) as process:
+    called = threading.Event()
+    with (
+        serving(announcing(slow_service, called)) as service,
+        start(service) as process,
+    ):
         talk(process, lines(*HELLO))
         first = process.stdout.readline()
         talk(process, lines(get_app("slow")))
-        # Long enough to read the request, too short to respond.
-        time.sleep(SLOWLY / 2)
+        assert called.wait(timeout=20)
         process.send_signal(number)
         output, errors = process.communicate(timeout=20)
     assert responses(first + output)["slow"]["result"]["isError"] is False

@@ -547,9 +547,8 @@ async def test_the_deadline_ends_a_call_that_hangs() -> None:
 
 
 async def test_a_deadline_during_a_wait_reports_the_last_failure() -> None:
-    stamina.set_testing(False)
     script = Script(error(429, "too_many_requests"))
-    with pytest.raises(errors.TooManyRequests):
+    with stamina.set_testing(False), pytest.raises(errors.TooManyRequests):
         await client(script, deadline=0.01).get("app")
 
 

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
+from sizes import sized
 
 from connected_apps_tools import CATALOGUE
 from connected_apps_tools.api.models import AppSettings, ConnectedApp
@@ -334,7 +335,7 @@ APPS = st.lists(
 
 
 @given(APPS)
-@settings(deadline=None, derandomize=True, database=None, max_examples=500)
+@settings(max_examples=sized("random lists of apps"))
 def test_any_app_can_be_reviewed_and_every_fact_is_printable(apps: list[ConnectedApp]) -> None:
     for finding in reviewed(*apps):
         assert (
@@ -345,7 +346,7 @@ def test_any_app_can_be_reviewed_and_every_fact_is_printable(apps: list[Connecte
 
 
 @given(APPS, st.randoms(use_true_random=False))
-@settings(deadline=None, derandomize=True, database=None, max_examples=200)
+@settings(max_examples=sized("random lists of apps"))
 def test_the_order_of_apps_changes_only_the_counts_of_imitations(
     apps: list[ConnectedApp], shuffler: random.Random
 ) -> None:

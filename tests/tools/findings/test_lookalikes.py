@@ -1,6 +1,7 @@
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sizes import sized
 
 from connected_apps_tools.findings.lookalikes import mixes_scripts, scripts, skeleton, spelling
 
@@ -57,7 +58,7 @@ def test_a_spelling_keeps_look_alikes_apart() -> None:
 
 
 @given(st.text(st.characters(exclude_categories=())))
-@settings(deadline=None, derandomize=True, database=None, max_examples=1000)
+@settings(max_examples=sized("random names"))
 def test_any_text_has_a_skeleton_that_case_and_separators_do_not_change(text: str) -> None:
     assert skeleton(f" {text}- ") == skeleton(text)
     assert skeleton(skeleton(text)) == skeleton(text)

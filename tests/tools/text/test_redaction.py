@@ -9,6 +9,7 @@ from urllib.parse import quote
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sizes import sized
 
 from connected_apps_tools.text.redaction import REDACTED, Redactor
 
@@ -50,7 +51,7 @@ def escape(character: str, how: Callable[[object], str]) -> str:
     around=st.sampled_from(AROUND_IT),
     margin=st.integers(0, 400),
 )
-@settings(deadline=None, derandomize=True, database=None, max_examples=400)
+@settings(max_examples=sized("random secrets"))
 def test_a_secret_is_found_with_any_of_its_characters_escaped(
     secret: str, ways: list[Callable[[object], str]], around: Callable[[str], str], margin: int
 ) -> None:
@@ -74,7 +75,6 @@ def wrapped(text: str, width: int, end: str) -> str:
         ["\n", "\r\n", "\n  ", "\\n", "\\r\\n", "\\\\r\\\\n", "\\\\\\n", "\\r\\n\\t"]
     ),
 )
-@settings(deadline=None, derandomize=True, database=None)
 def test_a_secret_is_found_in_base64_in_lines(
     before: bytes, after: bytes, width: int, end: str
 ) -> None:
@@ -122,7 +122,7 @@ def test_a_secret_is_found_in_this_form(form: str, secret: str) -> None:
         max_size=100,
     ),
 )
-@settings(deadline=None, derandomize=True, database=None, max_examples=300)
+@settings(max_examples=sized("random secrets"))
 def test_text_without_a_secret_is_unchanged(parts: list[str]) -> None:
     text = "".join(parts)
     assert knowing(KEY).redact(text) == text

@@ -1,6 +1,7 @@
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sizes import sized
 
 from connected_apps_tools.text.urls import Url, canonical_host, host_of, parse
 
@@ -28,7 +29,7 @@ like_urls = st.lists(st.sampled_from(PIECES) | any_text, max_size=12).map("".joi
 
 
 @given(any_text | like_urls)
-@settings(deadline=None, derandomize=True, database=None, max_examples=2000)
+@settings(max_examples=sized("random URLs"))
 def test_any_text_can_be_parsed(text: str) -> None:
     url = parse(text)
     assert url.text == text

@@ -1,6 +1,7 @@
 """The base types of requests, responses and results."""
 
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, get_args
 
 from pydantic import (
@@ -74,6 +75,7 @@ class Model(BaseModel):
     model_config = ConfigDict(strict=True, frozen=True, hide_input_in_errors=True)
 
     @classmethod
+    @cache
     def json_schema(cls, mode: JsonSchemaMode = "validation") -> dict[str, Any]:
         """The JSON Schema (2020-12) of this type, without noise."""
         return cls.model_json_schema(schema_generator=_LeanJsonSchema, mode=mode)

@@ -1,0 +1,43 @@
+"""How much of each long series the tests run: a part in `make test`, all in `make test-all`."""
+
+import os
+from typing import NamedTuple
+
+WHOLE = bool(os.environ.get("WHOLE_TESTS"))
+"""Whether each series runs whole, and each process of ours starts for real."""
+
+
+class Size(NamedTuple):
+    """How many of something there are in a part, and in the whole series."""
+
+    part: int
+    whole: int
+
+
+SIZES = {
+    "random faults": Size(500, 10_000),
+    "random sessions": Size(30, 200),
+    "kills of a server": Size(10, 50),
+    "kills of a writer of the audit log": Size(4, 12),
+    "manipulated audit logs": Size(100, 1_000),
+    "apps over each transport": Size(150, 1_000),
+    "random requests to an operation": Size(5, 25),
+    "random hostile URLs": Size(500, 5_000),
+    "random URLs": Size(300, 2_000),
+    "random secrets": Size(80, 400),
+    "random lists of apps": Size(80, 500),
+    "random names": Size(200, 1_000),
+    "characters of a long hostile text": Size(10_000, 100_000),
+    "invisible characters of one": Size(1_000, 100_000),
+}
+
+
+def sized(what: str) -> int:
+    """How many of something a test has to run."""
+    size = SIZES[what]
+    return size.whole if WHOLE else size.part
+
+
+def parts() -> str:
+    """What runs in part."""
+    return ", ".join(f"{size.part:,} of {size.whole:,} {what}" for what, size in SIZES.items())
