@@ -194,8 +194,8 @@ async def test_an_unsafe_client_id_never_reaches_the_wire(client_id: str, operat
 
 async def test_unknown_fields_of_a_response_are_dropped() -> None:
     script = Script(ok({**FOUND, "new": 1, "connected_app": {**APP, "newer": CANARY}}))
-    answer = await client(script).get("app")
-    assert CANARY not in repr(answer)
+    response = await client(script).get("app")
+    assert CANARY not in repr(response)
 
 
 async def test_an_error_on_missing_fields_names_only_the_fields() -> None:
@@ -211,7 +211,7 @@ async def test_an_error_on_missing_fields_names_only_the_fields() -> None:
 BROKEN = {
     "an HTML page": f"<html><body>{CANARY}</body></html>",
     "nothing": "",
-    "half an answer": json.dumps({"connected_app": {"client_secret": CANARY}})[:-3],
+    "half a response": json.dumps({"connected_app": {"client_secret": CANARY}})[:-3],
     "another type": json.dumps([CANARY]),
     "a string": json.dumps(CANARY),
     "a field of another type": json.dumps({**FOUND, "request_id": {"x": CANARY}}),
@@ -589,8 +589,8 @@ def test_the_secret_is_not_in_the_repr_of_the_credentials() -> None:
 @pytest.fixture
 async def created(api: ConnectedAppsClient) -> str:
     """The id of an app in the sandbox."""
-    answer = await api.create(CreateApp(client_type="third_party", client_name="Mine"))
-    return answer.connected_app.client_id
+    response = await api.create(CreateApp(client_type="third_party", client_name="Mine"))
+    return response.connected_app.client_id
 
 
 async def test_the_eight_operations_work_on_the_sandbox(

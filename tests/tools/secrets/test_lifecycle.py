@@ -474,11 +474,11 @@ async def test_a_value_that_cannot_be_a_secret_is_not_salvaged(
 async def test_last_four_in_another_form_do_not_lose_the_secret(
     project: ToolContext, wire: Watched, tmp_path: Path
 ) -> None:
-    def masked(body: dict[str, Any]) -> httpx2.Response:
+    def redacted(body: dict[str, Any]) -> httpx2.Response:
         last_four = body["connected_app"]["client_secret_last_four"]
         return drifting(client_secret_last_four=f"****{last_four}")(body)
 
-    wire.after[CREATE] = masked
+    wire.after[CREATE] = redacted
     created = await project.secrets.create(CONFIDENTIAL)
     assert created.secret
     assert not created.doubtful
@@ -509,11 +509,11 @@ async def test_a_doubtful_secret_is_stored_and_its_intent_stays(
 async def test_a_secret_that_looks_redacted_is_doubtful(
     project: ToolContext, wire: Watched
 ) -> None:
-    def masked(body: dict[str, Any]) -> httpx2.Response:
+    def redacted(body: dict[str, Any]) -> httpx2.Response:
         last_four = body["connected_app"]["client_secret_last_four"]
         return drifting(client_secret=f"{'*' * 12}{last_four}")(body)
 
-    wire.after[CREATE] = masked
+    wire.after[CREATE] = redacted
     assert (await project.secrets.create(CONFIDENTIAL)).doubtful
 
 

@@ -135,13 +135,13 @@ def _wait_for_collection(address: str) -> None:
                     if not secretstorage.Collection(connection).is_locked():
                         return
                 except secretstorage.SecretStorageException:
-                    assert time.monotonic() < deadline, "gnome-keyring does not answer"
+                    assert time.monotonic() < deadline, "gnome-keyring does not respond"
             time.sleep(0.05)
 
 
 @contextmanager
 def choosing(backend: KeyringBackend) -> Iterator[None]:
-    """Let the keyring library use a backend."""
+    """Make the keyring library use a backend."""
     earlier = keyring.get_keyring()
     keyring.set_keyring(backend)
     try:
@@ -152,7 +152,7 @@ def choosing(backend: KeyringBackend) -> Iterator[None]:
 
 @contextmanager
 def keyring_on(address: str) -> Iterator[None]:
-    """Let the keyring library use the Secret Service of a bus."""
+    """Make the keyring library use the Secret Service of a bus."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DBUS_SESSION_BUS_ADDRESS", address)
         with choosing(SecretService.Keyring()):  # type: ignore[no-untyped-call]

@@ -68,9 +68,7 @@ def test_a_check_leaves_no_item(open_keyring_store: OpenStore, index: PrivateFol
     assert index.names() == []
 
 
-def test_a_name_whose_secret_is_missing_is_no_entry(
-    open_keyring_store: OpenStore, key: SecretKey
-) -> None:
+def test_a_name_without_a_secret_is_no_entry(open_keyring_store: OpenStore, key: SecretKey) -> None:
     store = open_keyring_store()
     store.put(key, SecretStr(SECRET))
     keyring.delete_password(SERVICE, f"{key.project_id}/{key.client_id}/{key.which}")
@@ -150,7 +148,7 @@ def test_without_a_session_bus_there_is_no_keyring() -> None:
     ]
 
 
-def test_a_bus_that_is_gone_is_no_keyring(tmp_path: Path) -> None:
+def test_a_missing_bus_is_no_keyring(tmp_path: Path) -> None:
     printed = alone(ASKS, DBUS_SESSION_BUS_ADDRESS=f"unix:path={tmp_path / 'gone'}")
     assert printed.startswith("False\nThere is no OS keyring")
 

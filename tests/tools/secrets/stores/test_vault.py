@@ -56,13 +56,13 @@ def test_an_expired_token_of_an_app_role_is_renewed(
 def test_a_denied_app_role_logs_in_again_only_once(
     role_store: VaultStore, vault: VaultStandIn, key: SecretKey, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(vault, "tokens", Forgetful())
+    monkeypatch.setattr(vault, "tokens", AlwaysEmpty())
     with pytest.raises(StoreError, match="denied access"):
         role_store.get(key)
     assert vault.logins == 2
 
 
-class Forgetful(set[str]):
+class AlwaysEmpty(set[str]):
     """A set of tokens that stays empty."""
 
     def add(self, element: str, /) -> None:
