@@ -125,9 +125,9 @@ async def test_an_omitted_setting_takes_its_default(sdk: Sdk) -> None:
 
 
 async def test_an_update_changes_only_what_it_names(sdk: Sdk) -> None:
-    created = await create(sdk, client_name="Old", client_description="CapturedSecret")
+    created = await create(sdk, client_name="Old", client_description="Kept")
     updated = (await sdk("update", client_id=created.client_id, client_name="New")).connected_app
-    assert (updated.client_name, updated.client_description) == ("New", "CapturedSecret")
+    assert (updated.client_name, updated.client_description) == ("New", "Kept")
 
 
 async def test_an_update_applies_empty_values(sdk: Sdk) -> None:
