@@ -77,12 +77,12 @@ async def test_starting_twice_answers_with_the_state(client: Client, app: str) -
     assert "under way already" in again["next_step"]
 
 
-async def test_starting_twice_does_not_promise_a_next_secret_that_is_not_kept(
+async def test_starting_twice_does_not_promise_a_next_secret_that_is_not_stored(
     client: Client, app: str, project: ToolContext
 ) -> None:
     await project.api.start_rotation(app)
     state = await call(client, "start_secret_rotation", app)
-    assert "not kept here" in state["next_step"]
+    assert "not stored here" in state["next_step"]
     assert "cancel_secret_rotation" in state["next_step"]
     assert "complete_secret_rotation" not in state["next_step"]
 
@@ -93,7 +93,7 @@ async def test_the_note_says_how_to_get_the_next_secret(client: Client, app: str
 
 
 async def drifted(sandbox: httpx2.ASGITransport, **fields: str) -> dict[str, Any]:
-    """What an answer tells of a secret when these fields of the app are others."""
+    """The secret in a result, with other values in these fields of the app."""
 
     async def drift(request: httpx2.Request) -> httpx2.Response:
         response = await sandbox.handle_async_request(request)
@@ -117,12 +117,12 @@ async def test_a_secret_that_is_not_believed_is_not_called_missing(
     assert "nothing that can be the secret" in result["note"]
 
 
-async def test_a_doubtful_secret_is_told_as_such(
+async def test_a_doubtful_secret_is_reported_as_such(
     sandbox: httpx2.ASGITransport,
 ) -> None:
     result = await drifted(sandbox, client_secret_last_four="none")
     assert result["kept_in"]
-    assert "does not look as the service tells" in result["note"]
+    assert "differs from" in result["note"]
 
 
 async def test_the_next_secret_is_withheld_unless_asked_for(client: Client, app: str) -> None:
@@ -135,26 +135,26 @@ async def test_the_next_secret_is_withheld_unless_asked_for(client: Client, app:
     assert str(asked).count(value) == 1
 
 
-async def test_completing_is_refused_where_the_next_secret_is_not_kept(
+async def test_completing_is_refused_if_the_next_secret_is_not_stored(
     client: Client, app: str, project: ToolContext
 ) -> None:
     await call(client, "start_secret_rotation", app)
     await project.secrets.store.remove(app, "next")
     error = await refused(client, "complete_secret_rotation", app)
-    assert "the next secret is not kept here" in error["message"]
+    assert "the next secret is not stored here" in error["message"]
     assert "cancel_secret_rotation" in error["hint"]
     state = await call(client, "start_secret_rotation", app)
     assert state["state"] == "rotating"
 
 
-async def test_completing_is_refused_where_another_next_secret_is_kept(
+async def test_completing_is_refused_if_the_stored_next_secret_differs(
     client: Client, app: str, project: ToolContext
 ) -> None:
     await call(client, "start_secret_rotation", app)
     await project.api.cancel_rotation(app)
     await project.api.start_rotation(app)
     error = await refused(client, "complete_secret_rotation", app)
-    assert "another one than the service's" in error["message"]
+    assert "differs from the service's" in error["message"]
 
 
 async def test_completing_can_be_forced_for_a_reason(

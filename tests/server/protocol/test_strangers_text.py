@@ -181,7 +181,7 @@ class Reader:
 
     @contextmanager
     def failing(self, what: str) -> Iterator[None]:
-        """Keep what a JSON-RPC error tells."""
+        """Add the texts of a JSON-RPC error."""
         try:
             yield
         except MCPError as error:
@@ -414,7 +414,7 @@ def outside_quotes(line: str) -> str:
 
 
 async def marked(service: Service, folder: Path) -> None:
-    """Have calls recorded whose arguments, client and service are all of the same text."""
+    """Record calls with the same text in their arguments, client and service."""
     text = service.text
     calls: list[tuple[str, dict[str, Any]]] = [
         ("create_app", {"client_type": "third_party", "client_name": text}),
@@ -505,7 +505,7 @@ def test_policy_check_shows_an_app_in_its_lines(name: str, tmp_path: Path) -> No
 
 
 async def left_behind(service: Service, folder: Path) -> ToolContext:
-    """A project with a secret of which there is doubt, and with two interrupted acts."""
+    """A project with a doubtful secret and two interrupted calls."""
     async with project_on(httpx2.ASGITransport(service), folder=folder) as project:
         app = CreateApp(client_type="third_party", client_name=service.text)
         await project.secrets.create(app)

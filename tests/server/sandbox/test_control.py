@@ -219,5 +219,5 @@ def test_a_file_of_another_program_is_not_replaced(tmp_path: Path) -> None:
     command = [*SERVER, "sandbox", "serve", "--port", "0", "--env-file", str(file)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=30)
     assert done.returncode == 2
-    assert "is there already" in done.stderr
+    assert "exists, and another program wrote it" in done.stderr
     assert file.read_text() == "MINE=1\n"
