@@ -35,7 +35,7 @@ def test_tests_without_a_secret_service_are_counted_in_a_line_that_says_how_to_h
             sys.executable,
             *("-m", "pytest", "-p", "no:cacheprovider", f"--basetemp={tmp_path / 'base'}"),
             *("--no-cov", "tests/tools/secrets/stores/test_contract.py"),
-            *("-k", "keyring and forgotten_twice"),
+            *("-k", "keyring and twice"),
         ],
         cwd=CHECKOUT,
         env={name: os.environ[name] for name in os.environ.keys() - {"CI", "WHOLE_TESTS"}}
