@@ -132,6 +132,7 @@ def _request(given: dict[str, Any]) -> bytes | None:
     cwd = os.fspath(given["cwd"] or Path.cwd())
     if not (
         command[:2] == [sys.executable, "-P"]
+        and len(command) > 2
         and (command[2] == "-m" or command[2].endswith(".py"))
         and all(given[name] == value for name, value in ORDINARY.items())
         and all(os.environ.get(name) == env[name] for name in env if name.startswith(STARTUP))
@@ -152,28 +153,33 @@ def _next_start(control: socket.socket) -> dict[str, Any]:
         message, streams, *_ = socket.recv_fds(control, 2 * MAX_REQUEST, 3)
         if not message:
             os._exit(0)
-        if _forked_twice(control):
+        request: dict[str, Any] = json.loads(message)
+        if _forked_twice(control, request):
             for number, stream in enumerate(streams):
                 os.dup2(stream, number)
             os.closerange(3, max(streams) + 1)
-            request: dict[str, Any] = json.loads(message)
             return request
         for stream in streams:
             os.close(stream)
 
 
-def _forked_twice(control: socket.socket) -> bool:
-    """Fork an orphan and send its process id; true in the orphan."""
+def _forked_twice(control: socket.socket, request: dict[str, Any]) -> bool:
+    """Fork an orphan, and send its process id once it leads its group; true in the orphan."""
     reads, writes = os.pipe()
     if child := os.fork():
+        os.close(writes)
         os.waitpid(child, 0)  # from here on the orphan is a child of who asked for it
         control.send(os.read(reads, 100))
         os.close(reads)
-        os.close(writes)
         return False
-    if orphan := os.fork():
-        os.write(writes, b"%d" % orphan)
+    if os.fork():
         os._exit(0)
+    # Whoever knows the process id may signal the group.
+    if request["session"]:
+        os.setsid()
+    if request["group"] != -1:
+        os.setpgid(0, request["group"])
+    os.write(writes, b"%d" % os.getpid())
     return True
 
 
@@ -182,10 +188,6 @@ def _become(request: dict[str, Any]) -> None:
     os.chdir(request["cwd"])
     os.environ.clear()
     os.environ.update(request["env"])
-    if request["session"]:
-        os.setsid()
-    if request["group"] != -1:
-        os.setpgid(0, request["group"])
     sys.stdout.reconfigure(line_buffering=sys.stdout.isatty())  # type: ignore[union-attr]
     sys.argv = request["command"]
     if sys.argv[0] == "-m":
