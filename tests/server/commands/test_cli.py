@@ -292,7 +292,7 @@ REFUSED: dict[str, tuple[list[str], dict[str, str], str]] = {
     "a base URL with credentials": (
         [],
         REAL | {"CONNECTED_APPS_MCP_BASE_URL": f"https://user:{CANARY}@x.example"},
-        "--base-url: the URL must hold no user",
+        "--base-url: the URL must have no user",
     ),
     "half of the credentials for sandbox serve": (
         ["sandbox", "serve"],

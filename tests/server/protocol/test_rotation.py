@@ -82,7 +82,7 @@ async def test_starting_twice_does_not_promise_a_next_secret_that_is_not_kept(
 ) -> None:
     await project.api.start_rotation(app)
     state = await call(client, "start_secret_rotation", app)
-    assert "not kept here" in state["next_step"]
+    assert "not stored here" in state["next_step"]
     assert "cancel_secret_rotation" in state["next_step"]
     assert "complete_secret_rotation" not in state["next_step"]
 
@@ -122,7 +122,7 @@ async def test_a_doubtful_secret_is_told_as_such(
 ) -> None:
     result = await drifted(sandbox, client_secret_last_four="none")
     assert result["kept_in"]
-    assert "does not look as the service tells" in result["note"]
+    assert "differs from what the service says" in result["note"]
 
 
 async def test_the_next_secret_is_withheld_unless_asked_for(client: Client, app: str) -> None:
@@ -141,7 +141,7 @@ async def test_completing_is_refused_where_the_next_secret_is_not_kept(
     await call(client, "start_secret_rotation", app)
     await project.secrets.store.remove(app, "next")
     error = await refused(client, "complete_secret_rotation", app)
-    assert "the next secret is not kept here" in error["message"]
+    assert "the next secret is not stored here" in error["message"]
     assert "cancel_secret_rotation" in error["hint"]
     state = await call(client, "start_secret_rotation", app)
     assert state["state"] == "rotating"
@@ -154,7 +154,7 @@ async def test_completing_is_refused_where_another_next_secret_is_kept(
     await project.api.cancel_rotation(app)
     await project.api.start_rotation(app)
     error = await refused(client, "complete_secret_rotation", app)
-    assert "another one than the service's" in error["message"]
+    assert "differs from the service's" in error["message"]
 
 
 async def test_completing_can_be_forced_for_a_reason(
