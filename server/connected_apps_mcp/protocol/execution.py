@@ -124,7 +124,8 @@ class Execution:
             ended = Outcome(request_id=performed.request_id, revealed=performed.result.revealed)
         except ConnectedAppsError as error:
             request_id = getattr(error, "request_id", None)
-            ended = Outcome(error_name(error), error.may_have_taken_effect, request_id)
+            name = error_name(error) or type(error).__name__
+            ended = Outcome(name, error.may_have_taken_effect, request_id)
             raise
         except Exception as error:
             ended = Outcome(type(error).__name__, may_have_taken_effect=True)
