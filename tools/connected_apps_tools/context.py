@@ -164,14 +164,17 @@ class ToolContext:
     async def require_unprotected(self, client_id: str) -> None:
         """Refuse an app that the policy protects. The app is read where names are protected.
 
+        An app that does not exist has no name, and is not refused here.
+
         Raises:
             PolicyRefusal: the policy protects it.
             ConnectedAppsError: it could not be read.
         """
         self.policy.check_unprotected(client_id)
         if self.policy.protected_apps.names:
-            app = await self.read_app(client_id)
-            self.policy.check_unprotected(client_id, app.client_name)
+            with suppress(NotFound):
+                app = await self.read_app(client_id)
+                self.policy.check_unprotected(client_id, app.client_name)
 
     async def hint_for(self, error: ConnectedAppsError) -> str | None:
         """What to do about an error. It names the app that was most likely meant, if any."""
