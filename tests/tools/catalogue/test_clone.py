@@ -99,7 +99,9 @@ async def test_a_dry_run_shows_what_would_be_sent() -> None:
     wire = Wire()
     async with asking(wire, Person(YES)) as (client, _):
         arguments = {"client_id": APP, "client_name": "Copy", "dry_run": True}
-        planned = answer(await client.call_tool("clone_app", arguments))["would_send"]
+        result = answer(await client.call_tool("clone_app", arguments))
+    planned = result["would_send"]
+    assert result["untrusted"] == ["redirect_urls"]  # the caller wrote the name
     assert planned["method"] == "POST"
     assert planned["body"]["redirect_urls"] == [A]
     assert planned["body"]["client_name"] == "Copy"

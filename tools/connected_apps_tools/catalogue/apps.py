@@ -49,8 +49,12 @@ async def create_app(context: ToolContext, request: CreateAppRequest) -> Plan[Cr
     return await plan_creation(context, request)
 
 
-async def plan_creation(context: ToolContext, request: CreateAppRequest) -> Plan[CreatedApp]:
+async def plan_creation(
+    context: ToolContext, request: CreateAppRequest, *, untrusted: list[str] | None = None
+) -> Plan[CreatedApp]:
     """The plan to create an app with these settings.
+
+    `untrusted` names those that strangers may have written.
 
     Raises:
         PolicyRefusal: the policy forbids such an app.
@@ -62,7 +66,9 @@ async def plan_creation(context: ToolContext, request: CreateAppRequest) -> Plan
     return Plan(
         perform=partial(_create, context, request),
         question=_showing_new_secret(request),
-        preview=lambda: CreatedApp(would_send=PlannedRequest.of(CREATE.request(request.body()))),
+        preview=lambda: CreatedApp(
+            would_send=PlannedRequest.of(CREATE.request(request.body())), untrusted=untrusted
+        ),
     )
 
 
