@@ -117,6 +117,9 @@ class SecretNotKept(ConnectedAppsError):
     The text says whether the change was undone.
     """
 
+    request_id: str | None = None
+    """The service's id of the request whose response showed the secret."""
+
 
 class ServiceError(ConnectedAppsError):
     """The service responded with its error envelope, or with an error status only.
