@@ -286,7 +286,7 @@ REFUSED: dict[str, tuple[str, dict[str, Any], dict[str, Any], str]] = {
         "delete_app",
         {"client_id": APP},
         {"confirm": "always", "person": None},
-        "NotConfirmed: Nothing was done: a person has to agree first",
+        "NotConfirmed: Nothing was done: a person has to confirm first",
     ),
 }
 """The tool, its arguments, what the server is like, and the reason that is recorded."""

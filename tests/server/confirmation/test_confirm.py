@@ -60,9 +60,9 @@ async def test_without_a_yes_nothing_happens_and_that_is_said(
     async with asking(wire, person, era) as (client, project):
         await prepare(project)
         wire.writes.clear()
-        told = refusal(await client.call_tool(tool, arguments))
-    assert told["error"] == "NotConfirmed"
-    assert told["message"].startswith("Nothing was done: ")
+        result = refusal(await client.call_tool(tool, arguments))
+    assert result["error"] == "NotConfirmed"
+    assert result["message"].startswith("Nothing was done: ")
     assert wire.writes == []
 
 
@@ -176,8 +176,8 @@ async def test_an_app_that_changed_meanwhile_is_asked_about_again(era: str) -> N
 
         person = Person(change_and_agree, NO_YES["decline"])
         async with asking(wire, person, era) as (client, _):
-            told = refusal(await client.call_tool("delete_app", {"client_id": APP}))
-    assert told["error"] == "NotConfirmed"
+            result = refusal(await client.call_tool("delete_app", {"client_id": APP}))
+    assert result["error"] == "NotConfirmed"
     assert "Redirect hosts: a.example" in person.questions[0]
     assert person.questions[1].startswith("The app has changed since you were asked.")
     assert "Redirect hosts: b.example" in person.questions[1]
@@ -202,11 +202,11 @@ async def test_a_call_that_waits_for_another_asks_about_the_app_as_that_one_left
     era: str,
 ) -> None:
     wire, person = HeldUp(), Person(NO_YES["decline"])
-    told: dict[str, Any] = {}
+    result: dict[str, Any] = {}
 
     async def set_urls(*urls: str) -> None:
         arguments = {"client_id": APP, "redirect_urls": list(urls)}
-        told[urls[-1]] = json_of(await client.call_tool("update_app", arguments))
+        result[urls[-1]] = json_of(await client.call_tool("update_app", arguments))
 
     async with asking(wire, person, era) as (client, _), anyio.create_task_group() as calls:
         calls.start_soon(set_urls, A, f"{A}/other")
@@ -214,8 +214,8 @@ async def test_a_call_that_waits_for_another_asks_about_the_app_as_that_one_left
         calls.start_soon(set_urls, A)  # which changes nothing yet, and removes a URL by then
         await wait_all_tasks_blocked()
         wire.released.set()
-    assert told[f"{A}/other"]["changes"]
-    assert told[A]["error"] == "NotConfirmed"
+    assert result[f"{A}/other"]["changes"]
+    assert result[A]["error"] == "NotConfirmed"
     assert f"Redirect URL removed: {A}/other" in person.questions[0]
     assert len(wire.writes) == 1
 
@@ -225,8 +225,8 @@ async def test_a_rotation_that_is_not_under_way_is_not_completed() -> None:
     wire, person = Wire(), Person()
     async with asking(wire, person) as (client, _):
         arguments = {"client_id": APP, "force": True, "reason": "It is known elsewhere."}
-        told = refusal(await client.call_tool("complete_secret_rotation", arguments))
-    assert "no rotation of this app is under way" in told["message"]
+        result = refusal(await client.call_tool("complete_secret_rotation", arguments))
+    assert "no rotation of this app is under way" in result["message"]
     assert wire.writes == []
     assert person.questions == []
 
@@ -275,8 +275,8 @@ async def test_a_person_is_asked_three_times_at_the_most(era: str) -> None:
 
         person = Person(*[change_and_agree] * 10)
         async with asking(wire, person, era) as (client, _):
-            told = refusal(await client.call_tool("delete_app", {"client_id": APP}))
-    assert told["message"] == (
+            result = refusal(await client.call_tool("delete_app", {"client_id": APP}))
+    assert result["message"] == (
         "Nothing was done: the app kept changing while the question was open."
     )
     assert len(person.questions) == 3
@@ -327,8 +327,8 @@ async def test_what_was_declined_is_not_done_where_nobody_has_to_agree_by_now(er
 
         arguments = {"client_id": APP, "redirect_urls": [A, B], "client_name": "Other"}
         async with asking(wire, Person(change_and_decline), era) as (client, _):
-            told = refusal(await client.call_tool("update_app", arguments))
-    assert told["error"] == "NotConfirmed"
+            result = refusal(await client.call_tool("update_app", arguments))
+    assert result["error"] == "NotConfirmed"
     assert len(wire.writes) == 1
 
 
@@ -453,9 +453,9 @@ async def test_where_the_client_cannot_ask_it_is_refused_with_the_way_out(
 ) -> None:
     wire = Wire()
     async with asking(wire, None, era, confirm=confirm, live=live) as (client, _):
-        told = refusal(await client.call_tool("delete_app", {"client_id": APP}))
-    assert told["error"] == "NotConfirmed"
-    assert "connected-apps-mcp approve" in told["hint"]
+        result = refusal(await client.call_tool("delete_app", {"client_id": APP}))
+    assert result["error"] == "NotConfirmed"
+    assert "connected-apps-mcp approve" in result["hint"]
     assert wire.writes == []
 
 
@@ -530,8 +530,8 @@ async def test_where_approvals_cannot_be_kept_nothing_happens(tmp_path: Path) ->
     wire = Wire()
     (tmp_path / FOLDER).write_text("in the way")
     async with asking(wire, None, confirm="always", folder=tmp_path) as (client, _):
-        told = refusal(await client.call_tool("delete_app", {"client_id": APP}))
-    assert "cannot be asked" in told["message"]
+        result = refusal(await client.call_tool("delete_app", {"client_id": APP}))
+    assert "cannot be asked" in result["message"]
     assert wire.writes == []
 
 
@@ -559,8 +559,8 @@ async def test_what_the_question_does_not_find_is_not_done_unasked(
 
     transport: Any = httpx2.MockTransport(lagging)
     async with asking(transport, Person()) as (client, _):
-        told = refusal(await client.call_tool(tool, arguments))
-    assert told["error"] == "connected_app_not_found"
+        result = refusal(await client.call_tool(tool, arguments))
+    assert result["error"] == "connected_app_not_found"
     assert wire.writes == []
 
 
@@ -576,8 +576,8 @@ async def test_a_grant_that_the_list_does_not_show_is_not_revoked_unasked() -> N
     transport: Any = httpx2.MockTransport(lagging)
     async with asking(transport, Person()) as (client, _):
         arguments = {"user_id": "bob", "client_id": APP}
-        told = refusal(await client.call_tool("revoke_user_grant", arguments))
-    assert "no such authorisation" in told["message"]
+        result = refusal(await client.call_tool("revoke_user_grant", arguments))
+    assert "no such authorisation" in result["message"]
     assert wire.writes == []
 
 
@@ -596,13 +596,13 @@ async def test_a_yes_to_one_rotation_completes_no_other() -> None:
         person = Person(yes_and_then_another, NO_YES["decline"])
         async with asking(wire, person, "legacy") as (client, _):
             await rotating(elsewhere)
-            told = refusal(
+            result = refusal(
                 await client.call_tool(
                     "complete_secret_rotation",
                     {"client_id": APP, "force": True, "reason": "It is known elsewhere."},
                 )
             )
-    assert told["error"] == "NotConfirmed"
+    assert result["error"] == "NotConfirmed"
     assert not [write for write in wire.writes if write.endswith("/rotate")]
 
 

@@ -165,19 +165,19 @@ async def test_the_time_in_which_a_person_is_asked_does_not_count(era: str) -> N
     assert wire.writes
 
 
-async def hold_the_turn(project: ToolContext, *, task_status: TaskStatus[None]) -> None:
+async def hold_the_lock(project: ToolContext, *, task_status: TaskStatus[None]) -> None:
     async with project.app_locks.hold(APP):
         task_status.started()
         await anyio.sleep_forever()
 
 
-async def test_changes_that_wait_for_their_turn_wait_no_longer_than_the_deadline() -> None:
+async def test_changes_that_wait_for_the_lock_wait_no_longer_than_the_deadline() -> None:
     rename = ("update_app", {"client_id": APP, "client_name": "N"})
     async with (
         asking(Wire(), None, deadline=0.2) as (client, project),
         anyio.create_task_group() as tasks,
     ):
-        await tasks.start(hold_the_turn, project)
+        await tasks.start(hold_the_lock, project)
         result = refusal(await client.call_tool(*rename))
         tasks.cancel_scope.cancel()
     assert result["error"] == "NotSent"

@@ -124,7 +124,9 @@ async def update_app(context: ToolContext, request: UpdateAppRequest) -> Plan[Ch
     settings = request.settings(before)
     after = before.model_copy(update=settings)
     if not settings:
-        unchanged = ChangedApp.of(before, before, note="It is so already; nothing was sent.")
+        unchanged = ChangedApp.of(
+            before, before, note="The app has these settings already; nothing was sent."
+        )
         return Plan(perform=returning(unchanged), preview=lambda: unchanged)
     context.policy.check_change(before, after)
     change = UpdateApp(client_id=request.client_id, **settings)
