@@ -123,7 +123,7 @@ class Person:
 
 
 @asynccontextmanager
-async def asking(  # noqa: PLR0913 - each tells another thing
+async def asking(  # noqa: PLR0913 - each is another setting
     wire: Wire,
     person: Person | None,
     era: str = "auto",

@@ -90,10 +90,10 @@ class AppLocks:
 
     @asynccontextmanager
     async def hold(self, client_id: str) -> AsyncIterator[None]:
-        """Be the only call of this process that changes an app.
+        """Hold the lock of an app.
 
         Raises:
-            NotSent: the deadline of the call ended before the others did.
+            NotSent: the deadline ended before the other calls did.
         """
         lock = self._locks.setdefault(client_id, anyio.Lock())
         try:
@@ -120,12 +120,12 @@ class ToolContext:
         app_names: the names of the apps, to recognise one.
         service_check: says that the service answers, or raises like `api.search`.
         app_locks: let one call at a time change an app.
-        server: what answers say about this server.
+        server: what results say about this server.
         policy: what the operator allows.
         report_progress: takes the progress of the call.
         review_limits: what a review accepts.
-        rotation_lock: keeps every other process of the user from rotating; None where this call
-            does not rotate.
+        rotation_lock: the lock that allows one rotation at a time among all processes of the user;
+            None if this call does not rotate.
     """
 
     api: ConnectedAppsClient
@@ -152,7 +152,7 @@ class ToolContext:
         return cls(api, secrets, folder, AppNames(api), TtlCache(ask, PULSE_SECONDS))
 
     def for_one_plan(self, rotation_lock: ExitStack | None = None) -> "ToolContext":
-        """The same context, which has read no app yet."""
+        """A copy for one plan, without the apps that were read before."""
         return replace(self, rotation_lock=rotation_lock, _apps_read={})
 
     async def read_app(self, client_id: str) -> ConnectedApp:
@@ -164,14 +164,17 @@ class ToolContext:
     async def require_unprotected(self, client_id: str) -> None:
         """Refuse an app that the policy protects. The app is read where names are protected.
 
+        An app that does not exist has no name, and is not refused here.
+
         Raises:
             PolicyRefusal: the policy protects it.
             ConnectedAppsError: it could not be read.
         """
         self.policy.check_unprotected(client_id)
         if self.policy.protected_apps.names:
-            app = await self.read_app(client_id)
-            self.policy.check_unprotected(client_id, app.client_name)
+            with suppress(NotFound):
+                app = await self.read_app(client_id)
+                self.policy.check_unprotected(client_id, app.client_name)
 
     async def hint_for(self, error: ConnectedAppsError) -> str | None:
         """What to do about an error. It names the app that was most likely meant, if any."""

@@ -117,6 +117,9 @@ class SecretNotKept(ConnectedAppsError):
     The text says whether the change was undone.
     """
 
+    request_id: str | None = None
+    """The service's id of the request whose response showed the secret."""
+
 
 class ServiceError(ConnectedAppsError):
     """The service responded with its error envelope, or with an error status only.
@@ -184,7 +187,7 @@ _TEMPLATE = (
     "Give the template as one string. It must be a JSON object when its {{ tags }} are filled in, "
     "and must not set registered claims such as sub or exp."
 )
-_CREDENTIALS = (
+_PROJECT_CREDENTIALS = (
     "The operator has to correct STYTCH_PROJECT_ID and STYTCH_SECRET; another call will not help."
 )
 _FIRST_PARTY = "Leave this option out, or use a first-party client type."
@@ -197,8 +200,8 @@ HINTS: dict[str, str] = {
         "which every operation adds."
     ),
     "connected_app_not_found": _SEARCH,
-    "unauthorized_credentials": _CREDENTIALS,
-    "invalid_project_id_authentication": _CREDENTIALS,
+    "unauthorized_credentials": _PROJECT_CREDENTIALS,
+    "invalid_project_id_authentication": _PROJECT_CREDENTIALS,
     "live_id_used_in_test_environment": _SEARCH,
     "test_id_used_in_live_environment": _SEARCH,
     "connected_app_invalid_redirect_url": _REDIRECT,

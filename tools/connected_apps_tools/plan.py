@@ -1,4 +1,4 @@
-"""What a call is about to do: decided once, shown to a person, and then performed."""
+"""What a call will do: planned once, confirmed if necessary, and then performed."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -12,10 +12,10 @@ R = TypeVar("R", bound=Result)
 
 @dataclass(frozen=True)
 class Performed(Generic[R]):
-    """What came of a plan.
+    """The outcome of a performed plan.
 
     Attributes:
-        request_id: the service's name for the request that made the change, where it is known.
+        request_id: the service's id of the request that made the change; None if unknown.
     """
 
     result: R
@@ -27,10 +27,10 @@ class Plan(Generic[R]):
     """What a call will do, for the app as it is now.
 
     Attributes:
-        perform: does it. It raises a `ConnectedAppsError` where it fails.
-        question: what a person has to confirm first; None where nobody has to.
-        preview: the result of a dry run, with the request that would be sent; None where the tool
-            has no dry run.
+        perform: makes the change. It raises a `ConnectedAppsError` if that fails.
+        question: what a person has to confirm first; None if no confirmation is needed.
+        preview: the result of a dry run, with the request that would be sent; None if the tool has
+            no dry run.
     """
 
     perform: Callable[[], Awaitable[Performed[R]]]
@@ -39,7 +39,7 @@ class Plan(Generic[R]):
 
 
 def returning(result: R) -> Callable[[], Awaitable[Performed[R]]]:
-    """What performs nothing more: the result is there already."""
+    """A `perform` that sends nothing and returns this result."""
 
     async def perform() -> Performed[R]:
         return Performed(result)

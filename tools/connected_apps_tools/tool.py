@@ -54,8 +54,8 @@ class Tool(Generic[Q, R]):
 
     Attributes:
         revealing: the request type where secrets may be shown.
-        touches: the argument that names the app which a call changes. One call at a time changes an
-            app, and the policy may protect it.
+        touches: the argument that names the app to change. One call at a time changes an app, and
+            the policy may protect it.
         rotates: whether one call at a time, of all processes of the user, may run it.
     """
 
@@ -111,7 +111,7 @@ class Tool(Generic[Q, R]):
 
     @asynccontextmanager
     async def exclusive(self, context: ToolContext, request: Q) -> AsyncIterator[ToolContext]:
-        """The context for one plan and what comes of it, as the only call that changes the app.
+        """Hold the locks of a call, and give the context for its plan.
 
         Raises:
             ConnectedAppsError: other calls did not end in time.
@@ -126,7 +126,7 @@ class Tool(Generic[Q, R]):
             yield context.for_one_plan(lock)
 
     async def plan(self, context: ToolContext, request: Q) -> Plan[R]:
-        """What a call will do, after one look at the app. A tool that reads has done it then.
+        """Plan a call after one look at the app. A tool that only reads runs here.
 
         Raises:
             ConnectedAppsError: it is refused, or the app could not be read.
@@ -137,7 +137,7 @@ class Tool(Generic[Q, R]):
         return planned if isinstance(planned, Plan) else Plan(perform=returning(planned))
 
     async def __call__(self, context: ToolContext, request: Q) -> R:
-        """Plan it and perform it, with no lock, no question and no record. Raises like both."""
+        """Plan and perform a call without locks, question and record. Raises like both."""
         plan = await self.plan(context.for_one_plan(), request)
         return (await plan.perform()).result
 

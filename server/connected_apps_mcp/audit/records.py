@@ -71,9 +71,9 @@ class Outcome:
     """How a call ended.
 
     Attributes:
-        error: the type of the error; None where the call succeeded.
+        error: the name of the error; None if the call succeeded.
         may_have_taken_effect: whether the service may have carried it out despite the error.
-        request_id: the service's name for its request.
+        request_id: the service's id of its request.
         revealed: the secret that the result shows. Its last four characters are recorded.
     """
 

@@ -53,7 +53,7 @@ class _Sealed(BaseModel):
     question: str
     answer_id: str
     questions: int = 1
-    """Questions that this call has put so far."""
+    """Questions that this call has asked so far."""
 
 
 class Confirmation:
@@ -90,10 +90,10 @@ class Confirmation:
 
 
 class Dialogue:
-    """What one call and a person say to each other.
+    """The questions of one call, and the answers of a person.
 
-    Call `decide` with what the plan asks. Where it gives None, call `ask`, plan again, and call
-    `decide` with the new plan: an answer holds only for the question that was put.
+    Call `decide` with what the plan asks. If it returns None, call `ask`, plan again, and call
+    `decide` with the new question: an answer holds only for the question that was asked.
     """
 
     def __init__(
@@ -110,7 +110,7 @@ class Dialogue:
         self._accepted = self._sealed.question if self._sealed else None
         """The digest of the question that the person said yes to."""
         self._questions = self._sealed.questions if self._sealed else 0
-        if self._sealed:  # a no stays a no, whatever has become of the app since
+        if self._sealed:  # a no counts even if the app has changed since
             _require_yes((params.input_responses or {}).get(FORM_FIELD))
 
     async def decide(self, question: Question | None) -> How | types.InputRequiredResult | None:
@@ -189,8 +189,8 @@ class Dialogue:
                 return "approved"
             await in_thread(approvals.add, pending)
         except StoreError as error:
-            raise _nothing(f"a person has to agree, and cannot be asked ({error})") from None
-        refusal = _nothing("a person has to agree first, and this client cannot ask")
+            raise _nothing(f"a person has to confirm, and cannot be asked ({error})") from None
+        refusal = _nothing("a person has to confirm first, and this client cannot ask")
         refusal.hint = (
             "Ask the user to run connected-apps-mcp approve in a terminal within 10 minutes, with "
             "the settings of this server; then call again with exactly the same arguments."
@@ -202,7 +202,9 @@ class Dialogue:
         try:
             first = await in_thread(self._confirmation.approvals.use_answer, answer_id)
         except StoreError as error:
-            raise _nothing(f"whether the answer is new cannot be read ({error})") from None
+            raise _nothing(
+                f"whether the answer was used already cannot be read ({error})"
+            ) from None
         if not first:
             raise _nothing("this answer was used already")
 

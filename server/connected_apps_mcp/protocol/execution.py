@@ -8,8 +8,8 @@ A call takes these steps in this order:
 4. A person confirms, where one has to. While the person reads, the app is free for other calls; the
    call then starts again at 1, and the answer counts only if the new plan asks the same.
 5. The audit log gets the intent.
-6. The change is sent, with nothing of ours between the look at the app and this but 4 and 5.
-7. The audit log gets the outcome, and whoever watches the app hears of the change.
+6. The change is sent. Since its last look at the app the server has done only 4 and 5.
+7. The audit log gets the outcome, and subscribers are notified of the change.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -33,7 +33,7 @@ ANSWERS: Mapping[How, PersonAnswer] = {"accepted": "accept", "approved": "approv
 """What the audit log calls the ways to confirm."""
 
 Publish = Callable[[Touched], Awaitable[None]]
-"""Says to whoever watches an app that it has changed."""
+"""Notifies subscribers that an app has changed."""
 
 
 class _Confirmed(NamedTuple):
@@ -94,7 +94,7 @@ class Execution:
     async def _confirm(
         self, request: Request, held: AsyncExitStack
     ) -> _Confirmed | types.InputRequiredResult:
-        """The plan that may be performed while `held` keeps other calls from the app."""
+        """The plan that may be performed while `held` has the locks of the call."""
         dialogue = self.dialogue()
         while True:
             async with AsyncExitStack() as attempt:
@@ -124,7 +124,8 @@ class Execution:
             ended = Outcome(request_id=performed.request_id, revealed=performed.result.revealed)
         except ConnectedAppsError as error:
             request_id = getattr(error, "request_id", None)
-            ended = Outcome(error_name(error), error.may_have_taken_effect, request_id)
+            name = error_name(error) or type(error).__name__
+            ended = Outcome(name, error.may_have_taken_effect, request_id)
             raise
         except Exception as error:
             ended = Outcome(type(error).__name__, may_have_taken_effect=True)

@@ -63,13 +63,13 @@ class ToolCalls:
             self._audit,
             self._publish,
         )
-        try:
-            with deadline(self._project.api.deadline):
+        with deadline(self._project.api.deadline):
+            try:
                 result = await execution.run(params.arguments or {})
-        except ConnectedAppsError as error:
-            return await self._failed(error)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the model must not read it
-            return await self._failed(_unexpected(tool, error))
+            except ConnectedAppsError as error:
+                return await self._failed(error)
+            except Exception as error:  # noqa: BLE001 - whatever it is, the model must not read it
+                return await self._failed(_unexpected(tool, error))
         if isinstance(result, types.InputRequiredResult):
             return result
         return self._done(tool, result)

@@ -140,6 +140,10 @@ async def _refused() -> httpx2.Response:
     return httpx2.Response(400, json=response)
 
 
+async def _refused_by_a_proxy() -> httpx2.Response:
+    return httpx2.Response(403, text="<html>")
+
+
 async def _breaks() -> NoReturn:
     raise httpx2.ReadError("reset")
 
@@ -153,6 +157,7 @@ ENDINGS: dict[str, tuple[Callable[[], Awaitable[httpx2.Response]], dict[str, Any
         _refused,
         {"error": "too_many_connected_apps", "request_id": "request-id-test-1"},
     ),
+    "an error without a name": (_refused_by_a_proxy, {"error": "ServiceError"}),
     "no answer": (_breaks, {"error": "NoAnswer", "may_have_taken_effect": True}),
     "a bug": (_has_a_bug, {"error": "RuntimeError", "may_have_taken_effect": True}),
 }
@@ -170,6 +175,22 @@ async def test_an_outcome_says_what_went_wrong(case: str, ending: str, tmp_path:
     assert (outcome["event"], outcome["ok"]) == ("outcome", False)
     ended = {key: outcome.get(key) for key in ("error", "request_id", "may_have_taken_effect")}
     assert {key: value for key, value in ended.items() if value is not None} == expected
+
+
+async def test_an_outcome_names_the_request_whose_secret_could_not_be_stored(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def takes_nothing(*_: object) -> None:
+        """A store that takes no secret."""
+
+    wire = Wire()
+    async with asking(wire, None, folder=tmp_path) as (client, project):
+        monkeypatch.setattr(project.secrets.store, "put", takes_nothing)
+        new = {"client_type": "first_party", "client_name": "New"}
+        refusal(await client.call_tool("create_app", new))
+    *_, outcome = lines_of(tmp_path / "audit")
+    assert outcome["error"] == "SecretNotKept"
+    assert outcome["request_id"] == wire.request_ids[0]
 
 
 @pytest.mark.parametrize("era", ERAS)
@@ -265,7 +286,7 @@ REFUSED: dict[str, tuple[str, dict[str, Any], dict[str, Any], str]] = {
         "delete_app",
         {"client_id": APP},
         {"confirm": "always", "person": None},
-        "NotConfirmed: Nothing was done: a person has to agree first",
+        "NotConfirmed: Nothing was done: a person has to confirm first",
     ),
 }
 """The tool, its arguments, what the server is like, and the reason that is recorded."""

@@ -257,32 +257,32 @@ class Session:
 
     def judge(self, request: httpx2.Request) -> None:
         """Look at a write before the service gets it."""
-        told = f"{self.tool} {self.arguments}: {request.method} {request.url.path}"
+        write = f"{self.tool} {self.arguments}: {request.method} {request.url.path}"
         *_, last = lines_of(self.folder / "audit") or [{}]
         if (last.get("event"), last.get("tool")) != ("intent", self.tool):
-            self.faults.append(f"{told} without an intent")
+            self.faults.append(f"{write} without an intent")
         if self.arguments.get("dry_run"):
-            self.faults.append(f"{told} in a dry run")
+            self.faults.append(f"{write} in a dry run")
         self.written = self.the_call()
         body = json.loads(request.content or b"{}")
         if self.strict and needs_agreement(self.wire, request):
             if not self.agreed(self.written):
-                self.faults.append(f"{told} to which nobody has agreed, as the app was seen")
+                self.faults.append(f"{write} to which nobody has agreed, as the app was seen")
             elif self.asks and any(str(host) not in self.questions[-1] for host in hosts_of(body)):
-                self.faults.append(f"{told} with a host that nobody saw")
-        self.judge_guard(told, body, request.url.path)
+                self.faults.append(f"{write} with a host that nobody saw")
+        self.judge_guard(write, body, request.url.path)
         self.judged += 1
 
-    def judge_guard(self, told: str, body: dict[str, Any], path: str) -> None:
+    def judge_guard(self, write: str, body: dict[str, Any], path: str) -> None:
         match self.plan["guard"]:
             case "read-only" | "live guard":
-                self.faults.append(f"{told} although nothing may be changed")
+                self.faults.append(f"{write} although nothing may be changed")
             case "protected" if APP in path:
-                self.faults.append(f"{told} although the app is protected")
+                self.faults.append(f"{write} although the app is protected")
             case "hosts" if "redirect_urls" in body:
                 before = hosts_of(self.wire.app_as_it_is(APP)) if APP in path else set()
                 if hosts_of(body) - {ALLOWED, *before}:
-                    self.faults.append(f"{told} with a host that is not allowed")
+                    self.faults.append(f"{write} with a host that is not allowed")
 
     async def play(self) -> None:
         """Play it from its beginning to its end."""
@@ -310,8 +310,8 @@ class Session:
     async def take(self, step: dict[str, Any], client: Client) -> None:
         """Make a call; where it waits for a person at a terminal, perhaps twice more."""
         self.tool, self.arguments = step["call"]
-        told = await self.call(step["call"], step["answers"], client)
-        if not step["approves"] or "connected-apps-mcp approve" not in told:
+        result = await self.call(step["call"], step["answers"], client)
+        if not step["approves"] or "connected-apps-mcp approve" not in result:
             return
         # The app may have changed during the call, and then the question was put anew.
         (self.tool, self.arguments), waits = step["call"], self.the_call()
@@ -332,25 +332,27 @@ class Session:
         self.written = ""
         quiet = not (self.wire.meanwhile or self.with_the_question or self.after_the_answer)
         before, written, recorded = self.wire.state(), len(self.wire.writes), len(self.events())
-        told: dict[str, Any] = {}
+        result: dict[str, Any] = {}
         with suppress(MCPError):  # a tool that is off, or a client that breaks off
-            told = json_of(await client.call_tool(self.tool, self.arguments))
+            result = json_of(await client.call_tool(self.tool, self.arguments))
         wrote, events = len(self.wire.writes) > written, self.events()[recorded:]
         if self.questions and not self.accepted and wrote:
             self.faults.append(f"{self.tool}: done against the answer")
         if quiet and not wrote and self.wire.state() != before:
             self.faults.append(f"{self.tool}: changed although nothing was written")
-        shows = any("value" in part for part in (told, *told.values()) if isinstance(part, dict))
+        shows = any(
+            "value" in part for part in (result, *result.values()) if isinstance(part, dict)
+        )
         if (wrote or shows) and events[-2:] != ["intent", "outcome"]:
             self.faults.append(f"{self.tool}: on record as {events}")
         if shows and self.strict and not self.agreed(self.written or self.the_call()):
             self.faults.append(f"{self.tool}: a secret was shown unasked")
-        return str(told)
+        return str(result)
 
     def events(self) -> list[str]:
         """What kind of line each of the log is, but for the start of a file."""
-        told = lines_of(self.folder / "audit")
-        return [line["event"] for line in told if line["event"] != "opened"]
+        recorded = lines_of(self.folder / "audit")
+        return [line["event"] for line in recorded if line["event"] != "opened"]
 
 
 def happening(what: Any, other: ToolContext) -> Callable[[], Awaitable[object]] | None:

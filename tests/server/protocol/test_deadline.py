@@ -1,6 +1,7 @@
 """One deadline holds for a whole call of a tool, however many requests it makes."""
 
 import itertools
+import math
 import sys
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,8 @@ from support import REAL, SHOWN_APP, answer, project_on, refusal, serving
 
 from connected_apps_mcp.protocol.server import build_server
 from connected_apps_tools import ToolContext
+from connected_apps_tools.deadline import seconds_left
+from connected_apps_tools.secrets.lifecycle import ROTATION_LOCK_SECONDS
 
 
 class Endless:
@@ -162,23 +165,53 @@ async def test_the_time_in_which_a_person_is_asked_does_not_count(era: str) -> N
     assert wire.writes
 
 
-async def hold_the_turn(project: ToolContext, *, task_status: TaskStatus[None]) -> None:
+async def hold_the_lock(project: ToolContext, *, task_status: TaskStatus[None]) -> None:
     async with project.app_locks.hold(APP):
         task_status.started()
         await anyio.sleep_forever()
 
 
-async def test_changes_that_wait_for_their_turn_wait_no_longer_than_the_deadline() -> None:
+async def test_changes_that_wait_for_the_lock_wait_no_longer_than_the_deadline() -> None:
     rename = ("update_app", {"client_id": APP, "client_name": "N"})
     async with (
         asking(Wire(), None, deadline=0.2) as (client, project),
         anyio.create_task_group() as tasks,
     ):
-        await tasks.start(hold_the_turn, project)
+        await tasks.start(hold_the_lock, project)
         result = refusal(await client.call_tool(*rename))
         tasks.cancel_scope.cancel()
     assert result["error"] == "NotSent"
     assert result["retry_may_help"]
+
+
+async def test_a_rotation_that_waits_for_another_waits_no_longer_than_the_deadline() -> None:
+    async with asking(Wire(), None, deadline=0.2) as (client, project):
+        with await project.secrets.rotation_lock(), anyio.fail_after(ROTATION_LOCK_SECONDS / 2):
+            started = await client.call_tool("start_secret_rotation", {"client_id": APP})
+    result = refusal(started)
+    assert "another rotation has not ended" in result["message"]
+    assert result["retry_may_help"]
+
+
+class Clocked(Wire):
+    """A wire that records how much time each request has (seconds)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.left: list[float] = []
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        self.left.append(seconds_left())
+        return await super().handle_async_request(request)
+
+
+async def test_the_search_for_the_app_that_was_meant_shares_the_deadline() -> None:
+    wire = Clocked()
+    async with asking(wire, None) as (client, _):
+        result = refusal(await client.call_tool("delete_app", {"client_id": f"{APP}x"}))
+    assert f"Did you mean {APP}?" in result["hint"]
+    assert len(wire.left) == 2
+    assert all(map(math.isfinite, wire.left))
 
 
 async def test_a_real_server_sends_no_more_than_its_deadline_allows(tmp_path: Path) -> None:

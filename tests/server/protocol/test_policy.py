@@ -176,6 +176,32 @@ async def test_an_app_that_is_not_there_is_said_to_be_missing_although_names_are
     assert result["error"] == "connected_app_not_found"
 
 
+async def test_the_grant_of_a_missing_app_can_be_revoked_although_names_are_protected() -> None:
+    """The service is not known to remove the grants of an app together with the app."""
+    grant = {
+        "connected_app_id": "gone",
+        "name": "",
+        "description": "",
+        "client_type": "third_party",
+    }
+    missing = {"status_code": 404, "request_id": "r", "error_type": "connected_app_not_found"}
+
+    def service(request: httpx2.Request) -> httpx2.Response:
+        if "/clients/" in request.url.path:
+            return httpx2.Response(404, json=missing | {"error_message": "none"})
+        granted = [grant | {"scopes_granted": "openid"}] if request.method == "GET" else []
+        return httpx2.Response(
+            200, json={"status_code": 200, "request_id": "r", "connected_apps": granted}
+        )
+
+    async with (
+        project_on(httpx2.MockTransport(service)) as project,
+        under(project, protected_apps={"names": ["Billing"]}) as client,
+    ):
+        arguments = {"client_id": "gone", "user_id": "user-1"}
+        assert answer(await client.call_tool("revoke_user_grant", arguments))["revoked"]
+
+
 async def test_where_the_name_cannot_be_read_nothing_is_changed() -> None:
     sent: list[str] = []
 

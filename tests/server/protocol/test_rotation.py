@@ -122,7 +122,7 @@ async def test_a_doubtful_secret_is_reported_as_such(
 ) -> None:
     result = await drifted(sandbox, client_secret_last_four="none")
     assert result["kept_in"]
-    assert "differs from" in result["note"]
+    assert "differs from what the service says" in result["note"]
 
 
 async def test_the_next_secret_is_withheld_unless_asked_for(client: Client, app: str) -> None:

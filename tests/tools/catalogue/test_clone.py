@@ -90,8 +90,8 @@ async def test_the_policy_judges_a_clone_like_any_new_app() -> None:
     wire, policy = Wire(), Policy(redirect_hosts=("corp.example",))
     async with asking(wire, Person(YES), policy=policy) as (client, _):
         arguments = {"client_id": APP, "client_name": "Copy"}
-        told = refusal(await client.call_tool("clone_app", arguments))
-    assert told["error"] == "PolicyRefusal"
+        result = refusal(await client.call_tool("clone_app", arguments))
+    assert result["error"] == "PolicyRefusal"
     assert wire.writes == []
 
 
@@ -99,7 +99,9 @@ async def test_a_dry_run_shows_what_would_be_sent() -> None:
     wire = Wire()
     async with asking(wire, Person(YES)) as (client, _):
         arguments = {"client_id": APP, "client_name": "Copy", "dry_run": True}
-        planned = answer(await client.call_tool("clone_app", arguments))["would_send"]
+        result = answer(await client.call_tool("clone_app", arguments))
+    planned = result["would_send"]
+    assert result["untrusted"] == ["redirect_urls"]  # the caller wrote the name
     assert planned["method"] == "POST"
     assert planned["body"]["redirect_urls"] == [A]
     assert planned["body"]["client_name"] == "Copy"
@@ -109,8 +111,8 @@ async def test_a_dry_run_shows_what_would_be_sent() -> None:
 async def test_an_app_that_is_not_there_cannot_be_cloned() -> None:
     async with asking(Wire(), Person(YES)) as (client, _):
         arguments = {"client_id": "connected-app-test-none", "client_name": "Copy"}
-        told = refusal(await client.call_tool("clone_app", arguments))
-    assert told["error"] == "connected_app_not_found"
+        result = refusal(await client.call_tool("clone_app", arguments))
+    assert result["error"] == "connected_app_not_found"
 
 
 async def test_settings_that_no_new_app_can_have_are_refused_by_name() -> None:
@@ -123,6 +125,6 @@ async def test_settings_that_no_new_app_can_have_are_refused_by_name() -> None:
 
     async with connected_to(show) as client:
         arguments = {"client_id": "app", "client_name": "Copy"}
-        told = refusal(await client.call_tool("clone_app", arguments))
-    assert told["error"] == "InvalidRequest"
-    assert "client_type" in told["message"]
+        result = refusal(await client.call_tool("clone_app", arguments))
+    assert result["error"] == "InvalidRequest"
+    assert "client_type" in result["message"]

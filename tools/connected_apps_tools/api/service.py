@@ -9,8 +9,8 @@ from pydantic import SecretStr
 from connected_apps_tools.errors import InvalidRequest
 from connected_apps_tools.text.urls import is_loopback
 
-_LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?"
-_AUTHORITY = rf"(?:{_LABEL}(?:\.{_LABEL})*|\[[0-9A-Fa-f:.]+\])(?::\d+)?"
+_HOST_LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?"
+_AUTHORITY = rf"(?:{_HOST_LABEL}(?:\.{_HOST_LABEL})*|\[[0-9A-Fa-f:.]+\])(?::\d+)?"
 
 LIVE_URL = "https://api.stytch.com"
 TEST_URL = "https://test.stytch.com"

@@ -49,8 +49,12 @@ async def create_app(context: ToolContext, request: CreateAppRequest) -> Plan[Cr
     return await plan_creation(context, request)
 
 
-async def plan_creation(context: ToolContext, request: CreateAppRequest) -> Plan[CreatedApp]:
+async def plan_creation(
+    context: ToolContext, request: CreateAppRequest, *, untrusted: list[str] | None = None
+) -> Plan[CreatedApp]:
     """The plan to create an app with these settings.
+
+    `untrusted` names those that strangers may have written.
 
     Raises:
         PolicyRefusal: the policy forbids such an app.
@@ -62,7 +66,9 @@ async def plan_creation(context: ToolContext, request: CreateAppRequest) -> Plan
     return Plan(
         perform=partial(_create, context, request),
         question=_showing_new_secret(request),
-        preview=lambda: CreatedApp(would_send=PlannedRequest.of(CREATE.request(request.body()))),
+        preview=lambda: CreatedApp(
+            would_send=PlannedRequest.of(CREATE.request(request.body())), untrusted=untrusted
+        ),
     )
 
 
@@ -118,7 +124,9 @@ async def update_app(context: ToolContext, request: UpdateAppRequest) -> Plan[Ch
     settings = request.settings(before)
     after = before.model_copy(update=settings)
     if not settings:
-        unchanged = ChangedApp.of(before, before, note="It is so already; nothing was sent.")
+        unchanged = ChangedApp.of(
+            before, before, note="The app has these settings already; nothing was sent."
+        )
         return Plan(perform=returning(unchanged), preview=lambda: unchanged)
     context.policy.check_change(before, after)
     change = UpdateApp(client_id=request.client_id, **settings)

@@ -14,6 +14,7 @@ from connected_apps_tools.api.models import (
 )
 from connected_apps_tools.catalogue.types.app_requests import CreateAppRevealingRequest, DryRun
 from connected_apps_tools.catalogue.types.app_results import CreatedApp
+from connected_apps_tools.catalogue.types.app_view import UNTRUSTED_FIELDS
 from connected_apps_tools.context import ToolContext
 from connected_apps_tools.plan import Plan
 from connected_apps_tools.tool import Effect, Tool, refusal_of
@@ -57,16 +58,18 @@ async def clone_app(context: ToolContext, request: CloneAppRequest) -> Plan[Crea
     a client secret of their own: it is stored, not returned; the result gives its location and last
     four characters. A person may be asked before it is shown.
     """
-    source = await context.read_app(request.client_id)
+    settings = request.settings(await context.read_app(request.client_id))
     try:
         new_app = CreateAppRevealingRequest(
-            **request.settings(source),
+            **settings,
             dry_run=request.is_dry_run,
             reveal_secret=request.reveals,
         )
     except ValidationError as error:
         raise refusal_of(CreateAppRevealingRequest, error) from None
-    return await plan_creation(context, new_app)
+    copied = settings.keys() - request.body().keys()
+    untrusted = [name for name in UNTRUSTED_FIELDS if name in copied] or None
+    return await plan_creation(context, new_app, untrusted=untrusted)
 
 
 TOOLS: tuple[Tool[Any, Any], ...] = (

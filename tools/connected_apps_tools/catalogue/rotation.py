@@ -130,7 +130,7 @@ async def complete_secret_rotation(
     """Make an app's next client secret the only one; the current one stops working at once.
 
     Do it when the next secret is in use wherever the app runs. A person may be asked first. It is
-    refused where the next secret is not stored here, since that would end the only known one.
+    refused if the next secret is not stored here, because no known secret would be left.
     """
     app = await context.read_app(request.client_id)
     perform = partial(_complete, context, request)
@@ -143,7 +143,7 @@ async def complete_secret_rotation(
 
 
 def _require_rotating(app: ConnectedApp) -> None:
-    """Refuse where there is no next secret yet: nobody could be asked about one that comes now."""
+    """Refuse if no rotation is under way: one that starts now would be completed unasked."""
     if not rotating(app):
         refusal = InvalidRequest("Nothing was sent: no rotation of this app is under way.")
         refusal.hint = START
@@ -246,7 +246,9 @@ async def reveal_client_secret(
         which=request.which,
         value=stored.secret.get_secret_value(),
         stored_at=stored.stored_at.isoformat(timespec="seconds"),
-        note=None if stored.last_four == at_the_service else "The service has another one by now.",
+        note=None
+        if stored.last_four == at_the_service
+        else "The service's secret is another one by now.",
     )
     return Plan(perform=returning(shown), question=_showing(app, request.which))
 

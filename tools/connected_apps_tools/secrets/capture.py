@@ -158,8 +158,12 @@ class SecretCapture:
                 with without_deadline():
                     return await self._salvage(issuing, error)
             secret, last_four = issuing.secret(app), issuing.last_four(app)
-            with without_deadline():
-                outcome = await self._put(issuing, app.client_id, secret, last_four)
+            try:
+                with without_deadline():
+                    outcome = await self._put(issuing, app.client_id, secret, last_four)
+            except SecretNotKept as error:
+                error.request_id = request_id
+                raise
             return CapturedSecret(**vars(outcome), app=app, request_id=request_id)
 
     async def _only_match(self, intent: Intent, secret: SecretStr) -> str:

@@ -22,7 +22,7 @@ from connected_apps_tools.api.models import (
     ConnectedApp,
     CreateApp,
 )
-from connected_apps_tools.deadline import without_deadline
+from connected_apps_tools.deadline import seconds_left, without_deadline
 from connected_apps_tools.errors import ConnectedAppsError, InvalidRequest, NotFound
 from connected_apps_tools.storage.errors import StoreError
 from connected_apps_tools.storage.threads import in_thread
@@ -40,7 +40,7 @@ effect; or lost, since the current secret is not stored here.
 """
 
 ROTATION_LOCK_SECONDS = 60.0
-"""Timeout of one rotation that waits for another (seconds)."""
+"""Timeout of one rotation that waits for another (seconds). The deadline may end it earlier."""
 
 MAX_UNDER_WAY = 200
 """Most changes under way at once. They go on without their callers, so only this limits them."""
@@ -359,7 +359,7 @@ class SecretLifecycle:
             return await self._uninterrupted(work, held)
 
     async def _wait_for_lock(self) -> int:
-        give_up_at = anyio.current_time() + ROTATION_LOCK_SECONDS
+        give_up_at = anyio.current_time() + min(ROTATION_LOCK_SECONDS, seconds_left())
         with nothing_sent(NO_LOCK):
             while (
                 lock := await in_thread(self.journal.try_rotation_lock, on_abandoned=_close_unused)

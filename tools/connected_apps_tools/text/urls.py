@@ -11,7 +11,7 @@ _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):(?![0-9]+(?:[/?#]|$))")
 """A scheme, in ASCII (RFC 3986). A name before a port is a host without a scheme."""
 
 _ADDRESS = re.compile(r"(\[[^\[\]]*\]|[^:\[\]]*)(?::(?:[0-9]{0,5}|\*))?")
-_LABEL = re.compile(r"[a-z0-9_*-]{1,63}")
+_CANONICAL_LABEL = re.compile(r"[a-z0-9_*-]{1,63}")
 _NEVER_IN_URLS = frozenset(' "<>\\^`{|}')
 _MAX_HOST = 253
 
@@ -150,7 +150,7 @@ def canonical_host(name: str) -> str | None:
     if len(plain) > _MAX_HOST:  # before punycode, which takes quadratic time
         return None
     labels = [_to_ascii(label) for label in plain.split(".")]
-    return ".".join(labels) if all(map(_LABEL.fullmatch, labels)) else None
+    return ".".join(labels) if all(map(_CANONICAL_LABEL.fullmatch, labels)) else None
 
 
 def _ipv6(address: str) -> str | None:

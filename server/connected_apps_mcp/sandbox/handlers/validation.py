@@ -13,7 +13,7 @@ from connected_apps_mcp.sandbox.models import ConnectedApp, is_public, is_third_
 from .templates import check_template
 
 # `localhost:3000/x` has a port there, not a scheme.
-_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):(?!\d)")
+_ANY_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):(?!\d)")
 _HOST_NAME = re.compile(r"[\w.-]+")
 
 
@@ -48,7 +48,7 @@ def check_redirect_url(url: str, *, live: bool, public: bool) -> None:
     """
     if any(not character.isprintable() or character in " \\" for character in url):
         raise ApiError(ErrorType.CONNECTED_APP_INVALID_REDIRECT_URL)
-    scheme = _SCHEME.match(url)
+    scheme = _ANY_SCHEME.match(url)
     if not scheme:
         raise ApiError(ErrorType.CONNECTED_APP_REDIRECT_URL_MUST_INCLUDE_SCHEME)
     if scheme[1].lower() not in {"http", "https"}:

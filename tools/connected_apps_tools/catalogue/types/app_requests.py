@@ -116,7 +116,7 @@ def _edited(name: str, urls: list[str], add: list[str], remove: list[str]) -> li
     doomed = {by_looks.get(url, url) for url in remove}
     for url in doomed.difference(urls):
         near = did_you_mean(url, by_looks)
-        refusal = InvalidRequest(f"remove_{name}: not all of them are among the app's.{near}")
+        refusal = InvalidRequest(f"remove_{name}: the app does not have all of these URLs.{near}")
         refusal.quotes = True
         refusal.hint = "Nothing was sent. Use get_app to read the app first."
         raise refusal

@@ -40,18 +40,18 @@ AWS deletes in the background. Until then, no secret with that name can be writt
 
 _STORE = "AWS Secrets Manager"
 _DENIED = "denied access: allow the actions that docs/secrets.md lists."
-_CREDENTIALS = "needs valid credentials: set AWS_PROFILE, or AWS_ACCESS_KEY_ID and its secret."
+_AWS_CREDENTIALS = "needs valid credentials: set AWS_PROFILE, or AWS_ACCESS_KEY_ID and its secret."
 _REGION = "needs a region: set AWS_DEFAULT_REGION, or one in the profile."
 _UNREACHABLE = "could not be reached: check the network, the region and the endpoint."
-_ADVICE = {
+_AWS_ADVICE = {
     "AccessDeniedException": _DENIED,
-    "UnrecognizedClientException": _CREDENTIALS,
-    "InvalidSignatureException": _CREDENTIALS,
-    "ExpiredTokenException": _CREDENTIALS,
-    "NoCredentialsError": _CREDENTIALS,
-    "PartialCredentialsError": _CREDENTIALS,
-    "CredentialRetrievalError": _CREDENTIALS,
-    "ProfileNotFound": _CREDENTIALS,
+    "UnrecognizedClientException": _AWS_CREDENTIALS,
+    "InvalidSignatureException": _AWS_CREDENTIALS,
+    "ExpiredTokenException": _AWS_CREDENTIALS,
+    "NoCredentialsError": _AWS_CREDENTIALS,
+    "PartialCredentialsError": _AWS_CREDENTIALS,
+    "CredentialRetrievalError": _AWS_CREDENTIALS,
+    "ProfileNotFound": _AWS_CREDENTIALS,
     "NoRegionError": _REGION,
     "EndpointConnectionError": _UNREACHABLE,
     "ConnectTimeoutError": _UNREACHABLE,
@@ -93,19 +93,19 @@ class AwsStore:
         AWS checks the permission, then ignores a write with a known token.
         """
         token = f"{datetime.now(UTC):%Y-%m-%d}-connected-apps-mcp-probe"
-        with store_errors(_STORE, _ADVICE, _kind):
+        with store_errors(_STORE, _AWS_ADVICE, _kind):
             self._write(f"{self._prefix}/probe", "probe", "Shows that writing works", token)
 
     def put(self, key: SecretKey, secret: SecretStr) -> None:
         """Write the secret and its description."""
         stored = StoredSecret.now(key, secret)
         description = stored.without_secret().model_dump_json()
-        with store_errors(_STORE, _ADVICE, _kind):
+        with store_errors(_STORE, _AWS_ADVICE, _kind):
             self._write(self._name(key), stored.document(), description, str(uuid.uuid4()))
 
     def get(self, key: SecretKey) -> StoredSecret | None:
         """Read the secret. One that is scheduled for deletion does not count."""
-        with store_errors(_STORE, _ADVICE, _kind):
+        with store_errors(_STORE, _AWS_ADVICE, _kind):
             errors = self._client.exceptions
             try:
                 response = self._client.get_secret_value(SecretId=self._name(key))
@@ -115,7 +115,7 @@ class AwsStore:
 
     def remove(self, key: SecretKey) -> None:
         """Delete the secret."""
-        with store_errors(_STORE, _ADVICE, _kind):
+        with store_errors(_STORE, _AWS_ADVICE, _kind):
             # No recovery is needed: the secret is no longer valid at the service.
             # For this request, a missing secret is no error.
             self._client.delete_secret(SecretId=self._name(key), ForceDeleteWithoutRecovery=True)
@@ -123,7 +123,7 @@ class AwsStore:
     def entries(self, project_id: str) -> list[StoredEntry]:
         """Read the descriptions of the project's secrets; a secret if its description is bad."""
         project = f"{self._prefix}/{segment(project_id)}/"
-        with store_errors(_STORE, _ADVICE, _kind):
+        with store_errors(_STORE, _AWS_ADVICE, _kind):
             pages = self._client.get_paginator("list_secrets").paginate(
                 Filters=[{"Key": "name", "Values": [project]}]
             )
@@ -202,12 +202,12 @@ def require_settings() -> None:
     require_library("aws")
     import boto3
 
-    with store_errors(_STORE, _ADVICE, _kind):
+    with store_errors(_STORE, _AWS_ADVICE, _kind):
         session = boto3.session.Session()
         if session.region_name is None:
             raise StoreError(f"{_STORE} {_REGION}")
         if session.get_credentials() is None:
-            raise StoreError(f"{_STORE} {_CREDENTIALS}")
+            raise StoreError(f"{_STORE} {_AWS_CREDENTIALS}")
 
 
 def _connect() -> SecretsManagerClient:

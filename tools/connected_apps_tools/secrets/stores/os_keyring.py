@@ -30,7 +30,7 @@ _NOT_REAL = ("keyring.backends.fail", "keyring.backends.null", "keyrings.alt")
 """Backends that store nothing, store plain text, or ask for a password on the terminal."""
 
 _LOCKED = "is locked: unlock it, or choose another secret store."
-_ADVICE = {
+_KEYRING_ADVICE = {
     "KeyringLocked": _LOCKED,
     "LockedException": _LOCKED,
     "PromptDismissedException": _LOCKED,
@@ -136,7 +136,7 @@ def _run_operation(operation: Callable[[KeyringBackend], _T], timeout: float) ->
         except Exception as error:  # noqa: BLE001 - it is raised where the outcome is awaited
             outcome.set_exception(error)
 
-    with store_errors("The OS keyring", _ADVICE):
+    with store_errors("The OS keyring", _KEYRING_ADVICE):
         threading.Thread(target=run, name=f"{SERVICE}-keyring", daemon=True).start()
         return outcome.result(timeout=timeout)
 

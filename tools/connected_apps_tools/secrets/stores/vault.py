@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 VAULT_SECONDS = 8
 
 _STRANGE = "does not respond like version 2 of the KV engine: check VAULT_ADDR and the mount."
-_ADVICE = {
+_VAULT_ADVICE = {
     "Forbidden": "denied access: renew the token, and allow what docs/secrets.md lists.",
     "InvalidPath": "has no KV engine at this mount: enable version 2 there, or name another mount.",
     "VaultDown": "is sealed or in maintenance: unseal it.",
@@ -37,7 +37,7 @@ _ADVICE = {
     "TypeError": _STRANGE,
     "SSLError": "has a certificate that is not trusted: set VAULT_CACERT.",
 }
-_LOGIN_ADVICE = _ADVICE | dict.fromkeys(
+_LOGIN_ADVICE = _VAULT_ADVICE | dict.fromkeys(
     ["InvalidRequest", "Forbidden", "InvalidPath"],
     "refused the AppRole login: check VAULT_ROLE_ID and VAULT_SECRET_ID.",
 )
@@ -154,7 +154,7 @@ class VaultStore:
 
     def _run(self, operation: Callable[[_Kv], _T]) -> _T:
         """Run an operation of the KV engine; renew an expired token of an AppRole once."""
-        with store_errors("Vault", _ADVICE):
+        with store_errors("Vault", _VAULT_ADVICE):
             require_library("vault")
             from hvac.exceptions import Forbidden
 
