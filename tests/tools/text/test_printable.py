@@ -98,3 +98,16 @@ def test_no_part_of_a_token_is_left_where_an_error_is_cut(shown: int) -> None:
 def test_invisible_characters_do_not_hide_a_secret_from_cut() -> None:
     REDACTOR.add(SECRET)
     assert "can" not in printable("\u200b".join(SECRET), 20)
+
+
+@pytest.mark.parametrize("written", [SECRET, "".join(f"%{ord(c):02x}" for c in SECRET)])
+@pytest.mark.parametrize("limit", range(20, 60, 7))
+def test_no_part_of_a_secret_is_left_of_a_long_url_with_hidden_characters(
+    written: str, limit: int
+) -> None:
+    REDACTOR.add(SECRET)
+    url = f"https://a.example/\u200b{written}" + "\u200b" * 10_000
+    shown = printable_url(url, limit)
+    assert "can" not in shown
+    assert "%63%61" not in shown
+    assert len(shown) == limit + 1

@@ -61,7 +61,13 @@ def printable_url(url: str, limit: int) -> str:
 
     No URL holds a blank: in a list, one URL cannot look like two.
     """
-    return cut("".join(map(_encoded, url)) if _has_unprintable(url) or " " in url else url, limit)
+    if len(url) > limit:  # redact it first: encoded, a long URL takes seconds
+        return _percent_encoded(REDACTOR.redact(url)[:limit])[:limit] + "…"
+    return cut(_percent_encoded(url), limit)
+
+
+def _percent_encoded(url: str) -> str:
+    return "".join(map(_encoded, url)) if _has_unprintable(url) or " " in url else url
 
 
 def cut(text: str, limit: int) -> str:
