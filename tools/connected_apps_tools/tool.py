@@ -118,7 +118,7 @@ class Tool(Generic[Q, R]):
         """
         async with AsyncExitStack() as held:
             client_id = self.touched(request)
-            if client_id and not request.is_dry_run:
+            if client_id:
                 await held.enter_async_context(context.app_locks.hold(client_id))
             lock = None
             if self.rotates:

@@ -113,6 +113,11 @@ class Dialogue:
         if self._sealed:  # a no counts even if the app has changed since
             _require_yes((params.input_responses or {}).get(FORM_FIELD))
 
+    @property
+    def said_yes(self) -> bool:
+        """Whether the person said yes to a question of this call."""
+        return self._accepted is not None
+
     async def decide(self, question: Question | None) -> How | types.InputRequiredResult | None:
         """Why the call may go on, or what the client has to ask; None where `ask` has to.
 

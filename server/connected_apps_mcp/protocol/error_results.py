@@ -1,11 +1,31 @@
 """Every error in one form, whatever went wrong."""
 
+import logging
+import traceback
 from typing import Any
 
 from mcp import MCPError, types
 
+from connected_apps_tools import Tool
 from connected_apps_tools.context import ServerInfo
 from connected_apps_tools.errors import ConnectedAppsError, InvalidRequest, NotFound, ServiceError
+
+logger = logging.getLogger(__name__)
+
+
+def as_failure(tool: Tool[Any, Any], error: Exception, *, sent: bool) -> ConnectedAppsError:
+    """An error as a model may read it: an unexpected one without its text, which may hold anything.
+
+    `sent` says whether a request that changes something may have been sent.
+    """
+    if isinstance(error, ConnectedAppsError):
+        return error
+    # The frames hold source lines only.
+    frames = "".join(traceback.format_tb(error.__traceback__))
+    logger.error("%s failed with %s:\n%s", tool.name, type(error).__name__, frames)
+    failure = ConnectedAppsError("The server failed in an unexpected way; its log says where.")
+    failure.may_have_taken_effect = sent and tool.effect.changes
+    return failure
 
 
 def error_name(error: ConnectedAppsError) -> str | None:

@@ -27,7 +27,7 @@ from connected_apps_tools.api.models import Request, Result, Touched
 from connected_apps_tools.errors import ConnectedAppsError
 from connected_apps_tools.plan import Performed, Plan
 
-from .error_results import error_name
+from .error_results import as_failure, error_name
 
 ANSWERS: Mapping[How, PersonAnswer] = {"accepted": "accept", "approved": "approve"}
 """What the audit log calls the ways to confirm."""
@@ -68,15 +68,18 @@ class Execution:
             ConnectedAppsError: it was refused, or it failed.
         """
         request: Request | None = None
+        dialogue: Dialogue | None = None
         async with AsyncExitStack() as held:
             try:
                 request = self.tool.read(arguments)
                 if request.is_dry_run:
                     return await self._preview(request)
-                confirmed = await self._confirm(request, held)
-            except ConnectedAppsError as error:
-                await self._record_refusal(request, error)
-                raise
+                dialogue = self.dialogue()
+                confirmed = await self._confirm(request, dialogue, held)
+            except Exception as error:  # noqa: BLE001 - each ends the call, and is recorded
+                refusal = as_failure(self.tool, error, sent=False)
+                await self._record_refusal(request, refusal, dialogue)
+                raise refusal from None
             if isinstance(confirmed, types.InputRequiredResult):
                 return confirmed
             if not self.tool.is_recorded(request):
@@ -92,10 +95,9 @@ class Execution:
         return preview
 
     async def _confirm(
-        self, request: Request, held: AsyncExitStack
+        self, request: Request, dialogue: Dialogue, held: AsyncExitStack
     ) -> _Confirmed | types.InputRequiredResult:
         """The plan that may be performed while `held` has the locks of the call."""
-        dialogue = self.dialogue()
         while True:
             async with AsyncExitStack() as attempt:
                 own = await attempt.enter_async_context(self.tool.exclusive(self.context, request))
@@ -109,9 +111,12 @@ class Execution:
             if plan.question:
                 await dialogue.ask(plan.question)
 
-    async def _record_refusal(self, request: Request | None, error: ConnectedAppsError) -> None:
+    async def _record_refusal(
+        self, request: Request | None, error: ConnectedAppsError, dialogue: Dialogue | None
+    ) -> None:
         if self.tool.is_recorded(request):
-            call = self.call(getattr(error, "answer", None))
+            yes: PersonAnswer | None = "accept" if dialogue and dialogue.said_yes else None
+            call = self.call(getattr(error, "answer", None) or yes)
             await self.audit.refused(call, f"{type(error).__name__}: {error}")
 
     async def _perform_on_record(self, request: Request, confirmed: _Confirmed) -> Result:

@@ -1,8 +1,6 @@
 """Answers calls of tools: finds the tool, runs the call, and shows its result or its error."""
 
 import json
-import logging
-import traceback
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -19,10 +17,8 @@ from connected_apps_tools.errors import ConnectedAppsError
 from connected_apps_tools.selection import OfferedTools
 from connected_apps_tools.text.printable import did_you_mean
 
-from .error_results import error_fields
+from .error_results import as_failure, error_fields
 from .execution import Execution, Publish
-
-logger = logging.getLogger(__name__)
 
 ADVICE = {"note", "next_step"}
 """The fields of a result that may name other tools. Their text is always ours."""
@@ -66,10 +62,8 @@ class ToolCalls:
         with deadline(self._project.api.deadline):
             try:
                 result = await execution.run(params.arguments or {})
-            except ConnectedAppsError as error:
-                return await self._failed(error)
             except Exception as error:  # noqa: BLE001 - whatever it is, the model must not read it
-                return await self._failed(_unexpected(tool, error))
+                return await self._failed(as_failure(tool, error, sent=True))
         if isinstance(result, types.InputRequiredResult):
             return result
         return self._done(tool, result)
@@ -118,15 +112,6 @@ class ToolCalls:
             structured_content=shown,
             meta=reveal(result.revealed) if result.revealed else None,
         )
-
-
-def _unexpected(tool: Tool[Any, Any], error: Exception) -> ConnectedAppsError:
-    # The frames hold source lines only; the error's text may hold anything.
-    frames = "".join(traceback.format_tb(error.__traceback__))
-    logger.error("%s failed with %s:\n%s", tool.name, type(error).__name__, frames)
-    failure = ConnectedAppsError("The server failed in an unexpected way; its log says where.")
-    failure.may_have_taken_effect = tool.effect.changes
-    return failure
 
 
 def _text(value: dict[str, Any]) -> types.TextContent:

@@ -510,3 +510,38 @@ async def test_two_servers_write_one_log(tmp_path: Path) -> None:
     )
     report = verify(tmp_path / "audit")
     assert (report.pending, report.problems) == ({}, [])
+
+
+@pytest.mark.parametrize("era", ERAS)
+async def test_a_yes_is_recorded_although_the_call_is_refused_after_it(
+    era: str, tmp_path: Path
+) -> None:
+    wire = Wire()
+    async with asking(wire, None) as (_, elsewhere):
+
+        async def delete_and_agree() -> types.ElicitResult:
+            await elsewhere.api.delete(APP)
+            return YES
+
+        async with asking(wire, Person(delete_and_agree), era, folder=tmp_path) as (client, _):
+            refusal(await client.call_tool("delete_app", {"client_id": APP}))
+    _, refused = lines_of(tmp_path / "audit")
+    assert (refused["event"], refused["answer"]) == ("refusal", "accept")
+    assert refused["reason"].startswith("NotFound")
+
+
+async def test_a_bug_before_anything_is_sent_is_recorded_as_a_refusal(tmp_path: Path) -> None:
+    wire = Wire()
+
+    async def has_a_bug() -> NoReturn:
+        raise RuntimeError("canary")
+
+    wire.meanwhile = has_a_bug
+    async with asking(wire, Person(YES), folder=tmp_path) as (client, _):
+        result = refusal(await client.call_tool("delete_app", {"client_id": APP}))
+    _, refused = lines_of(tmp_path / "audit")
+    assert refused["event"] == "refusal"
+    assert "canary" not in str(refused)
+    assert "canary" not in str(result)
+    assert "may_have_taken_effect" not in result
+    assert wire.writes == []
