@@ -118,7 +118,7 @@ class SecretNotKept(ConnectedAppsError):
     """
 
     request_id: str | None = None
-    """The service's id of the request whose response showed the secret."""
+    """The service's id of the request that showed the secret."""
 
 
 class ServiceError(ConnectedAppsError):

@@ -1,4 +1,4 @@
-"""The key that ties the lines together. Whoever has it can forge a log."""
+"""The key that ties the lines together. With it, a log can be forged."""
 
 import os
 import secrets

@@ -27,7 +27,7 @@ _FILE = re.compile(r"audit\.(\d{6,})\.jsonl")
 
 RESERVE = ".reserve"
 RESERVE_BYTES = 16 * 1024
-"""Disk space reserved for the outcomes of calls whose intents are recorded."""
+"""Disk space (bytes) reserved for the outcomes of calls with a recorded intent."""
 
 
 def file_name(number: int) -> str:

@@ -47,7 +47,7 @@ class Lines(Protocol):
 
 @dataclass(frozen=True)
 class OpenEntry:
-    """A call whose intent is recorded and whose outcome is not."""
+    """A call with a recorded intent and no outcome yet."""
 
     tool: str
     id: str = field(default_factory=lambda: secrets.token_hex(8))

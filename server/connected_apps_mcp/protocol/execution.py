@@ -122,7 +122,7 @@ class Execution:
     async def _perform_on_record(self, request: Request, confirmed: _Confirmed) -> Result:
         """Perform the plan between two lines of the audit log."""
         entry = await self.audit.intend(self.call(ANSWERS.get(confirmed.how)))
-        # Until more is known: whoever cancels the call does not learn how it ended.
+        # Until more is known: a client that cancels the call does not learn how it ended.
         ended = Outcome("Cancelled", may_have_taken_effect=True)
         try:
             performed = await self._perform_and_publish(request, confirmed.plan)

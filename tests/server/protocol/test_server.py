@@ -329,7 +329,10 @@ async def test_an_unreachable_service_is_said_and_whether_to_try_again() -> None
 async def test_an_unexpected_error_shows_the_model_none_of_its_text(
     caplog: pytest.LogCaptureFixture, tool: str, doubtful: bool | None
 ) -> None:
-    def explode(_request: httpx2.Request) -> httpx2.Response:
+    def explode(request: httpx2.Request) -> httpx2.Response:
+        if doubtful and request.method == "GET":  # so that the change itself explodes
+            body = {"status_code": 200, "request_id": "r", "connected_app": SHOWN_APP}
+            return httpx2.Response(200, json=body)
         raise ZeroDivisionError(CANARY)
 
     async with connected_to(explode) as client:

@@ -83,7 +83,7 @@ class Model(BaseModel):
 
 @dataclass(frozen=True)
 class Touched:
-    """What a call has changed, for whoever watches the apps.
+    """What a call has changed, for the subscribers of the apps.
 
     Attributes:
         client_id: the app; None where it is unknown.
