@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from connected_apps_mcp.settings import loading
 from connected_apps_mcp.settings import settings as config
 
 from .common import log_to_stderr, setting_flags
@@ -40,7 +41,7 @@ def approve(**flags: object) -> None:
     from connected_apps_mcp.wiring import data_folder
     from connected_apps_tools.storage.errors import StoreError
 
-    settings = config.read(**flags)
+    settings = loading.read(**flags)
     if settings.sandbox_in_memory and not settings.data_dir:
         raise config.SettingsError("--data-dir is needed for a sandbox in memory.")
     log_to_stderr("warning")

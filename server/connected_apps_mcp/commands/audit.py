@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from connected_apps_mcp.settings import loading
 from connected_apps_mcp.settings import settings as config
 
 from .common import Commands, setting_flags
@@ -79,7 +80,7 @@ def verify(first: int, remembered: ChainLink | None, **flags: object) -> None:
     from connected_apps_mcp.audit.verify import Unreadable
     from connected_apps_mcp.audit.verify import verify as verify_folder
 
-    settings = config.read(**flags)
+    settings = loading.read(**flags)
     try:
         if settings.audit_log == "-":
             report = _verify_input(settings.audit_key_file)
@@ -108,7 +109,7 @@ def tail(count: int, **flags: object) -> None:
     """
     from connected_apps_mcp.audit.verify import Unreadable, last_lines
 
-    folder = _folder(config.read(**flags))
+    folder = _folder(loading.read(**flags))
     try:
         lines = last_lines(folder, count)
     except Unreadable as error:

@@ -12,6 +12,7 @@ from typing import Any
 
 import click
 
+from connected_apps_mcp.settings import loading
 from connected_apps_mcp.settings import settings as config
 
 from .approve import approve
@@ -55,7 +56,7 @@ class _Commands(Commands):
 
     def invoke(self, ctx: click.Context) -> object:
         try:
-            config.refuse_unknown_variables()
+            loading.refuse_unknown_variables()
             return super().invoke(ctx)
         except config.SettingsError as error:
             raise _Refused(str(error)) from None
@@ -97,7 +98,7 @@ def serve(**flags: object) -> None:
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, signal.SIG_DFL)  # until `ShutdownSignals` reacts to it
     gc.disable()  # imports leave no garbage, and collecting costs a tenth of the start-up
-    settings = config.load(**flags)
+    settings = loading.load(**flags)
     log_to_stderr(settings.log_level)
     run(_serve, settings)
 

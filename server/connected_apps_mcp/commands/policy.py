@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from connected_apps_mcp.settings import loading
 from connected_apps_mcp.settings import settings as config
 
 from .common import Commands, log_to_stderr, run, setting_flags
@@ -42,7 +43,7 @@ def check(**flags: object) -> None:
     Exit code 0: no app breaks a rule. 1: an app breaks a rule. 2: the file is invalid, or the apps
     cannot be read.
     """
-    settings = config.read(**flags)
+    settings = loading.read(**flags)
     if settings.policy is None:
         raise config.SettingsError(
             f"{config.flag('policy')} or {config.variable('policy')}: name the file to check."

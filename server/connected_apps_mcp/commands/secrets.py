@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from connected_apps_mcp.settings import settings as config
+from connected_apps_mcp.settings import loading
 
 from .common import Commands, log_to_stderr, print_stderr, report_losses, run, setting_flags
 
@@ -193,7 +193,7 @@ def _with_project(act: Any, flags: dict[str, object]) -> Any:  # noqa: ANN401 - 
     log_to_stderr("warning")
 
     async def run_act() -> Any:  # noqa: ANN401 - as above
-        async with open_project(config.load_for_secrets(**flags)) as project:
+        async with open_project(loading.load_for_secrets(**flags)) as project:
             return await act(project)
 
     try:

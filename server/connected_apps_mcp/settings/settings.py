@@ -4,15 +4,14 @@ The field `base_url` is the variable CONNECTED_APPS_MCP_BASE_URL and the flag --
 description of each field is its help text and its row in the README.
 """
 
-import os
 from copy import copy
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 from pydantic.fields import FieldInfo
-from pydantic_core import ErrorDetails, PydanticCustomError
+from pydantic_core import PydanticCustomError
 
 from connected_apps_tools import DEFAULT_TOOLSETS, TOOLSET_NAMES, ProjectKind
 from connected_apps_tools.api.service import (
@@ -25,12 +24,11 @@ from connected_apps_tools.api.service import (
 from connected_apps_tools.errors import InvalidRequest
 from connected_apps_tools.findings.limits import ReviewLimits
 from connected_apps_tools.secrets.stores import StoreKind
-from connected_apps_tools.text.printable import did_you_mean
 from connected_apps_tools.text.urls import is_loopback
 
 from .credentials import PREFIX, PROJECT_ID, SECRET, ProjectSettings, SettingsError
 from .folders import user_folder
-from .types import HomePath, LogLevel, NameList, Transports, nearest_value
+from .types import HomePath, LogLevel, NameList, Transports
 
 if TYPE_CHECKING:
     from connected_apps_tools.safety.policy import Policy
@@ -44,10 +42,6 @@ __all__ = [
     "Settings",
     "SettingsError",
     "flag",
-    "load",
-    "load_for_secrets",
-    "read",
-    "refuse_unknown_variables",
     "variable",
 ]
 
@@ -350,66 +344,3 @@ def flag(name: str) -> str:
 def variable(name: str) -> str:
     """The environment variable of a setting."""
     return PREFIX + name.upper()
-
-
-def refuse_unknown_variables() -> None:
-    """Refuse misspelt variables.
-
-    Raises:
-        SettingsError: a variable has our prefix but is not a setting.
-    """
-    known = {variable(name) for name in FLAGS}
-    for name in os.environ:
-        if name.upper().startswith(PREFIX) and name.upper() not in known:
-            raise SettingsError(f"Unknown variable {name}.{did_you_mean(name.upper(), known)}")
-
-
-def load(**flags: Any) -> Settings:  # noqa: ANN401 - pydantic checks them
-    """The settings, from flags, else the environment, else defaults.
-
-    Raises:
-        SettingsError: a setting is unknown or malformed, settings contradict each other, or the
-            credentials are missing.
-    """
-    settings = read(**flags)
-    if not settings.sandbox:
-        settings.credentials()
-    return settings
-
-
-def load_for_secrets(**flags: Any) -> Settings:  # noqa: ANN401 - pydantic checks them
-    """Like `load`, for commands on the secret store: they need only the project's id.
-
-    Raises:
-        SettingsError: as in `load`, or the store is in the memory of another process.
-    """
-    settings = read(**flags)
-    if not settings.sandbox:
-        settings.known_project()
-    if settings.temporary_data and settings.secret_store in {"auto", "file"}:
-        raise SettingsError(
-            "A sandbox in memory stores its secrets in memory, where no other process can read "
-            "them. Use the tool reveal_client_secret; or start the server with --sandbox-db and "
-            "--data-dir, and give both here."
-        )
-    return settings
-
-
-def read(**flags: Any) -> Settings:  # noqa: ANN401 - pydantic checks them
-    """Like `load`, but the credentials may be missing.
-
-    Raises:
-        SettingsError: a setting is unknown or malformed, or settings contradict each other.
-    """
-    try:
-        given = {name: value for name, value in flags.items() if value is not None}
-        return Settings(**given)
-    except ValidationError as error:
-        raise SettingsError("\n".join(map(_explain, error.errors()))) from None
-
-
-def _explain(problem: ErrorDetails) -> str:
-    if not problem["loc"]:
-        return str(problem["msg"])
-    name = str(problem["loc"][0])
-    return f"{flag(name)} or {variable(name)}: {problem['msg']}.{nearest_value(problem)}"

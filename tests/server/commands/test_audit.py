@@ -14,7 +14,8 @@ from connected_apps_mcp.audit import AuditLog, Caller, Outcome, Stream
 from connected_apps_mcp.audit.verify import verify
 from connected_apps_mcp.commands.audit import readable
 from connected_apps_mcp.commands.cli import main
-from connected_apps_mcp.settings.settings import Settings, SettingsError, read
+from connected_apps_mcp.settings.loading import read
+from connected_apps_mcp.settings.settings import Settings, SettingsError
 from connected_apps_mcp.wiring import open_audit
 
 

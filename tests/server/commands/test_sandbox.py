@@ -17,7 +17,7 @@ from support import REAL, SERVER, answer, running, serving
 
 from connected_apps_mcp.commands.cli import main
 from connected_apps_mcp.sandbox import SANDBOX_CREDENTIALS, create_sandbox
-from connected_apps_mcp.settings import settings
+from connected_apps_mcp.settings import loading
 from connected_apps_mcp.wiring import open_project
 
 PRINTED = {
@@ -214,7 +214,7 @@ async def test_the_embedded_sandbox_has_the_kind_of_the_setting(
     kind: str | None, error_type: str
 ) -> None:
     async with (
-        open_project(settings.load(sandbox=True, sandbox_kind=kind)) as project,
+        open_project(loading.load(sandbox=True, sandbox_kind=kind)) as project,
         httpx2.AsyncClient(transport=project.api._transport) as client,
     ):
         response = await client.get(

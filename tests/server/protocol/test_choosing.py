@@ -11,7 +11,7 @@ from support import SERVER, answer, connected_to, offering, project_on, refusal
 
 from connected_apps_mcp.protocol.server import build_server
 from connected_apps_mcp.sandbox import create_sandbox
-from connected_apps_mcp.settings import settings
+from connected_apps_mcp.settings import loading, settings
 from connected_apps_tools import CATALOGUE, TOOLSETS, Effect, ProjectKind
 from connected_apps_tools.api.models import CreateApp, PageOfApps
 from connected_apps_tools.context import ServerInfo
@@ -38,7 +38,7 @@ def test_a_toolset_alone_offers_its_tools_and_the_status(toolset: str) -> None:
 def test_by_default_what_another_kind_of_project_needs_is_off(
     given: dict[str, Any], off: str
 ) -> None:
-    offer = select_tools(TOOLSETS, settings.read(**given).selection)
+    offer = select_tools(TOOLSETS, loading.read(**given).selection)
     assert offer.off.keys() == {tool.name for tool in TOOLSETS[off]}
 
 
@@ -53,19 +53,19 @@ def test_what_another_kind_of_project_needs_is_off_for_that_reason(
     kind: str, tool: str, why: str
 ) -> None:
     given = {"sandbox": True, "sandbox_kind": kind}
-    assert select_tools(TOOLSETS, settings.read(**given).selection).off[tool] == why
-    chosen = settings.read(**given, toolsets="apps")
+    assert select_tools(TOOLSETS, loading.read(**given).selection).off[tool] == why
+    chosen = loading.read(**given, toolsets="apps")
     assert "--toolsets" in select_tools(TOOLSETS, chosen.selection).off[tool]
 
 
 def test_by_default_everything_is_on_where_the_kind_of_the_project_is_not_known() -> None:
-    assert select_tools(TOOLSETS, settings.read().selection).on.keys() == NAMES
+    assert select_tools(TOOLSETS, loading.read().selection).on.keys() == NAMES
 
 
 def test_a_policy_without_toolsets_leaves_none_on(tmp_path: Path) -> None:
     policy = tmp_path / "policy.toml"
     policy.write_text("toolsets = []")
-    assert settings.read(policy=str(policy)).selection.toolsets == ()
+    assert loading.read(policy=str(policy)).selection.toolsets == ()
 
 
 OFF = {"list_user_grants": "It is not in --tools.", "delete_app": "The server is read-only."}
@@ -188,7 +188,7 @@ def test_an_unknown_name_is_refused_with_the_known_ones(
 @pytest.mark.parametrize("wrong", [{"toolsets": "app"}, {"tools": "get_ap"}])
 def test_the_settings_refuse_an_unknown_name(wrong: dict[str, str]) -> None:
     with pytest.raises(settings.SettingsError, match=r"--toolsets.*Did you mean.*Known t"):
-        settings.load(sandbox=True, **wrong)
+        loading.load(sandbox=True, **wrong)
 
 
 @pytest.mark.parametrize(

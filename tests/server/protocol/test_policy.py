@@ -16,6 +16,7 @@ from support import ERAS, EVERY_SETTING, answer, project_on, refusal
 from connected_apps_mcp.commands.cli import main
 from connected_apps_mcp.protocol.server import build_server
 from connected_apps_mcp.sandbox import create_sandbox
+from connected_apps_mcp.settings import loading
 from connected_apps_mcp.settings import settings as config
 from connected_apps_mcp.wiring import open_project
 from connected_apps_tools import CATALOGUE, DEFAULT_TOOLSETS, ToolContext
@@ -280,7 +281,7 @@ def test_the_stricter_of_a_setting_and_the_policy_is_in_force(
     file: Path, text: str, given: dict[str, str], toolsets: tuple[str, ...], reveals: bool
 ) -> None:
     file.write_text(text)
-    choice = config.load(sandbox=True, policy=str(file), **given).selection
+    choice = loading.load(sandbox=True, policy=str(file), **given).selection
     assert (tuple(choice.toolsets), choice.reveals) == (toolsets, reveals)
 
 
@@ -299,14 +300,14 @@ def test_where_a_policy_and_a_flag_say_who_is_asked_the_stricter_is_in_force(
     file: Path, text: str, given: dict[str, str], in_force: str
 ) -> None:
     file.write_text(text)
-    assert config.load(sandbox=True, policy=str(file), **given).effective("confirm") == in_force
+    assert loading.load(sandbox=True, policy=str(file), **given).effective("confirm") == in_force
 
 
 @pytest.fixture
 def started(file: Path) -> config.Settings:
     """The settings of a server on the sandbox with a policy."""
     file.write_text("allow_full_access = false")
-    return config.load(sandbox=True, policy=str(file))
+    return loading.load(sandbox=True, policy=str(file))
 
 
 async def test_the_sandbox_obeys_the_policy_that_a_server_is_started_with(

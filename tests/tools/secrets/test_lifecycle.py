@@ -21,8 +21,7 @@ from connected_apps_tools import CATALOGUE, ToolContext, errors
 from connected_apps_tools.api.client import ConnectedAppsClient
 from connected_apps_tools.api.models import CreateApp, CreateAppRevealing, PageOfApps
 from connected_apps_tools.secrets import journal as journal_module
-from connected_apps_tools.secrets import lifecycle as lifecycle_module
-from connected_apps_tools.secrets import unknown_outcome
+from connected_apps_tools.secrets import uninterrupted, unknown_outcome
 from connected_apps_tools.secrets.journal import Intent, Journal
 from connected_apps_tools.secrets.lifecycle import SecretLifecycle
 from connected_apps_tools.secrets.recovery import recover
@@ -1322,7 +1321,7 @@ async def test_reports_for_models_contain_no_name(project: ToolContext, wire: Wa
 async def test_callers_that_go_away_leave_no_more_work_than_the_bound(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lifecycle_module, "MAX_UNDER_WAY", 2)
+    monkeypatch.setattr(uninterrupted, "MAX_UNDER_WAY", 2)
     wire = Slow()
     async with storing(wire, tmp_path, FileStore(tmp_path / "s")) as lifecycle:
         for _ in range(2):

@@ -12,7 +12,6 @@ from functools import partial
 from typing import Any, Literal, NamedTuple, Self, TypeVar
 
 import anyio
-from anyio.abc import TaskGroup
 
 from connected_apps_tools.api.client import ConnectedAppsClient
 from connected_apps_tools.api.models import (
@@ -30,6 +29,7 @@ from connected_apps_tools.storage.threads import in_thread
 from .capture import CapturedSecret, IssuingCall, SecretCapture, nothing_sent
 from .fallback_store import FallbackStore
 from .journal import Act, Intent, Journal
+from .uninterrupted import UninterruptedWork
 
 A = TypeVar("A", bound=App)
 T = TypeVar("T")
@@ -41,9 +41,6 @@ effect; or lost, since the current secret is not stored here.
 
 ROTATION_LOCK_SECONDS = 60.0
 """Timeout of one rotation that waits for another (seconds). The deadline may end it earlier."""
-
-MAX_UNDER_WAY = 200
-"""Most changes under way at once. They go on without their callers, so only this limits them."""
 
 NO_LOCK = "rotations could not be locked, and another rotation may be under way"
 
@@ -105,16 +102,14 @@ class SecretLifecycle:
         self.journal = journal
         self.store = store
         self.capture = SecretCapture(api, journal, store)
-        self._work: TaskGroup = anyio.create_task_group()
-        self._under_way = 0
+        self._work = UninterruptedWork()
 
     async def __aenter__(self) -> Self:
         await self._work.__aenter__()
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        # Not the arguments: the group would wrap an error of the caller.
-        await self._work.__aexit__(None, None, None)
+        await self._work.__aexit__()
         self.journal.close()
 
     async def create(self, request: CreateApp) -> CapturedSecret:
@@ -129,7 +124,7 @@ class SecretLifecycle:
             return response.connected_app, response.request_id
 
         return await self._issue(
-            self._uninterrupted,
+            self._work.run,
             IssuingCall(
                 self._intent(
                     "create_app",
@@ -306,7 +301,7 @@ class SecretLifecycle:
                 raise
             return DeletedSecrets(await self.remove_secrets(client_id), request_id)
 
-        return await self._uninterrupted(work)
+        return await self._work.run(work)
 
     async def remove_secrets(self, client_id: str) -> StoreError | None:
         """Remove the stored secrets of a deleted app; return why that may have failed."""
@@ -356,7 +351,7 @@ class SecretLifecycle:
     async def _locked(self, work: Callable[[], Awaitable[T]], lock: ExitStack | None = None) -> T:
         """Run the work uninterrupted, under a rotation lock that ends with it."""
         with lock or await self.rotation_lock() as held:
-            return await self._uninterrupted(work, held)
+            return await self._work.run(work, held)
 
     async def _wait_for_lock(self) -> int:
         give_up_at = anyio.current_time() + min(ROTATION_LOCK_SECONDS, seconds_left())
@@ -371,39 +366,6 @@ class SecretLifecycle:
                     raise refusal
                 await anyio.sleep(0.05)
         return lock
-
-    async def _uninterrupted(
-        self, work: Callable[[], Awaitable[T]], held: ExitStack | None = None
-    ) -> T:
-        """Run the work so that it goes on if the caller is cancelled.
-
-        `held` is closed when the work ends, not before.
-        """
-        if self._under_way >= MAX_UNDER_WAY:
-            refusal = InvalidRequest("Nothing was sent: too many changes of secrets are under way.")
-            refusal.transient, refusal.hint = True, "Wait a moment, then try again."
-            raise refusal
-        outcome: list[T | Exception] = []
-        done = anyio.Event()
-
-        async def run() -> None:
-            with anyio.CancelScope(shield=True), owned:
-                try:
-                    outcome.append(await work())
-                except Exception as error:  # noqa: BLE001 - it is raised in the caller
-                    outcome.append(error)
-                finally:
-                    self._under_way -= 1
-            done.set()
-
-        self._under_way += 1
-        self._work.start_soon(run)
-        owned = held.pop_all() if held else ExitStack()  # `run` closes it from now on
-        await done.wait()
-        (result,) = outcome
-        if isinstance(result, Exception):
-            raise result
-        return result
 
 
 def _close_unused(late: Future[int | None]) -> None:
