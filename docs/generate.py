@@ -15,6 +15,7 @@ from connected_apps_mcp.commands import stderr_log
 from connected_apps_mcp.confirmation import approvals
 from connected_apps_mcp.settings import settings
 from connected_apps_tools import TOOLSETS
+from connected_apps_tools.secrets import uninterrupted
 
 ROOT = Path(__file__).parents[1]
 
@@ -95,6 +96,11 @@ def bounds() -> str:
         ("apps watched in the handshake era", f"{limits.MAX_WATCHED_TOTAL:,}", "an error"),
         ("requests in flight, per stdio client or HTTP session", f"{limits.MAX_CALLS}", error),
         ("requests in flight, all HTTP sessions", f"{limits.MAX_CALLS_TOTAL:,}", error),
+        (
+            "changes of secrets under way, also after their callers are gone",
+            f"{uninterrupted.MAX_UNDER_WAY}",
+            "an error",
+        ),
         (
             "responses that a stdio client leaves unread",
             f"{limits.MAX_UNREAD_BYTES // MIB} MiB",
