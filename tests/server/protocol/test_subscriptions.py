@@ -13,14 +13,15 @@ from mcp.client.subscriptions import ResourcesListChanged, ResourceUpdated
 from mcp.server import Server
 from mcp.server.subscriptions import InMemorySubscriptionBus, ServerEvent
 from mcp.shared.message import SessionMessage
+from server.people import example_of, wire_for
 from support import ERAS, HELLO, SERVER, SHOWN_APP, answer, listening, project_on, refusal
 
 from connected_apps_mcp.limits import MAX_WATCHED
 from connected_apps_mcp.protocol import subscriptions
 from connected_apps_mcp.protocol.server import build_server
 from connected_apps_mcp.protocol.subscriptions import Subscriptions, lifespan
-from connected_apps_tools import ToolContext
-from connected_apps_tools.api.models import CreateApp
+from connected_apps_tools import CATALOGUE, Tool, ToolContext
+from connected_apps_tools.api.models import ConnectedApp, CreateApp, PageOfApps
 
 pytestmark = pytest.mark.filterwarnings("ignore:resources/(un)?subscribe is removed")
 
@@ -103,6 +104,34 @@ async def test_a_subscriber_hears_of_every_change(server: Server[Any], era: str,
             answer(await client.call_tool(tool, {"client_id": client_id, **CHANGES[tool]}))
             with anyio.fail_after(10):
                 assert await hear() == uri_of(client_id)
+
+
+async def apps_of(project: ToolContext) -> dict[str, ConnectedApp]:
+    """All apps, by id."""
+    page = await project.api.search(PageOfApps())
+    return {app.client_id: app for app in page.connected_apps}
+
+
+def titles(apps: dict[str, ConnectedApp]) -> dict[str, tuple[str, str]]:
+    """What the list of apps shows of each."""
+    return {name: (app.client_name, app.client_description) for name, app in apps.items()}
+
+
+@pytest.mark.parametrize(
+    "tool", [tool for tool in CATALOGUE if tool.effect.changes], ids=lambda tool: str(tool.name)
+)
+async def test_the_result_of_every_tool_names_the_app_that_it_has_changed(
+    tool: Tool[Any, Any],
+) -> None:
+    _, arguments, prepare = example_of(tool.name)
+    async with project_on(wire_for(tool.name)) as project:
+        await prepare(project)
+        before = await apps_of(project)
+        touched = (await tool(project, tool.read(arguments))).touched
+        after = await apps_of(project)
+    changed = {name for name in before | after if before.get(name) != after.get(name)}
+    assert ({touched.client_id} if touched else set()) == changed
+    assert bool(touched and touched.relists) == (titles(before) != titles(after))
 
 
 @pytest.mark.parametrize("tool", ["complete_secret_rotation", "cancel_secret_rotation"])

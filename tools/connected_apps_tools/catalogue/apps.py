@@ -121,7 +121,17 @@ async def update_app(context: ToolContext, request: UpdateAppRequest) -> Plan[Ch
     """
     before = await context.read_app(request.client_id)
     request.require_unchanged(before)
-    settings = request.settings(before)
+    return plan_update(context, before, request.settings(before))
+
+
+def plan_update(
+    context: ToolContext, before: ConnectedApp, settings: dict[str, Any]
+) -> Plan[ChangedApp]:
+    """The plan to give an app these settings. A person confirms it if the app is less protected.
+
+    Raises:
+        PolicyRefusal: the policy forbids it.
+    """
     after = before.model_copy(update=settings)
     if not settings:
         unchanged = ChangedApp.of(
@@ -129,7 +139,7 @@ async def update_app(context: ToolContext, request: UpdateAppRequest) -> Plan[Ch
         )
         return Plan(perform=returning(unchanged), preview=lambda: unchanged)
     context.policy.check_change(before, after)
-    change = UpdateApp(client_id=request.client_id, **settings)
+    change = UpdateApp(client_id=before.client_id, **settings)
     planned = UPDATE.request(change.body(), client_id=change.client_id)
     return Plan(
         perform=partial(_update, context, before, change),
