@@ -161,7 +161,12 @@ def listening(*arguments: str, **environment: str) -> Iterator[dict[str, str]]:
 def serving(app: ASGIApp) -> Iterator[str]:
     """The base URL of an application that a thread serves on a free loopback port."""
     config = uvicorn.Config(
-        app, log_config=None, lifespan="off", ws="none", timeout_graceful_shutdown=0
+        app,
+        http="h11",  # httptools does not know the method LIST, which Vault uses
+        log_config=None,
+        lifespan="off",
+        ws="none",
+        timeout_graceful_shutdown=0,
     )
     server = uvicorn.Server(config)
     listener = bind("127.0.0.1", 0)

@@ -17,7 +17,8 @@ from pydantic import SecretStr
 from support import serving, slow_service
 
 from connected_apps_tools import errors
-from connected_apps_tools.api.client import MAX_IN_FLIGHT, MAX_RESPONSE_BYTES, ConnectedAppsClient
+from connected_apps_tools.api.client import ConnectedAppsClient
+from connected_apps_tools.api.http_client import MAX_IN_FLIGHT, MAX_RESPONSE_BYTES
 from connected_apps_tools.api.models import CreateApp, PageOfApps, UpdateApp
 from connected_apps_tools.api.service import Credentials
 
@@ -367,7 +368,7 @@ async def test_a_proxy_of_the_environment_is_not_used_for_this_machine(
 async def test_a_call_that_never_left_the_queue_was_not_sent() -> None:
     api = ConnectedAppsClient(CREDENTIALS, transport=Silent(), deadline=0.05)
     for _ in range(MAX_IN_FLIGHT):
-        await api._in_flight.acquire_on_behalf_of(object())
+        await api._in_flight.acquire()
     with pytest.raises(errors.NotSent) as caught:
         await api.create(CreateApp(client_type="first_party"))
     assert not caught.value.may_have_taken_effect

@@ -7,6 +7,7 @@ import logging
 import time
 from dataclasses import dataclass
 from typing import Any, Self, TypeVar
+from urllib.request import getproxies
 
 import anyio
 import anyio.lowlevel
@@ -25,6 +26,8 @@ from connected_apps_tools.text.redaction import REDACTOR
 
 from . import operations
 from .connection_errors import unanswered, unreachable
+from .http_client import MAX_IN_FLIGHT, HttpClient, headers_of
+from .httpx2_client import ProxyTransport, TransportClient
 from .models import (
     AppResponse,
     ConnectedApp,
@@ -41,7 +44,7 @@ from .models import (
     UpdateApp,
 )
 from .operations import ApiRequest, Operation
-from .responses import HttpResponse, read_response
+from .responses import read_response
 from .service import CALL_DEADLINE, Credentials, check_base_url, is_local
 
 logger = logging.getLogger(__name__)
@@ -50,18 +53,7 @@ A = TypeVar("A", bound=Model)
 R = TypeVar("R", bound=Response)
 E = TypeVar("E", bound=ConnectedAppsError)
 
-TIMEOUT = httpx2.Timeout(connect=5.0, read=20.0, write=10.0, pool=10.0)
-"""Seconds that one step of one attempt may take."""
-
-MAX_IN_FLIGHT = 100
-"""Most calls at once. The pool has the same size, so that calls queue here and not in the pool."""
-
-KEEPALIVE_SECONDS = 60.0
-
 MAX_ATTEMPTS = 5
-
-MAX_RESPONSE_BYTES = 64 * 1024 * 1024
-"""Size of the largest response that is read: 1,000 apps of 64 kB each."""
 
 LOOK_FIRST = (
     "It may have taken effect all the same. Look with search_apps or get_app before you try again."
@@ -124,8 +116,9 @@ class ConnectedAppsClient:
         self._transport = transport
         self.deadline = deadline
         """Timeout of a call (seconds), with all its requests, retries and waits."""
-        self._in_flight = anyio.CapacityLimiter(MAX_IN_FLIGHT)
-        self._http: httpx2.AsyncClient | None = None
+        self._in_flight = anyio.Semaphore(MAX_IN_FLIGHT, fast_acquire=True)
+        """Requests queue here, where it is known that they were not sent."""
+        self._http: HttpClient | None = None
         REDACTOR.add(credentials.secret.get_secret_value())
 
     async def __aenter__(self) -> Self:
@@ -239,22 +232,14 @@ class ConnectedAppsClient:
 
     async def _send(self, request: ApiRequest[A]) -> A:
         """Send a request, repeat it if that is safe and useful, and read the response."""
-        import stamina  # only a call needs it, and not every session makes one
-
         seconds = min(self.deadline, seconds_left())
         policy = _RetryPolicy(request.operation, give_up_at=time.monotonic() + seconds)
-        attempts = stamina.retry_context(
-            on=policy, attempts=MAX_ATTEMPTS, timeout=None, wait_initial=0.2
-        )
         try:
             with anyio.fail_after(seconds):
-                async for attempt in attempts:
-                    with attempt:
-                        policy.last_failure, policy.sent = None, False
-                        received = await self._request(request, policy)
-                        return read_response(
-                            received, request.operation.response, request.client_id
-                        )
+                try:
+                    return await self._attempt(request, policy)
+                except ConnectedAppsError as failure:
+                    return await self._repeat(request, policy, failure)
         except NotFound as error:
             error.client_id = request.client_id
             error.after_doubtful_attempt = policy.may_be_done
@@ -266,17 +251,32 @@ class ConnectedAppsClient:
             )
             late.late = True
             raise late from None
+
+    async def _repeat(
+        self, request: ApiRequest[A], policy: _RetryPolicy, failure: ConnectedAppsError
+    ) -> A:
+        """Repeat a request that has failed once."""
+        import stamina  # only a failure needs it
+
+        async for attempt in stamina.retry_context(
+            on=policy, attempts=MAX_ATTEMPTS, timeout=None, wait_initial=0.2
+        ):
+            with attempt:
+                if attempt.num == 1:
+                    raise failure
+                return await self._attempt(request, policy)
         raise AssertionError("a retry loop ends with a response or an error")
 
-    async def _request(self, request: ApiRequest[Any], policy: _RetryPolicy) -> HttpResponse:
-        """Make one attempt, and translate the errors of the transport."""
-        http, method = self._client(), request.operation.method
+    async def _attempt(self, request: ApiRequest[A], policy: _RetryPolicy) -> A:
+        """Make one attempt, and translate the errors of HTTP."""
+        policy.last_failure, policy.sent = None, False
+        method, path = request.operation.method, request.path
+        http = self._client()
         try:
             async with self._in_flight:
                 await anyio.lowlevel.checkpoint_if_cancelled()
                 policy.sent = True
-                sent = http.build_request(method, request.path, json=request.body)
-                received = await _receive(await http.send(sent, stream=True))
+                received = await http.send(method, path, request.content)
         except (
             httpx2.ConnectError,
             httpx2.ConnectTimeout,
@@ -288,10 +288,10 @@ class ConnectedAppsClient:
             raise unanswered(error, self._base_url) from None
         except httpx2.DecodingError:
             raise UnexpectedAnswer("The body of the response could not be decoded.") from None
-        logger.debug("%s %s: %d", method, request.path, received.status)
-        return received
+        logger.debug("%s %s: %d", method, path, received.status)
+        return read_response(received, request.operation.response, request.client_id)
 
-    def _client(self) -> httpx2.AsyncClient:
+    def _client(self) -> HttpClient:
         """The HTTP client, made on first use: its TLS context takes 16 to 32 ms.
 
         Raises:
@@ -304,32 +304,18 @@ class ConnectedAppsClient:
                 raise unreachable(error, self._base_url) from None
         return self._http
 
-    def _open(self) -> httpx2.AsyncClient:
-        return httpx2.AsyncClient(
-            base_url=self._base_url,
-            auth=(self._credentials.project_id, self._credentials.secret.get_secret_value()),
-            timeout=TIMEOUT,
-            limits=httpx2.Limits(
-                max_connections=MAX_IN_FLIGHT,
-                max_keepalive_connections=MAX_IN_FLIGHT,
-                keepalive_expiry=KEEPALIVE_SECONDS,
-            ),
-            transport=self._transport,
-            # Requests to this machine must not go through a proxy of the environment, but
-            # SSL_CERT_FILE and SSL_CERT_DIR apply to them too.
-            trust_env=not is_local(self._base_url),
-            verify=httpx2.create_ssl_context() if self._base_url.startswith("https") else True,
-        )
+    def _open(self) -> HttpClient:
+        headers = headers_of(self._credentials)
+        if self._transport is None and not _may_have_proxy(self._base_url):
+            from .aiohttp_client import AiohttpClient  # its import takes 200 ms
+
+            return AiohttpClient(self._base_url, headers)
+        return TransportClient(self._base_url, headers, self._transport or ProxyTransport())
 
 
-async def _receive(response: httpx2.Response) -> HttpResponse:
-    """Read the response, with a limit on its size."""
-    body = bytearray()
-    try:
-        async for chunk in response.aiter_bytes():
-            body += chunk
-            if len(body) > MAX_RESPONSE_BYTES:
-                raise UnexpectedAnswer(f"The response is larger than {MAX_RESPONSE_BYTES} bytes.")
-    finally:
-        await response.aclose()
-    return HttpResponse(response.status_code, bytes(body), response.headers.get("retry-after"))
+def _may_have_proxy(base_url: str) -> bool:
+    """Whether the environment may name a proxy for a URL; httpx2 knows the exceptions.
+
+    Requests to this machine go through none.
+    """
+    return not is_local(base_url) and not getproxies().keys().isdisjoint({"https", "http", "all"})

@@ -8,6 +8,7 @@ from typing import Any, Generic, TypeVar
 from urllib.parse import quote
 
 from pydantic import TypeAdapter, ValidationError
+from pydantic_core import to_json
 
 from connected_apps_tools.errors import InvalidRequest
 
@@ -67,6 +68,11 @@ class ApiRequest(Generic[A]):
     body: dict[str, Any] | None
     client_id: str | None = None
     """The app in the path, if there is one."""
+
+    @property
+    def content(self) -> bytes | None:
+        """The body as it is sent: JSON in UTF-8."""
+        return None if self.body is None else to_json(self.body)
 
 
 def _segment(name: str, value: str) -> str:
