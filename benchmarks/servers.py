@@ -62,14 +62,14 @@ def generated(description: Path) -> Server:
     if find_spec("fastmcp") is None:
         raise CannotCompare("FastMCP is not installed; the extra `bench` brings it.")
     names = _generated_names(json.loads(description.read_text("utf-8")))
-    script = Path(__file__).with_name("generated_server.py")
+    script = Path(__file__).parent / "peers" / "generated_server.py"
 
     @asynccontextmanager
     async def start(database: Path) -> AsyncIterator[Conversation]:
         async with sandbox_on(database) as url:
             parameters = StdioServerParameters(
                 command=sys.executable,
-                args=[str(script), str(description)],
+                args=[str(script), str(description), "stdio", "0"],
                 env={**SANDBOX_ENVIRONMENT, "SERVICE_URL": url},
             )
             async with Client(parameters) as client:

@@ -1,0 +1,63 @@
+"""Messages of MCP as bytes that are ready but for the id, in both eras."""
+
+import json
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Era = Literal["handshake", "2026"]
+
+VERSIONS: dict[Era, str] = {"handshake": "2025-11-25", "2026": "2026-07-28"}
+
+CLIENT = {"name": "speed", "version": "1"}
+
+ENVELOPE = {
+    "io.modelcontextprotocol/protocolVersion": VERSIONS["2026"],
+    "io.modelcontextprotocol/clientInfo": CLIENT,
+    "io.modelcontextprotocol/clientCapabilities": {},
+}
+
+FIRST_ID = 1_000_000
+"""All ids have seven digits, so that all requests of one kind have one length."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """A request, without its id.
+
+    Attributes:
+        name: the tool that is called, if one is.
+    """
+
+    method: str
+    params: dict[str, Any] = field(default_factory=dict)
+    name: str | None = None
+
+    def parts(self, era: Era) -> tuple[bytes, bytes]:
+        """The bytes before the id, and those after it."""
+        params = self.params | ({"_meta": ENVELOPE} if era == "2026" else {})
+        message = {"jsonrpc": "2.0", "id": "ID", "method": self.method, "params": params}
+        before, after = json.dumps(message, separators=(",", ":")).encode().split(b'"ID"')
+        return before, after
+
+    def headers(self, era: Era) -> dict[str, str]:
+        """The headers that the era adds over HTTP."""
+        if self == INITIALIZE:
+            return {}
+        headers = {"mcp-protocol-version": VERSIONS[era]}
+        if era == "2026":
+            headers |= {"mcp-method": self.method}
+            headers |= {"mcp-name": self.name} if self.name else {}
+        return headers
+
+
+INITIALIZE = Request(
+    "initialize",
+    {"protocolVersion": VERSIONS["handshake"], "capabilities": {}, "clientInfo": CLIENT},
+)
+INITIALIZED = b'{"jsonrpc":"2.0","method":"notifications/initialized"}'
+LIST_TOOLS = Request("tools/list")
+
+
+def call_tool(name: str, arguments: dict[str, Any]) -> Request:
+    """The request that calls a tool."""
+    return Request("tools/call", {"name": name, "arguments": arguments}, name)
