@@ -1,6 +1,5 @@
 """Redacts everything that leaves the process. Only a secret that the caller asked for may leave."""
 
-import json
 import logging
 import re
 import secrets
@@ -15,6 +14,7 @@ from mcp import MCPError, types
 from mcp.server import Server
 from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 from pydantic import ValidationError
+from pydantic_core import to_json
 
 from connected_apps_tools.text.redaction import REDACTOR
 
@@ -56,7 +56,7 @@ def redact_traces(server: Server[Any]) -> None:
 async def _redact_request(ctx: AnyContext, call_next: CallNext) -> HandlerResult:
     params = ctx.params or {}
     traced = [ctx.method, ctx.request_id, params.get("name"), ctx.meta]
-    if not REDACTOR.contains_secret(json.dumps(traced, default=str)):
+    if not REDACTOR.contains_secret(to_json(traced, fallback=str).decode()):
         return await call_next(ctx)
     method, request_id, name, meta = REDACTOR.redact_json(traced)
     named = {"name": name} if "name" in params else {}

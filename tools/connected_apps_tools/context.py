@@ -151,6 +151,10 @@ class ToolContext:
 
         return cls(api, secrets, folder, AppNames(api), TtlCache(ask, PULSE_SECONDS))
 
+    def for_call(self, report_progress: ReportProgress) -> "ToolContext":
+        """A copy for one call, which has read nothing yet."""
+        return replace(self, report_progress=report_progress, _apps_read={})
+
     def for_one_plan(self, rotation_lock: ExitStack | None = None) -> "ToolContext":
         """A copy for one plan, without the apps that were read before."""
         return replace(self, rotation_lock=rotation_lock, _apps_read={})

@@ -68,31 +68,39 @@ class Execution:
             ConnectedAppsError: it was refused, or it failed.
         """
         request: Request | None = None
+        try:
+            request = self.tool.read(arguments)
+            if not self.tool.is_recorded(request):
+                return await self._look(request)
+        except Exception as error:  # noqa: BLE001 - each ends the call
+            raise await self._refused(error, request) from None
+        return await self._change(request)
+
+    async def _look(self, request: Request) -> Result:
+        """Run a call that changes nothing and shows no secret: a read or a dry run."""
+        plan = await self.tool.plan(self.context, request)
+        if request.is_dry_run:
+            if plan.preview is None:
+                raise AssertionError(f"{self.tool.name} takes dry_run and has no preview")
+            preview: Result = plan.preview()
+            return preview
+        if plan.question:
+            raise AssertionError(f"{self.tool.name} only reads, and asks a person")
+        performed: Performed[Result] = await plan.perform()
+        return performed.result
+
+    async def _change(self, request: Request) -> Result | types.InputRequiredResult:
+        """Run a call that is recorded."""
         dialogue: Dialogue | None = None
         async with AsyncExitStack() as held:
             try:
-                request = self.tool.read(arguments)
-                if request.is_dry_run:
-                    return await self._preview(request)
                 dialogue = self.dialogue()
                 confirmed = await self._confirm(request, dialogue, held)
-            except Exception as error:  # noqa: BLE001 - each ends the call, and is recorded
-                refusal = as_failure(self.tool, error, sent=False)
-                await self._record_refusal(request, refusal, dialogue)
-                raise refusal from None
+            except Exception as error:  # noqa: BLE001 - each ends the call
+                raise await self._refused(error, request, dialogue) from None
             if isinstance(confirmed, types.InputRequiredResult):
                 return confirmed
-            if not self.tool.is_recorded(request):
-                performed: Performed[Result] = await confirmed.plan.perform()
-                return performed.result
             return await self._perform_on_record(request, confirmed)
-
-    async def _preview(self, request: Request) -> Result:
-        plan = await self.tool.plan(self.context.for_one_plan(), request)
-        if plan.preview is None:
-            raise AssertionError(f"{self.tool.name} takes dry_run and has no preview")
-        preview: Result = plan.preview()
-        return preview
 
     async def _confirm(
         self, request: Request, dialogue: Dialogue, held: AsyncExitStack
@@ -111,13 +119,16 @@ class Execution:
             if plan.question:
                 await dialogue.ask(plan.question)
 
-    async def _record_refusal(
-        self, request: Request | None, error: ConnectedAppsError, dialogue: Dialogue | None
-    ) -> None:
+    async def _refused(
+        self, error: Exception, request: Request | None, dialogue: Dialogue | None = None
+    ) -> ConnectedAppsError:
+        """The refusal that an error means. It is recorded, unless the call would only read."""
+        refusal = as_failure(self.tool, error, sent=False)
         if self.tool.is_recorded(request):
             yes: PersonAnswer | None = "accept" if dialogue and dialogue.said_yes else None
-            call = self.call(getattr(error, "answer", None) or yes)
-            await self.audit.refused(call, f"{type(error).__name__}: {error}")
+            call = self.call(getattr(refusal, "answer", None) or yes)
+            await self.audit.refused(call, f"{type(refusal).__name__}: {refusal}")
+        return refusal
 
     async def _perform_on_record(self, request: Request, confirmed: _Confirmed) -> Result:
         """Perform the plan between two lines of the audit log."""

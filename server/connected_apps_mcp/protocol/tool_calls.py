@@ -1,11 +1,10 @@
 """Answers calls of tools: finds the tool, runs the call, and shows its result or its error."""
 
-import json
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from mcp import MCPError, types
+from pydantic_core import to_json
 
 from connected_apps_mcp.audit import AuditLog, Caller, PersonAnswer, RecordedCall, Software
 from connected_apps_mcp.confirmation.confirm import Confirmation
@@ -53,7 +52,7 @@ class ToolCalls:
         tool = await self._tool(context, params)
         execution = Execution(
             tool,
-            replace(self._project, report_progress=context.session.report_progress),
+            self._project.for_call(context.session.report_progress),
             partial(self._confirmation.dialogue, context, params),
             partial(self._call, context, params),
             self._audit,
@@ -115,4 +114,4 @@ class ToolCalls:
 
 
 def _text(value: dict[str, Any]) -> types.TextContent:
-    return types.TextContent(text=json.dumps(value, ensure_ascii=False, separators=(",", ":")))
+    return types.TextContent(text=to_json(value).decode())

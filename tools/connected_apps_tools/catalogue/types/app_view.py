@@ -55,6 +55,10 @@ UNTRUSTED_FIELDS = (
 """The fields that strangers may have written."""
 
 
+_STATE = set(App.model_fields)
+"""The settings of an app."""
+
+
 class View(Model):
     """An app as it is shown."""
 
@@ -112,16 +116,17 @@ class AppView(View):
     @classmethod
     def of(cls, app: App, *, uncut: bool = False) -> Self:
         """The view of an app."""
-        whole = app.model_dump(include=set(cls.model_fields))
+        whole = {
+            name: getattr(app, name) for name in type(app).model_fields if name in cls.model_fields
+        }
         shown = {name: shown_of(name, value, uncut=uncut) for name, value in whole.items()}
+        cut = [name for name in whole if shown[name] != whole[name] and more_of(name, whole[name])]
         return cls.model_validate(
             {name: value for name, value in shown.items() if value or value is False}
             | {
                 "redirect_urls": shown["redirect_urls"],
                 "version": version_of(app),
-                "cut": None
-                if uncut
-                else [name for name, value in whole.items() if more_of(name, value)] or None,
+                "cut": None if uncut else cut or None,
             }
         )
 
@@ -145,7 +150,7 @@ def version_of(app: App) -> str:
     It has 132 bits, in 22 characters. Strangers choose some of an app's text, so with fewer bits
     they could prepare two apps of one version.
     """
-    state = app.model_dump_json(include=set(App.model_fields)).encode()
+    state = app.model_dump_json(include=_STATE).encode()
     return urlsafe_b64encode(sha256(state).digest()).decode()[:VERSION_LENGTH]
 
 
