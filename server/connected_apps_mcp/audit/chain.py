@@ -4,9 +4,10 @@ import hashlib
 import hmac
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import pairwise
 from typing import Any, Self
 
 VERSION = 1
@@ -20,6 +21,10 @@ SEAL = b" (torn)\n"
 NO_MAC = "0" * 64
 """The previous MAC of the first line."""
 
+MORE = "more"
+"""The field that says how many lines of the same write follow a line."""
+
+INTENT = "intent"
 OPENED = "opened"
 TORN = "torn"
 
@@ -66,6 +71,16 @@ class ChainLink:
         body = _body({"v": VERSION, "seq": self.seq + 1, **record})
         mac = _mac(key, "line", self.mac, body)
         return type(self)(self.seq + 1, mac), body[:-1] + ending(mac) + b"\n"
+
+    def extend_together(
+        self, key: bytes, records: Sequence[Mapping[str, Any]]
+    ) -> tuple[Self, bytes]:
+        """Build the next lines for one write: each but the last says how many follow it."""
+        link, lines = self, b""
+        for more, record in zip(reversed(range(len(records))), records, strict=True):
+            link, line = link.extend(key, {**record, MORE: more} if more else record)
+            lines += line
+        return link, lines
 
     def follow(self, key: bytes, line: bytes) -> tuple[Self, AuditRecord] | None:
         """The position after a line, and its record; None if it is not the next line."""
@@ -131,6 +146,13 @@ class ChainStep:
     record: AuditRecord
     link: ChainLink
     end: int
+
+
+def lines_to_come(steps: Sequence[ChainStep]) -> int | None:
+    """How many lines of the same write would follow; None if these are not of one write."""
+    more = [step.record.get(MORE, 0) for step in steps]
+    is_one_write = all(earlier == later + 1 for earlier, later in pairwise(more))
+    return more[-1] if more and is_one_write else None
 
 
 def walk(key: bytes, link: ChainLink, data: bytes) -> list[ChainStep]:

@@ -1,7 +1,7 @@
 """The files of an audit log, safe for several processes that write them at once."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -44,9 +44,10 @@ def file_number(name: str) -> int | None:
 class Ledger:
     """A private folder of numbered files, with a key and a head beside them.
 
-    A line is on the disk before the head that counts it. So a crash leaves at most one line that
-    the head does not count, or a part of one. The next append repairs that. Anything else is
-    tampering, and then nothing more is written. Methods raise `StoreError`, and block.
+    Lines are on the disk before the head that counts them. So a crash leaves at most the lines of
+    one write that the head does not count, the last of them perhaps in part. The next append
+    repairs that. Anything else is tampering, and then nothing more is written. Methods raise
+    `StoreError`, and block.
     """
 
     def __init__(
@@ -73,27 +74,27 @@ class Ledger:
             folder.check()
             self._opened(folder)
 
-    def append(self, record: Mapping[str, Any]) -> None:
-        """Write a line. When this returns, it is on the disk.
+    def append(self, *records: Mapping[str, Any]) -> None:
+        """Write lines, all or none. When this returns, they are on the disk.
 
         An intent needs a reserve of disk space beside it, which its outcome may use up.
         """
-        is_intent = record["event"] == "intent"
+        is_intent = any(record["event"] == chain.INTENT for record in records)
         with self._folder.locked(LOCK_FILE, LOCK_SECONDS) as folder:
             if is_intent and not folder.has(RESERVE):
                 folder.create(RESERVE, "-" * RESERVE_BYTES)
             try:
-                self._append(folder, record)
+                self._append(folder, records)
             except StoreError:
                 if is_intent or not folder.remove(RESERVE):
                     raise
-                self._append(folder, record)
+                self._append(folder, records)
 
-    def _append(self, folder: PrivateFolder, record: Mapping[str, Any]) -> None:
+    def _append(self, folder: PrivateFolder, records: Sequence[Mapping[str, Any]]) -> None:
         log = self._opened(folder)
         if log.head.file == 0 or log.head.size >= self._max_bytes:
             log.start_file()
-        log.write(record)
+        log.write(records)
         self._written = log.head.link
 
     def _opened(self, folder: PrivateFolder) -> "_OpenLog":
@@ -160,17 +161,17 @@ class _OpenLog:
         self._folder.write(file_name(number), line.decode())
         self._write_head(Head(number, len(line), link))
 
-    def write(self, record: Mapping[str, Any], *, fragment: bytes = b"") -> None:
-        """Write a line after the last one, or after the fragment that a crash left there."""
+    def write(self, records: Sequence[Mapping[str, Any]], *, fragment: bytes = b"") -> None:
+        """Write lines after the last one, or after the fragment that a crash left there."""
         head = self.head
-        link, line = head.link.extend(self._key, record)
-        data = chain.SEAL + line if fragment else line
+        link, lines = head.link.extend_together(self._key, records)
+        data = chain.SEAL + lines if fragment else lines
         name, start = file_name(head.file), head.size + len(fragment)
         self._folder.append(name, data)
         try:
             self._write_head(Head(head.file, start + len(data), link))
         except StoreError:
-            # The caller learns that the line was not written, so the next writer must not find it.
+            # The caller learns that nothing was written, so the next writer must not find it.
             if self._folder.read(HEAD_FILE) == head.document(self._key):
                 self._folder.cut(name, start)
             raise
@@ -184,29 +185,41 @@ class _OpenLog:
         return found[len(last) :]
 
     def _repair(self, beyond: bytes) -> None:
+        steps = walk(self._key, self.head.link, beyond)
+        whole = steps[-1].end if steps else 0
+        part = beyond[whole:]
+        if whole and part and not chain.lines_to_come(steps):
+            raise _tampered(self._folder, file_name(self.head.file))
+        if whole:
+            self._count(self.head.file, beyond[:whole])
+        if part:
+            self._repair_part(part)
+
+    def _repair_part(self, beyond: bytes) -> None:
         missing = b"" if beyond.endswith(b"\n") else b"\n"
-        if chain.looks_torn(beyond) and self._one_step(beyond + missing) is None:
-            self.write(chain.torn(beyond), fragment=beyond)
+        if chain.looks_torn(beyond) and not self._one_write(beyond + missing):
+            self.write([chain.torn(beyond)], fragment=beyond)
             return
         if missing:
             self._folder.append(file_name(self.head.file), missing)
         self._count(self.head.file, beyond + missing)
 
     def _count(self, file: int, data: bytes) -> None:
-        """Let the head count the one line that was written before it."""
-        step = self._one_step(data)
-        if step is None:
+        """Let the head count the lines of the one write that was made before it."""
+        steps = self._one_write(data)
+        if not steps:
             raise _tampered(self._folder, file_name(file))
         start = 0 if file > self.head.file else self.head.size
-        self._write_head(Head(file, start + len(data), step.link))
+        self._write_head(Head(file, start + len(data), steps[-1].link))
 
-    def _one_step(self, data: bytes) -> ChainStep | None:
-        """The step that these bytes are; None where they are more or less than one."""
+    def _one_write(self, data: bytes) -> list[ChainStep]:
+        """The steps that these bytes are; none where they are not the lines of one write."""
         steps = walk(self._key, self.head.link, data)
-        return steps[0] if len(steps) == 1 and steps[0].end == len(data) else None
+        is_all = bool(steps) and steps[-1].end == len(data)
+        return steps if is_all and chain.lines_to_come(steps) is not None else []
 
     def _write_head(self, head: Head) -> None:
-        """Replace the head, on the disk before the next line: it may lag by one line only."""
+        """Replace the head, on the disk before the next write: it may lag by one write only."""
         self._folder.write(HEAD_FILE, head.document(self._key))
         self.head = head
 

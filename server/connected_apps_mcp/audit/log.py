@@ -4,7 +4,7 @@ import logging
 import secrets
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -15,7 +15,7 @@ from connected_apps_tools.storage.errors import StoreError
 from connected_apps_tools.storage.threads import in_thread
 
 from . import records
-from .chain import AuditRecord
+from .chain import INTENT, AuditRecord
 from .records import Outcome, RecordedCall
 from .refusals import Refusals
 
@@ -40,8 +40,8 @@ class Lines(Protocol):
         """Prove that a line can be written, without writing one."""
         ...
 
-    def append(self, record: Mapping[str, Any]) -> None:
-        """Write a line. When this returns, it is written."""
+    def append(self, *records: Mapping[str, Any]) -> None:
+        """Write lines. When this returns, they are written."""
         ...
 
 
@@ -57,13 +57,16 @@ class OpenEntry:
 class AuditLog:
     """Records every call that changes something or shows a secret, and every refusal.
 
-    An outcome or a refusal that cannot be written stays in memory, and is written before the next
-    line. So no new call is made before it is recorded.
+    The lines of calls at once are written together. An outcome or a refusal that cannot be written
+    stays in memory, and is written before the next line. So no new call is made before it is
+    recorded.
     """
 
     def __init__(self, lines: Lines) -> None:
         self._lines = lines
         self._unwritten: list[AuditRecord] = []
+        self._waiting = _Batch()
+        self._one_batch = anyio.Lock(fast_acquire=True)
         self._lock = threading.Lock()
         self._refusals = Refusals()
 
@@ -78,7 +81,11 @@ class AuditLog:
         Raises:
             AuditFailed: it cannot be written.
         """
-        await self._do(self._lines.check)
+        try:
+            with anyio.CancelScope(shield=True):
+                await in_thread(self._lines.check)
+        except StoreError as error:
+            raise _failed(error) from None
 
     async def intend(self, call: RecordedCall) -> OpenEntry:
         """Record that a call is about to be made. When this returns, the line is on the disk.
@@ -87,8 +94,7 @@ class AuditLog:
             AuditFailed: the line could not be written, so the call must not be made.
         """
         entry = OpenEntry(call.tool)
-        self._unwritten += self._refusals.counted()
-        await self._do(self._write, records.intent(entry.id, call))
+        await self._write([*self._refusals.counted(), records.intent(entry.id, call)])
         return entry
 
     async def outcome(self, entry: OpenEntry, outcome: Outcome) -> bool:
@@ -111,33 +117,60 @@ class AuditLog:
 
     async def aclose(self) -> None:
         """Write the count of refusals, and try once more to write the lines that failed."""
-        self._unwritten += self._refusals.counted()
-        if self._unwritten:
-            await self._write_unwritten()
+        await self._record(*self._refusals.counted())
 
     async def _record(self, *more: AuditRecord) -> bool:
-        self._unwritten += more
-        return await self._write_unwritten() if self._unwritten else True
-
-    async def _write_unwritten(self) -> bool:
+        if not more and not self._unwritten:
+            return True
         try:
-            await self._do(self._write)
+            await self._write(more)
         except AuditFailed as error:
-            logger.error("%d lines are missing in the audit log: %s", len(self._unwritten), error)
-            return False
+            if missing := len(self._unwritten):
+                logger.error("%d lines are missing in the audit log: %s", missing, error)
+            return not missing
         return True
 
-    async def _do(self, act: Any, *arguments: object) -> None:  # noqa: ANN401 - a method of the lines
-        try:
-            with anyio.CancelScope(shield=True):
-                await in_thread(act, *arguments)
-        except StoreError as error:
-            raise AuditFailed(f"The audit log cannot be written: {error}") from None
+    async def _write(self, more: Sequence[AuditRecord]) -> None:
+        """Write records, in one batch with those that come while an earlier batch is written.
 
-    def _write(self, *more: AuditRecord) -> None:
+        Raises:
+            AuditFailed: intents in the batch were not written, or something is still unwritten.
+        """
+        batch = self._waiting
+        batch.records += more
+        with anyio.CancelScope(shield=True):
+            async with self._one_batch:
+                if not batch.is_taken:
+                    self._waiting, batch.is_taken = _Batch(), True
+                    try:
+                        await in_thread(self._write_batch, batch.records)
+                    except StoreError as error:
+                        batch.error = error
+        if batch.error:
+            raise _failed(batch.error)
+
+    def _write_batch(self, more: Sequence[AuditRecord]) -> None:
         with self._lock:
-            while self._unwritten:
-                self._lines.append(self._unwritten[0])
-                del self._unwritten[0]
-            for record in more:
-                self._lines.append(record)
+            lines = [*self._unwritten, *more]
+            self._unwritten = [line for line in lines if line["event"] != INTENT]
+            try:
+                self._lines.append(*lines)
+            except StoreError:
+                if 0 < len(self._unwritten) < len(lines):  # without intents, it may use the reserve
+                    self._lines.append(*self._unwritten)
+                    self._unwritten = []
+                raise
+            self._unwritten = []
+
+
+@dataclass
+class _Batch:
+    """Records of several calls that are written together."""
+
+    records: list[AuditRecord] = field(default_factory=list)
+    is_taken: bool = False
+    error: StoreError | None = None
+
+
+def _failed(error: StoreError) -> AuditFailed:
+    return AuditFailed(f"The audit log cannot be written: {error}")

@@ -10,7 +10,7 @@ from typing import Any, Literal, Self
 
 from connected_apps_tools.text.redaction import REDACTOR
 
-from .chain import AuditRecord, now
+from .chain import INTENT, AuditRecord, now
 
 MAX_RECORDED_TEXT = 1_000
 """Record up to so many characters of a text. A longer text is cut and gets a digest."""
@@ -85,7 +85,7 @@ class Outcome:
 
 def intent(entry_id: str, call: RecordedCall) -> AuditRecord:
     """A call that is about to be made."""
-    return _record("intent", entry_id, **_of_call(call))
+    return _record(INTENT, entry_id, **_of_call(call))
 
 
 def refusal(entry_id: str, call: RecordedCall, reason: str) -> AuditRecord:

@@ -39,25 +39,25 @@ class Stream:
         except OSError as error:
             raise self._failure(error) from None
 
-    def append(self, record: Mapping[str, Any]) -> None:
-        """Write a line.
+    def append(self, *records: Mapping[str, Any]) -> None:
+        """Write lines.
 
         Raises:
-            StoreError: the line was not written, or only in part. After a part, no more lines
-                are written.
+            StoreError: they were not written, or only in part. After a part, no more lines are
+                written.
         """
         if self._broken:
             raise StoreError("Standard error failed in the middle of a line.")
         if self._link == ChainLink():
             # Processes differ in this line, so verify finds lines that somebody repeated.
             self._write(chain.opened(0, self._link) | {"process": secrets.token_hex(8)})
-        self._write(record)
+        self._write(*records)
 
-    def _write(self, record: Mapping[str, Any]) -> None:
-        link, line = self._link.extend(self._read_key_once(), record)
+    def _write(self, *records: Mapping[str, Any]) -> None:
+        link, lines = self._link.extend_together(self._read_key_once(), records)
         self._broken = True
         try:
-            write_all(STDERR, line)
+            write_all(STDERR, lines)
         except OSError as error:
             raise self._failure(error) from None
         self._broken, self._link = False, link

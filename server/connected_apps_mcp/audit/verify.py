@@ -10,7 +10,7 @@ from pathlib import Path
 from connected_apps_tools.storage.errors import StoreError
 
 from . import chain
-from .chain import ChainLink, ChainStep, Head, walk
+from .chain import ChainLink, ChainStep, Head, lines_to_come, walk
 from .key import read_key
 from .ledger import HEAD_FILE, KEY_FILE, LOCK_FILE, LOCK_SECONDS, file_name, file_number
 
@@ -45,7 +45,7 @@ class Verification:
         self.lines += 1
         self.last = step.link
         event, entry = step.record["event"], step.record.get("entry", "")
-        if event == "intent":
+        if event == chain.INTENT:
             self.pending[entry] = step.record["tool"]
         elif event == "outcome":
             self.pending.pop(entry, None)
@@ -155,6 +155,8 @@ class _Verifier:
         self._head = Head.from_document(key, snapshot.head)
         self._report = Verification()
         self._ends: dict[tuple[int, int], ChainLink] = {(0, 0): ChainLink()}
+        self._beyond: list[ChainStep] = []
+        """The lines that the head does not count."""
 
     def run(self, first: int) -> Verification:
         if self._head is None:
@@ -196,21 +198,24 @@ class _Verifier:
     def _add_step(self, number: int, step: ChainStep) -> None:
         self._report.count(step)
         self._ends[number, step.end] = step.link
+        if self._head and (number, step.end) > (self._head.file, self._head.size):
+            self._beyond.append(step)
         if step.link == self._remembered:
             self._remembered = None
 
     def _is_unfinished(self, number: int, done: int, rest: bytes) -> bool:
         """Whether a crash may have left these bytes, and no process wrote since then."""
-        at_end = self._head and (self._head.file, self._head.size) == (number, done)
-        return bool(at_end) and chain.looks_torn(rest)
+        if self._head is None or number != self._head.file:
+            return False
+        is_counted = done == self._head.size and not self._beyond
+        return (is_counted or bool(lines_to_come(self._beyond))) and chain.looks_torn(rest)
 
     def _check_head(self, head: Head) -> None:
-        beyond = [end for end in self._ends if end > (head.file, head.size)]
         if self._ends.get((head.file, head.size)) != head.link:
             self._add_problem(
                 f"Lines are missing at the end: the log reached line {head.link.seq}."
             )
-        elif len(beyond) > 1:
+        elif self._beyond and lines_to_come(self._beyond) is None:
             self._add_problem(f"{HEAD_FILE} is older than the last lines.")
 
     def _add_problem(self, problem: str) -> None:

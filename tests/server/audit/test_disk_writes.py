@@ -137,7 +137,7 @@ class Disk:
 def disk_of(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """Write lines to a disk that ignores one kind of sync, with a power cut before each call."""
 
-    def write(ignored: Synced | None) -> Disk:
+    def write(ignored: Synced | None, *, at_once: int = 1) -> Disk:
         ledger = Ledger(folder, max_bytes=700)
         ledger.append(INTENT)
         copy = tmp_path / "copy"
@@ -146,7 +146,7 @@ def disk_of(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> An
         monkeypatch.setattr(os, "fsync", disk.fsync)
         monkeypatch.setattr(os, "replace", disk.replace)
         for number in range(LINES):
-            ledger.append(OUTCOME if number % 2 else INTENT)
+            ledger.append(*[OUTCOME if number % 2 else INTENT] * at_once)
             disk.acknowledged = verify(folder).lines
             disk.cut()
         assert verify(folder).files > 1
@@ -157,6 +157,12 @@ def disk_of(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> An
 
 def test_a_power_cut_at_any_call_loses_no_line_and_is_no_tampering(disk_of: Any) -> None:
     disk = disk_of(None)
+    assert disk.problems == []
+    assert disk.states > 50
+
+
+def test_a_power_cut_during_lines_that_are_written_together_is_no_tampering(disk_of: Any) -> None:
+    disk = disk_of(None, at_once=3)
     assert disk.problems == []
     assert disk.states > 50
 

@@ -24,6 +24,7 @@ from sizes import sized
 
 from connected_apps_mcp.audit import AuditFailed, AuditLog, Ledger, Outcome
 from connected_apps_mcp.audit.verify import Unreadable, verify
+from connected_apps_tools.storage.errors import StoreError
 
 FIRST = "audit.000001.jsonl"
 
@@ -126,6 +127,54 @@ def test_a_seal_that_is_itself_torn_anywhere_is_sealed(crashed: Crashed) -> None
         assert verify(crashed.folder).problems == []
         Ledger(crashed.folder).append({"event": "next"})
         assert (verify(crashed.folder).torn, verify(crashed.folder).problems) == (1, [])
+
+
+THREE = [{"event": "intent", "entry": str(number), "tool": "get_app"} for number in range(3)]
+
+
+def test_lines_of_one_write_torn_anywhere_are_counted_as_far_as_they_are_whole(
+    folder: Path,
+) -> None:
+    ledger = Ledger(folder)
+    ledger.append({"event": "intent", "entry": "0", "tool": "delete_app"})
+    before = bytes_of(folder)
+    ledger.append(*THREE)
+    after = bytes_of(folder)[FIRST]
+    for size in range(len(before[FIRST]) + 1, len(after) + 1):
+        put_back(folder, {**before, FIRST: after[:size]})
+        assert verify(folder).problems == []
+        Ledger(folder).append({"event": "next"})
+        written = after[:size].count(b"\n") + (after[size : size + 1] == b"\n")
+        found = verify(folder)
+        assert found.problems == []
+        assert found.lines - found.torn == written + 1
+
+
+@pytest.mark.parametrize("at_once", [1, 3])
+def test_a_head_that_lags_by_more_than_one_write_is_tampering(folder: Path, at_once: int) -> None:
+    ledger = Ledger(folder)
+    ledger.append({"event": "intent", "entry": "0", "tool": "delete_app"})
+    head = bytes_of(folder)["head.json"]
+    ledger.append(*THREE[:at_once])
+    ledger.append(*THREE[:at_once])
+    put_back(folder, {**bytes_of(folder), "head.json": head})
+    assert verify(folder).problems == ["head.json is older than the last lines."]
+    with pytest.raises(StoreError, match="was changed by something else"):
+        Ledger(folder).append({"event": "next"})
+
+
+def test_a_part_of_a_line_after_a_write_that_the_head_does_not_count_is_tampering(
+    folder: Path,
+) -> None:
+    ledger = Ledger(folder)
+    ledger.append({"event": "intent", "entry": "0", "tool": "delete_app"})
+    head = bytes_of(folder)["head.json"]
+    ledger.append(*THREE)
+    files = bytes_of(folder)
+    put_back(folder, {**files, "head.json": head, FIRST: files[FIRST] + b'{"v":1,'})
+    assert verify(folder).problems != []
+    with pytest.raises(StoreError, match="was changed by something else"):
+        Ledger(folder).append({"event": "next"})
 
 
 def test_a_file_that_was_started_before_a_crash_is_used(folder: Path) -> None:

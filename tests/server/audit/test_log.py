@@ -12,9 +12,9 @@ from typing import Any
 
 import anyio
 import pytest
-from server.audit.logs import CALL, events_of, files_of, lines_of, log_in
+from server.audit.logs import CALL, events_of, files_of, lines_of, log_in, record
 
-from connected_apps_mcp.audit import AuditFailed, AuditLog, Caller, Outcome, Stream
+from connected_apps_mcp.audit import AuditFailed, AuditLog, Caller, Ledger, Outcome, Stream
 from connected_apps_mcp.audit.records import MAX_RECORDED_ARGUMENTS, MAX_RECORDED_TEXT
 from connected_apps_mcp.audit.verify import verify
 from connected_apps_tools.text.redaction import REDACTOR
@@ -168,6 +168,28 @@ async def test_calls_at_once_have_lines_of_their_own(log: AuditLog, folder: Path
             tasks.start_soon(call)
     report = verify(folder)
     assert (report.lines, report.pending, report.problems) == (41, {}, [])
+
+
+async def test_lines_of_calls_at_once_are_written_together(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writes: list[int] = []
+    ledger = Ledger(folder)
+    append = ledger.append
+
+    def count(*records: Any) -> None:
+        writes.append(len(records))
+        append(*records)
+
+    monkeypatch.setattr(ledger, "append", count)
+    log = AuditLog(ledger)
+    async with anyio.create_task_group() as calls:
+        for _ in range(50):
+            calls.start_soon(record, log)
+    assert sum(writes) == 100
+    assert len(writes) < 20
+    assert sorted(events_of(folder)) == ["intent"] * 50 + ["opened"] + ["outcome"] * 50
+    assert verify(folder).problems == []
 
 
 async def test_a_cancelled_call_still_has_its_outcome(log: AuditLog, folder: Path) -> None:
