@@ -116,9 +116,8 @@ class AppView(View):
     @classmethod
     def of(cls, app: App, *, uncut: bool = False) -> Self:
         """The view of an app."""
-        whole = {
-            name: getattr(app, name) for name in type(app).model_fields if name in cls.model_fields
-        }
+        fields = cls.model_fields
+        whole = {name: value for name, value in app if name in fields}
         shown = {name: shown_of(name, value, uncut=uncut) for name, value in whole.items()}
         cut = [name for name in whole if shown[name] != whole[name] and more_of(name, whole[name])]
         return cls.model_validate(
