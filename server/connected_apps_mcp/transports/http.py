@@ -14,7 +14,6 @@ from mcp import MCPError
 from mcp.server.context import CallNext, HandlerResult
 from mcp.server.sse import SseServerTransport
 from starlette.applications import Starlette
-from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
@@ -46,7 +45,7 @@ def build_app(
     transports: Collection[str],
     authority: str,
     plain_tools: Collection[str] = (),
-) -> ASGIApp:
+) -> Starlette:
     """An ASGI application with the given transports and /healthz.
 
     Args:
@@ -57,23 +56,24 @@ def build_app(
     """
     routes: list[BaseRoute] = [Route("/healthz", _health)]
     sessions: AbstractAsyncContextManager[None] = nullcontext()
+    direct: dict[str, ASGIApp] = {}
     if "http" in transports:
-        streamable = StreamableHttp(server, plain_tools)
-        routes.insert(0, Route(PATHS["http"], streamable))
+        streamable = direct[PATHS["http"]] = StreamableHttp(server, plain_tools)
+        routes.append(Route(PATHS["http"], streamable))
         sessions = streamable.run()
     if "sse" in transports:
         sse = SseServerTransport("/messages/", max_request_body_size=MAX_BODY_BYTES)
         routes.append(Route(PATHS["sse"], _SseEndpoint(server, sse), methods=["GET"]))
         routes.append(Mount("/messages/", sse.handle_post_message))
-    return Starlette(
-        routes=routes,
-        middleware=[
-            Middleware(RedactResponses),
-            Middleware(RequestTimeouts),
-            Middleware(SameOriginOnly, authority),
-        ],
-        lifespan=lambda _: sessions,
-    )
+    app = Starlette(routes=routes, lifespan=lambda _: sessions)
+    others = app.build_middleware_stack()
+
+    async def dispatch(scope: Scope, receive: Receive, send: Send) -> None:
+        # Starlette's routing takes as long as parsing a request.
+        await direct.get(scope.get("path", ""), others)(scope, receive, send)
+
+    app.middleware_stack = RedactResponses(RequestTimeouts(SameOriginOnly(dispatch, authority)))
+    return app
 
 
 PATHS = {"http": "/mcp", "sse": "/sse"}
@@ -144,6 +144,7 @@ class CallsInFlight:
         self.count = 0
         self._requests: Counter[int] = Counter()
         """Requests in flight, by session."""
+        self._total = 0
 
     async def __call__(self, ctx: AnyContext, call_next: CallNext) -> HandlerResult:
         """Count a call while it is in flight.
@@ -155,19 +156,21 @@ class CallsInFlight:
             return await call_next(ctx)
         # The connection lives as long as its requests, so its id is unique among them.
         session = id(ctx.session._connection)
-        if self._requests[session] >= MAX_CALLS or self._requests.total() >= MAX_CALLS_TOTAL:
-            logger.warning("Refused a request: %d are in flight.", self._requests.total())
+        if self._requests[session] >= MAX_CALLS or self._total >= MAX_CALLS_TOTAL:
+            logger.warning("Refused a request: %d are in flight.", self._total)
             raise MCPError(
                 TOO_MANY_REQUESTS, "Too many requests are in flight. Wait for a response first."
             )
         is_call = ctx.method == "tools/call"
         self.count += is_call
         self._requests[session] += 1
+        self._total += 1
         try:
             return await call_next(ctx)
         finally:
             self.count -= is_call
             self._requests[session] -= 1
+            self._total -= 1
             if not self._requests[session]:
                 del self._requests[session]
 
@@ -222,6 +225,7 @@ async def listen(
         log_config=None,
         access_log=False,
         server_header=False,
+        proxy_headers=False,
         http=BoundedProtocol,
         limit_concurrency=MAX_CONNECTIONS,
         ws="none",

@@ -1,5 +1,6 @@
 """What every HTTP request passes: a check of where it comes from, timeouts, and redaction."""
 
+import asyncio
 import json
 import math
 from collections.abc import Iterable
@@ -60,37 +61,54 @@ class RequestTimeouts:
             return
         with anyio.CancelScope() as patience:
             request = _TimedRequest(receive, send, patience)
-            await self._app(scope, request.receive, request.send)
+            try:
+                await self._app(scope, request.receive, request.send)
+            finally:
+                request.timer.cancel()
         if patience.cancelled_caught and not request.started:
             late = PlainTextResponse("The body of the request came too slowly.", 408)
             await late(scope, receive, send)
 
 
 class _TimedRequest:
-    """Gives a request a deadline while its body arrives, and while a response is sent."""
+    """Cancels a request that waits too long for its body, or for the client to read.
+
+    One timer is enough: it goes off when the next deadline could be over.
+    """
 
     def __init__(self, receive: Receive, send: Send, patience: anyio.CancelScope) -> None:
         self._receive = receive
         self._send = send
         self._patience = patience
-        self._body_deadline = anyio.current_time() + BODY_SECONDS
+        self._loop = asyncio.get_running_loop()
+        self._body_deadline = self._loop.time() + BODY_SECONDS
+        self._deadline = math.inf
+        """The end of what it waits for at the moment."""
         self._complete = False
         self.started = False
+        self.timer = self._loop.call_later(min(BODY_SECONDS, SEND_SECONDS), self._check)
+
+    def _check(self) -> None:
+        now = self._loop.time()
+        if now >= self._deadline:
+            self._patience.cancel()
+        else:
+            self.timer = self._loop.call_at(min(self._deadline, now + SEND_SECONDS), self._check)
 
     async def receive(self) -> Message:
         if self._complete:
             return await self._receive()
-        self._patience.deadline = self._body_deadline
+        self._deadline = self._body_deadline
         message = await self._receive()
-        self._patience.deadline = math.inf
+        self._deadline = math.inf
         self._complete = not message.get("more_body")
         return message
 
     async def send(self, message: Message) -> None:
         self.started = True
-        self._patience.deadline = anyio.current_time() + SEND_SECONDS
+        self._deadline = self._loop.time() + SEND_SECONDS
         await self._send(message)
-        self._patience.deadline = math.inf
+        self._deadline = math.inf
 
 
 class RedactResponses:
@@ -138,7 +156,7 @@ class _RedactedResponse:
 
 def _redact_headers(headers: Iterable[Header]) -> list[Header]:
     headers = list(headers)
-    together = b"\n".join(value for _, value in headers)
+    together = b" ".join(value for _, value in headers)
     if _redact_bytes(together) == together:
         return headers
     return [(name, _redact_bytes(value)) for name, value in headers]

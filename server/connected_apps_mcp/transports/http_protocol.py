@@ -77,9 +77,11 @@ class BoundedProtocol(HttpToolsProtocol):
     def _decline(self, rest: bytes) -> None:
         """Serve a request that offers to change the protocol as if it did not.
 
-        The parser leaves the body of such a request unread: it needs a head without the offer.
+        The parser leaves the body of such a request unread: another one needs a head without the
+        offer.
         """
         framing = [b"%b: %b\r\n" % line for line in self.headers if line[0] in FRAMING]
+        self.parser = httptools.HttpRequestParser(self)
         self._skipping = True
         self._parse(b"POST / HTTP/1.1\r\n%b\r\n" % b"".join(framing))
         self._skipping = False
@@ -129,8 +131,11 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _check_head(self) -> None:
         """Refuse what the parser lets through, and what could be read in two ways."""
-        values = [value for name, value in self.headers if name == b"host"]
-        if len(values) != 1 and (values or self.parser.get_http_version() != "1.0"):
+        version = self.parser.get_http_version()
+        if version not in {"1.0", "1.1"}:
+            raise _Refused(HTTPStatus.BAD_REQUEST, "The version is not HTTP/1.1.")
+        hosts = sum(name == b"host" for name, _ in self.headers)
+        if hosts > 1 or (not hosts and version == "1.1"):
             raise _Refused(HTTPStatus.BAD_REQUEST, "The request needs one Host header.")
         if not self.url.startswith(b"/") or b"#" in self.url:
             raise _Refused(HTTPStatus.BAD_REQUEST, "The target of the request is not a path.")

@@ -1,14 +1,13 @@
 """Streamable HTTP at one path. A request gets a stream only if its handler may need one."""
 
 import asyncio
-from collections.abc import Callable, Collection, Iterator
-from contextlib import AbstractAsyncContextManager, contextmanager, suppress
+from collections.abc import Callable, Collection
+from contextlib import AbstractAsyncContextManager, suppress
 from contextvars import ContextVar
 from functools import partial
 from typing import cast
 from weakref import WeakValueDictionary
 
-import anyio
 import pydantic_core
 from mcp.server.streamable_http import MCP_SESSION_ID_HEADER
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
@@ -93,8 +92,13 @@ class StreamableHttp:
         SESSION.set(session)
         _plain.set(False)
         request = _Request(receive, session, partial(self._is_plain, headers.get(b"accept", b"")))
-        with request.in_flight():
+        try:
             await self._manager.handle_request(scope, request.receive, send)
+        except asyncio.CancelledError:
+            if not (request.watch and request.watch.hung_up):
+                raise
+        finally:
+            request.close()
 
     def _noting(self, session: Session, send: Send) -> Send:
         """Note the id that the SDK gives to a new session."""
@@ -130,8 +134,9 @@ class _Request:
         self._session = session
         self._is_plain = is_plain
         self._body = b""
-        self._id: str | None = None
-        """Its JSON-RPC id, if it is plain."""
+        self._id = ""
+        self.watch: _Watch | None = None
+        """Its client, if it needs no stream: a stream sees by itself that the client is gone."""
 
     async def receive(self) -> Message:
         """The next piece of the body. The last one decides."""
@@ -149,29 +154,38 @@ class _Request:
                 _plain.set(True)
                 self._id = str(message["id"])
                 self._session.plain.add(self._id)
+                self.watch = _Watch(self._receive)
 
-    @contextmanager
-    def in_flight(self) -> Iterator[None]:
-        """Cancel it if it is plain and its client hangs up: a stream sees that by itself."""
-        loop = asyncio.get_running_loop()
-        watching: list[asyncio.Task[None]] = []
+    def close(self) -> None:
+        """Forget the request."""
+        if self.watch:
+            self._session.plain.discard(self._id)
+            self.watch.close()
 
-        def watch() -> None:
-            if self._id is not None:
-                watching.append(loop.create_task(self._until_hung_up(scope)))
 
-        with anyio.CancelScope() as scope:
-            timer = loop.call_later(HANG_UP_SECONDS, watch)
-            try:
-                yield
-            finally:
-                timer.cancel()
-                for task in watching:
-                    task.cancel()
-                if self._id is not None:
-                    self._session.plain.discard(self._id)
+class _Watch:
+    """Cancels the current task when the client has gone. Most requests end before it looks."""
 
-    async def _until_hung_up(self, scope: anyio.CancelScope) -> None:
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        self._loop = asyncio.get_running_loop()
+        self._request = asyncio.current_task()
+        self._timer = self._loop.call_later(HANG_UP_SECONDS, self._look)
+        self._looking: asyncio.Task[None] | None = None
+        self.hung_up = False
+
+    def close(self) -> None:
+        """End the watch."""
+        self._timer.cancel()
+        if self._looking:
+            self._looking.cancel()
+
+    def _look(self) -> None:
+        self._looking = self._loop.create_task(self._until_hung_up())
+
+    async def _until_hung_up(self) -> None:
         while (await self._receive())["type"] != "http.disconnect":
             pass
-        scope.cancel()
+        self.hung_up = True
+        if self._request:
+            self._request.cancel()
