@@ -1,16 +1,21 @@
 """Over HTTP a request gets a stream only if it may need one, and resumes only what is its own."""
 
+import asyncio
 import json
 import threading
 from collections.abc import Iterator
 from typing import Any
 
+import anyio
 import httpx2
 import pytest
 from starlette.types import Receive, Scope, Send
 from support import HELLO, REAL, announcing, listening, serving
 
-from connected_apps_tools import TOOLSETS
+from connected_apps_mcp.protocol.server import build_server
+from connected_apps_mcp.transports import http_streams
+from connected_apps_mcp.transports.http import build_app
+from connected_apps_tools import TOOLSETS, ToolContext
 
 BOTH = {"accept": "application/json, text/event-stream"}
 META = {
@@ -182,3 +187,25 @@ def test_only_tools_that_read_and_show_no_secret_are_plain() -> None:
     plain = {tool.name for tool in tools if tool.only_reads}
     assert {"get_app", "search_apps", "review_apps", "get_server_status"} <= plain
     assert not plain & {"create_app", "update_app", "delete_app", "reveal_client_secret"}
+
+
+async def test_abandoned_sessions_leave_nothing_behind(
+    project: ToolContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http_streams, "SESSION_IDLE_SECONDS", 0.05)
+    app = build_app(build_server(project), ["http"], "127.0.0.1:8000")
+    async with (
+        app.router.lifespan_context(app),
+        httpx2.AsyncClient(
+            transport=httpx2.ASGITransport(app), base_url="http://127.0.0.1:8000", headers=BOTH
+        ) as http,
+    ):
+        first = await http.post("/mcp", json=HELLO[0])  # starts a task that watches for the end
+        session = {"mcp-session-id": first.headers["mcp-session-id"]}
+        assert (await http.delete("/mcp", headers=session)).status_code == 200
+        before = len(asyncio.all_tasks())
+        for _ in range(20):
+            assert (await http.post("/mcp", json=HELLO[0])).status_code == 200
+        with anyio.fail_after(20):
+            while len(asyncio.all_tasks()) > before:  # noqa: ASYNC110 - no event says so
+                await anyio.sleep(0.05)
