@@ -39,12 +39,12 @@ PLAIN_METHODS = {
 }
 """Methods whose handlers send the client nothing but the result."""
 
-BOTH = (b"application/json", b"text/event-stream")
+BOTH = {b"application/json", b"text/event-stream"}
 """The media types that every client has to accept. The SDK refuses those that do not."""
 
 SESSION_ID = MCP_SESSION_ID_HEADER.encode()
 
-_plain: ContextVar[bool] = ContextVar("plain")
+_plain: ContextVar[bool] = ContextVar("plain", default=False)
 """Whether the result of this request is sent as plain JSON."""
 
 
@@ -84,7 +84,7 @@ class StreamableHttp:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request."""
-        headers = dict(scope["headers"])
+        headers = dict(reversed(scope["headers"]))  # the first of a name counts
         session = self._sessions.get(headers.get(SESSION_ID, b""))
         if session is None:
             session = Session()
@@ -112,7 +112,7 @@ class StreamableHttp:
         return noting
 
     def _is_plain(self, accepted: bytes, message: object) -> bool:
-        if not all(kind in accepted for kind in BOTH):
+        if not {kind.partition(b";")[0].strip().lower() for kind in accepted.split(b",")} >= BOTH:
             return False
         match message:
             case {"params": {"_meta": {"progressToken": _}}}:
