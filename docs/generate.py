@@ -76,7 +76,13 @@ def bounds() -> str:
     rows: list[tuple[str, str, str]] = [
         ("a request body over HTTP", f"{limits.MAX_BODY_BYTES // MIB} MiB", "413"),
         ("a message over stdio", f"{limits.MAX_MESSAGE_BYTES // MIB} MiB", "the input ends"),
-        ("the head of an HTTP request", f"{limits.HEADER_SECONDS:.0f} s", "the connection closes"),
+        ("the head of an HTTP request", f"{limits.MAX_HEAD_BYTES // 1024} KiB", "431"),
+        ("its arrival", f"{limits.HEADER_SECONDS:.0f} s", "the connection closes"),
+        (
+            "requests that wait on one HTTP connection",
+            f"{limits.MAX_PIPELINED}",
+            "the connection closes",
+        ),
         ("the body of an HTTP request", f"{limits.BODY_SECONDS:.0f} s", "408"),
         ("an HTTP response left unread", f"{limits.SEND_SECONDS:.0f} s", "the connection closes"),
         ("HTTP connections", f"{limits.MAX_CONNECTIONS}", "503"),

@@ -18,6 +18,12 @@ SESSION_IDLE_SECONDS = 300.0
 MAX_SSE_SESSIONS = 100
 """Open streams of the SSE transport; one more gets 503."""
 
+MAX_HEAD_BYTES = 16 * 1024
+"""Largest head of a request: its target, its headers, and any trailers."""
+
+MAX_PIPELINED = 20
+"""Requests that may wait on one connection for their turn; one more closes it."""
+
 HEADER_SECONDS = 10.0
 """Time for a client to send the head of a request."""
 
@@ -26,6 +32,9 @@ BODY_SECONDS = 30.0
 
 SEND_SECONDS = 30.0
 """A connection closes if part of a response stays unread for this long."""
+
+HANG_UP_SECONDS = 1.0
+"""Time after which the server notices that the client of a request without a stream has gone."""
 
 MAX_CALLS = 200
 """Requests in flight of a stdio client, or of one HTTP session; more are refused."""

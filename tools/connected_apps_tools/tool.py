@@ -78,6 +78,11 @@ class Tool(Generic[Q, R]):
         return self.function.__name__
 
     @property
+    def only_reads(self) -> bool:
+        """Whether no call changes anything, shows a secret or needs a person's yes."""
+        return self.effect is Effect.READS and self.revealing is None
+
+    @property
     def description(self) -> str:
         """The text that a model reads to choose a tool."""
         return " ".join((self.function.__doc__ or "").split())

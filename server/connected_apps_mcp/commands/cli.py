@@ -152,7 +152,8 @@ async def _serve(settings: config.Settings) -> None:
                     print_stderr(f"Serving http://{authority}{http.PATHS[transport]}")
                 calls = http.CallsInFlight()
                 server.middleware.append(calls)
-                app = http.build_app(server, settings.transport, authority)
+                plain = [tool.name for tool in offer.on.values() if tool.only_reads]
+                app = http.build_app(server, settings.transport, authority, plain)
                 await http.listen(
                     app, listener, signals, calls=calls, shutdown_seconds=settings.shutdown_seconds
                 )

@@ -1,6 +1,5 @@
 """Serves many clients over HTTP: Streamable HTTP at /mcp, the older SSE transport at /sse."""
 
-import json
 import logging
 import os
 import socket
@@ -8,79 +7,73 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Collection
-from contextlib import AbstractAsyncContextManager, AbstractContextManager, nullcontext, suppress
-from http import HTTPStatus
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, nullcontext
 
 import uvicorn
 from mcp import MCPError
 from mcp.server.context import CallNext, HandlerResult
 from mcp.server.sse import SseServerTransport
-from mcp.server.streamable_http_manager import StreamableHTTPASGIApp, StreamableHTTPSessionManager
-from mcp.server.transport_security import TransportSecurityMiddleware, TransportSecuritySettings
 from starlette.applications import Starlette
-from starlette.datastructures import MutableHeaders
-from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-from connected_apps_mcp.egress import AnyContext, redact
+from connected_apps_mcp.egress import AnyContext
 from connected_apps_mcp.limits import (
     MAX_BODY_BYTES,
     MAX_CALLS,
     MAX_CALLS_TOTAL,
     MAX_CONNECTIONS,
-    MAX_SESSIONS,
     MAX_SSE_SESSIONS,
-    RETRY_MS,
-    SESSION_IDLE_SECONDS,
     STREAM_METHODS,
     TOO_MANY_REQUESTS,
 )
 from connected_apps_mcp.protocol.server import AnyServer
 from connected_apps_mcp.settings.settings import SettingsError
 
-from .http_guards import HeaderTimeoutProtocol, RecentEvents, RequestTimeouts
+from .http_guards import RedactResponses, RequestTimeouts, SameOriginOnly
+from .http_protocol import BoundedProtocol
+from .http_streams import StreamableHttp
 from .shutdown import ShutdownSignals
 
 logger = logging.getLogger(__name__)
 
 
-def build_app(server: AnyServer, transports: Collection[str], authority: str) -> Starlette:
+def build_app(
+    server: AnyServer,
+    transports: Collection[str],
+    authority: str,
+    plain_tools: Collection[str] = (),
+) -> Starlette:
     """An ASGI application with the given transports and /healthz.
 
     Args:
         server: the server behind all transports.
         transports: any of "http" and "sse".
         authority: host and port of the application.
+        plain_tools: tools that send the client nothing but the result, unless it asks for progress.
     """
     routes: list[BaseRoute] = [Route("/healthz", _health)]
     sessions: AbstractAsyncContextManager[None] = nullcontext()
+    direct: dict[str, ASGIApp] = {}
     if "http" in transports:
-        manager = StreamableHTTPSessionManager(
-            server,
-            event_store=RecentEvents(),
-            retry_interval=RETRY_MS,
-            session_idle_timeout=SESSION_IDLE_SECONDS,
-            max_request_body_size=MAX_BODY_BYTES,
-            max_sessions=MAX_SESSIONS,
-        )
-        routes.append(Route(PATHS["http"], StreamableHTTPASGIApp(manager)))
-        sessions = manager.run()
+        streamable = direct[PATHS["http"]] = StreamableHttp(server, plain_tools)
+        routes.append(Route(PATHS["http"], streamable))
+        sessions = streamable.run()
     if "sse" in transports:
         sse = SseServerTransport("/messages/", max_request_body_size=MAX_BODY_BYTES)
         routes.append(Route(PATHS["sse"], _SseEndpoint(server, sse), methods=["GET"]))
         routes.append(Mount("/messages/", sse.handle_post_message))
-    return Starlette(
-        routes=routes,
-        middleware=[
-            Middleware(_RedactResponses),
-            Middleware(RequestTimeouts),
-            Middleware(_SameOriginOnly, authority),
-        ],
-        lifespan=lambda _: sessions,
-    )
+    app = Starlette(routes=routes, lifespan=lambda _: sessions)
+    others = app.build_middleware_stack()
+
+    async def dispatch(scope: Scope, receive: Receive, send: Send) -> None:
+        # Starlette's routing takes as long as parsing a request.
+        await direct.get(scope.get("path", ""), others)(scope, receive, send)
+
+    app.middleware_stack = RedactResponses(RequestTimeouts(SameOriginOnly(dispatch, authority)))
+    return app
 
 
 PATHS = {"http": "/mcp", "sse": "/sse"}
@@ -113,84 +106,6 @@ class _SseEndpoint:
     async def _stream(self, scope: Scope, receive: Receive, send: Send) -> None:
         async with self._sse.connect_sse(scope, receive, send) as (incoming, outgoing):
             await self._server.run(incoming, outgoing, self._server.create_initialization_options())
-
-
-class _RedactResponses:
-    """Middleware that redacts every response."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self._app(scope, receive, _RedactedResponse(send))
-
-
-class _RedactedResponse:
-    """Sends one response, redacted. Each piece is a whole message or the whole body."""
-
-    def __init__(self, send: Send) -> None:
-        self._send = send
-        self._start: Message | None = None
-
-    async def __call__(self, message: Message) -> None:
-        if message["type"] == "http.response.start":
-            headers = MutableHeaders(raw=[(k, _redact_bytes(v)) for k, v in message["headers"]])
-            message = {**message, "headers": headers.raw}
-            if "content-length" in headers:
-                self._start = message  # wait for the length of the body
-                return
-        elif message.get("body"):
-            message = {**message, "body": self._body(message["body"])}
-        if self._start:
-            headers = MutableHeaders(raw=self._start["headers"])
-            headers["content-length"] = str(len(message.get("body", b"")))
-            start, self._start = self._start, None
-            await self._send(start)
-        await self._send(message)
-
-    def _body(self, body: bytes) -> bytes:
-        if self._start and self._start["status"] >= HTTPStatus.BAD_REQUEST:
-            body = _without_quote(body)
-        return _redact_bytes(body)
-
-
-def _redact_bytes(piece: bytes) -> bytes:
-    return redact(piece.decode(errors="surrogateescape")).encode(errors="surrogateescape")
-
-
-def _without_quote(body: bytes) -> bytes:
-    """An error without the pieces that the SDK quotes of an unreadable message.
-
-    They begin at the second line of its text.
-    """
-    with suppress(ValueError, LookupError, TypeError, AttributeError):
-        message = json.loads(body)
-        message["error"]["message"] = message["error"]["message"].partition("\n")[0]
-        return json.dumps(message, separators=(",", ":")).encode()
-    return body
-
-
-class _SameOriginOnly:
-    """Refuses a foreign Host with 421 and a foreign Origin with 403.
-
-    The first stops DNS rebinding, the second pages of other sites.
-    """
-
-    def __init__(self, app: ASGIApp, authority: str) -> None:
-        self._app = app
-        names = [authority, f"localhost:{authority.rpartition(':')[2]}"]
-        self._security = TransportSecurityMiddleware(
-            TransportSecuritySettings(
-                allowed_hosts=names, allowed_origins=[f"http://{name}" for name in names]
-            )
-        )
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http":
-            refusal = await self._security.validate_request(Request(scope))
-            if refusal:
-                return await refusal(scope, receive, send)
-        return await self._app(scope, receive, send)
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -229,6 +144,7 @@ class CallsInFlight:
         self.count = 0
         self._requests: Counter[int] = Counter()
         """Requests in flight, by session."""
+        self._total = 0
 
     async def __call__(self, ctx: AnyContext, call_next: CallNext) -> HandlerResult:
         """Count a call while it is in flight.
@@ -240,19 +156,21 @@ class CallsInFlight:
             return await call_next(ctx)
         # The connection lives as long as its requests, so its id is unique among them.
         session = id(ctx.session._connection)
-        if self._requests[session] >= MAX_CALLS or self._requests.total() >= MAX_CALLS_TOTAL:
-            logger.warning("Refused a request: %d are in flight.", self._requests.total())
+        if self._requests[session] >= MAX_CALLS or self._total >= MAX_CALLS_TOTAL:
+            logger.warning("Refused a request: %d are in flight.", self._total)
             raise MCPError(
                 TOO_MANY_REQUESTS, "Too many requests are in flight. Wait for a response first."
             )
         is_call = ctx.method == "tools/call"
         self.count += is_call
         self._requests[session] += 1
+        self._total += 1
         try:
             return await call_next(ctx)
         finally:
             self.count -= is_call
             self._requests[session] -= 1
+            self._total -= 1
             if not self._requests[session]:
                 del self._requests[session]
 
@@ -307,7 +225,8 @@ async def listen(
         log_config=None,
         access_log=False,
         server_header=False,
-        http=HeaderTimeoutProtocol,
+        proxy_headers=False,
+        http=BoundedProtocol,
         limit_concurrency=MAX_CONNECTIONS,
         ws="none",
         timeout_graceful_shutdown=1,

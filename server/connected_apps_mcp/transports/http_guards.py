@@ -1,63 +1,51 @@
-"""Timeouts for slow HTTP clients, and the events that a returning client may resume."""
+"""What every HTTP request passes: a check of where it comes from, timeouts, and redaction."""
 
 import asyncio
-import itertools
-import secrets
-from collections import OrderedDict
+import json
+import math
+from collections.abc import Iterable
+from contextlib import suppress
+from http import HTTPStatus
 
 import anyio
-from mcp.server.streamable_http import EventCallback, EventMessage, EventStore
-from mcp.types import JSONRPCMessage
+from mcp.server.transport_security import TransportSecurityMiddleware, TransportSecuritySettings
+from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
-from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from connected_apps_mcp.limits import (
-    BODY_SECONDS,
-    HEADER_SECONDS,
-    MAX_EVENT_BYTES,
-    MAX_EVENTS,
-    SEND_SECONDS,
-)
+from connected_apps_mcp.egress import redact
+from connected_apps_mcp.limits import BODY_SECONDS, SEND_SECONDS
+
+Header = tuple[bytes, bytes]
 
 
-class HeaderTimeoutProtocol(H11Protocol):
-    """HTTP/1.1 that closes a connection when the head of a request takes too long."""
+class SameOriginOnly:
+    """Middleware that refuses a foreign Host with 421 and a foreign Origin with 403.
 
-    _timer: asyncio.TimerHandle | None = None
+    The first stops DNS rebinding, the second pages of other sites.
+    """
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Start the timer for the first request."""
-        super().connection_made(transport)
-        self._start_timer()
+    def __init__(self, app: ASGIApp, authority: str) -> None:
+        self._app = app
+        names = [authority, f"localhost:{authority.rpartition(':')[2]}"]
+        origins = [f"http://{name}" for name in names]
+        self._hosts = {name.encode() for name in names}
+        self._origins = {None, *(origin.encode() for origin in origins)}
+        self._security = TransportSecurityMiddleware(
+            TransportSecuritySettings(allowed_hosts=names, allowed_origins=origins)
+        )
 
-    def data_received(self, data: bytes) -> None:
-        """Run the timer while a head arrives, and stop it while a request is served."""
-        super().data_received(data)
-        if self.cycle and not self.cycle.response_complete:
-            self._stop_timer()
-        elif self._timer is None:
-            self._start_timer()
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve or refuse a request."""
+        if scope["type"] == "http" and not self._is_ours(scope):
+            refusal = await self._security.validate_request(Request(scope))
+            if refusal:
+                return await refusal(scope, receive, send)
+        return await self._app(scope, receive, send)
 
-    def on_response_complete(self) -> None:
-        """Start the timer if the next head has started to arrive; else keep-alive has its own."""
-        super().on_response_complete()
-        if self.conn.trailing_data[0]:
-            self._start_timer()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Stop the timer."""
-        self._stop_timer()
-        super().connection_lost(exc)
-
-    def _start_timer(self) -> None:
-        self._stop_timer()
-        self._timer = self.loop.call_later(HEADER_SECONDS, self.transport.close)
-
-    def _stop_timer(self) -> None:
-        if self._timer:
-            self._timer.cancel()
-            self._timer = None
+    def _is_ours(self, scope: Scope) -> bool:
+        headers = dict(reversed(scope["headers"]))  # the first of a name counts
+        return headers.get(b"host") in self._hosts and headers.get(b"origin") in self._origins
 
 
 class RequestTimeouts:
@@ -69,63 +57,122 @@ class RequestTimeouts:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request within the timeouts."""
         if scope["type"] != "http":
-            return await self._app(scope, receive, send)
-        started = complete = False
-        deadline = anyio.current_time() + BODY_SECONDS
-
-        async def receive_in_time() -> Message:
-            nonlocal complete
-            if complete:
-                return await receive()
-            with anyio.fail_after(max(0.0, deadline - anyio.current_time())):
-                message = await receive()
-            complete = not message.get("more_body", False)
-            return message
-
-        async def send_in_time(message: Message) -> None:
-            nonlocal started
-            started = True
-            with anyio.fail_after(SEND_SECONDS):
-                await send(message)
-
-        try:
-            await self._app(scope, receive_in_time, send_in_time)
-        except TimeoutError:
-            if not started and not complete:
-                late = PlainTextResponse("The body of the request came too slowly.", 408)
-                await late(scope, receive, send)
+            await self._app(scope, receive, send)
+            return
+        with anyio.CancelScope() as patience:
+            request = _TimedRequest(receive, send, patience)
+            try:
+                await self._app(scope, request.receive, request.send)
+            finally:
+                request.timer.cancel()
+        if patience.cancelled_caught and not request.started:
+            late = PlainTextResponse("The body of the request came too slowly.", 408)
+            await late(scope, receive, send)
 
 
-class RecentEvents(EventStore):
-    """The latest events of all streams, so that a client can resume a broken stream.
+class _TimedRequest:
+    """Cancels a request that waits too long for its body, or for the client to read.
 
-    The SDK replays to any client that names an event id. Ids cannot be guessed.
+    One timer is enough: it goes off when the next deadline could be over.
     """
 
-    def __init__(self) -> None:
-        self._events: OrderedDict[str, tuple[str, JSONRPCMessage | None, int]] = OrderedDict()
-        self._bytes = 0
+    def __init__(self, receive: Receive, send: Send, patience: anyio.CancelScope) -> None:
+        self._receive = receive
+        self._send = send
+        self._patience = patience
+        self._loop = asyncio.get_running_loop()
+        self._body_deadline = self._loop.time() + BODY_SECONDS
+        self._deadline = math.inf
+        """The end of what it waits for at the moment."""
+        self._complete = False
+        self.started = False
+        self.timer = self._loop.call_later(min(BODY_SECONDS, SEND_SECONDS), self._check)
 
-    async def store_event(self, stream_id: str, message: JSONRPCMessage | None) -> str:
-        """Store an event, dropping the oldest ones if needed. Returns its id."""
-        event_id = secrets.token_urlsafe(16)
-        size = len(message.model_dump_json()) if message else 0
-        self._events[event_id] = stream_id, message, size
-        self._bytes += size
-        while len(self._events) > MAX_EVENTS or self._bytes > MAX_EVENT_BYTES:
-            _, (_, _, dropped) = self._events.popitem(last=False)
-            self._bytes -= dropped
-        return event_id
+    def _check(self) -> None:
+        now = self._loop.time()
+        if now >= self._deadline:
+            self._patience.cancel()
+        else:
+            self.timer = self._loop.call_at(min(self._deadline, now + SEND_SECONDS), self._check)
 
-    async def replay_events_after(
-        self, last_event_id: str, send_callback: EventCallback
-    ) -> str | None:
-        """Send the later events of the same stream. None if the event was dropped."""
-        if last_event_id not in self._events:
-            return None
-        stream_id = self._events[last_event_id][0]
-        later = itertools.dropwhile(lambda event: event[0] != last_event_id, self._events.items())
-        for event_id, (stream, message, _) in list(later)[1:]:
-            if stream == stream_id and message:
-                await send_callback(EventMessage(message, event_id))
-        return stream_id
+    async def receive(self) -> Message:
+        if self._complete:
+            return await self._receive()
+        self._deadline = self._body_deadline
+        message = await self._receive()
+        self._deadline = math.inf
+        self._complete = not message.get("more_body")
+        return message
+
+    async def send(self, message: Message) -> None:
+        self.started = True
+        self._deadline = self._loop.time() + SEND_SECONDS
+        await self._send(message)
+        self._deadline = math.inf
+
+
+class RedactResponses:
+    """Middleware that redacts every response."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve a request."""
+        await self._app(scope, receive, _RedactedResponse(send))
+
+
+class _RedactedResponse:
+    """Sends one response, redacted. Each piece is a whole message or the whole body."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self._start: Message | None = None
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            message = {**message, "headers": _redact_headers(message["headers"])}
+            if any(name == b"content-length" for name, _ in message["headers"]):
+                self._start = message  # wait for the length of the body
+                return
+        elif body := message.get("body"):
+            message = {**message, "body": self._redact_body(body)}
+        start, self._start = self._start, None
+        if start:
+            await self._send(start)
+        await self._send(message)
+
+    def _redact_body(self, body: bytes) -> bytes:
+        redacted = body
+        if self._start and self._start["status"] >= HTTPStatus.BAD_REQUEST:
+            redacted = _without_quote(body)
+        redacted = _redact_bytes(redacted)
+        if self._start and len(redacted) != len(body):
+            length = (b"content-length", b"%d" % len(redacted))
+            others = [header for header in self._start["headers"] if header[0] != length[0]]
+            self._start["headers"] = [*others, length]
+        return redacted
+
+
+def _redact_headers(headers: Iterable[Header]) -> list[Header]:
+    headers = list(headers)
+    together = b" ".join(value for _, value in headers)
+    if _redact_bytes(together) == together:
+        return headers
+    return [(name, _redact_bytes(value)) for name, value in headers]
+
+
+def _redact_bytes(piece: bytes) -> bytes:
+    return redact(piece.decode(errors="surrogateescape")).encode(errors="surrogateescape")
+
+
+def _without_quote(body: bytes) -> bytes:
+    """An error without the pieces that the SDK quotes of an unreadable message.
+
+    They begin at the second line of its text.
+    """
+    with suppress(ValueError, LookupError, TypeError, AttributeError):
+        message = json.loads(body)
+        message["error"]["message"] = message["error"]["message"].partition("\n")[0]
+        return json.dumps(message, separators=(",", ":")).encode()
+    return body

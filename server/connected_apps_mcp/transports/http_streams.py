@@ -1,0 +1,191 @@
+"""Streamable HTTP at one path. A request gets a stream only if its handler may need one."""
+
+import asyncio
+from collections.abc import Callable, Collection
+from contextlib import AbstractAsyncContextManager, suppress
+from contextvars import ContextVar
+from functools import partial
+from typing import cast
+from weakref import WeakValueDictionary
+
+import pydantic_core
+from mcp.server.streamable_http import MCP_SESSION_ID_HEADER
+from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
+from starlette.types import Message, Receive, Scope, Send
+
+from connected_apps_mcp.limits import (
+    HANG_UP_SECONDS,
+    MAX_BODY_BYTES,
+    MAX_SESSIONS,
+    RETRY_MS,
+    SESSION_IDLE_SECONDS,
+)
+from connected_apps_mcp.protocol.server import AnyServer
+
+from .http_events import SESSION, RecentEvents, Session
+
+PLAIN_METHODS = {
+    "ping",
+    "server/discover",
+    "tools/list",
+    "prompts/list",
+    "prompts/get",
+    "resources/list",
+    "resources/templates/list",
+    "resources/read",
+    "resources/subscribe",
+    "resources/unsubscribe",
+    "completion/complete",
+}
+"""Methods whose handlers send the client nothing but the result."""
+
+BOTH = {b"application/json", b"text/event-stream"}
+"""The media types that every client has to accept. The SDK refuses those that do not."""
+
+SESSION_ID = MCP_SESSION_ID_HEADER.encode()
+
+_plain: ContextVar[bool] = ContextVar("plain", default=False)
+"""Whether the result of this request is sent as plain JSON."""
+
+
+class _PlainOrStream:
+    """The SDK's setting `json_response`, which it looks up for each request."""
+
+    def __bool__(self) -> bool:
+        return _plain.get()
+
+
+class StreamableHttp:
+    """The endpoint of Streamable HTTP in both eras."""
+
+    def __init__(self, server: AnyServer, plain_tools: Collection[str]) -> None:
+        """Serve clients.
+
+        Args:
+            server: the server.
+            plain_tools: tools that send the client nothing but the result, unless it asks for
+                progress.
+        """
+        self._plain_tools = frozenset(plain_tools)
+        self._sessions = WeakValueDictionary[bytes, Session]()
+        self._manager = StreamableHTTPSessionManager(
+            server,
+            event_store=RecentEvents(),
+            json_response=cast("bool", _PlainOrStream()),
+            retry_interval=RETRY_MS,
+            session_idle_timeout=SESSION_IDLE_SECONDS,
+            max_request_body_size=MAX_BODY_BYTES,
+            max_sessions=MAX_SESSIONS,
+        )
+
+    def run(self) -> AbstractAsyncContextManager[None]:
+        """Run the sessions while it is open."""
+        return self._manager.run()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve a request."""
+        headers = dict(reversed(scope["headers"]))  # the first of a name counts
+        session = self._sessions.get(headers.get(SESSION_ID, b""))
+        if session is None:
+            session = Session()
+            send = self._noting(session, send)
+        SESSION.set(session)
+        _plain.set(False)
+        request = _Request(receive, session, partial(self._is_plain, headers.get(b"accept", b"")))
+        try:
+            await self._manager.handle_request(scope, request.receive, send)
+        except asyncio.CancelledError:
+            if not (request.watch and request.watch.hung_up):
+                raise
+        finally:
+            request.close()
+
+    def _noting(self, session: Session, send: Send) -> Send:
+        """Note the id that the SDK gives to a new session."""
+
+        async def noting(message: Message) -> None:
+            for name, value in message.get("headers", ()):
+                if name == SESSION_ID:
+                    self._sessions[value] = session
+            await send(message)
+
+        return noting
+
+    def _is_plain(self, accepted: bytes, message: object) -> bool:
+        if not {kind.partition(b";")[0].strip().lower() for kind in accepted.split(b",")} >= BOTH:
+            return False
+        match message:
+            case {"params": {"_meta": {"progressToken": _}}}:
+                return False
+            case {"method": "tools/call", "params": {"name": str(name)}, "id": str() | int()}:
+                return name in self._plain_tools
+            case {"method": str(method), "id": str() | int()}:
+                return method in PLAIN_METHODS
+        return False
+
+
+class _Request:
+    """A request that decides from its body whether it needs a stream."""
+
+    def __init__(
+        self, receive: Receive, session: Session, is_plain: Callable[[object], bool]
+    ) -> None:
+        self._receive = receive
+        self._session = session
+        self._is_plain = is_plain
+        self._body = b""
+        self._id = ""
+        self.watch: _Watch | None = None
+        """Its client, if it needs no stream: a stream sees by itself that the client is gone."""
+
+    async def receive(self) -> Message:
+        """The next piece of the body. The last one decides."""
+        message = await self._receive()
+        if message["type"] == "http.request":
+            self._body += message.get("body", b"")
+            if not message.get("more_body"):
+                self._decide()
+        return message
+
+    def _decide(self) -> None:
+        with suppress(ValueError):  # the SDK refuses what is not JSON
+            message = pydantic_core.from_json(self._body)
+            if self._is_plain(message):
+                _plain.set(True)
+                self._id = str(message["id"])
+                self._session.plain.add(self._id)
+                self.watch = _Watch(self._receive)
+
+    def close(self) -> None:
+        """Forget the request."""
+        if self.watch:
+            self._session.plain.discard(self._id)
+            self.watch.close()
+
+
+class _Watch:
+    """Cancels the current task when the client has gone. Most requests end before it looks."""
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        self._loop = asyncio.get_running_loop()
+        self._request = asyncio.current_task()
+        self._timer = self._loop.call_later(HANG_UP_SECONDS, self._look)
+        self._looking: asyncio.Task[None] | None = None
+        self.hung_up = False
+
+    def close(self) -> None:
+        """End the watch."""
+        self._timer.cancel()
+        if self._looking:
+            self._looking.cancel()
+
+    def _look(self) -> None:
+        self._looking = self._loop.create_task(self._until_hung_up())
+
+    async def _until_hung_up(self) -> None:
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+        self.hung_up = True
+        if self._request:
+            self._request.cancel()
