@@ -5,6 +5,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from math import isnan
 from pathlib import Path
 from typing import get_args
 
@@ -22,10 +23,10 @@ from load.processes import (
     SERVER_CORE,
     Process,
     free_port,
+    is_listening,
     now_mib,
     peak_mib,
     pin,
-    wait_for,
 )
 from peers import Peer, Service
 
@@ -42,6 +43,7 @@ class Effort:
     Attributes:
         rounds: how often each peer has its turn; the medians over them count.
         seconds: of each turn.
+        warm_up: seconds of load before the first turn, for servers that compile as they run.
         in_flight: the numbers of calls in flight.
         calls: over so many, memory may grow.
         sessions: over so many, memory may grow.
@@ -49,6 +51,7 @@ class Effort:
 
     rounds: int = 5
     seconds: float = 0.25
+    warm_up: float = 1.0
     in_flight: tuple[int, ...] = (1, 8, 32, 128)
     calls: int = 10_000
     sessions: int = 2_000
@@ -72,8 +75,9 @@ class Bench:
     figures: dict[str, dict[str, list[float]]] = field(default_factory=dict)
 
     def add(self, figure: str, peer: Peer, value: float) -> None:
-        """Add the value of one round."""
-        self.figures.setdefault(figure, {}).setdefault(peer.name, []).append(value)
+        """Add the value of one round, if there is one."""
+        if not isnan(value):
+            self.figures.setdefault(figure, {}).setdefault(peer.name, []).append(value)
 
     async def start(
         self, peer: Peer, transport: str, service: Service | None = None, port: int = 0
@@ -107,8 +111,8 @@ async def running(
     port = free_port()
     process = await bench.start(peer, transport, service, port)
     try:
-        if transport != "stdio":
-            await wait_for(port)
+        if transport != "stdio" and not await is_listening(port):
+            raise NoResult("It does not listen.")
         channel = _channel(transport, process, port, era)
         await channel.open()
         await ask(channel, peer.get(service or bench.service))
@@ -153,14 +157,14 @@ async def http(bench: Bench) -> None:
 async def _calls(bench: Bench, transport: str) -> None:
     for era in ERAS:
         async with all_running(bench, transport, era) as servers:
-            for server in servers:  # a server that compiles as it runs is measured warm
-                await Loop(server.channel, server.peer.get(bench.service)).run(32, 1.0)
+            for server in servers:
+                warm_up = Loop(server.channel, server.peer.get(bench.service))
+                await warm_up.run(32, bench.effort.warm_up)
             for _ in range(bench.effort.rounds):
                 await _round(bench, f"{transport} {era}", servers)
             for server in servers:
-                with suppress(FileNotFoundError):
-                    memory = peak_mib(server.process.pid)
-                    bench.add(f"{transport} {era}, peak memory, MiB", server.peer, memory)
+                memory = peak_mib(server.process.pid)
+                bench.add(f"{transport} {era}, peak memory, MiB", server.peer, memory)
 
 
 async def _round(bench: Bench, name: str, servers: list[Running]) -> None:

@@ -3,8 +3,10 @@
 import asyncio
 import os
 import socket
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from math import nan
 from pathlib import Path
 from typing import cast
 
@@ -79,34 +81,33 @@ def free_port() -> int:
     return port
 
 
-async def wait_for(port: int, seconds: float = 30) -> None:
-    """Wait until something listens.
-
-    Raises:
-        TimeoutError: nothing does.
-    """
-    async with asyncio.timeout(seconds):
-        while True:
-            try:
-                _, writer = await asyncio.open_connection("127.0.0.1", port)
-            except ConnectionError:
-                await asyncio.sleep(0.02)
-            else:
-                writer.close()
-                return
+async def is_listening(port: int, within: float = 30) -> bool:
+    """Wait until something listens; whether it does within so many seconds."""
+    until = time.monotonic() + within
+    while time.monotonic() < until:
+        try:
+            _, writer = await asyncio.open_connection("127.0.0.1", port)
+        except ConnectionError:
+            await asyncio.sleep(0.02)
+        else:
+            writer.close()
+            return True
+    return False
 
 
 def peak_mib(pid: int) -> float:
-    """The most memory that a process has had so far, in MiB, where Linux tells it."""
+    """The most memory that a process has had so far, in MiB; not a number outside Linux."""
     return _memory(pid, "VmHWM")
 
 
 def now_mib(pid: int) -> float:
-    """The memory that a process has, in MiB, where Linux tells it."""
+    """The memory that a process has, in MiB; not a number outside Linux."""
     return _memory(pid, "VmRSS")
 
 
 def _memory(pid: int, field: str) -> float:
-    status = Path(f"/proc/{pid}/status").read_text("utf-8")
-    (line,) = [line for line in status.splitlines() if line.startswith(field)]
+    status = Path(f"/proc/{pid}/status")
+    if not status.exists():
+        return nan
+    (line,) = [line for line in status.read_text("utf-8").splitlines() if line.startswith(field)]
     return int(line.split()[1]) / 1024
