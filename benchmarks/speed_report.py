@@ -8,7 +8,7 @@ from typing import Literal
 from peers import FROM_OPENAPI, THIS, TYPESCRIPT
 from tokens import Row, table
 
-Rounds = Mapping[str, Mapping[str, list[float]]]
+Rounds = Mapping[str, Mapping[str, Sequence[float]]]
 """The values of each figure, by its name and the server."""
 
 Figures = dict[str, dict[str, float]]
