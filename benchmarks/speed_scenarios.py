@@ -2,8 +2,8 @@
 
 import os
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from math import isnan
 from pathlib import Path
@@ -121,6 +121,15 @@ async def running(
         await process.stop()
 
 
+@contextmanager
+def _without_figures(what: str) -> Iterator[None]:
+    """Go on if a server cannot do what is measured, and say so."""
+    try:
+        yield
+    except NoResult as reason:
+        click.echo(f"{what}: {reason}", err=True)
+
+
 def _channel(transport: str, process: Process, port: int, era: Era) -> Channel:
     if transport == "stdio":
         return StdioChannel(process, era)
@@ -135,12 +144,9 @@ async def all_running(bench: Bench, transport: str, era: Era) -> AsyncIterator[l
     async with AsyncExitStack() as stack:
         servers = []
         for peer in bench.peers:
-            try:
-                server = await stack.enter_async_context(running(bench, peer, transport, era))
-            except NoResult as reason:
-                click.echo(f"{peer.name}, {transport}, {era}: {reason}", err=True)
-            else:
-                servers.append(server)
+            with _without_figures(f"{peer.name}, {transport}, {era}"):
+                server = running(bench, peer, transport, era)
+                servers.append(await stack.enter_async_context(server))
         yield servers
 
 
@@ -190,20 +196,27 @@ def _add_sample(bench: Bench, name: str, peer: Peer, sample: Sample) -> None:
 
 async def start(bench: Bench) -> None:
     """The cold start, from the spawn to the tools and to the end of the help."""
-    help_command = [*bench.this.command, "--help"]
     for _ in range(bench.effort.rounds):
         for peer in bench.peers:
-            began = time.perf_counter()
-            process = await bench.start(peer, "stdio")
-            channel = StdioChannel(process, "handshake")
-            await channel.open()
-            await ask(channel, LIST_TOOLS)
-            bench.add("cold start to tools/list, ms", peer, _milliseconds_since(began))
-            await process.stop()
+            with _without_figures(f"{peer.name}, cold start"):
+                await _list_tools(bench, peer)
         began = time.perf_counter()
+        help_command = [*bench.this.command, "--help"]
         process = await Process.start(help_command, SERVER_CORE, os.environ, bench.log)
         await process.wait()
         bench.add("--help, ms", bench.this, _milliseconds_since(began))
+
+
+async def _list_tools(bench: Bench, peer: Peer) -> None:
+    began = time.perf_counter()
+    process = await bench.start(peer, "stdio")
+    try:
+        channel = StdioChannel(process, "handshake")
+        await channel.open()
+        await ask(channel, LIST_TOOLS)
+        bench.add("cold start to tools/list, ms", peer, _milliseconds_since(began))
+    finally:
+        await process.stop()
 
 
 def _milliseconds_since(began: float) -> float:
@@ -213,7 +226,8 @@ def _milliseconds_since(began: float) -> float:
 async def slow(bench: Bench) -> None:
     """Calls in front of a service that takes 50 ms: of servers, and of the client by itself."""
     for peer in bench.peers:
-        await _slow_server(bench, peer, "stdio", 128)
+        with _without_figures(f"{peer.name}, slow service"):
+            await _slow_server(bench, peer, "stdio", 128)
     await _slow_server(bench, bench.this, "sse", 512)
     pin(0, SERVER_CORE)
     for in_flight in (128, 512):

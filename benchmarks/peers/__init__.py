@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import click
+
 from load.messages import Request, call_tool
 from servers import SANDBOX_ENVIRONMENT, SERVER, CannotCompare, generated_names
 
@@ -101,6 +103,7 @@ def _typescript() -> Peer:
     if not (node and npm):
         raise CannotCompare("The TypeScript server needs Node.js and npm, which are not here.")
     if not (FOLDER / "node_modules").is_dir():
+        click.echo("Installing the TypeScript server: some seconds.", err=True)
         install = [npm, "install", "--prefix", str(FOLDER), "--no-package-lock", "--no-audit"]
         done = subprocess.run(install, capture_output=True, text=True, check=False)  # noqa: S603 - our own command
         if done.returncode:
