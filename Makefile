@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: install demo test test-all lint docs bench wheel clean
+.PHONY: install demo test test-all lint docs bench bench-speed wheel clean
 .DEFAULT_GOAL := install
 
 install: $(VENV)/.installed ## Make .venv with the command connected-apps-mcp
@@ -33,6 +33,9 @@ docs: $(VENV)/.installed ## Write the generated parts of the documents
 
 bench: $(VENV)/.installed-bench ## Measure what the server costs a model; OPENAPI=FILE adds a generated peer
 	@$(BIN)/python benchmarks/tokens.py $(if $(OPENAPI),--openapi "$(OPENAPI)")
+
+bench-speed: $(VENV)/.installed-bench ## Measure how fast the server is beside its peers; ARGS="--quick" takes a minute
+	@$(BIN)/python benchmarks/speed.py $(ARGS)
 
 wheel: $(VENV)/.installed ## Build the wheel into dist/
 	@echo "Building the wheel: some seconds."

@@ -20,16 +20,10 @@ from mcp import Client
 from connected_apps_mcp.sandbox import create_sandbox
 from connected_apps_mcp.sandbox.handlers.seeding import seed
 from connected_apps_mcp.sandbox.seeds.seed import Seed
+from load.processes import peak_mib
 from servers import SANDBOX_ENVIRONMENT, SERVER, sandbox_on
 
 APPS = (1_000, 10_000, 100_000)
-
-
-def peak_mib(pid: int) -> float:
-    """The most memory that a process has had so far, in MiB."""
-    status = Path(f"/proc/{pid}/status").read_text("utf-8")
-    (line,) = [line for line in status.splitlines() if line.startswith("VmHWM")]
-    return int(line.split()[1]) / 1024
 
 
 @asynccontextmanager

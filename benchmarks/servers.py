@@ -59,9 +59,7 @@ def generated(description: Path) -> Server:
     Raises:
         CannotCompare: FastMCP is not installed, or the description lacks an operation on apps.
     """
-    if find_spec("fastmcp") is None:
-        raise CannotCompare("FastMCP is not installed; the extra `bench` brings it.")
-    names = _generated_names(json.loads(description.read_text("utf-8")))
+    names = generated_names(json.loads(description.read_text("utf-8")))
     script = Path(__file__).parent / "peers" / "generated_server.py"
 
     @asynccontextmanager
@@ -78,7 +76,14 @@ def generated(description: Path) -> Server:
     return start
 
 
-def _generated_names(description: dict[str, Any]) -> dict[str, str]:
+def generated_names(description: dict[str, Any]) -> dict[str, str]:
+    """The names of the five app tools in the server that is generated from this description.
+
+    Raises:
+        CannotCompare: FastMCP is not installed, or the description lacks an operation on apps.
+    """
+    if find_spec("fastmcp") is None:
+        raise CannotCompare("FastMCP is not installed; the extra `bench` brings it.")
     try:
         return {
             tool: description["paths"][path][method]["operationId"]

@@ -1,128 +1,113 @@
-"""How fast this server is beside its peers, interleaved in one run."""
+"""How fast this server is beside its peers, interleaved in one run.
+
+Each server is a process of its own on one core. The other core has the load, raw bytes over pipes
+and sockets, and the service, a fake that answers at once. docs/benchmarks.md says more.
+"""
 
 import json
 import os
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 import anyio
 import click
 
 from connected_apps_mcp.sandbox.service.openapi import describe
-from load.channels import NotSupported, StdioChannel, ask
-from load.loop import Loop
-from load.messages import Era, call_tool
-from load.processes import LOAD_CORE, SERVER_CORE, Process, pin
-from servers import SANDBOX_ENVIRONMENT, SERVER
+from load.processes import LOAD_CORE, Process, pin
+from peers import Peer, Service, available
+from speed_report import medians, tables
+from speed_scenarios import SCENARIOS, Bench, Effort
 
-HERE = Path(__file__).parent
+UPSTREAM = Path(__file__).parent / "load" / "upstream.py"
 
+SLOW_SECONDS = 0.05
 
-@dataclass(frozen=True)
-class Peer:
-    """A server: its command, and its names for the tools."""
-
-    name: str
-    command: list[str]
-    get: str
-
-
-def peers(url: str, folder: Path) -> list[Peer]:
-    description = folder / "openapi.json"
-    description.write_text(json.dumps(describe()), "utf-8")
-    here = [*SERVER, "serve", "--base-url", url, "--secret-store", "none"]
-    generated = [str(HERE / "peers/generated_server.py"), str(description), "stdio", "0"]
-    return [
-        Peer("here", [sys.executable, *here, "--data-dir", str(folder / "data")], "get_app"),
-        Peer("from_openapi", [sys.executable, *generated], "get"),
-        Peer(
-            "low-level",
-            [sys.executable, str(HERE / "peers/low_level_server.py"), "stdio", "0"],
-            "get_app",
-        ),
-    ]
+QUICK = Effort(rounds=1, warm_up=0.3, in_flight=(1, 32), calls=1_000, sessions=200)
 
 
 @asynccontextmanager
-async def upstream(delay: float, log: Any) -> AsyncIterator[tuple[str, dict[str, Any]]]:
-    """The URL of the fake service, and its app."""
-    command = [sys.executable, str(HERE / "load/upstream.py"), "--delay", str(delay)]
-    process = await Process.start(command, LOAD_CORE, environment=os.environ, errors=log)
-    started = anyio.Event()
-    said = b""
-
-    def note(data: bytes) -> None:
-        nonlocal said
-        said += data
-        if said.endswith(b"\n"):
-            started.set()
-
-    process.on_data = note
+async def service(delay: float, log: Path) -> AsyncIterator[Service]:
+    """The fake service, which takes so many seconds for each answer."""
+    command = [sys.executable, str(UPSTREAM), "--delay", str(delay)]
+    process = await Process.start(command, LOAD_CORE, os.environ, log)
+    sender, said = anyio.create_memory_object_stream[bytes](1)
+    process.on_data = sender.send_nowait  # type: ignore[method-assign, assignment]
     try:
-        await started.wait()
-        about = json.loads(said)
-        yield f"http://127.0.0.1:{about['port']}", about["app"]
+        with sender, said:
+            yield Service(**json.loads(await said.receive()))
     finally:
         await process.stop()
 
 
-async def measure(rounds: int, seconds: float) -> Mapping[str, Mapping[str, list[float]]]:
+async def measure(scenarios: list[str], effort: Effort, folder: Path, openapi: Path) -> Bench:
+    """Run the scenarios, one after the other."""
     pin(0, LOAD_CORE)
-    figures: dict[str, dict[str, list[float]]] = {}
-    async with AsyncExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        log = stack.enter_context((folder / "log").open("wb"))
-        url, app = await stack.enter_async_context(upstream(0, log))
-        environment = os.environ | SANDBOX_ENVIRONMENT | {"SERVICE_URL": url}
-        channels = []
-        eras: list[Era] = ["handshake", "2026"]
-        for era in eras:
-            for peer in peers(url, folder):
-                process = await Process.start(
-                    peer.command, SERVER_CORE, environment=environment, errors=log
-                )
-                stack.push_async_callback(process.stop)
-                channel = StdioChannel(process, era)
-                get = call_tool(peer.get, {"client_id": app["client_id"]})
-                try:
-                    await channel.open()
-                    result = json.dumps(await ask(channel, get))
-                    assert app["client_name"] in result, result
-                except NotSupported as reason:
-                    click.echo(f"{peer.name}, {era}: {reason}", err=True)
-                    continue
-                channels.append((peer, channel, get))
-        expected = app["client_id"].encode()
-        for _ in range(rounds):
-            for in_flight in (1, 8, 32, 128):
-                for peer, channel, get in channels:
-                    sample = await Loop(channel, get, expected).run(in_flight, seconds)
-                    assert not sample.lost, sample.lost
-                    rows = {f"{in_flight} in flight, calls/s": sample.rate}
-                    if in_flight == 1:
-                        rows |= {"median, µs": sample.median_us, "p99, µs": sample.p99_us}
-                    for row, figure in rows.items():
-                        name = f"stdio {channel.era} get, {row}"
-                        figures.setdefault(name, {}).setdefault(peer.name, []).append(figure)
-    return figures
+    log = folder / "log"
+    peers: list[Peer] = []
+    for peer in available(folder, openapi):
+        if isinstance(peer, Peer):
+            peers.append(peer)
+        else:
+            click.echo(str(peer), err=True)
+    async with service(0, log) as fast, service(SLOW_SECONDS, log) as slow:
+        bench = Bench(peers[0], peers, fast, slow, log, effort)
+        for name in scenarios:
+            click.echo(f"Measuring: {name}", err=True)
+            await SCENARIOS[name](bench)
+    return bench
+
+
+def _description() -> dict[str, Any]:
+    """What the sandbox says of a consumer project: as many operations as the service publishes."""
+    described = describe()
+    kept = ("/v1/connected_apps/", "/v1/users/")
+    paths = {path: here for path, here in described["paths"].items() if path.startswith(kept)}
+    return {**described, "paths": paths}
 
 
 @click.command(help=__doc__)
-@click.option("--rounds", default=5, show_default=True)
-@click.option("--seconds", default=0.5, show_default=True)
-def main(rounds: int, seconds: float) -> None:
+@click.option("--rounds", type=int, help=f"Turns of each peer.  [default: {Effort.rounds}]")
+@click.option("--quick", is_flag=True, help="One round, and less of everything.")
+@click.option("--only", type=click.Choice(list(SCENARIOS)), multiple=True, help="Measure this.")
+@click.option(
+    "--openapi",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="OpenAPI description for from_openapi; by default that of the sandbox.",
+)
+@click.option("--json", "as_json", type=click.Path(path_type=Path), help="Write the figures here.")
+def main(
+    *,
+    rounds: int | None,
+    quick: bool,
+    only: tuple[str, ...],
+    openapi: Path | None,
+    as_json: Path | None,
+) -> None:
     """Measure and print."""
-    options = {"use_uvloop": sys.platform != "win32"}
-    figures = anyio.run(measure, rounds, seconds, backend_options=options)
-    for name, row in sorted(figures.items()):
-        cells = "".join(f"{peer:>14}{median(values):>8.0f}" for peer, values in row.items())
-        click.echo(f"{name:<50}{cells}")
+    effort = QUICK if quick else Effort()
+    effort = replace(effort, rounds=rounds or effort.rounds)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        sandbox = folder / "openapi.json"
+        sandbox.write_text(json.dumps(_description()), "utf-8")
+        bench = anyio.run(
+            measure,
+            list(only or SCENARIOS),
+            effort,
+            folder,
+            openapi or sandbox,
+            backend_options={"use_uvloop": sys.platform != "win32"},
+        )
+    figures = medians(bench.figures)
+    if as_json:
+        content = {"medians": figures, "rounds": bench.figures}
+        as_json.write_text(json.dumps(content, indent=2, ensure_ascii=False), "utf-8")
+    click.echo(tables(figures, [peer.name for peer in bench.peers]))
 
 
 if __name__ == "__main__":

@@ -11,7 +11,9 @@ import pytest
 CHECKOUT = Path(__file__).parents[1]
 
 
-@pytest.mark.parametrize("target", ["install", "demo", "test", "test-all", "bench", "wheel"])
+@pytest.mark.parametrize(
+    "target", ["install", "demo", "test", "test-all", "bench", "bench-speed", "wheel"]
+)
 def test_each_slow_step_is_announced_in_the_line_before(target: str, tmp_path: Path) -> None:
     for name in ("pyproject.toml", "constraints.txt"):
         (tmp_path / name).touch()

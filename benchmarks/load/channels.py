@@ -1,92 +1,102 @@
 """Ways to a server: raw bytes over the pipes of a process, or over connections of HTTP/1.1.
 
-A channel sends requests that are bytes already, and finds the id in each response by its name,
-without parsing JSON: the load must cost less than what it measures.
+A channel sends requests that are bytes already, and knows each response by its id without parsing
+it: the load must cost less than what it measures.
 """
 
 import asyncio
-import json
 import re
-from collections.abc import Callable
-from itertools import count
-from typing import Any, Protocol, cast
+from collections import deque
+from collections.abc import Callable, Sequence
+from functools import partial
 
-from load.messages import FIRST_ID, INITIALIZE, INITIALIZED, Era, Request
+from load.connections import Events, Exchanges, connect
+from load.messages import (
+    ID,
+    ID_DIGITS,
+    INITIALIZE,
+    INITIALIZED,
+    VERSIONS,
+    Era,
+    Request,
+    new_id,
+)
 from load.processes import Process
-
-ID = re.compile(rb'"id": ?(\d{7})\b')
 
 TIMEOUT = 30.0
 """Seconds after which a call counts as lost."""
 
+OnResponse = Callable[[int, bytes], None]
+Send = Callable[[int], None]
+"""Sends a request with this id."""
 
-class NotSupported(Exception):
-    """The server does not speak this era, or refuses the call. The text has its response."""
+
+class NoResult(Exception):
+    """A request has no result, for example because the server lacks the era. The text says why."""
 
 
-class Channel(Protocol):
+class Channel:
     """A way to one server in one era."""
 
-    era: Era
-    on_response: Callable[[int, bytes], None]
-    """Called with the id and the bytes of each response."""
+    def __init__(self, era: Era) -> None:
+        self.era: Era = era
+        self._on_response: OnResponse = lambda *_: None
 
-    def prepare(self, request: Request) -> tuple[bytes, bytes]:
-        """The bytes of a request before and after its id."""
-        ...
+    def listen(self, on_response: OnResponse) -> None:
+        """From now on, give the id and the bytes of each response to this function."""
+        self._on_response = on_response
 
-    def send(self, prepared: tuple[bytes, bytes], request_id: int) -> None:
-        """Send a request."""
-        ...
+    def sender(self, request: Request) -> Send:
+        """Prepare a request."""
+        raise NotImplementedError
 
     async def open(self) -> None:
         """Make everything ready for calls."""
-        ...
 
-    def close(self) -> None:
-        """Let go of what `open` took."""
-        ...
+    async def reserve(self, in_flight: int) -> None:
+        """Make ready for so many calls in flight."""
+
+    def release(self) -> None:
+        """Let go of what `reserve` took."""
+
+    def _received(self, request_id: int, body: bytes) -> None:
+        self._on_response(request_id, body)
 
 
-IDS = count(FIRST_ID)
-
-
-async def ask(channel: Channel, request: Request) -> Any:  # noqa: ANN401 - any JSON
-    """The result of one request.
+async def ask(channel: Channel, request: Request) -> None:
+    """Send one request, and wait for the response.
 
     Raises:
-        NotSupported: the response is an error, or none came.
+        NoResult: the response is not what the request expects, or none came.
     """
     response: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
-    channel.on_response = lambda _, body: response.set_result(body)
-    channel.send(channel.prepare(request), next(IDS))
+    channel.listen(lambda _, body: response.set_result(body))
+    await channel.reserve(1)
     try:
-        message = json.loads(await asyncio.wait_for(response, TIMEOUT))
+        channel.sender(request)(new_id())
+        body = await asyncio.wait_for(response, TIMEOUT)
     except TimeoutError:
-        raise NotSupported(f"{request.method}: no response") from None
-    if "result" not in message:
-        raise NotSupported(f"{request.method}: {message}")
-    return message["result"]
+        raise NoResult(f"{request.method}: no response") from None
+    finally:
+        channel.release()
+    if request.expected not in body:
+        raise NoResult(f"{request.method}: {body.decode(errors='replace')}")
 
 
-class StdioChannel:
+class StdioChannel(Channel):
     """The standard input and output of a process."""
 
     def __init__(self, process: Process, era: Era) -> None:
-        self.era: Era = era
+        super().__init__(era)
         self._process = process
         self._rest = b""
-        process.on_data = self._receive
-        self.on_response: Callable[[int, bytes], None] = lambda *_: None
+        process.on_data = self._read  # type: ignore[method-assign]
 
-    def prepare(self, request: Request) -> tuple[bytes, bytes]:
-        """One line."""
+    def sender(self, request: Request) -> Send:
+        """Prepare a line."""
         before, after = request.parts(self.era)
-        return before, after + b"\n"
-
-    def send(self, prepared: tuple[bytes, bytes], request_id: int) -> None:
-        """Write the line."""
-        self._process.write(b"%b%d%b" % (prepared[0], request_id, prepared[1]))
+        write = self._process.write
+        return lambda request_id: write(b"%b%d%b\n" % (before, request_id, after))
 
     async def open(self) -> None:
         """Shake hands, where the era does."""
@@ -94,144 +104,161 @@ class StdioChannel:
             await ask(self, INITIALIZE)
             self._process.write(INITIALIZED + b"\n")
 
-    def close(self) -> None:
-        """Nothing: the process ends with its owner."""
-
-    def _receive(self, data: bytes) -> None:
+    def _read(self, data: bytes) -> None:
         *lines, self._rest = (self._rest + data).split(b"\n")
         for line in lines:
             if found := ID.search(line):
-                self.on_response(int(found[1]), line)
+                self._received(int(found[1]), line)
 
 
-class HttpChannel:
-    """Connections to one endpoint, each with one request in flight. It opens what it needs."""
+def _head(port: int, line: str, length: int, headers: dict[str, str]) -> bytes:
+    lines = {
+        "host": f"127.0.0.1:{port}",
+        "content-type": "application/json",
+        "accept": "application/json, text/event-stream",
+        "content-length": str(length),
+        **headers,
+    }
+    head = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
+    return f"{line} HTTP/1.1\r\n{head}\r\n".encode()
+
+
+def _post(port: int, path: str, message: tuple[bytes, bytes], headers: dict[str, str]) -> bytes:
+    """The bytes of a request up to the id of its message."""
+    before, after = message
+    length = len(before) + ID_DIGITS + len(after)
+    return _head(port, f"POST {path}", length, headers) + before
+
+
+class HttpChannel(Channel):
+    """Streamable HTTP: as many connections as calls in flight.
+
+    `reserve` opens them anew: servers close connections that are idle for some seconds.
+    """
 
     def __init__(self, port: int, era: Era) -> None:
-        self.era: Era = era
+        super().__init__(era)
         self._port = port
-        self._idle: list[_Connection] = []
-        self._all: list[_Connection] = []
-        self._session: str | None = None
-        self.on_response: Callable[[int, bytes], None] = lambda *_: None
+        self._open: list[Exchanges] = []
+        self._idle: list[Exchanges] = []
+        self._session: dict[str, str] = {}
+        self._last_head = b""
 
-    def prepare(self, request: Request) -> tuple[bytes, bytes]:
-        """The head and the body."""
-        before, after = request.parts(self.era)
-        length = len(before) + len(str(FIRST_ID)) + len(after)
-        return self._head("POST", request.headers(self.era), length) + before, after
+    def sender(self, request: Request) -> Send:
+        """Prepare a POST. It takes a connection that is idle."""
+        message = request.parts(self.era)
+        before = _post(self._port, "/mcp", message, request.headers(self.era) | self._session)
+        idle, after = self._idle, message[1]
 
-    def _head(self, method: str, headers: dict[str, str], length: int) -> bytes:
-        lines = {
-            "host": f"127.0.0.1:{self._port}",
-            "content-type": "application/json",
-            "accept": "application/json, text/event-stream",
-            **headers,
-            **({"mcp-session-id": self._session} if self._session else {}),
-            "content-length": str(length),
-        }
-        head = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
-        return f"{method} /mcp HTTP/1.1\r\n{head}\r\n".encode()
+        def send(request_id: int) -> None:
+            idle.pop().send(b"%b%d%b" % (before, request_id, after), request_id)
 
-    def send(self, prepared: tuple[bytes, bytes], request_id: int) -> None:
-        """Send on a connection that is idle; `reserve` opens them."""
-        self._idle.pop().send(b"%b%d%b" % (prepared[0], request_id, prepared[1]))
+        return send
 
     async def open(self) -> None:
-        """Connect once, and open a session where the era has them."""
-        await self.reserve(1)
-        if self.era == "handshake":
-            connection = self._idle[-1]
-            await ask(self, INITIALIZE)
-            found = re.search(rb"\r\nmcp-session-id: *([^\r]*)", connection.head, re.IGNORECASE)
-            self._session = found[1].decode() if found else None
-            headers = {"mcp-protocol-version": "2025-11-25"}
-            await self._exchange(self._head("POST", headers, len(INITIALIZED)) + INITIALIZED)
-
-    async def reserve(self, connections: int) -> None:
-        """Have so many connections."""
-        loop = asyncio.get_running_loop()
-        while len(self._all) < connections:
-            _, connection = await loop.create_connection(
-                lambda: _Connection(self._received), "127.0.0.1", self._port
-            )
-            self._all.append(connection)
-            self._idle.append(connection)
-
-    async def _exchange(self, data: bytes) -> None:
-        connection = self._idle[-1]
-        done = asyncio.Event()
-        connection.on_response = lambda *_: done.set()
-        connection.send(data)
-        await asyncio.wait_for(done.wait(), TIMEOUT)
-        connection.on_response = self._received
-
-    def close(self) -> None:
-        """Close the connections."""
-        for connection in self._all:
-            connection.transport.close()
-
-    def _received(self, connection: "_Connection", body: bytes) -> None:
-        self._idle.append(connection)
-        found = ID.search(body)
-        self.on_response(int(found[1]) if found else 0, body)
-
-
-class _Connection(asyncio.Protocol):
-    """A connection of HTTP/1.1 with one request in flight."""
-
-    transport: asyncio.Transport
-    head = b""
-
-    def __init__(self, on_response: "Callable[[_Connection, bytes], None]") -> None:
-        self.on_response = on_response
-        self._received = b""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Keep the way to the server."""
-        self.transport = cast("asyncio.Transport", transport)
-
-    def send(self, data: bytes) -> None:
-        """Send a whole request."""
-        self.transport.write(data)
-
-    def data_received(self, data: bytes) -> None:
-        """Hand on the response once it is complete."""
-        self._received += data
-        end = self._received.find(b"\r\n\r\n")
-        if end < 0:
+        """Open a session, where the era has them."""
+        if self.era != "handshake":
             return
-        self.head = self._received[:end].lower()
-        body = _body(self.head, self._received[end + 4 :])
-        if body is not None:
-            self._received = b""
-            self.on_response(self, body)
+        await ask(self, INITIALIZE)
+        found = re.search(rb"\r\nmcp-session-id: *([^\r]*)", self._last_head)
+        self._session = {"mcp-session-id": found[1].decode()} if found else {}
+        await self._exchange("POST", INITIALIZED)
+
+    async def end(self) -> None:
+        """End the session."""
+        await self._exchange("DELETE", b"")
+
+    async def _exchange(self, method: str, body: bytes) -> None:
+        done = asyncio.Event()
+        headers = {"mcp-protocol-version": VERSIONS[self.era]} | self._session
+        self.listen(lambda *_: done.set())
+        await self.reserve(1)
+        self._idle.pop().send(_head(self._port, f"{method} /mcp", len(body), headers) + body)
+        await asyncio.wait_for(done.wait(), TIMEOUT)
+        self.release()
+
+    async def reserve(self, in_flight: int) -> None:
+        """Connect so many times."""
+        for _ in range(in_flight):
+            self._open.append(await connect(self._port, Exchanges(self._answered)))
+        self._idle.extend(self._open)
+
+    def release(self) -> None:
+        """Close all connections."""
+        for connection in self._open:
+            connection.transport.close()
+        self._open.clear()
+        self._idle.clear()
+
+    def _answered(self, connection: Exchanges, head: bytes, body: bytes) -> None:
+        self._idle.append(connection)
+        self._last_head = head
+        self._received(connection.request_id, body)
 
 
-LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)")
+class SseChannel(Channel):
+    """A session of the SSE transport: many calls in flight over two connections."""
+
+    def __init__(self, port: int) -> None:
+        super().__init__("handshake")
+        self._port = port
+        self._waiting: deque[bytes] = deque()
+        """Messages that wait for the acceptance of the one before."""
+
+    def sender(self, request: Request) -> Send:
+        """Prepare a POST."""
+        message = request.parts(self.era)
+        before, after = _post(self._port, self._path, message, {}), message[1]
+        return lambda request_id: self._send(b"%b%d%b" % (before, request_id, after))
+
+    def _send(self, post: bytes) -> None:
+        self._waiting.append(post)
+        if len(self._waiting) == 1:
+            self._posts.send(post)
+
+    def _accepted(self, *_: object) -> None:
+        self._waiting.popleft()
+        if self._waiting:
+            self._posts.send(self._waiting[0])
+
+    async def open(self) -> None:
+        """Open the stream, and shake hands."""
+        stream = await connect(self._port, Events(self._received))
+        stream.transport.write(_head(self._port, "GET /sse", 0, {}))
+        self._path = (await stream.path).decode()
+        self._posts = await connect(self._port, Exchanges(self._accepted))
+        await ask(self, INITIALIZE)
+        self._send(_head(self._port, f"POST {self._path}", len(INITIALIZED), {}) + INITIALIZED)
 
 
-def _body(head: bytes, received: bytes) -> bytes | None:
-    """The message in the body, or the body; None until it is complete."""
-    if found := LENGTH.search(head):
-        return received if len(received) >= int(found[1]) else None
-    if b"\r\ntransfer-encoding: chunked" not in head:
-        return received
-    if received != b"0\r\n\r\n" and not received.endswith(b"\r\n0\r\n\r\n"):
-        return None
-    body = _without_chunks(received)
-    return body if b"\r\ncontent-type: text/event-stream" not in head else _last_event(body)
+class Shared(Channel):
+    """Several channels to one server, each with its share of the calls in flight."""
 
+    def __init__(self, channels: Sequence[Channel]) -> None:
+        super().__init__(channels[0].era)
+        self._channels = channels
+        self._next: list[int] = []
+        """The channel of each call that is not in flight."""
 
-def _without_chunks(received: bytes) -> bytes:
-    parts = []
-    while received:
-        size, _, received = received.partition(b"\r\n")
-        parts.append(received[: int(size, 16)])
-        received = received[int(size, 16) + 2 :]
-    return b"".join(parts)
+    def sender(self, request: Request) -> Send:
+        """Prepare the request for each."""
+        senders = [channel.sender(request) for channel in self._channels]
 
+        def send(request_id: int) -> None:
+            senders[self._next.pop()](request_id)
 
-def _last_event(body: bytes) -> bytes:
-    events = [line[5:].strip() for line in body.splitlines() if line.startswith(b"data:")]
-    return events[-1] if events else b""
+        return send
+
+    async def open(self) -> None:
+        """Open all."""
+        for number, channel in enumerate(self._channels):
+            await channel.open()
+            channel.listen(partial(self._answered, number))
+
+    async def reserve(self, in_flight: int) -> None:
+        """Share the calls."""
+        self._next[:] = [call % len(self._channels) for call in range(in_flight)]
+
+    def _answered(self, channel: int, request_id: int, body: bytes) -> None:
+        self._next.append(channel)
+        self._received(request_id, body)

@@ -5,8 +5,8 @@ import time
 from dataclasses import dataclass, field
 from statistics import median
 
-from load.channels import IDS, TIMEOUT, Channel
-from load.messages import Request
+from load.channels import TIMEOUT, Channel
+from load.messages import Request, new_id
 
 
 @dataclass
@@ -14,9 +14,9 @@ class Sample:
     """What one run measured.
 
     Attributes:
-        seconds: of each call, from its send to its response.
+        seconds: of each call, from its send to the end of its response.
         rate: calls per second.
-        lost: calls without a response, or with one that is not the result.
+        lost: calls without a response, or with one that is not what the request expects.
     """
 
     seconds: list[float] = field(default_factory=list)
@@ -24,60 +24,78 @@ class Sample:
     lost: int = 0
 
     @property
-    def median_us(self) -> float:
-        """The median of a call in microseconds."""
-        return median(self.seconds) * 1e6
+    def median(self) -> float:
+        """The median time of a call."""
+        return median(self.seconds)
 
     @property
-    def p99_us(self) -> float:
-        """What 99 of 100 calls did not exceed, in microseconds."""
-        return sorted(self.seconds)[len(self.seconds) * 99 // 100] * 1e6
+    def p99(self) -> float:
+        """The time that 99 of 100 calls did not exceed."""
+        return sorted(self.seconds)[len(self.seconds) * 99 // 100]
 
 
 class Loop:
-    """One run. It counts from the moment when as many calls are answered as are in flight."""
+    """One run of one call.
 
-    def __init__(self, channel: Channel, request: Request, expected: bytes) -> None:
+    It counts from the moment when as many calls are answered as are in flight, so that the start
+    does not count, and sends until the last call that counts is answered, so that the end doesn't.
+    """
+
+    def __init__(self, channel: Channel, request: Request) -> None:
         self._channel = channel
-        self._prepared = channel.prepare(request)
-        self._expected = expected
-        self._sent: dict[int, float] = {}
-        self._answered = 0
-        self._drained = asyncio.Event()
-        self.sample = Sample()
+        self._request = request
 
-    async def run(self, in_flight: int, seconds: float) -> Sample:
-        """Keep so many calls in flight for so long, and for as many calls as are in flight."""
-        self._in_flight, self._seconds, self._ends = in_flight, seconds, False
-        self._channel.on_response = self._receive
+    async def run(self, in_flight: int, seconds: float, calls: int = 0) -> Sample:
+        """Keep so many calls in flight, for so long and for so many calls, whichever is more."""
+        self._in_flight, self._least_seconds = in_flight, seconds
+        self._least_calls = max(in_flight, calls)
+        self._sent: dict[int, float] = {}
+        self._answered, self._sample, self._done = 0, Sample(), False
+        self._drained = asyncio.Event()
+        await self._channel.reserve(in_flight)
+        self._channel.listen(self._receive)
+        self._send_next = self._channel.sender(self._request)
         for _ in range(in_flight):
             self._send()
-        try:
-            await asyncio.wait_for(self._drained.wait(), seconds + TIMEOUT)
-        except TimeoutError:
-            self.sample.lost += len(self._sent)
-        return self.sample
+        await self._wait()
+        self._channel.release()
+        return self._sample
+
+    async def _wait(self) -> None:
+        """Wait for the end of the run, or until nothing is answered any more."""
+        answered = -1
+        while not self._drained.is_set() and answered != self._answered:
+            answered = self._answered
+            try:
+                await asyncio.wait_for(self._drained.wait(), TIMEOUT)
+            except TimeoutError:
+                continue
+        self._sample.lost += len(self._sent)
 
     def _send(self) -> None:
-        request_id = next(IDS)
+        request_id = new_id()
         self._sent[request_id] = time.perf_counter()
-        self._channel.send(self._prepared, request_id)
+        self._send_next(request_id)
 
     def _receive(self, request_id: int, body: bytes) -> None:
         now = time.perf_counter()
-        sent = self._sent.pop(request_id)
-        if self._expected not in body:
-            self.sample.lost += 1
+        sent = self._sent.pop(request_id, None)
+        if sent is None:  # of a run that was given up
+            return
+        self._sample.lost += self._request.expected not in body
         self._answered += 1
         if self._answered == self._in_flight:
             self._began = now
-        elif self._answered > self._in_flight and not self._ends:
-            self.sample.seconds.append(now - sent)
-            counted, took = len(self.sample.seconds), now - self._began
-            if took >= self._seconds and counted >= self._in_flight:
-                self.sample.rate = counted / took
-                self._ends = True
-        if not self._ends:
+        elif self._answered > self._in_flight and not self._done:
+            self._count(now, now - sent)
+        if not self._done:
             self._send()
         elif not self._sent:
             self._drained.set()
+
+    def _count(self, now: float, seconds: float) -> None:
+        self._sample.seconds.append(seconds)
+        counted, took = len(self._sample.seconds), now - self._began
+        self._done = took >= self._least_seconds and counted >= self._least_calls
+        if self._done:
+            self._sample.rate = counted / took

@@ -1,7 +1,10 @@
 """Messages of MCP as bytes that are ready but for the id, in both eras."""
 
 import json
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import count
 from typing import Any, Literal
 
 Era = Literal["handshake", "2026"]
@@ -16,8 +19,17 @@ ENVELOPE = {
     "io.modelcontextprotocol/clientCapabilities": {},
 }
 
-FIRST_ID = 1_000_000
-"""All ids have seven digits, so that all requests of one kind have one length."""
+ID_DIGITS = 7
+"""All ids are equally long, so that all requests of one kind are."""
+
+ID = re.compile(rb'"id": ?(\d{7})\b')
+
+_ids: Iterator[int] = count(10 ** (ID_DIGITS - 1))
+
+
+def new_id() -> int:
+    """An id that no other request has."""
+    return next(_ids)
 
 
 @dataclass(frozen=True)
@@ -26,11 +38,13 @@ class Request:
 
     Attributes:
         name: the tool that is called, if one is.
+        expected: what the response contains if the call succeeds.
     """
 
     method: str
     params: dict[str, Any] = field(default_factory=dict)
     name: str | None = None
+    expected: bytes = b'"result"'
 
     def parts(self, era: Era) -> tuple[bytes, bytes]:
         """The bytes before the id, and those after it."""
@@ -45,7 +59,7 @@ class Request:
             return {}
         headers = {"mcp-protocol-version": VERSIONS[era]}
         if era == "2026":
-            headers |= {"mcp-method": self.method}
+            headers["mcp-method"] = self.method
             headers |= {"mcp-name": self.name} if self.name else {}
         return headers
 
@@ -58,6 +72,7 @@ INITIALIZED = b'{"jsonrpc":"2.0","method":"notifications/initialized"}'
 LIST_TOOLS = Request("tools/list")
 
 
-def call_tool(name: str, arguments: dict[str, Any]) -> Request:
+def call_tool(name: str, arguments: dict[str, Any], expected: str) -> Request:
     """The request that calls a tool."""
-    return Request("tools/call", {"name": name, "arguments": arguments}, name)
+    params = {"name": name, "arguments": arguments}
+    return Request("tools/call", params, name, expected.encode())

@@ -3,14 +3,16 @@
 import asyncio
 import os
 import socket
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from math import nan
 from pathlib import Path
-from typing import IO, Any
+from typing import cast
 
 CORES = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
-SERVER_CORE, LOAD_CORE = CORES[:1], CORES[1:2] or CORES[:1]
-"""One core for the server that is measured; one for its load and for the fake service."""
+SERVER_CORE, LOAD_CORE = CORES[:1], CORES[-1:]
+"""One core for the server that is measured, one for its load and for the service."""
 
 
 def pin(pid: int, cores: Sequence[int]) -> None:
@@ -22,13 +24,33 @@ def pin(pid: int, cores: Sequence[int]) -> None:
 class Process(asyncio.SubprocessProtocol):
     """A running process. `on_data` gets what it writes to standard output."""
 
+    _transport: asyncio.SubprocessTransport
+
     def __init__(self) -> None:
         self._ended = asyncio.Event()
 
-    def on_data(self, data: bytes) -> None:
-        """Ignore the output, until a channel replaces this."""
+    @classmethod
+    async def start(
+        cls, command: Sequence[str], cores: Sequence[int], environment: Mapping[str, str], log: Path
+    ) -> "Process":
+        """Start a command on these cores; the log gets its standard error."""
+        with log.open("ab") as errors:
+            _, process = await asyncio.get_running_loop().subprocess_exec(
+                cls, *command, env=dict(environment), stderr=errors
+            )
+        pin(process.pid, cores)
+        return process
 
-    def pipe_data_received(self, fd: int, data: bytes) -> None:
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keep the handle of the process, which has started."""
+        self._transport = cast("asyncio.SubprocessTransport", transport)
+        self.pid = self._transport.get_pid()
+        self._input = cast("asyncio.WriteTransport", self._transport.get_pipe_transport(0))
+
+    def on_data(self, data: bytes) -> None:
+        """Ignore the output, until somebody reads it by replacing this."""
+
+    def pipe_data_received(self, fd: int, data: bytes) -> None:  # noqa: ARG002
         """Hand on what the process wrote."""
         self.on_data(data)
 
@@ -36,61 +58,56 @@ class Process(asyncio.SubprocessProtocol):
         """Note that the process has ended."""
         self._ended.set()
 
-    @classmethod
-    async def start(
-        cls,
-        command: Sequence[str],
-        cores: Sequence[int],
-        *,
-        environment: Mapping[str, str],
-        errors: IO[bytes] | int,
-    ) -> "Process":
-        """Start a command on these cores."""
-        loop = asyncio.get_running_loop()
-        process: Process
-        transport, process = await loop.subprocess_exec(
-            cls, *command, env=dict(environment), stderr=errors
-        )
-        process.transport = transport
-        process.pid = transport.get_pid()
-        pin(process.pid, cores)
-        stdin: Any = transport.get_pipe_transport(0)
-        process.write = stdin.write
-        return process
+    def write(self, data: bytes) -> None:
+        """Write to its standard input."""
+        self._input.write(data)
 
-    transport: asyncio.SubprocessTransport
-    pid: int
-    write: Any
+    async def wait(self) -> None:
+        """Wait until it ends by itself."""
+        await self._ended.wait()
 
     async def stop(self) -> None:
-        """End the process."""
+        """End it."""
         with suppress(ProcessLookupError):
-            self.transport.kill()
+            self._transport.kill()
         await self._ended.wait()
-        self.transport.close()
+        self._transport.close()
 
 
 def free_port() -> int:
-    """A loopback port that no one listens on."""
+    """A free loopback port."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port: int = listener.getsockname()[1]
     return port
 
 
-def peak_mib(pid: int) -> float | None:
-    """The most memory that a process has had so far, in MiB; None where Linux is not."""
+async def is_listening(port: int, within: float = 30) -> bool:
+    """Wait until something listens; whether it does within so many seconds."""
+    until = time.monotonic() + within
+    while time.monotonic() < until:
+        try:
+            _, writer = await asyncio.open_connection("127.0.0.1", port)
+        except ConnectionError:
+            await asyncio.sleep(0.02)
+        else:
+            writer.close()
+            return True
+    return False
+
+
+def peak_mib(pid: int) -> float:
+    """The most memory that a process has had so far, in MiB; not a number outside Linux."""
     return _memory(pid, "VmHWM")
 
 
-def now_mib(pid: int) -> float | None:
-    """The memory of a process, in MiB; None where Linux is not."""
+def now_mib(pid: int) -> float:
+    """The memory that a process has, in MiB; not a number outside Linux."""
     return _memory(pid, "VmRSS")
 
 
-def _memory(pid: int, field: str) -> float | None:
-    try:
-        status = Path(f"/proc/{pid}/status").read_text("utf-8")
-    except FileNotFoundError:
-        return None
-    (line,) = [line for line in status.splitlines() if line.startswith(field)]
+def _memory(pid: int, field: str) -> float:
+    status = Path(f"/proc/{pid}/status")
+    if not status.exists():
+        return nan
+    (line,) = [line for line in status.read_text("utf-8").splitlines() if line.startswith(field)]
     return int(line.split()[1]) / 1024

@@ -1,7 +1,8 @@
 """The service as a fast fake: a process that answers each request with bytes made beforehand.
 
 The answers are those of the sandbox, recorded at the start. Standard output gets one line of JSON
-with the port and the app. `GET /counts` returns the number of requests since the last `GET /counts`.
+with the URL, the app that exists, and the settings of the app that is created. `GET /counts`
+returns the number of requests since the last `GET /counts`.
 """
 
 import asyncio
@@ -24,7 +25,7 @@ APP = {
     "logo_url": "https://weather.example/logo.png",
 }
 NEW_APP = {"client_type": "third_party_public", "client_name": "New app"}
-CHANGES = {"client_description": "Shows the weather."}
+CHANGES = {"client_description": "Shows the weather.", "access_token_expiry_minutes": 120}
 
 Answers = dict[bytes, bytes]
 """The bytes of a response, by method and path."""
@@ -115,7 +116,8 @@ async def serve(delay: float) -> None:
     answers, app = await record()
     loop = asyncio.get_running_loop()
     server = await loop.create_server(lambda: Service(answers, delay), "127.0.0.1", 0, backlog=1024)
-    click.echo(json.dumps({"port": server.sockets[0].getsockname()[1], "app": app}))
+    host, port = server.sockets[0].getsockname()
+    click.echo(json.dumps({"url": f"http://{host}:{port}", "app": app, "new_app": NEW_APP}))
     await server.serve_forever()
 
 
