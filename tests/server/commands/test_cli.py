@@ -369,7 +369,7 @@ def test_the_command_line_loads_without_the_tools_and_the_protocol() -> None:
     loaded = set(done.stdout.split())
     assert "connected_apps_mcp.settings.settings" in loaded
     assert not loaded & {"connected_apps_tools.api.models", "connected_apps_tools.tool"}
-    assert not loaded & {"httpx2", "mcp", "mcp_types", "starlette"}
+    assert not loaded & {"anyio", "asyncio", "httpx2", "mcp", "mcp_types", "starlette"}
 
 
 def test_nothing_in_the_working_directory_is_imported(tmp_path: Path) -> None:
