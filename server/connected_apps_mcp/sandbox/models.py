@@ -44,7 +44,13 @@ def is_third_party(client_type: ClientType) -> bool:
     return client_type.startswith("third_party")
 
 
-class SettableFields(BaseModel):
+class Model(BaseModel):
+    """A type that is built when it is first used, for a fast start."""
+
+    model_config = ConfigDict(defer_build=True)
+
+
+class SettableFields(Model):
     """The fields of an app that a request may set, with their defaults."""
 
     client_name: str = ""
@@ -87,18 +93,18 @@ class CreateRequest(UpdateRequest):
     client_type: ClientType
 
 
-class SearchRequest(BaseModel):
+class SearchRequest(Model):
     """A page to read; an empty cursor is the beginning."""
 
     cursor: str = Field("", json_schema_extra={"format": "search-cursor"})
     limit: Integer = Field(DEFAULT_PAGE, ge=0, le=MAX_PAGE)
 
 
-class EmptyRequest(BaseModel):
+class EmptyRequest(Model):
     """A request without a body."""
 
 
-class IntrospectRequest(BaseModel):
+class IntrospectRequest(Model):
     """A token, and the client that introspects it (RFC 7662)."""
 
     token: str = Field(min_length=1)
@@ -137,7 +143,7 @@ class ConnectedAppWithNextClientSecret(AppFields):
     next_client_secret: str = Field(repr=False)
 
 
-class Reply(BaseModel):
+class Reply(Model):
     """The fields of every response."""
 
     status_code: int = 200
@@ -168,7 +174,7 @@ class DeleteReply(Reply):
     client_id: str
 
 
-class ResultsMetadata(BaseModel):
+class ResultsMetadata(Model):
     """The number of apps, and the cursor of the next page; null at the end."""
 
     total: int
@@ -182,7 +188,7 @@ class SearchReply(Reply):
     results_metadata: ResultsMetadata
 
 
-class InstalledApp(BaseModel):
+class InstalledApp(Model):
     """An app in the list of an organization."""
 
     connected_app_id: str
@@ -198,7 +204,7 @@ class InstalledAppsReply(Reply):
     connected_apps: list[InstalledApp]
 
 
-class ActiveMember(BaseModel):
+class ActiveMember(Model):
     """A member who has authorised an app, with the scopes as a list (KNOWN)."""
 
     member_id: str

@@ -4,10 +4,11 @@ They are environment variables only, with the names that the vendor's SDKs use: 
 machine can read a command line.
 """
 
+import os
 import re
+from typing import Any
 
-from pydantic import Field, SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
 from connected_apps_tools.api.service import Credentials, is_live
 
@@ -22,19 +23,30 @@ class SettingsError(Exception):
     """A setting is missing, malformed or unknown. The text names the setting, never its value."""
 
 
-class ProjectSettings(BaseSettings):
+class ProjectSettings(BaseModel):
     """The credentials, as the environment gives them."""
 
-    model_config = SettingsConfigDict(
-        env_prefix=PREFIX,
-        env_ignore_empty=True,
-        extra="forbid",
-        frozen=True,
-        hide_input_in_errors=True,
-    )
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     project_id: str | None = Field(None, validation_alias=PROJECT_ID)
     secret: SecretStr | None = Field(None, validation_alias=SECRET)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_environment(cls, given: dict[str, Any]) -> dict[str, Any]:
+        """Add what only the environment gives. Empty variables and the case of names do not count.
+
+        `pydantic-settings` would do no more here, and its import takes longer than that of click.
+        """
+        environment = {name.upper(): value for name, value in os.environ.items() if value}
+        fields = {
+            str(field.validation_alias or PREFIX + name.upper()): str(
+                field.validation_alias or name
+            )
+            for name, field in cls.model_fields.items()
+        }
+        found = {fields[name]: environment[name] for name in fields.keys() & environment.keys()}
+        return found | given
 
     def credentials(self) -> Credentials:
         """The project's credentials.

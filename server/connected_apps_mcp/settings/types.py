@@ -6,7 +6,6 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, StringConstraints
 from pydantic_core import ErrorDetails, PydanticCustomError
-from pydantic_settings import NoDecode
 
 from connected_apps_tools.text.printable import did_you_mean
 
@@ -29,12 +28,11 @@ HomePath = Annotated[Path, AfterValidator(_expanded)]
 
 NameList = Annotated[
     tuple[Annotated[str, StringConstraints(min_length=1)], ...],
-    NoDecode,
     BeforeValidator(_comma_separated),
 ]
 
 Transports = Annotated[
-    tuple[Literal["stdio", "http", "sse"], ...], NoDecode, BeforeValidator(_comma_separated)
+    tuple[Literal["stdio", "http", "sse"], ...], BeforeValidator(_comma_separated)
 ]
 
 

@@ -1,5 +1,6 @@
 """The command line: help, version, and refused settings."""
 
+import os
 import re
 import subprocess
 import sys
@@ -369,7 +370,26 @@ def test_the_command_line_loads_without_the_tools_and_the_protocol() -> None:
     loaded = set(done.stdout.split())
     assert "connected_apps_mcp.settings.settings" in loaded
     assert not loaded & {"connected_apps_tools.api.models", "connected_apps_tools.tool"}
-    assert not loaded & {"httpx2", "mcp", "mcp_types", "starlette"}
+    assert not loaded & {"anyio", "asyncio", "httpx2", "mcp", "mcp_types", "starlette"}
+
+
+def test_a_server_over_stdio_starts_without_what_only_some_calls_and_settings_need() -> None:
+    code = (
+        "import atexit, sys; atexit.register(lambda: print(*sys.modules, file=sys.stderr)); "
+        "from connected_apps_mcp.__main__ import main; main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env=os.environ | REAL,
+        input="",
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    loaded = set(done.stderr.split())
+    assert "connected_apps_mcp.transports.stdio" in loaded
+    assert not loaded & {"connected_apps_mcp.transports.http", "connected_apps_mcp.sandbox"}
+    assert not loaded & {"aiohttp", "keyring", "pydantic_settings", "sqlite3", "stamina"}
 
 
 def test_nothing_in_the_working_directory_is_imported(tmp_path: Path) -> None:

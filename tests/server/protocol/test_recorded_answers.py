@@ -191,7 +191,7 @@ OF_STRANGERS: list[Call] = [
     tool("get_app", client_id="app"),
     tool("search_apps", query=STRANGER, detail="full", max_bytes=20_000),
     tool("search_apps", max_bytes=8_000),
-    tool("review_apps", min_severity="high"),
+    tool("review_apps"),
     tool("create_app", client_type="third_party"),
     tool("update_app", client_id="app", client_name="New", dry_run=True),
     tool("update_app", client_id="app", client_name="New"),

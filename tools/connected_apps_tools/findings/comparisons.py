@@ -90,7 +90,7 @@ class ComparisonRun:
 
     def add(self, app: ParsedApp, app_ref: AppRef) -> None:
         """Add one app."""
-        for look, spelled in set(self._comparison.traits(app)):
+        for look, spelled in dict.fromkeys(self._comparison.traits(app)):
             key = (look, app.distance, spelled)
             self._apps[key] = self._apps.get(key, AppRefs()).adding(app_ref)
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
-from connected_apps_mcp.sandbox.models import ClientType, Reply, UpdateRequest
+from connected_apps_mcp.sandbox.models import ClientType, Model, Reply, UpdateRequest
 
 MAX_SEED_BYTES = 16 * 1024 * 1024
 MAX_GENERATED_APPS = 1_000_000
@@ -22,7 +22,7 @@ MemberId = Annotated[str, Field(pattern=r"^member-(test|live)-[A-Za-z0-9-]{1,64}
 Scope = Annotated[str, Field(pattern=r"^[!#-\[\]-~]+$")]
 
 
-class SeedPart(BaseModel):
+class SeedPart(Model):
     """Refuses unknown fields: seeds are written by hand, and have typos."""
 
     model_config = ConfigDict(extra="forbid")
@@ -101,7 +101,7 @@ class Seed(SeedPart):
         )
 
 
-class Seeded(BaseModel):
+class Seeded(Model):
     """The ids of the seeded content, in order, and the numbers of grants and generated apps."""
 
     client_ids: list[str] = Field(default_factory=list)

@@ -5,20 +5,20 @@ from __future__ import annotations
 import asyncio
 from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from connected_apps_mcp.sandbox.errors import ErrorType
-from connected_apps_mcp.sandbox.models import Reply
+from connected_apps_mcp.sandbox.models import Model, Reply
 
 MAX_FAULTS = 100
 MAX_SECONDS = 60.0
 """Longest latency."""
 
 
-class Fault(BaseModel):
+class Fault(Model):
     """A fault of one operation; without `operation`, of every call of the service's API."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
@@ -47,7 +47,7 @@ class Fault(BaseModel):
         return self
 
 
-class FaultsRequest(BaseModel):
+class FaultsRequest(Model):
     """The faults to put in force."""
 
     model_config = ConfigDict(extra="forbid", strict=True)

@@ -72,7 +72,7 @@ class _LeanJsonSchema(GenerateJsonSchema):
 class Model(BaseModel):
     """The base of requests, responses and results."""
 
-    model_config = ConfigDict(strict=True, frozen=True, hide_input_in_errors=True)
+    model_config = ConfigDict(strict=True, frozen=True, hide_input_in_errors=True, defer_build=True)
 
     @classmethod
     @cache
