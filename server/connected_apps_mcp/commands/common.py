@@ -20,6 +20,7 @@ RECOVERY_SECONDS = 10.0
 """Time at start for recovering calls that an earlier process left unfinished."""
 
 HAS_UVLOOP = sys.platform != "win32"
+"""Whether there is uvloop, the faster event loop."""
 
 OUR_PACKAGES = ("connected_apps_mcp", "connected_apps_tools")
 

@@ -71,6 +71,11 @@ class Input(ObjectReceiveStream[bytes]):
         self.ended = True
         self._sender.close()
 
+    def _finish(self) -> None:
+        """End, because there is no more to read."""
+        self.end()
+        self._on_end()
+
     def close(self) -> None:
         """Drop the chunks that were not received."""
         self.end()
@@ -91,7 +96,7 @@ class Output(ABC):
         """Bytes that the client has not taken yet."""
 
     async def write(self, message: bytes) -> None:
-        """Write a message. Once begun, this cannot be cancelled."""
+        """Write a message. It is written even if this is cancelled."""
         written = asyncio.Event()
         self.unread += len(message)
         self._put(message, written)
@@ -158,7 +163,7 @@ def _without_waiting(descriptor: int, mode: int) -> _WithoutWaiting:
 class _Watch:
     """Calls a function whenever a descriptor is ready.
 
-    uvloop makes non-blocking what it watches, so it watches a selector that watches.
+    uvloop makes non-blocking what it watches. So it watches a selector, which watches the rest.
     """
 
     def __init__(self, descriptor: int, event: int, react: Callable[[], object]) -> None:
@@ -206,7 +211,7 @@ class _PolledInput(Input):
         except OSError as error:
             chunk = _unreadable(error)
         if not chunk:
-            self._on_end()
+            self._finish()
             return
         self._sender.send_nowait(chunk)
         if self._sender.statistics().current_buffer_used:
@@ -234,7 +239,7 @@ class _ThreadInput(Input):
         with suppress(anyio.ClosedResourceError, anyio.BrokenResourceError, RuntimeError):
             while chunk := self._read_chunk():
                 from_thread.run(self._sender.send, chunk, token=loop)
-            from_thread.run_sync(self._on_end, token=loop)
+            from_thread.run_sync(self._finish, token=loop)
 
     def _read_chunk(self) -> bytes:
         try:
