@@ -194,6 +194,13 @@ HELLO: list[dict[str, Any]] = [
 ]
 """The first messages of a client of the handshake era."""
 
+MODERN = {
+    "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+    "io.modelcontextprotocol/clientInfo": {"name": "test", "version": "1"},
+    "io.modelcontextprotocol/clientCapabilities": {},
+}
+"""The `_meta` of each request of a client of the current era."""
+
 
 def lines(*messages: dict[str, Any]) -> str:
     """Messages as lines for stdio."""

@@ -13,17 +13,11 @@ import httpx2
 import pytest
 from anyio.abc import TaskGroup
 from server.talkative import WAYS
-from support import HELLO, lines, talk
+from support import HELLO, MODERN, lines, talk
 
 from connected_apps_tools.text.redaction import REDACTED
 
 ACCEPT = {"accept": "application/json, text/event-stream"}
-
-MODERN = {
-    "io.modelcontextprotocol/protocolVersion": "2026-07-28",
-    "io.modelcontextprotocol/clientInfo": {"name": "test", "version": "1"},
-    "io.modelcontextprotocol/clientCapabilities": {},
-}
 
 
 def ask(method: str, era: str, **params: Any) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
 
 RECOVERY_SECONDS = 10.0
 """Time at start for recovering calls that an earlier process left unfinished."""
+
+HAS_UVLOOP = sys.platform != "win32"
+"""Whether there is uvloop, the faster event loop."""
 
 OUR_PACKAGES = ("connected_apps_mcp", "connected_apps_tools")
 
@@ -58,7 +62,7 @@ def run(function: Callable[..., Awaitable[T]], *arguments: object) -> T:
 
     _open_missing_streams()
     try:
-        return anyio.run(function, *arguments)
+        return anyio.run(function, *arguments, backend_options={"use_uvloop": HAS_UVLOOP})
     except BaseExceptionGroup as group:
         raise _single_error(group) from None
 

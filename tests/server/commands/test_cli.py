@@ -1,5 +1,6 @@
 """The command line: help, version, and refused settings."""
 
+import asyncio
 import os
 import re
 import subprocess
@@ -12,6 +13,7 @@ import pytest
 from click.testing import CliRunner, Result
 from support import REAL, SERVER
 
+from connected_apps_mcp.commands import common
 from connected_apps_mcp.commands.cli import main
 from connected_apps_mcp.settings import settings
 
@@ -390,6 +392,13 @@ def test_a_server_over_stdio_starts_without_what_only_some_calls_and_settings_ne
     assert "connected_apps_mcp.transports.stdio" in loaded
     assert not loaded & {"connected_apps_mcp.transports.http", "connected_apps_mcp.sandbox"}
     assert not loaded & {"aiohttp", "keyring", "pydantic_settings", "sqlite3", "stamina"}
+
+
+def test_commands_run_on_uvloop() -> None:
+    async def loop() -> str:
+        return type(asyncio.get_running_loop()).__module__
+
+    assert common.run(loop) == "uvloop"
 
 
 def test_nothing_in_the_working_directory_is_imported(tmp_path: Path) -> None:

@@ -289,10 +289,10 @@ def test_standard_output_has_only_protocol_even_at_log_level_debug(service: str)
 
 def test_output_of_a_library_goes_to_standard_error() -> None:
     script = (
-        "from connected_apps_mcp.transports.stdio import _Wire\n"
+        "from connected_apps_mcp.transports.wire import Wire\n"
         "import anyio, os, sys\n"
         "async def main():\n"
-        "  with _Wire(print):\n"
+        "  with Wire(print):\n"
         "    print('a stray print'); os.write(1, b'a stray write'); print([sys.stdin.read()])\n"
         "anyio.run(main)\n"
         "print('afterwards', sys.stdin.read())\n"
