@@ -143,15 +143,16 @@ class HttpChannel(Channel):
         self._idle: list[Exchanges] = []
         self._session: dict[str, str] = {}
         self._last_head = b""
+        self._replacing: set[asyncio.Task[None]] = set()
 
     def sender(self, request: Request) -> Send:
         """Prepare a POST. It takes a connection that is idle."""
         message = request.parts(self.era)
         before = _post(self._port, "/mcp", message, request.headers(self.era) | self._session)
-        idle, after = self._idle, message[1]
+        after = message[1]
 
         def send(request_id: int) -> None:
-            idle.pop().send(b"%b%d%b" % (before, request_id, after), request_id)
+            self._idle.pop().send(b"%b%d%b" % (before, request_id, after), request_id)
 
         return send
 
@@ -180,8 +181,7 @@ class HttpChannel(Channel):
     async def reserve(self, in_flight: int) -> None:
         """Connect so many times."""
         for _ in range(in_flight):
-            self._open.append(await connect(self._port, Exchanges(self._answered)))
-        self._idle.extend(self._open)
+            await self._connect()
 
     def release(self) -> None:
         """Close all connections."""
@@ -191,9 +191,24 @@ class HttpChannel(Channel):
         self._idle.clear()
 
     def _answered(self, connection: Exchanges, head: bytes, body: bytes) -> None:
-        self._idle.append(connection)
         self._last_head = head
-        self._received(connection.request_id, body)
+        if connection.transport.is_closing() or b"\r\nconnection: close" in head:
+            task = asyncio.create_task(self._replace(connection, body))
+            self._replacing.add(task)
+            task.add_done_callback(self._replacing.discard)
+        else:
+            self._idle.append(connection)
+            self._received(connection.request_id, body)
+
+    async def _replace(self, closed: Exchanges, body: bytes) -> None:
+        """Connect once more before the response is handed on: the next call needs a connection."""
+        await self._connect()
+        self._received(closed.request_id, body)
+
+    async def _connect(self) -> None:
+        connection = await connect(self._port, Exchanges(self._answered))
+        self._open.append(connection)
+        self._idle.append(connection)
 
 
 class SseChannel(Channel):

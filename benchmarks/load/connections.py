@@ -34,11 +34,12 @@ class Exchanges(Connection):
     def __init__(self, on_response: "Callable[[Exchanges, bytes, bytes], None]") -> None:
         self._on_response = on_response
         self._received = b""
+        self._waits = False
         self.request_id = 0
 
     def send(self, data: bytes, request_id: int = 0) -> None:
         """Send a whole request."""
-        self.request_id = request_id
+        self.request_id, self._waits = request_id, True
         self.transport.write(data)
 
     def data_received(self, data: bytes) -> None:
@@ -50,8 +51,14 @@ class Exchanges(Connection):
         head = self._received[:end].lower()
         body = _body(head, self._received[end + 4 :])
         if body is not None:
-            self._received = b""
+            self._received, self._waits = b"", False
             self._on_response(self, head, body)
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
+        """Hand on nothing as the response, if one was due."""
+        if self._waits:
+            self._waits = False
+            self._on_response(self, b"", b"")
 
 
 LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)")

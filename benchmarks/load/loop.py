@@ -3,6 +3,7 @@
 import asyncio
 import time
 from dataclasses import dataclass, field
+from math import nan
 from statistics import median
 
 from load.channels import TIMEOUT, Channel
@@ -14,8 +15,8 @@ class Sample:
     """What one run measured.
 
     Attributes:
-        seconds: of each call, from its send to the end of its response.
-        rate: calls per second.
+        seconds: of each call that succeeded, from its send to the end of its response.
+        rate: calls per second that succeeded.
         lost: calls without a response, or with one that is not what the request expects.
     """
 
@@ -25,13 +26,13 @@ class Sample:
 
     @property
     def median(self) -> float:
-        """The median time of a call."""
-        return median(self.seconds)
+        """The median time of a call; not a number if none succeeded."""
+        return median(self.seconds) if self.seconds else nan
 
     @property
     def p99(self) -> float:
-        """The time that 99 of 100 calls did not exceed."""
-        return sorted(self.seconds)[len(self.seconds) * 99 // 100]
+        """The time that 99 of 100 calls did not exceed; not a number if none succeeded."""
+        return sorted(self.seconds)[len(self.seconds) * 99 // 100] if self.seconds else nan
 
 
 class Loop:
@@ -82,20 +83,21 @@ class Loop:
         sent = self._sent.pop(request_id, None)
         if sent is None:  # of a run that was given up
             return
-        self._sample.lost += self._request.expected not in body
         self._answered += 1
-        if self._answered == self._in_flight:
-            self._began = now
+        if self._request.expected not in body:
+            self._sample.lost += 1
         elif self._answered > self._in_flight and not self._done:
-            self._count(now, now - sent)
+            self._sample.seconds.append(now - sent)
+        self._note_progress(now)
         if not self._done:
             self._send()
         elif not self._sent:
             self._drained.set()
 
-    def _count(self, now: float, seconds: float) -> None:
-        self._sample.seconds.append(seconds)
-        counted, took = len(self._sample.seconds), now - self._began
-        self._done = took >= self._least_seconds and counted >= self._least_calls
-        if self._done:
-            self._sample.rate = counted / took
+    def _note_progress(self, now: float) -> None:
+        if self._answered == self._in_flight:
+            self._began = now
+        elif self._answered > self._in_flight and not self._done:
+            calls, took = self._answered - self._in_flight, now - self._began
+            self._done = took >= self._least_seconds and calls >= self._least_calls
+            self._sample.rate = len(self._sample.seconds) / took
