@@ -13,6 +13,7 @@ from typing import Any
 from mcp import MCPError, types
 from mcp.server import Server
 from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
+from opentelemetry import trace
 from pydantic import ValidationError
 from pydantic_core import to_json
 
@@ -49,7 +50,10 @@ def redact(message: str) -> str:
 
 def redact_traces(server: Server[Any]) -> None:
     """Redact trace spans, which hold the identifiers of a request, and errors."""
-    server.middleware.insert(0, _redact_request)
+    if isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider):
+        server.middleware.clear()  # the SDK's tracing, which nobody receives
+    else:
+        server.middleware.insert(0, _redact_request)
     server.middleware.append(_redact_error)
 
 

@@ -7,6 +7,8 @@ are removed from their text and percent-encoded in their URLs, and results name 
 
 import sys
 from base64 import urlsafe_b64encode
+from collections.abc import Callable
+from functools import cache
 from hashlib import sha256
 from typing import Self
 
@@ -139,8 +141,8 @@ class ShowsApps(Result):
 
 def untrusted_in(*views: View) -> list[str] | None:
     """The fields of some views that strangers may have written."""
-    there = [name for name in UNTRUSTED_FIELDS if any(getattr(view, name, None) for view in views)]
-    return there or None
+    there = {name for view in views for name, value in view if value}
+    return [name for name in UNTRUSTED_FIELDS if name in there] or None
 
 
 def version_of(app: App) -> str:
@@ -160,34 +162,32 @@ def rotating(app: App) -> bool:
 
 def shown_of(field: str, value: object, *, uncut: bool = False) -> object:
     """The value of a field, as it is shown."""
-    limit = sys.maxsize if uncut else _bound(field)
-    match value:
-        case str():
-            return _printable(field, value, limit)
-        case list():
-            shown = value if uncut else value[:MAX_URLS]
-            return [_printable(field, str(each), limit) for each in shown]
-        case _:
-            return value
+    show, bound = _rule(field)
+    limit = sys.maxsize if uncut else bound
+    if isinstance(value, str):
+        return show(value, limit)
+    if isinstance(value, list):
+        shown = value if uncut else value[:MAX_URLS]
+        return [show(str(each), limit) for each in shown]
+    return value
 
 
 def more_of(field: str, value: object) -> bool:
     """Whether a value is not shown whole."""
-    match value:
-        case str():
-            return len(_printable(field, value, sys.maxsize)) > _bound(field)
-        case list():
-            return len(value) > MAX_URLS or any(more_of(field, str(each)) for each in value)
-        case _:
-            return False
+    if isinstance(value, str):
+        show, bound = _rule(field)
+        return len(show(value, sys.maxsize)) > bound
+    if isinstance(value, list):
+        return len(value) > MAX_URLS or any(more_of(field, str(each)) for each in value)
+    return False
 
 
-def _bound(field: str) -> int:
-    return MAX_URL if field.endswith(URLS) else LONGER.get(field, MAX_TEXT)
-
-
-def _printable(field: str, text: str, limit: int) -> str:
-    return (printable_url if field.endswith(URLS) else printable)(text, limit)
+@cache
+def _rule(field: str) -> tuple[Callable[[str, int], str], int]:
+    """How the text of a field is shown, and its bound."""
+    if field.endswith(URLS):
+        return printable_url, MAX_URL
+    return printable, LONGER.get(field, MAX_TEXT)
 
 
 def size_of(shown: Model, exclude: set[str] | None = None) -> int:
