@@ -97,14 +97,9 @@ def _salvaged_secret(received: HttpResponse, model: type[Model]) -> Salvaged | N
     """The secret in a response, even if the rest is not as expected."""
     if model not in SECRET_RESPONSES and b'client_secret"' not in received.body:
         return None
-    text = received.body.decode(json.detect_encoding(received.body), errors="replace")
-    app = AnySecret()
-    with suppress(ValidationError, ValueError, RecursionError):
-        app = SecretResponse.model_validate_json(_lenient_json(text)).connected_app
-    if not (app.client_secret or app.next_client_secret):
-        app = AnySecret.model_validate(_strings_in(text))
+    app = _secret_in(received.body)
     secrets = {"current": app.client_secret, "next": app.next_client_secret}
-    if not any(secrets.values()):
+    if not app.shows_one:
         return None
     for secret in filter(None, secrets.values()):
         REDACTOR.add(secret.get_secret_value())
@@ -113,6 +108,18 @@ def _salvaged_secret(received: HttpResponse, model: type[Model]) -> Salvaged | N
         "next": app.next_client_secret_last_four,
     }
     return Salvaged(app.client_id or "", secrets, last_fours)
+
+
+def _secret_in(body: bytes) -> AnySecret:
+    app: AnySecret | None = None
+    with suppress(ValidationError):
+        app = SecretResponse.model_validate_json(body).connected_app
+    if app and (app.shows_one or b'client_secret"' not in body):
+        return app
+    text = body.decode(json.detect_encoding(body), errors="replace")
+    with suppress(ValidationError, ValueError, RecursionError):
+        app = SecretResponse.model_validate_json(_lenient_json(text)).connected_app
+    return app if app and app.shows_one else AnySecret.model_validate(_strings_in(text))
 
 
 def _lenient_json(text: str) -> str:

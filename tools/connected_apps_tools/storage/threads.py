@@ -1,5 +1,6 @@
 """Runs a blocking store in a thread, outside the event loop."""
 
+import asyncio
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -7,8 +8,6 @@ from contextlib import suppress
 from typing import TypeVar
 
 import anyio
-from anyio import from_thread
-from anyio.lowlevel import current_token
 
 from .errors import StoreError
 
@@ -35,7 +34,7 @@ async def in_thread(
         StoreError: it failed in any way, or timed out.
     """
     outcome: Future[T] = Future()
-    done, loop = anyio.Event(), current_token()
+    done, loop = anyio.Event(), asyncio.get_running_loop()
 
     def run() -> None:
         try:
@@ -43,7 +42,7 @@ async def in_thread(
         except Exception as error:  # noqa: BLE001 - it is raised where the outcome is awaited
             outcome.set_exception(error)
         with suppress(RuntimeError):  # the event loop has ended
-            from_thread.run_sync(done.set, token=loop)
+            loop.call_soon_threadsafe(done.set)
 
     # A daemon thread: a store that hangs must not keep the process alive.
     threading.Thread(target=run, name="connected-apps-mcp-store", daemon=True).start()

@@ -253,6 +253,11 @@ class AnySecret(Model):
     client_secret_last_four: _Text = None
     next_client_secret_last_four: _Text = None
 
+    @property
+    def shows_one(self) -> bool:
+        """Whether there is a secret."""
+        return bool(self.client_secret or self.next_client_secret)
+
 
 class SecretResponse(Model):
     """The part of a response that is needed to salvage its secret."""
