@@ -1,6 +1,9 @@
 """Entry point of `connected-apps-mcp` and `python -m connected_apps_mcp`."""
 
-import signal
+try:
+    import signal
+except KeyboardInterrupt:  # a traceback would say nothing
+    raise SystemExit(1) from None
 
 
 def main() -> None:

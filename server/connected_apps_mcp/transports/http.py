@@ -24,7 +24,6 @@ from connected_apps_mcp.limits import (
     MAX_BODY_BYTES,
     MAX_CALLS,
     MAX_CALLS_TOTAL,
-    MAX_CONNECTIONS,
     MAX_SSE_SESSIONS,
     STREAM_METHODS,
     TOO_MANY_REQUESTS,
@@ -227,7 +226,6 @@ async def listen(
         server_header=False,
         proxy_headers=False,
         http=BoundedProtocol,
-        limit_concurrency=MAX_CONNECTIONS,
         ws="none",
         timeout_graceful_shutdown=1,
     )

@@ -10,7 +10,12 @@ from http import HTTPStatus
 import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-from connected_apps_mcp.limits import HEADER_SECONDS, MAX_HEAD_BYTES, MAX_PIPELINED
+from connected_apps_mcp.limits import (
+    HEADER_SECONDS,
+    MAX_CONNECTIONS,
+    MAX_HEAD_BYTES,
+    MAX_PIPELINED,
+)
 
 FRAMING = {b"content-length", b"transfer-encoding"}
 """The headers that say where a body ends."""
@@ -125,6 +130,9 @@ class BoundedProtocol(HttpToolsProtocol):
             return
         if len(self.pipeline) >= MAX_PIPELINED:
             raise _Refused(HTTPStatus.TOO_MANY_REQUESTS, "Too many requests wait.")
+        # Not by uvicorn, which also counts requests that have just ended.
+        if len(self.connections) > MAX_CONNECTIONS:
+            raise _Refused(HTTPStatus.SERVICE_UNAVAILABLE, "Too many open connections.")
         self._check_head()
         super().on_headers_complete()
         self._in_head = False

@@ -4,13 +4,13 @@ import json
 import re
 import socket
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from urllib.parse import urlsplit
 
 import pytest
 from support import listening
 
-from connected_apps_mcp.limits import MAX_HEAD_BYTES, MAX_PIPELINED
+from connected_apps_mcp.limits import MAX_CONNECTIONS, MAX_HEAD_BYTES, MAX_PIPELINED
 
 META = {
     "io.modelcontextprotocol/protocolVersion": "2026-07-28",
@@ -185,3 +185,14 @@ def test_too_many_requests_sent_together_close_the_connection(address: str) -> N
 
 def test_garbage_after_a_request_closes_the_connection_after_the_response(address: str) -> None:
     assert statuses(address, post(SIZED) + b"\0garbage\r\n\r\n") == [200]
+
+
+def test_a_request_on_one_connection_too_many_is_refused(address: str) -> None:
+    host, _, port = address.rpartition(":")
+    with ExitStack() as others:
+        for _ in range(MAX_CONNECTIONS - 1):
+            others.enter_context(socket.create_connection((host, int(port))))
+        assert statuses(address, get(CLOSE)) == [200]
+        others.enter_context(socket.create_connection((host, int(port))))
+        assert statuses(address, get(CLOSE)) == [503]
+    assert statuses(address, get(CLOSE)) == [200]
