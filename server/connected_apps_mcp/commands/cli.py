@@ -100,21 +100,7 @@ def serve(**flags: object) -> None:
     gc.disable()  # imports leave no garbage, and collecting costs a tenth of the start-up
     settings = loading.load(**flags)
     log_to_stderr(settings.log_level)
-    _build_types_on_first_use()
     run(_serve, settings)
-
-
-def _build_types_on_first_use() -> None:
-    """Let pydantic build the SDK's 350 types when they are used: a session needs a few of them."""
-    from pydantic import BaseModel
-
-    BaseModel.model_config["defer_build"] = True
-
-
-def _started() -> None:
-    """Collect garbage from now on, but not what the start has left."""
-    gc.freeze()
-    gc.enable()
 
 
 async def _serve(settings: config.Settings) -> None:
@@ -149,17 +135,17 @@ async def _serve(settings: config.Settings) -> None:
             audit=audit,
             security=open_security(settings.state_key_file, project.folder),
         )
+        gc.freeze()
+        gc.enable()
         if "stdio" in settings.transport:
             from connected_apps_mcp.transports.stdio import serve_stdio
 
-            _started()
             if sys.stdin and sys.stdin.isatty():
                 print_stderr(AT_TERMINAL)
             await serve_stdio(server, shutdown_seconds=settings.shutdown_seconds, signals=signals)
         else:
             from connected_apps_mcp.transports import http
 
-            _started()
             with http.bind(settings.host, settings.port) as listener:
                 authority = http.authority_of(listener)
                 for transport in settings.transport:
