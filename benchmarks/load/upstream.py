@@ -1,6 +1,6 @@
-"""The service as a fast fake: a process that answers each request with bytes made beforehand.
+"""A fast fake of the service: a process that answers each request with prepared bytes.
 
-The answers are those of the sandbox, recorded at the start. Standard output gets one line of JSON
+They are the answers of the sandbox, recorded at the start. Standard output gets one line of JSON
 with the URL, the app that exists, and the settings of the app that is created. `GET /counts`
 returns the number of requests since the last `GET /counts`.
 """
