@@ -13,6 +13,7 @@ import anyio
 import httpx2
 import pytest
 from pydantic import SecretStr
+from tools.api.bodies import FOUND
 
 from connected_apps_tools import errors
 from connected_apps_tools.api.client import ConnectedAppsClient
@@ -22,23 +23,7 @@ from connected_apps_tools.api.service import Credentials
 
 CREDENTIALS = Credentials("project-test-1", SecretStr("secret-test-2222"))
 
-APP = {
-    "client_id": "app",
-    "client_name": "",
-    "client_description": "",
-    "client_type": "first_party",
-    "status": "active",
-    "redirect_urls": [],
-    "post_logout_redirect_urls": [],
-    "access_token_expiry_minutes": 60,
-    "access_token_template_content": "",
-    "full_access_allowed": False,
-    "bypass_consent_for_offline_access": False,
-    "creation_method": "api",
-}
-BODY = json.dumps(
-    {"status_code": 200, "request_id": "request-id-test-1", "connected_app": APP}
-).encode()
+BODY = json.dumps(FOUND).encode()
 ZIPPED = gzip.compress(BODY)
 
 
