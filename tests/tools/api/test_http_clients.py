@@ -70,6 +70,7 @@ class RawServer:
     def __init__(self, *answers: bytes | None) -> None:
         self.answers = list(answers)
         self.requests: list[bytes] = []
+        self.connections = 0
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=512)
         self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
         threading.Thread(target=self._accept, daemon=True).start()
@@ -83,6 +84,7 @@ class RawServer:
                 connection, _ = self._listener.accept()
             except OSError:
                 return
+            self.connections += 1
             threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
 
     def _serve(self, connection: socket.socket) -> None:
@@ -175,7 +177,7 @@ async def test_a_connection_that_is_reset_may_have_taken_effect(
 
 
 @WAYS
-async def test_a_delete_on_a_used_connection_that_breaks_is_known_to_be_doubtful(
+async def test_a_delete_on_a_used_connection_that_breaks_counts_as_done_if_the_app_is_gone(
     way: Opened, server: Callable[..., RawServer]
 ) -> None:
     gone = {"status_code": 404, "error_type": "connected_app_not_found", "error_message": "No."}
@@ -203,7 +205,17 @@ async def test_a_connection_is_used_again(way: Opened, server: Callable[..., Raw
     async with way(there) as api:
         for _ in range(3):
             await api.get("app")
-    assert len(there.requests) == 3
+    assert (len(there.requests), there.connections) == (3, 1)
+
+
+@WAYS
+async def test_a_redirect_is_not_followed(way: Opened, server: Callable[..., RawServer]) -> None:
+    elsewhere = server(response())
+    moved = response(b"", f"Location: {elsewhere.url}/", status="302 Found")
+    async with way(server(moved)) as api:
+        with pytest.raises(errors.ConnectedAppsError):
+            await api.get("app")
+    assert elsewhere.connections == 0
 
 
 @WAYS
