@@ -17,6 +17,7 @@ from typing import Any
 import anyio
 import click
 
+from connected_apps_mcp.commands.common import HAS_UVLOOP
 from connected_apps_mcp.sandbox.service.openapi import describe
 from load.processes import LOAD_CORE, Process, pin
 from peers import Peer, Service, available
@@ -107,7 +108,7 @@ def main(
             effort,
             folder,
             openapi or sandbox,
-            backend_options={"use_uvloop": sys.platform != "win32"},
+            backend_options={"use_uvloop": HAS_UVLOOP},
         )
     figures = medians(bench.figures)
     if as_json:
