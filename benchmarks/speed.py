@@ -17,6 +17,7 @@ from typing import Any
 import anyio
 import click
 
+from connected_apps_mcp.commands.common import HAS_UVLOOP
 from connected_apps_mcp.sandbox.service.openapi import describe
 from load.processes import LOAD_CORE, Process, pin
 from peers import Peer, Service, available
@@ -26,17 +27,18 @@ from speed_scenarios import SCENARIOS, Bench, Effort
 UPSTREAM = Path(__file__).parent / "load" / "upstream.py"
 
 SLOW_SECONDS = 0.05
+"""The delay of the slow service."""
 
 QUICK = Effort(rounds=1, warm_up=0.3, in_flight=(1, 32), calls=1_000, sessions=200)
 
 
 @asynccontextmanager
 async def service(delay: float, log: Path) -> AsyncIterator[Service]:
-    """The fake service, which takes so many seconds for each answer."""
+    """The fake service, which waits `delay` seconds before each answer."""
     command = [sys.executable, str(UPSTREAM), "--delay", str(delay)]
     process = await Process.start(command, LOAD_CORE, os.environ, log)
     sender, said = anyio.create_memory_object_stream[bytes](1)
-    process.on_data = sender.send_nowait  # type: ignore[method-assign, assignment]
+    process.on_data = sender.send_nowait
     try:
         with sender, said:
             yield Service(**json.loads(await said.receive()))
@@ -63,7 +65,7 @@ async def measure(scenarios: list[str], effort: Effort, folder: Path, openapi: P
 
 
 def _description() -> dict[str, Any]:
-    """What the sandbox says of a consumer project: as many operations as the service publishes."""
+    """The part of the sandbox's description that the service publishes for a consumer project."""
     described = describe()
     kept = ("/v1/connected_apps/", "/v1/users/")
     paths = {path: here for path, here in described["paths"].items() if path.startswith(kept)}
@@ -73,7 +75,12 @@ def _description() -> dict[str, Any]:
 @click.command(help=__doc__)
 @click.option("--rounds", type=int, help=f"Turns of each peer.  [default: {Effort.rounds}]")
 @click.option("--quick", is_flag=True, help="One round, and less of everything.")
-@click.option("--only", type=click.Choice(list(SCENARIOS)), multiple=True, help="Measure this.")
+@click.option(
+    "--only",
+    type=click.Choice(list(SCENARIOS)),
+    multiple=True,
+    help="Measure only this; repeatable.",
+)
 @click.option(
     "--openapi",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
@@ -101,7 +108,7 @@ def main(
             effort,
             folder,
             openapi or sandbox,
-            backend_options={"use_uvloop": sys.platform != "win32"},
+            backend_options={"use_uvloop": HAS_UVLOOP},
         )
     figures = medians(bench.figures)
     if as_json:

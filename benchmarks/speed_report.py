@@ -17,7 +17,7 @@ Figures = dict[str, dict[str, float]]
 
 @dataclass(frozen=True)
 class Aim:
-    """What a figure of this server should be, or should be as a multiple of a peer's."""
+    """The bound of a figure of this server, or of its ratio to the same figure of a peer."""
 
     figure: str
     sign: Literal["≤", "≥"]
@@ -25,7 +25,7 @@ class Aim:
     peer: str | None = None
 
     def reached(self, figures: Figures) -> float | None:
-        """What the bound is for; None if it was not measured."""
+        """The figure, or its ratio to the peer's; None if it was not measured."""
         values = figures.get(self.figure, {})
         return _ratio(values, self.peer) if self.peer else values.get(THIS)
 

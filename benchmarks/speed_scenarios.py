@@ -41,12 +41,12 @@ class Effort:
     """How much is measured.
 
     Attributes:
-        rounds: how often each peer has its turn; the medians over them count.
-        seconds: of each turn.
+        rounds: how many turns each peer has; the medians over them count.
+        seconds: the length of a turn.
         warm_up: seconds of load before the first turn, for servers that compile as they run.
         in_flight: the numbers of calls in flight.
-        calls: over so many, memory may grow.
-        sessions: over so many, memory may grow.
+        calls: the number of calls over which the growth of memory is measured.
+        sessions: the number of sessions over which the growth of memory is measured.
     """
 
     rounds: int = 5
@@ -282,7 +282,7 @@ async def sessions(bench: Bench) -> None:
 
 
 async def _open_sessions(port: int, number: int, *, end: bool) -> int:
-    """Try to open so many sessions; how many the server accepted."""
+    """Try to open this many sessions; how many the server accepted."""
     opened = 0
     for _ in range(number):
         channel = HttpChannel(port, "handshake")
@@ -325,7 +325,7 @@ async def _agree(
 
 
 async def _counted(bench: Bench) -> int:
-    """The requests that the service has had since this was last asked."""
+    """The number of requests that the service got since the last look."""
     async with httpx2.AsyncClient(trust_env=False) as client:
         return int((await client.get(f"{bench.service.url}/counts")).text)
 

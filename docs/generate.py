@@ -77,7 +77,11 @@ def bounds() -> str:
         ("a request body over HTTP", f"{limits.MAX_BODY_BYTES // MIB} MiB", "413"),
         ("a message over stdio", f"{limits.MAX_MESSAGE_BYTES // MIB} MiB", "the input ends"),
         ("the head of an HTTP request", f"{limits.MAX_HEAD_BYTES // 1024} KiB", "431"),
-        ("its arrival", f"{limits.HEADER_SECONDS:.0f} s", "the connection closes"),
+        (
+            "the time for that head to arrive",
+            f"{limits.HEADER_SECONDS:.0f} s",
+            "the connection closes",
+        ),
         (
             "requests that wait on one HTTP connection",
             f"{limits.MAX_PIPELINED}",

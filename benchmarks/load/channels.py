@@ -54,10 +54,10 @@ class Channel:
         """Make everything ready for calls."""
 
     async def reserve(self, in_flight: int) -> None:
-        """Make ready for so many calls in flight."""
+        """Get ready for this many calls in flight."""
 
     def release(self) -> None:
-        """Let go of what `reserve` took."""
+        """Release what `reserve` took."""
 
     def _received(self, request_id: int, body: bytes) -> None:
         self._on_response(request_id, body)
@@ -90,7 +90,7 @@ class StdioChannel(Channel):
         super().__init__(era)
         self._process = process
         self._rest = b""
-        process.on_data = self._read  # type: ignore[method-assign]
+        process.on_data = self._read
 
     def sender(self, request: Request) -> Send:
         """Prepare a line."""
@@ -99,7 +99,7 @@ class StdioChannel(Channel):
         return lambda request_id: write(b"%b%d%b\n" % (before, request_id, after))
 
     async def open(self) -> None:
-        """Shake hands, where the era does."""
+        """Make the handshake, if the era has one."""
         if self.era == "handshake":
             await ask(self, INITIALIZE)
             self._process.write(INITIALIZED + b"\n")
@@ -133,7 +133,7 @@ def _post(port: int, path: str, message: tuple[bytes, bytes], headers: dict[str,
 class HttpChannel(Channel):
     """Streamable HTTP: as many connections as calls in flight.
 
-    `reserve` opens them anew: servers close connections that are idle for some seconds.
+    `reserve` opens new ones: servers close connections that are idle for some seconds.
     """
 
     def __init__(self, port: int, era: Era) -> None:
@@ -157,7 +157,7 @@ class HttpChannel(Channel):
         return send
 
     async def open(self) -> None:
-        """Open a session, where the era has them."""
+        """Open a session, if the era has them."""
         if self.era != "handshake":
             return
         await ask(self, INITIALIZE)
@@ -179,7 +179,7 @@ class HttpChannel(Channel):
         self.release()
 
     async def reserve(self, in_flight: int) -> None:
-        """Connect so many times."""
+        """Open this many connections."""
         for _ in range(in_flight):
             await self._connect()
 
@@ -201,7 +201,7 @@ class HttpChannel(Channel):
             self._received(connection.request_id, body)
 
     async def _replace(self, closed: Exchanges, body: bytes) -> None:
-        """Connect once more before the response is handed on: the next call needs a connection."""
+        """Connect again before passing on the response: the next call needs a connection."""
         await self._connect()
         self._received(closed.request_id, body)
 
@@ -237,7 +237,7 @@ class SseChannel(Channel):
             self._posts.send(self._waiting[0])
 
     async def open(self) -> None:
-        """Open the stream, and shake hands."""
+        """Open the stream, and make the handshake."""
         stream = await connect(self._port, Events(self._received))
         stream.transport.write(_head(self._port, "GET /sse", 0, {}))
         self._path = (await stream.path).decode()

@@ -43,7 +43,7 @@ class Exchanges(Connection):
         self.transport.write(data)
 
     def data_received(self, data: bytes) -> None:
-        """Hand on the response once it is complete."""
+        """Pass on the response once it is complete."""
         self._received += data
         end = self._received.find(b"\r\n\r\n")
         if end < 0:
@@ -55,7 +55,7 @@ class Exchanges(Connection):
             self._on_response(self, head, body)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
-        """Hand on nothing as the response, if one was due."""
+        """Pass on an empty response, if a request still waits for one."""
         if self._waits:
             self._waits = False
             self._on_response(self, b"", b"")
@@ -65,7 +65,7 @@ LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)")
 
 
 def _body(head: bytes, received: bytes) -> bytes | None:
-    """The message in the body, or the body; None until it is complete."""
+    """The body, or the last message of a stream of events; None until it is complete."""
     if found := LENGTH.search(head):
         return received if len(received) >= int(found[1]) else None
     if b"\r\ntransfer-encoding: chunked" not in head:
@@ -99,7 +99,7 @@ class Events(Connection):
         self.path: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
 
     def data_received(self, data: bytes) -> None:
-        """Hand on the data of each event. The server sends an event as one chunk."""
+        """Pass on the data of each event. The server sends an event as one chunk."""
         *lines, self._rest = (self._rest + data).split(b"\r\n")
         for line in lines:
             if not line.startswith(b"data: "):

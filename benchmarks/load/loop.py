@@ -1,4 +1,4 @@
-"""Keeps a number of calls in flight, and measures how fast they are answered."""
+"""Keeps a number of calls in flight, and measures how long they take."""
 
 import asyncio
 import time
@@ -38,8 +38,8 @@ class Sample:
 class Loop:
     """One run of one call.
 
-    It counts from the moment when as many calls are answered as are in flight, so that the start
-    does not count, and sends until the last call that counts is answered, so that the end doesn't.
+    The start does not count: the run is measured once as many calls were answered as are in flight.
+    The end does not count either: it keeps sending until the last measured call is answered.
     """
 
     def __init__(self, channel: Channel, request: Request) -> None:
@@ -47,7 +47,7 @@ class Loop:
         self._request = request
 
     async def run(self, in_flight: int, seconds: float, calls: int = 0) -> Sample:
-        """Keep so many calls in flight, for so long and for so many calls, whichever is more."""
+        """Keep `in_flight` calls in flight, for so many seconds and at least so many calls."""
         self._in_flight, self._least_seconds = in_flight, seconds
         self._least_calls = max(in_flight, calls)
         self._sent: dict[int, float] = {}
@@ -81,7 +81,7 @@ class Loop:
     def _receive(self, request_id: int, body: bytes) -> None:
         now = time.perf_counter()
         sent = self._sent.pop(request_id, None)
-        if sent is None:  # of a run that was given up
+        if sent is None:  # its run has ended without it
             return
         self._answered += 1
         if self._request.expected not in body:

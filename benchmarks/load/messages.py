@@ -1,4 +1,4 @@
-"""Messages of MCP as bytes that are ready but for the id, in both eras."""
+"""Messages of MCP in both eras, as bytes in which only the id is missing."""
 
 import json
 import re
@@ -20,7 +20,7 @@ ENVELOPE = {
 }
 
 ID_DIGITS = 7
-"""All ids are equally long, so that all requests of one kind are."""
+"""All ids have the same length, so that all requests of one kind have the same length."""
 
 ID = re.compile(rb'"id": ?(\d{7})\b')
 

@@ -4,7 +4,7 @@ import asyncio
 import os
 import socket
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from math import nan
 from pathlib import Path
@@ -22,12 +22,14 @@ def pin(pid: int, cores: Sequence[int]) -> None:
 
 
 class Process(asyncio.SubprocessProtocol):
-    """A running process. `on_data` gets what it writes to standard output."""
+    """A running process."""
 
     _transport: asyncio.SubprocessTransport
 
     def __init__(self) -> None:
         self._ended = asyncio.Event()
+        self.on_data: Callable[[bytes], object] = lambda _: None
+        """Gets what the process writes to standard output."""
 
     @classmethod
     async def start(
@@ -47,11 +49,8 @@ class Process(asyncio.SubprocessProtocol):
         self.pid = self._transport.get_pid()
         self._input = cast("asyncio.WriteTransport", self._transport.get_pipe_transport(0))
 
-    def on_data(self, data: bytes) -> None:
-        """Ignore the output, until somebody reads it by replacing this."""
-
     def pipe_data_received(self, fd: int, data: bytes) -> None:  # noqa: ARG002
-        """Hand on what the process wrote."""
+        """Pass on what the process wrote."""
         self.on_data(data)
 
     def process_exited(self) -> None:
@@ -82,7 +81,7 @@ def free_port() -> int:
 
 
 async def is_listening(port: int, within: float = 30) -> bool:
-    """Wait until something listens; whether it does within so many seconds."""
+    """Wait until something listens, at most this many seconds; whether it does."""
     until = time.monotonic() + within
     while time.monotonic() < until:
         try:

@@ -1,19 +1,19 @@
-"""The service as a fast fake: a process that answers each request with bytes made beforehand.
+"""A fast fake of the service: a process that answers each request with prepared bytes.
 
-The answers are those of the sandbox, recorded at the start. Standard output gets one line of JSON
+They are the answers of the sandbox, recorded at the start. Standard output gets one line of JSON
 with the URL, the app that exists, and the settings of the app that is created. `GET /counts`
 returns the number of requests since the last `GET /counts`.
 """
 
 import asyncio
 import json
-import sys
 from typing import Any, cast
 
 import anyio
 import click
 import httpx2
 
+from connected_apps_mcp.commands.common import HAS_UVLOOP
 from connected_apps_mcp.sandbox import SANDBOX_CREDENTIALS, create_sandbox
 
 APPS = "/v1/connected_apps/clients"
@@ -125,7 +125,7 @@ async def serve(delay: float) -> None:
 @click.option("--delay", default=0.0, show_default=True, help="Seconds before each answer.")
 def main(delay: float) -> None:
     """Serve."""
-    anyio.run(serve, delay, backend_options={"use_uvloop": sys.platform != "win32"})
+    anyio.run(serve, delay, backend_options={"use_uvloop": HAS_UVLOOP})
 
 
 if __name__ == "__main__":

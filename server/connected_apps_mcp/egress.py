@@ -49,9 +49,12 @@ def redact(message: str) -> str:
 
 
 def redact_traces(server: Server[Any]) -> None:
-    """Redact trace spans, which hold the identifiers of a request, and errors."""
+    """Redact trace spans, which hold the identifiers of a request, and errors.
+
+    If nothing receives spans, none are made. Call this before any other middleware is added.
+    """
     if isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider):
-        server.middleware.clear()  # the SDK's tracing, which nobody receives
+        server.middleware.clear()  # it holds the SDK's tracing alone
     else:
         server.middleware.insert(0, _redact_request)
     server.middleware.append(_redact_error)

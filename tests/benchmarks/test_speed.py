@@ -1,4 +1,4 @@
-"""The benchmark of speed: that it reads responses whole, and that its tables say what is so."""
+"""The benchmark of speed reads whole responses, and its tables compare servers correctly."""
 
 from pathlib import Path
 

@@ -307,6 +307,11 @@ async def test_no_secret_that_a_client_sends_gets_into_a_span(
     assert "Zx81" not in exported_by_the_server(spans)
 
 
+def test_the_sdk_gives_a_server_tracing_and_no_other_middleware() -> None:
+    (tracing,) = Server[Any]("any").middleware
+    assert type(tracing).__name__ == "OpenTelemetryMiddleware"
+
+
 async def test_no_secret_of_an_error_gets_into_a_span(
     spans: InMemorySpanExporter, server: Server[Any]
 ) -> None:

@@ -79,7 +79,7 @@ class Tool(Generic[Q, R]):
 
     @property
     def only_reads(self) -> bool:
-        """Whether no call changes anything, shows a secret or needs a person's yes."""
+        """Whether calls only read: they change nothing, show no secret and ask no person."""
         return self.effect is Effect.READS and self.revealing is None
 
     @property

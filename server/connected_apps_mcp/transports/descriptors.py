@@ -1,8 +1,8 @@
 """Reads and writes descriptors while the event loop goes on.
 
-The loop itself reads and writes pipes, sockets and terminals. Threads do so for what a loop cannot
-wait for: files, devices, and everything on Windows. They are daemons, because a blocked read or
-write must not keep the process alive.
+The loop itself reads and writes sockets, and on Linux pipes and terminals. Threads do so for the
+rest: files, devices, pipes and terminals on macOS and BSD, and everything on Windows. They are
+daemons, because a blocked read or write must not keep the process alive.
 
 No descriptor becomes non-blocking: everyone who shares a pipe, a socket or a terminal shares that
 flag, and a process that is killed could not restore it.
@@ -121,7 +121,7 @@ class Output(ABC):
 
 @dataclass(frozen=True)
 class _WithoutWaiting:
-    """A descriptor that is read or written without waiting: that raises `BlockingIOError`."""
+    """Reads and writes that raise `BlockingIOError` where they would have to wait."""
 
     descriptor: int
     read: Callable[[int], bytes]
@@ -130,7 +130,11 @@ class _WithoutWaiting:
 
 
 def _without_waiting(descriptor: int, mode: int) -> _WithoutWaiting:
-    """Reads and writes of a descriptor that do not wait. An `OSError` if there are none."""
+    """Reads and writes of a descriptor that do not wait.
+
+    Raises:
+        OSError: the descriptor has none.
+    """
     kind = os.fstat(descriptor).st_mode
     if sys.platform == "win32":
         raise OSError
@@ -163,7 +167,8 @@ def _without_waiting(descriptor: int, mode: int) -> _WithoutWaiting:
 class _Watch:
     """Calls a function whenever a descriptor is ready.
 
-    uvloop makes non-blocking what it watches. So it watches a selector, which watches the rest.
+    uvloop makes the descriptors that it watches non-blocking. So it watches only a selector, and
+    the selector watches the descriptor.
     """
 
     def __init__(self, descriptor: int, event: int, react: Callable[[], object]) -> None:

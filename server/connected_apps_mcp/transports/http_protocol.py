@@ -130,7 +130,7 @@ class BoundedProtocol(HttpToolsProtocol):
             return
         if len(self.pipeline) >= MAX_PIPELINED:
             raise _Refused(HTTPStatus.TOO_MANY_REQUESTS, "Too many requests wait.")
-        # Not by uvicorn, which also counts requests that have just ended.
+        # The bound of uvicorn would also count requests that have just ended.
         if len(self.connections) > MAX_CONNECTIONS:
             raise _Refused(HTTPStatus.SERVICE_UNAVAILABLE, "Too many open connections.")
         self._check_head()

@@ -1,7 +1,7 @@
 """The answers over stdio are, byte for byte, those that were recorded.
 
-A change that means to keep them proves it here. One that means to change them writes them anew with
-`pytest --snapshot-update`, and the difference is there to read.
+So a change of the code proves here that it changes no answer. If it should change some, record them
+again with `pytest --snapshot-update`, and read the difference.
 """
 
 import json
@@ -22,7 +22,7 @@ from examples import APP, EXAMPLES, MEMBER, ORGANIZATION, USER
 from hostile import CORPUS, STRANGER, TOGETHER, Service
 from server.people import Wire
 from starlette.types import ASGIApp, Receive, Scope, Send
-from support import EVERY_SETTING, HELLO, lines, on_service, talk
+from support import EVERY_SETTING, HELLO, MODERN, lines, on_service, talk
 from syrupy.assertion import SnapshotAssertion
 from syrupy.extensions.single_file import SingleFileSnapshotExtension
 
@@ -31,10 +31,6 @@ from connected_apps_mcp.sandbox.handlers.seeding import seed
 from connected_apps_mcp.sandbox.seeds.seed import Seed, SeedApp
 from connected_apps_mcp.wiring import PROGRAM
 
-MODERN = {
-    "io.modelcontextprotocol/protocolVersion": "2026-07-28",
-    "io.modelcontextprotocol/clientInfo": {"name": "test", "version": "1"},
-}
 ERAS = ["handshake", "modern"]
 ASKS: dict[str, Any] = {"elicitation": {"form": {}}}
 """The capabilities of a client that asks a person."""
@@ -274,8 +270,7 @@ class Recording:
         self._count += 1
         meta: dict[str, Any] = {"progressToken": self._count}
         if self.era == "modern":
-            meta |= MODERN
-            meta |= {"io.modelcontextprotocol/clientCapabilities": self.capabilities}
+            meta |= MODERN | {"io.modelcontextprotocol/clientCapabilities": self.capabilities}
         params = {**params, "_meta": meta}
         self._say({"jsonrpc": "2.0", "id": self._count, "method": method, "params": params})
         return self._hear(self._count)

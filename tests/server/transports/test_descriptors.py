@@ -208,7 +208,7 @@ def test_errors_to_the_socket_of_the_messages_are_between_them() -> None:
 
 
 def nothing() -> None:
-    """Do nothing: what a test waits for, it waits for itself."""
+    """Do nothing: the test waits by itself."""
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -228,7 +228,7 @@ async def test_the_event_loop_reads_and_writes_without_threads(kind: Callable[[]
         outgoing.close()
 
 
-async def test_threads_do_so_where_a_pipe_may_not_be_opened_again(
+async def test_threads_read_and_write_a_pipe_that_cannot_be_opened_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def refuse(path: str, _flags: int) -> int:

@@ -10,7 +10,7 @@ import anyio
 import httpx2
 import pytest
 from starlette.types import Receive, Scope, Send
-from support import HELLO, REAL, announcing, listening, serving
+from support import HELLO, MODERN, REAL, announcing, listening, serving
 
 from connected_apps_mcp.protocol.server import build_server
 from connected_apps_mcp.transports import http_streams
@@ -18,11 +18,6 @@ from connected_apps_mcp.transports.http import build_app
 from connected_apps_tools import TOOLSETS, ToolContext
 
 BOTH = {"accept": "application/json, text/event-stream"}
-META = {
-    "io.modelcontextprotocol/protocolVersion": "2026-07-28",
-    "io.modelcontextprotocol/clientInfo": {"name": "test", "version": "1"},
-    "io.modelcontextprotocol/clientCapabilities": {},
-}
 JSON, STREAM = "application/json", "text/event-stream"
 
 
@@ -42,7 +37,9 @@ class Caller:
 
     def request(self, method: str, *, token: str | None = None, **params: Any) -> dict[str, Any]:
         """The arguments of a POST."""
-        meta = (META if self.era == "current" else {}) | ({"progressToken": token} if token else {})
+        meta = (MODERN if self.era == "current" else {}) | (
+            {"progressToken": token} if token else {}
+        )
         headers = dict(self.headers)
         if self.era == "current":
             names = {"mcp-name": params.get("name") or params.get("uri")}

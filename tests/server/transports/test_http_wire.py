@@ -8,16 +8,11 @@ from contextlib import ExitStack, suppress
 from urllib.parse import urlsplit
 
 import pytest
-from support import listening
+from support import MODERN, listening
 
 from connected_apps_mcp.limits import MAX_CONNECTIONS, MAX_HEAD_BYTES, MAX_PIPELINED
 
-META = {
-    "io.modelcontextprotocol/protocolVersion": "2026-07-28",
-    "io.modelcontextprotocol/clientInfo": {"name": "test", "version": "1"},
-    "io.modelcontextprotocol/clientCapabilities": {},
-}
-MESSAGE = {"jsonrpc": "2.0", "id": 1, "method": "prompts/list", "params": {"_meta": META}}
+MESSAGE = {"jsonrpc": "2.0", "id": 1, "method": "prompts/list", "params": {"_meta": MODERN}}
 BODY = json.dumps(MESSAGE).encode()
 SIZED = b"Content-Length: %d" % len(BODY)
 CHUNKED = b"Transfer-Encoding: chunked"

@@ -15,6 +15,7 @@ import pytest
 import stamina
 from pydantic import SecretStr
 from support import serving, slow_service
+from tools.api.bodies import APP, ENVELOPE, FOUND
 
 from connected_apps_tools import errors
 from connected_apps_tools.api.client import ConnectedAppsClient
@@ -24,23 +25,6 @@ from connected_apps_tools.api.service import Credentials
 
 CANARY = "canary-Zx81kQ0pLm27vTn4Rb6wYs3c"
 CREDENTIALS = Credentials("project-test-1111", SecretStr("secret-test-2222"))
-
-APP: dict[str, Any] = {
-    "client_id": "app",
-    "client_name": "",
-    "client_description": "",
-    "client_type": "first_party",
-    "status": "active",
-    "redirect_urls": [],
-    "post_logout_redirect_urls": [],
-    "access_token_expiry_minutes": 60,
-    "access_token_template_content": "",
-    "full_access_allowed": False,
-    "bypass_consent_for_offline_access": False,
-    "creation_method": "api",
-}
-ENVELOPE: dict[str, Any] = {"status_code": 200, "request_id": "request-id-test-1"}
-FOUND = {**ENVELOPE, "connected_app": APP}
 
 Handler = Callable[[httpx2.Request], httpx2.Response]
 

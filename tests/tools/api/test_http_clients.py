@@ -13,6 +13,7 @@ import anyio
 import httpx2
 import pytest
 from pydantic import SecretStr
+from tools.api.bodies import FOUND
 
 from connected_apps_tools import errors
 from connected_apps_tools.api.client import ConnectedAppsClient
@@ -22,23 +23,7 @@ from connected_apps_tools.api.service import Credentials
 
 CREDENTIALS = Credentials("project-test-1", SecretStr("secret-test-2222"))
 
-APP = {
-    "client_id": "app",
-    "client_name": "",
-    "client_description": "",
-    "client_type": "first_party",
-    "status": "active",
-    "redirect_urls": [],
-    "post_logout_redirect_urls": [],
-    "access_token_expiry_minutes": 60,
-    "access_token_template_content": "",
-    "full_access_allowed": False,
-    "bypass_consent_for_offline_access": False,
-    "creation_method": "api",
-}
-BODY = json.dumps(
-    {"status_code": 200, "request_id": "request-id-test-1", "connected_app": APP}
-).encode()
+BODY = json.dumps(FOUND).encode()
 ZIPPED = gzip.compress(BODY)
 
 
@@ -85,6 +70,7 @@ class RawServer:
     def __init__(self, *answers: bytes | None) -> None:
         self.answers = list(answers)
         self.requests: list[bytes] = []
+        self.connections = 0
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=512)
         self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
         threading.Thread(target=self._accept, daemon=True).start()
@@ -98,6 +84,7 @@ class RawServer:
                 connection, _ = self._listener.accept()
             except OSError:
                 return
+            self.connections += 1
             threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
 
     def _serve(self, connection: socket.socket) -> None:
@@ -190,7 +177,7 @@ async def test_a_connection_that_is_reset_may_have_taken_effect(
 
 
 @WAYS
-async def test_a_delete_on_a_used_connection_that_breaks_is_known_to_be_doubtful(
+async def test_a_delete_on_a_used_connection_that_breaks_counts_as_done_if_the_app_is_gone(
     way: Opened, server: Callable[..., RawServer]
 ) -> None:
     gone = {"status_code": 404, "error_type": "connected_app_not_found", "error_message": "No."}
@@ -218,7 +205,17 @@ async def test_a_connection_is_used_again(way: Opened, server: Callable[..., Raw
     async with way(there) as api:
         for _ in range(3):
             await api.get("app")
-    assert len(there.requests) == 3
+    assert (len(there.requests), there.connections) == (3, 1)
+
+
+@WAYS
+async def test_a_redirect_is_not_followed(way: Opened, server: Callable[..., RawServer]) -> None:
+    elsewhere = server(response())
+    moved = response(b"", f"Location: {elsewhere.url}/", status="302 Found")
+    async with way(server(moved)) as api:
+        with pytest.raises(errors.ConnectedAppsError):
+            await api.get("app")
+    assert elsewhere.connections == 0
 
 
 @WAYS

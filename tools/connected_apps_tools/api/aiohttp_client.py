@@ -25,7 +25,7 @@ ERRORS: tuple[tuple[type[Exception], type[httpx2.TransportError]], ...] = (
     (aiohttp.ClientPayloadError, httpx2.RemoteProtocolError),
     (Exception, httpx2.ReadError),
 )
-"""The first kind that fits an error of aiohttp, and the error of httpx2 that says the same."""
+"""Kinds of errors of aiohttp, and the error of httpx2 for each. The first kind that fits counts."""
 
 
 class AiohttpClient:
@@ -93,7 +93,7 @@ async def _read(response: aiohttp.ClientResponse) -> bytes:
 async def _translate_errors(
     request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
 ) -> aiohttp.ClientResponse:
-    """Translate errors before aiohttp sees them: it would repeat some requests unasked."""
+    """Translate errors before aiohttp sees them: after some it would repeat the request itself."""
     try:
         return await handler(request)
     except (aiohttp.ClientError, OSError) as error:
@@ -102,7 +102,7 @@ async def _translate_errors(
 
 
 def _translated(error: Exception) -> httpx2.TransportError:
-    return next(theirs for ours, theirs in ERRORS if isinstance(error, ours))("")
+    return next(translation for kind, translation in ERRORS if isinstance(error, kind))("")
 
 
 def _cause(error: Exception) -> BaseException:
