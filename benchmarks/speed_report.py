@@ -112,4 +112,4 @@ def _ratio(values: Mapping[str, float], peer: str) -> float | None:
 def _cell(value: float | None) -> str:
     if value is None:
         return "–"  # noqa: RUF001 - a dash
-    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"  # noqa: PLR2004
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"  # noqa: PLR2004 - three digits

@@ -318,8 +318,8 @@ UPDATES: dict[str, dict[str, object]] = {
 
 
 async def _agree(
-    context: ClientRequestContext,  # noqa: ARG001
-    params: types.ElicitRequestParams,  # noqa: ARG001
+    context: ClientRequestContext,  # noqa: ARG001 - of the SDK
+    params: types.ElicitRequestParams,  # noqa: ARG001 - of the SDK
 ) -> types.ElicitResult:
     return types.ElicitResult(action="accept", content={"confirm": True})
 

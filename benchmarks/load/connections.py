@@ -54,7 +54,7 @@ class Exchanges(Connection):
             self._received, self._waits = b"", False
             self._on_response(self, head, body)
 
-    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - of asyncio
         """Pass on an empty response, if a request still waits for one."""
         if self._waits:
             self._waits = False

@@ -49,7 +49,7 @@ class Process(asyncio.SubprocessProtocol):
         self.pid = self._transport.get_pid()
         self._input = cast("asyncio.WriteTransport", self._transport.get_pipe_transport(0))
 
-    def pipe_data_received(self, fd: int, data: bytes) -> None:  # noqa: ARG002
+    def pipe_data_received(self, fd: int, data: bytes) -> None:  # noqa: ARG002 - of asyncio
         """Pass on what the process wrote."""
         self.on_data(data)
 

@@ -47,7 +47,12 @@ class Peer:
     get_name: str = "get_app"
     create_name: str = "create_app"
 
-    def serving(self, transport: str, service: Service, port: int) -> list[str]:  # noqa: ARG002
+    def serving(
+        self,
+        transport: str,
+        service: Service,  # noqa: ARG002 - in the environment of a peer
+        port: int,
+    ) -> list[str]:
         """The command that serves over this transport, and over HTTP at this port."""
         return [*self.command, transport, str(port)]
 

@@ -1,15 +1,15 @@
 """What happens to a call of a tool: plan it, confirm it, record it, perform it.
 
-A call takes these steps in this order:
+A read or a dry run only plans and shows the result. Nothing is locked, confirmed or recorded. Every
+other call takes these steps in this order:
 
 1. It waits until no other call changes the app.
 2. It plans: one look at the app says what would be sent and what a person has to confirm.
-3. A dry run ends here, with the plan as its result.
-4. A person confirms, where one has to. While the person reads, the app is free for other calls; the
+3. A person confirms, where one has to. While the person reads, the app is free for other calls; the
    call then starts again at 1, and the answer counts only if the new plan asks the same.
-5. The audit log gets the intent.
-6. The change is sent. Since its last look at the app the server has done only 4 and 5.
-7. The audit log gets the outcome, and subscribers are notified of the change.
+4. The audit log gets the intent.
+5. The change is sent. Since its last look at the app the server has done only 3 and 4.
+6. The audit log gets the outcome, and subscribers are notified of the change.
 """
 
 from collections.abc import Awaitable, Callable, Mapping

@@ -47,6 +47,7 @@ class BoundedProtocol(HttpToolsProtocol):
     _skipping = False
     """Whether the parser reads a head a second time."""
 
+    # As in uvicorn: the transport of a connection is always one for both directions.
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Start the timer for the first request."""
         super().connection_made(transport)

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha512
 from importlib.metadata import version
+from io import TextIOWrapper
 from pathlib import Path
 from subprocess import Popen
 from typing import Any
@@ -291,8 +292,8 @@ class Recording:
         self._keep(b"> ", lines(message).encode())
 
     def _hear(self, request: int) -> dict[str, Any]:
-        assert self.process.stdout
-        while line := self.process.stdout.buffer.readline():  # type: ignore[attr-defined]
+        assert isinstance(self.process.stdout, TextIOWrapper)
+        while line := self.process.stdout.buffer.readline():
             self._keep(b"< ", line)
             message: dict[str, Any] = json.loads(line)
             if message.get("method") == "elicitation/create":
