@@ -142,10 +142,13 @@ class AuditLog:
             async with self._one_batch:
                 if not batch.is_taken:
                     self._waiting, batch.is_taken = _Batch(), True
+                    batch.error = StoreError("The write was interrupted.")
                     try:
                         await in_thread(self._write_batch, batch.records)
                     except StoreError as error:
                         batch.error = error
+                    else:
+                        batch.error = None
         if batch.error:
             raise _failed(batch.error)
 

@@ -1,17 +1,20 @@
 """What is on record of a call, before it is made and after."""
 
+import asyncio
 import hashlib
 import json
 import os
 import pwd
 import re
 import shutil
+import threading
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import anyio
 import pytest
+from anyio import wait_all_tasks_blocked
 from server.audit.logs import CALL, events_of, files_of, lines_of, log_in, record
 
 from connected_apps_mcp.audit import AuditFailed, AuditLog, Caller, Ledger, Outcome, Stream
@@ -190,6 +193,30 @@ async def test_lines_of_calls_at_once_are_written_together(
     assert len(writes) < 20
     assert sorted(events_of(folder)) == ["intent"] * 50 + ["opened"] + ["outcome"] * 50
     assert verify(folder).problems == []
+
+
+async def test_an_interrupted_write_acknowledges_no_intent(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    may_write = threading.Semaphore(0)
+    ledger = Ledger(folder)
+    append = ledger.append
+
+    def wait(*records: Any) -> None:
+        may_write.acquire()
+        append(*records)
+
+    monkeypatch.setattr(ledger, "append", wait)
+    log = AuditLog(ledger)
+    alone, writer, waiting = [asyncio.create_task(log.intend(CALL)) for _ in range(3)]
+    await wait_all_tasks_blocked()
+    may_write.release()
+    await alone
+    await wait_all_tasks_blocked()
+    writer.cancel()
+    with pytest.raises(AuditFailed, match="interrupted"):
+        await waiting
+    may_write.release()
 
 
 async def test_a_cancelled_call_still_has_its_outcome(log: AuditLog, folder: Path) -> None:

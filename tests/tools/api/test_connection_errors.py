@@ -147,6 +147,15 @@ async def test_a_certificate_in_ssl_cert_file_is_trusted_on_loopback_too(
             await api.get("app")
 
 
+async def test_the_case_of_https_does_not_change_which_certificates_are_read(
+    tls_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file.pem").write_text("no certificate")
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "file.pem"))
+    error = await why(tls_url.replace("https", "HTTPS"))
+    assert "the certificate file contains no certificates" in str(error)
+
+
 async def test_a_certificate_for_another_name(
     tls_url: str, certificate: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:

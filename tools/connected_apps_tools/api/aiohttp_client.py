@@ -37,12 +37,13 @@ class AiohttpClient:
         Raises:
             OSError, ValueError: the certificate settings of the environment are invalid.
         """
-        self._base_url = str(URL(base_url))
+        service = URL(base_url)
+        self._base_url = str(service)
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
                 limit=MAX_IN_FLIGHT,
                 keepalive_timeout=KEEPALIVE_SECONDS,
-                ssl=_tls() if base_url.startswith("https") else True,
+                ssl=_tls() if service.scheme == "https" else True,
                 resolver=aiohttp.ThreadedResolver(),
             ),
             headers=headers,
