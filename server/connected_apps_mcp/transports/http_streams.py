@@ -37,7 +37,7 @@ PLAIN_METHODS = {
     "resources/unsubscribe",
     "completion/complete",
 }
-"""Methods whose handlers send the client nothing but the result."""
+"""Methods that send the client nothing but the result."""
 
 BOTH = {b"application/json", b"text/event-stream"}
 """The media types that every client has to accept. The SDK refuses those that do not."""
