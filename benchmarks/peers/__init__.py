@@ -17,6 +17,7 @@ from servers import SANDBOX_ENVIRONMENT, SERVER, CannotCompare, generated_names
 FOLDER = Path(__file__).parent
 
 THIS, FROM_OPENAPI, LOW_LEVEL, TYPESCRIPT = "here", "from_openapi", "low-level", "TypeScript"
+SDK_ALONE = "SDK alone"
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,12 @@ class ThisServer(Peer):
 def available(folder: Path, description: Path) -> Iterator[Peer | CannotCompare]:
     """This server first, and then each peer, or why it cannot run here."""
     yield ThisServer(folder=folder)
-    makers: list[Callable[[], Peer]] = [lambda: _from_openapi(description), _low_level, _typescript]
+    makers: list[Callable[[], Peer]] = [
+        lambda: _from_openapi(description),
+        _low_level,
+        _sdk_alone,
+        _typescript,
+    ]
     for make in makers:
         try:
             yield make()
@@ -101,6 +107,10 @@ def _from_openapi(description: Path) -> Peer:
 
 def _low_level() -> Peer:
     return Peer(LOW_LEVEL, (sys.executable, str(FOLDER / "low_level_server.py")))
+
+
+def _sdk_alone() -> Peer:
+    return Peer(SDK_ALONE, (sys.executable, str(FOLDER / "sdk_alone_server.py")))
 
 
 def _typescript() -> Peer:

@@ -4,8 +4,10 @@ Its two tools forward the call to the service, and return what it answers. It ta
 and the port, and from the environment SERVICE_URL, STYTCH_PROJECT_ID and STYTCH_SECRET.
 """
 
+import json
 import os
 import sys
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import anyio
@@ -16,6 +18,7 @@ from mcp.server import Server, ServerRequestContext
 from mcp.server.stdio import stdio_server
 
 APPS = "/v1/connected_apps/clients"
+JSON = {"content-type": "application/json"}
 
 TOOLS = [
     types.Tool(
@@ -40,8 +43,11 @@ TOOLS = [
 
 Context = ServerRequestContext[Any]
 
+Send = Callable[[str, str, bytes | None], Awaitable[bytes]]
+"""Sends the service a method, a path and a JSON body, and gives the body of the response."""
 
-def build_server(service: httpx2.AsyncClient) -> Server[Any]:
+
+def build_server(send: Send) -> Server[Any]:
     """The server in front of a service."""
 
     async def list_tools(
@@ -54,12 +60,12 @@ def build_server(service: httpx2.AsyncClient) -> Server[Any]:
     ) -> types.CallToolResult:
         arguments = params.arguments or {}
         if params.name == "get_app":
-            response = await service.get(f"{APPS}/{arguments['client_id']}")
+            body = await send("GET", f"{APPS}/{arguments['client_id']}", None)
         else:
-            response = await service.post(APPS, json=arguments)
-        app = response.raise_for_status().json()["connected_app"]
+            body = await send("POST", APPS, json.dumps(arguments).encode())
         return types.CallToolResult(
-            content=[types.TextContent(text=response.text)], structured_content=app
+            content=[types.TextContent(text=body.decode())],
+            structured_content=json.loads(body)["connected_app"],
         )
 
     return Server("low-level", on_list_tools=list_tools, on_call_tool=call_tool)
@@ -77,7 +83,12 @@ def main(transport: str, port: int) -> None:
         base_url=os.environ["SERVICE_URL"],
         auth=(os.environ["STYTCH_PROJECT_ID"], os.environ["STYTCH_SECRET"]),
     )
-    server = build_server(service)
+
+    async def send(method: str, path: str, body: bytes | None) -> bytes:
+        response = await service.request(method, path, content=body, headers=JSON)
+        return response.raise_for_status().content
+
+    server = build_server(send)
     if transport == "stdio":
         anyio.run(serve_stdio, server)
     else:

@@ -1,16 +1,18 @@
 """Streamable HTTP at one path. A request gets a stream only if its handler may need one."""
 
 import asyncio
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from contextlib import AbstractAsyncContextManager, suppress
 from contextvars import ContextVar
 from functools import partial
 from typing import cast
 from weakref import WeakValueDictionary
 
+import mcp_types
 import pydantic_core
 from mcp.server.streamable_http import MCP_SESSION_ID_HEADER
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
+from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from starlette.types import Message, Receive, Scope, Send
 
 from connected_apps_mcp.limits import (
@@ -63,8 +65,8 @@ class StreamableHttp:
 
         Args:
             server: the server.
-            plain_tools: tools that send the client nothing but the result, unless it asks for
-                progress.
+            plain_tools: tools that, in a session, send the client nothing but the result, unless it
+                asks for progress.
         """
         self._plain_tools = frozenset(plain_tools)
         self._sessions = WeakValueDictionary[bytes, Session]()
@@ -91,7 +93,7 @@ class StreamableHttp:
             send = self._noting(session, send)
         SESSION.set(session)
         _plain.set(False)
-        request = _Request(receive, session, partial(self._is_plain, headers.get(b"accept", b"")))
+        request = _Request(receive, session, partial(self._is_plain, headers))
         try:
             await self._manager.handle_request(scope, request.receive, send)
         except asyncio.CancelledError:
@@ -111,12 +113,19 @@ class StreamableHttp:
 
         return noting
 
-    def _is_plain(self, accepted: bytes, message: object) -> bool:
-        if not {kind.partition(b";")[0].strip().lower() for kind in accepted.split(b",")} >= BOTH:
+    def _is_plain(self, headers: Mapping[bytes, bytes], message: object) -> bool:
+        accepted = headers.get(b"accept", b"").split(b",")
+        if not {kind.partition(b";")[0].strip().lower() for kind in accepted} >= BOTH:
             return False
         match message:
             case {"params": {"_meta": {"progressToken": _}}}:
                 return False
+            case {
+                "method": "tools/call",
+                "params": {"_meta": {mcp_types.PROTOCOL_VERSION_META_KEY: str(version)}},
+                "id": str() | int(),
+            } if version in MODERN_PROTOCOL_VERSIONS and SESSION_ID not in headers:
+                return True  # it asks a person by its result, and no stream can be resumed
             case {"method": "tools/call", "params": {"name": str(name)}, "id": str() | int()}:
                 return name in self._plain_tools
             case {"method": str(method), "id": str() | int()}:

@@ -107,6 +107,22 @@ def test_a_call_that_changes_something_can_stream(http: httpx2.Client, url: str)
     assert created.headers["content-type"] == STREAM
 
 
+@pytest.mark.parametrize("tool", ["create_app", "delete_app"])
+def test_a_call_that_changes_something_is_plain_in_the_current_era(
+    http: httpx2.Client, url: str, tool: str
+) -> None:
+    called = Caller(http, url, "current").call(tool, client_id="connected-app-test-1")
+    assert called.headers["content-type"] == JSON
+
+
+def test_a_call_in_a_session_streams_whatever_era_it_claims(http: httpx2.Client, url: str) -> None:
+    caller = Caller(http, url, "handshake")
+    arguments = {"client_type": "third_party_public"}
+    request = caller.request("tools/call", name="create_app", arguments=arguments)
+    request["json"]["params"]["_meta"] = MODERN
+    assert caller.http.post(caller.url, **request).headers["content-type"] == STREAM
+
+
 def test_a_request_that_hides_its_progress_token_in_escapes_streams(caller: Caller) -> None:
     request = caller.request("tools/call", token="here", name="search_apps", arguments={})
     body = json.dumps(request["json"]).replace("progressToken", r"progress\u0054oken")

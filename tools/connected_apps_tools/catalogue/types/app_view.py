@@ -34,6 +34,9 @@ URLS = ("_url", "_urls")
 MAX_URLS = 100
 """The most URLs of a list that are shown."""
 
+EMPTY: tuple[object, ...] = (None, "", [])
+"""Values that a view leaves out."""
+
 HOSTS_SHOWN = 3
 
 VERSION_LENGTH = 22
@@ -119,15 +122,19 @@ class AppView(View):
     def of(cls, app: App, *, uncut: bool = False) -> Self:
         """The view of an app."""
         fields = cls.model_fields
-        whole = {name: value for name, value in app if name in fields}
+        whole = {
+            name: value
+            for name, value in vars(app).items()
+            if name in fields and value not in EMPTY
+        }
         shown = {name: shown_of(name, value, uncut=uncut) for name, value in whole.items()}
         cut = [name for name in whole if shown[name] != whole[name] and more_of(name, whole[name])]
         return cls.model_validate(
-            {name: value for name, value in shown.items() if value or value is False}
-            | {
-                "redirect_urls": shown["redirect_urls"],
+            {
+                "redirect_urls": [],
                 "version": version_of(app),
                 "cut": None if uncut else cut or None,
+                **{name: value for name, value in shown.items() if value not in EMPTY},
             }
         )
 
@@ -141,7 +148,7 @@ class ShowsApps(Result):
 
 def untrusted_in(*views: View) -> list[str] | None:
     """The fields of some views that strangers may have written."""
-    there = {name for view in views for name, value in view if value}
+    there = {name for view in views for name, value in vars(view).items() if value}
     return [name for name in UNTRUSTED_FIELDS if name in there] or None
 
 

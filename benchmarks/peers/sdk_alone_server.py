@@ -1,0 +1,55 @@
+"""The low-level server, on the wire and the HTTP client of this project and with nothing else of it.
+
+It shows what the SDK leaves to gain: whatever this server does for a call, it cannot be faster.
+"""
+
+import os
+import sys
+from typing import Any
+
+import anyio
+from low_level_server import build_server
+from mcp.server import Server
+from pydantic import SecretStr
+
+from connected_apps_mcp.egress import redact_traces
+from connected_apps_mcp.transports import http
+from connected_apps_mcp.transports.shutdown import ShutdownSignals
+from connected_apps_mcp.transports.stdio import serve_stdio
+from connected_apps_tools.api.aiohttp_client import AiohttpClient
+from connected_apps_tools.api.http_client import headers_of
+from connected_apps_tools.api.service import Credentials
+
+SHUTDOWN_SECONDS = 5.0
+
+
+async def serve_http(server: Server[Any], port: int, signals: ShutdownSignals) -> None:
+    """Serve clients over Streamable HTTP."""
+    with http.bind("127.0.0.1", port) as listener:
+        calls = http.CallsInFlight()
+        server.middleware.append(calls)
+        app = http.build_app(server, ["http"], http.authority_of(listener), ["get_app"])
+        await http.listen(app, listener, signals, calls=calls, shutdown_seconds=SHUTDOWN_SECONDS)
+
+
+async def serve(transport: str, port: int) -> None:
+    """Serve until the client, or a signal, ends it."""
+    secret = SecretStr(os.environ["STYTCH_SECRET"])
+    headers = headers_of(Credentials(os.environ["STYTCH_PROJECT_ID"], secret))
+    service = AiohttpClient(os.environ["SERVICE_URL"], headers)
+
+    async def send(method: str, path: str, body: bytes | None) -> bytes:
+        return (await service.send(method, path, body)).body
+
+    server = build_server(send)
+    redact_traces(server)
+    async with ShutdownSignals() as signals:
+        if transport == "stdio":
+            await serve_stdio(server, shutdown_seconds=SHUTDOWN_SECONDS, signals=signals)
+        else:
+            await serve_http(server, port, signals)
+    await service.aclose()
+
+
+if __name__ == "__main__":
+    anyio.run(serve, sys.argv[1], int(sys.argv[2]), backend_options={"use_uvloop": True})
