@@ -1,4 +1,4 @@
-"""The low-level server, on the wire and the HTTP client of this project and with nothing else of it.
+"""The low-level server on the wire and the HTTP client of this project, and nothing else of it.
 
 It shows what the SDK leaves to gain: whatever this server does for a call, it cannot be faster.
 """
@@ -8,7 +8,7 @@ import sys
 from typing import Any
 
 import anyio
-from low_level_server import build_server
+from low_level_server import build_server  # type: ignore[import-not-found]  # beside this script
 from mcp.server import Server
 from pydantic import SecretStr
 

@@ -1,5 +1,6 @@
 """What the server calls: the intent before a call is made, and its outcome after."""
 
+import itertools
 import logging
 import secrets
 import threading
@@ -50,7 +51,7 @@ class OpenEntry:
     """A call with a recorded intent and no outcome yet."""
 
     tool: str
-    id: str = field(default_factory=lambda: secrets.token_hex(8))
+    id: str
     started: float = field(default_factory=time.monotonic)
 
 
@@ -69,6 +70,8 @@ class AuditLog:
         self._one_batch = anyio.Lock(fast_acquire=True)
         self._lock = threading.Lock()
         self._refusals = Refusals()
+        series = secrets.token_hex(8)
+        self._entry_ids = (f"{series}-{number}" for number in itertools.count(1))
 
     @property
     def place(self) -> str:
@@ -93,7 +96,7 @@ class AuditLog:
         Raises:
             AuditFailed: the line could not be written, so the call must not be made.
         """
-        entry = OpenEntry(call.tool)
+        entry = OpenEntry(call.tool, next(self._entry_ids))
         await self._write([*self._refusals.counted(), records.intent(entry.id, call)])
         return entry
 
@@ -113,7 +116,7 @@ class AuditLog:
         counted = self._refusals.count_unless_few(call.tool)
         if counted is not None:
             return await self._record(*counted)
-        return await self._record(records.refusal(OpenEntry(call.tool).id, call, reason))
+        return await self._record(records.refusal(next(self._entry_ids), call, reason))
 
     async def aclose(self) -> None:
         """Write the count of refusals, and try once more to write the lines that failed."""
