@@ -1,10 +1,10 @@
 """A tool is data: a function, its types, and its effect."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from enum import Enum
-from typing import Any, Generic, Self, TypeVar
+from typing import Any, Generic, Literal, Self, TypeVar
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
@@ -15,6 +15,7 @@ from connected_apps_tools.text.printable import did_you_mean, printable
 from .context import ToolContext
 from .errors import InvalidRequest
 from .plan import Plan, returning
+from .scopes import Scope
 
 MAX_RULES = 10
 """The most broken rules that one refusal names."""
@@ -45,6 +46,21 @@ class Effect(Enum):
         return self not in {Effect.READS, Effect.REVEALS}
 
 
+SCOPES: Mapping[tuple[str, Effect], Scope] = {
+    ("apps", Effect.READS): Scope.APPS_READ,
+    ("apps", Effect.ADDS): Scope.APPS_WRITE,
+    ("apps", Effect.REPLACES): Scope.APPS_WRITE,
+    ("apps", Effect.DESTROYS): Scope.APPS_DELETE,
+    ("secrets", Effect.REVEALS): Scope.SECRETS_REVEAL,
+    ("secrets", Effect.ADDS): Scope.SECRETS_ROTATE,
+    ("secrets", Effect.REPLACES): Scope.SECRETS_ROTATE,
+    ("secrets", Effect.DESTROYS): Scope.SECRETS_ROTATE,
+    ("grants", Effect.READS): Scope.GRANTS_READ,
+    ("grants", Effect.DESTROYS): Scope.GRANTS_REVOKE,
+}
+"""The scope that a tool needs, by what it is about and its effect."""
+
+
 @dataclass(frozen=True)
 class Tool(Generic[Q, R]):
     """A function with its request type, which is the input schema, and its result type.
@@ -57,6 +73,7 @@ class Tool(Generic[Q, R]):
         touches: the argument that names the app to change. One call at a time changes an app, and
             the policy may protect it.
         rotates: whether one call at a time, of all processes of the user, may run it.
+        about: what it reads or changes. With the effect it gives the scope.
     """
 
     function: Callable[[ToolContext, Q], Awaitable[R | Plan[R]]]
@@ -67,10 +84,13 @@ class Tool(Generic[Q, R]):
     revealing: type[Q] | None = None
     touches: str | None = None
     rotates: bool = False
+    about: Literal["apps", "secrets", "grants"] = "apps"
 
     def __post_init__(self) -> None:
         if self.touches and self.touches not in self.request.model_fields:
             raise TypeError(f"{self.name} has no argument {self.touches}")
+        if (self.about, self.effect) not in SCOPES:
+            raise TypeError(f"no scope is for {self.about} and {self.effect}")
 
     @property
     def name(self) -> str:
@@ -81,6 +101,16 @@ class Tool(Generic[Q, R]):
     def only_reads(self) -> bool:
         """Whether calls only read: they change nothing, show no secret and ask no person."""
         return self.effect is Effect.READS and self.revealing is None
+
+    @property
+    def scope(self) -> Scope:
+        """The scope that every call needs."""
+        return SCOPES[self.about, self.effect]
+
+    def scopes(self, request: Q | None) -> frozenset[Scope]:
+        """All scopes that a call needs; without a request, those that every call needs."""
+        reveals = request is not None and request.reveals
+        return frozenset({self.scope, Scope.SECRETS_REVEAL} if reveals else {self.scope})
 
     @property
     def description(self) -> str:

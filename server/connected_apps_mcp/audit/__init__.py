@@ -6,13 +6,12 @@ calls `log`, and `verify` finds tampering.
 
 from .ledger import Ledger
 from .log import AuditFailed, AuditLog, OpenEntry
-from .records import Caller, Outcome, PersonAnswer, RecordedCall, Software
+from .records import Outcome, PersonAnswer, RecordedCall, Software
 from .stream import Stream
 
 __all__ = [
     "AuditFailed",
     "AuditLog",
-    "Caller",
     "Ledger",
     "OpenEntry",
     "Outcome",

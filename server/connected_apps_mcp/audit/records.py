@@ -3,11 +3,11 @@
 import hashlib
 import json
 import math
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
+from connected_apps_mcp.callers import Caller
 from connected_apps_tools.text.redaction import REDACTOR
 
 from .chain import INTENT, AuditRecord, now
@@ -20,26 +20,6 @@ MAX_RECORDED_ARGUMENTS = 20_000
 
 PersonAnswer = Literal["accept", "decline", "cancel", "approve"]
 """The answer of a person: an action of MCP's elicitation, or `approve` at a terminal."""
-
-
-@dataclass(frozen=True)
-class Caller:
-    """The caller: a subject through an OAuth client over HTTP, the process's user over stdio."""
-
-    subject: str | None = None
-    client_id: str | None = None
-    user: str | None = None
-
-    @classmethod
-    def of_process(cls) -> Self:
-        """The user of this process: the name, or the number where there is no name."""
-        import pwd  # not on Windows, where there is no log either
-
-        uid = os.geteuid()
-        try:
-            return cls(user=pwd.getpwuid(uid).pw_name)
-        except KeyError:
-            return cls(user=str(uid))
 
 
 @dataclass(frozen=True)
@@ -117,7 +97,7 @@ def _of_call(call: RecordedCall) -> AuditRecord:
     return {
         "tool": call.tool,
         "project_id": call.project_id,
-        "caller": _present(vars(call.caller)),
+        "caller": call.caller.recorded(),
         "software": call.software and _present(vars(call.software)),
         "answer": call.answer,
         "arguments": dict(call.arguments),

@@ -6,7 +6,8 @@ from typing import Any
 from mcp import MCPError, types
 from pydantic_core import to_json
 
-from connected_apps_mcp.audit import AuditLog, Caller, PersonAnswer, RecordedCall, Software
+from connected_apps_mcp.audit import AuditLog, PersonAnswer, RecordedCall, Software
+from connected_apps_mcp.callers import current_caller
 from connected_apps_mcp.confirmation.confirm import Confirmation
 from connected_apps_mcp.egress import AnyContext, reveal
 from connected_apps_tools import Tool, ToolContext
@@ -39,7 +40,6 @@ class ToolCalls:
         self._confirmation = confirmation
         self._audit = audit
         self._publish = publish
-        self._caller = Caller.of_process()
 
     async def __call__(
         self, context: AnyContext, params: types.CallToolRequestParams
@@ -90,7 +90,7 @@ class ToolCalls:
             params.name,
             params.arguments or {},
             self._project.api.project_id,
-            self._caller,
+            current_caller(),
             Software(info.name, info.version) if info else None,
             answer,
         )

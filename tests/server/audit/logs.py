@@ -8,7 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from connected_apps_mcp.audit import AuditLog, Caller, Ledger, Outcome, RecordedCall, Software
+from connected_apps_mcp.audit import AuditLog, Ledger, Outcome, RecordedCall, Software
+from connected_apps_mcp.callers import Caller
 
 Files = dict[str, bytes]
 
@@ -70,6 +71,7 @@ from pathlib import Path
 import anyio
 from server.audit.logs import CALL, log_in
 from connected_apps_mcp.audit import Outcome
+from connected_apps_mcp.callers import Caller
 
 async def main(folder, name, times):
     log = log_in(Path(folder), max_bytes=4000)

@@ -10,8 +10,9 @@ import pytest
 from click.testing import CliRunner, Result
 from server.audit.logs import CALL, files_of, log_in, record
 
-from connected_apps_mcp.audit import AuditLog, Caller, Outcome, Stream
+from connected_apps_mcp.audit import AuditLog, Outcome, Stream
 from connected_apps_mcp.audit.verify import verify
+from connected_apps_mcp.callers import Caller
 from connected_apps_mcp.commands.audit import readable
 from connected_apps_mcp.commands.cli import main
 from connected_apps_mcp.settings.loading import read

@@ -195,7 +195,14 @@ async def revoke_member_grant(context: ToolContext, request: MemberGrant) -> Pla
 
 
 USER_TOOLS: tuple[Tool[Any, Any], ...] = (
-    Tool(list_user_grants, "List a user's grants", OneUser, AuthorisedApps, Effect.READS),
+    Tool(
+        list_user_grants,
+        "List a user's grants",
+        OneUser,
+        AuthorisedApps,
+        Effect.READS,
+        about="grants",
+    ),
     Tool(
         revoke_user_grant,
         "Revoke a user's grant",
@@ -203,6 +210,7 @@ USER_TOOLS: tuple[Tool[Any, Any], ...] = (
         Revoked,
         Effect.DESTROYS,
         touches="client_id",
+        about="grants",
     ),
 )
 ORGANIZATION_TOOLS: tuple[Tool[Any, Any], ...] = (
@@ -212,6 +220,7 @@ ORGANIZATION_TOOLS: tuple[Tool[Any, Any], ...] = (
         OneOrganization,
         AuthorisedApps,
         Effect.READS,
+        about="grants",
     ),
     Tool(
         get_organization_app,
@@ -219,8 +228,16 @@ ORGANIZATION_TOOLS: tuple[Tool[Any, Any], ...] = (
         OrganizationApp,
         AppOfOrganization,
         Effect.READS,
+        about="grants",
     ),
-    Tool(list_member_grants, "List a member's grants", OneMember, AuthorisedApps, Effect.READS),
+    Tool(
+        list_member_grants,
+        "List a member's grants",
+        OneMember,
+        AuthorisedApps,
+        Effect.READS,
+        about="grants",
+    ),
     Tool(
         revoke_member_grant,
         "Revoke a member's grant",
@@ -228,5 +245,6 @@ ORGANIZATION_TOOLS: tuple[Tool[Any, Any], ...] = (
         Revoked,
         Effect.DESTROYS,
         touches="client_id",
+        about="grants",
     ),
 )

@@ -284,6 +284,7 @@ TOOLS: tuple[Tool[Any, Any], ...] = (
         revealing=OneAppRevealing,
         touches="client_id",
         rotates=True,
+        about="secrets",
     ),
     Tool(
         complete_secret_rotation,
@@ -293,6 +294,7 @@ TOOLS: tuple[Tool[Any, Any], ...] = (
         Effect.DESTROYS,
         touches="client_id",
         rotates=True,
+        about="secrets",
     ),
     Tool(
         cancel_secret_rotation,
@@ -302,6 +304,7 @@ TOOLS: tuple[Tool[Any, Any], ...] = (
         Effect.DESTROYS,
         touches="client_id",
         rotates=True,
+        about="secrets",
     ),
     Tool(
         reveal_client_secret,
@@ -309,5 +312,6 @@ TOOLS: tuple[Tool[Any, Any], ...] = (
         RevealClientSecret,
         RevealedSecret,
         Effect.REVEALS,
+        about="secrets",
     ),
 )

@@ -1,0 +1,79 @@
+"""Who calls the server: the user of this process, or the holder of an access token over HTTP."""
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from hashlib import sha256
+from typing import Any, Self
+
+from mcp.server.auth.middleware.auth_context import get_access_token
+from mcp.server.auth.provider import AccessToken
+
+from connected_apps_tools.scopes import Scope
+
+
+@dataclass(frozen=True)
+class Caller:
+    """A caller: a user of this machine, or a subject through an OAuth client.
+
+    Attributes:
+        user: the user of this process, over stdio and over HTTP without authentication.
+        issuer: who issued the token.
+        subject: the user or the service that the token stands for.
+        client_id: the OAuth client that holds the token.
+        token_id: the token's `jti`.
+        scopes: what the token permits; None without authentication, where nothing is limited.
+        claims: the claims of the token, for the rules of the policy.
+    """
+
+    user: str | None = None
+    issuer: str | None = None
+    subject: str | None = None
+    client_id: str | None = None
+    token_id: str | None = None
+    scopes: frozenset[Scope] | None = None
+    claims: Mapping[str, Any] = field(default_factory=dict, repr=False, hash=False, compare=False)
+
+    @classmethod
+    def of_process(cls) -> Self:
+        """The user of this process: the name, or the number where there is no name."""
+        import pwd  # not on Windows, where there is no log either
+
+        uid = os.geteuid()
+        try:
+            return cls(user=pwd.getpwuid(uid).pw_name)
+        except KeyError:
+            return cls(user=str(uid))
+
+    @property
+    def identity(self) -> str:
+        """What tells this caller from every other one, whichever token it holds. Not for people."""
+        parts = [self.user, self.issuer, self.subject, self.client_id]
+        return sha256(json.dumps(parts).encode()).hexdigest()
+
+    def recorded(self) -> dict[str, str]:
+        """The caller as the audit log names it."""
+        names = ("user", "issuer", "subject", "client_id")
+        named = {name: getattr(self, name) for name in names} | {"jti": self.token_id}
+        return {name: value for name, value in named.items() if value is not None}
+
+    def lacks(self, needed: frozenset[Scope]) -> frozenset[Scope]:
+        """The scopes that the caller needs and does not have."""
+        return frozenset() if self.scopes is None else needed - self.scopes
+
+
+class CallerToken(AccessToken):
+    """An access token that was verified, with its caller."""
+
+    caller: Caller
+
+
+_of_process = cache(Caller.of_process)
+
+
+def current_caller() -> Caller:
+    """The caller of this request: the holder of its token, else the user of this process."""
+    token = get_access_token()
+    return token.caller if isinstance(token, CallerToken) else _of_process()
