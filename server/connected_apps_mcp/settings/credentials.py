@@ -16,6 +16,11 @@ PREFIX = "CONNECTED_APPS_MCP_"
 PROJECT_ID = "STYTCH_PROJECT_ID"
 SECRET = "STYTCH_SECRET"  # noqa: S105 - a variable's name
 
+INTROSPECTION_CLIENT_ID = f"{PREFIX}INTROSPECTION_CLIENT_ID"
+INTROSPECTION_SECRET = f"{PREFIX}INTROSPECTION_SECRET"
+CREDENTIALS = (INTROSPECTION_CLIENT_ID, INTROSPECTION_SECRET)
+"""Variables with our prefix that are no flags: they are credentials."""
+
 HINT = "To try it without credentials, use --sandbox."
 
 
@@ -30,6 +35,8 @@ class ProjectSettings(BaseModel):
 
     project_id: str | None = Field(None, validation_alias=PROJECT_ID)
     secret: SecretStr | None = Field(None, validation_alias=SECRET)
+    introspection_client_id: str | None = Field(None, validation_alias=INTROSPECTION_CLIENT_ID)
+    introspection_secret: SecretStr | None = Field(None, validation_alias=INTROSPECTION_SECRET)
 
     @model_validator(mode="before")
     @classmethod

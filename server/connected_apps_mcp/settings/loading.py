@@ -8,7 +8,7 @@ from pydantic_core import ErrorDetails
 
 from connected_apps_tools.text.printable import did_you_mean
 
-from .credentials import PREFIX, SettingsError
+from .credentials import CREDENTIALS, PREFIX, SettingsError
 from .settings import FLAGS, Settings, flag, variable
 from .types import nearest_value
 
@@ -19,7 +19,7 @@ def refuse_unknown_variables() -> None:
     Raises:
         SettingsError: a variable has our prefix but is not a setting.
     """
-    known = {variable(name) for name in FLAGS}
+    known = {*map(variable, FLAGS), *CREDENTIALS}
     for name in os.environ:
         if name.upper().startswith(PREFIX) and name.upper() not in known:
             raise SettingsError(f"Unknown variable {name}.{did_you_mean(name.upper(), known)}")

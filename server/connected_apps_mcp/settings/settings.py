@@ -4,6 +4,7 @@ The field `base_url` is the variable CONNECTED_APPS_MCP_BASE_URL and the flag --
 description of each field is its help text and its row in the README.
 """
 
+from collections.abc import Mapping
 from copy import copy
 from functools import cached_property
 from pathlib import Path
@@ -23,12 +24,21 @@ from connected_apps_tools.api.service import (
 )
 from connected_apps_tools.errors import InvalidRequest
 from connected_apps_tools.findings.limits import ReviewLimits
+from connected_apps_tools.scopes import Scope
 from connected_apps_tools.secrets.stores import StoreKind
 from connected_apps_tools.text.urls import is_loopback
 
-from .credentials import PREFIX, PROJECT_ID, SECRET, ProjectSettings, SettingsError
+from .credentials import (
+    INTROSPECTION_CLIENT_ID,
+    INTROSPECTION_SECRET,
+    PREFIX,
+    PROJECT_ID,
+    SECRET,
+    ProjectSettings,
+    SettingsError,
+)
 from .folders import user_folder
-from .types import HomePath, LogLevel, NameList, Transports
+from .types import Auth, HomePath, LogLevel, NameList, Transports
 
 if TYPE_CHECKING:
     from connected_apps_tools.safety.policy import Policy
@@ -150,6 +160,44 @@ class Settings(ProjectSettings):
         le=65535,
         description="Port to listen on, for http and sse; 0 picks a free one. Default: 8000.",
     )
+    auth: Auth = Field(
+        "none",
+        description="Who may call over HTTP: none (everybody on this machine), issuer (who has a "
+        "token of --auth-issuer), stytch (who has a token of the project), or sandbox (who has a "
+        "token of the sandbox, which then also issues them). Default: none.",
+    )
+    auth_issuer: NameList = Field(
+        (),
+        description="URLs of the authorization servers with tokens that count, comma-separated; "
+        "for --auth stytch, the project's domain.",
+    )
+    auth_clients: NameList | None = Field(
+        None,
+        description="OAuth clients with tokens that count, as comma-separated client ids. "
+        "Default: all.",
+    )
+    auth_project_audience: bool = Field(
+        default=False,
+        description="With --auth stytch, also accept tokens that have only the project as their "
+        "audience. Every token of the project has it, so --auth-clients must be given. "
+        "Default: off; a token must name this server.",
+    )
+    auth_groups_claim: str = Field(
+        "groups",
+        min_length=1,
+        description="Claim of a token with the groups of its user, for the policy. "
+        "Default: groups.",
+    )
+    scope_prefix: str = Field(
+        "",
+        pattern=r"^[!#-\[\]-~]*$",
+        description="Text before the name of each scope, for issuers that want one. Default: none.",
+    )
+    scope_names: NameList = Field(
+        (),
+        description="Names of scopes at the issuer, comma-separated, such as apps:read=read_apps. "
+        "Default: their own names, with --scope-prefix.",
+    )
     audit_log: Literal["-"] | Path | None = Field(
         None,
         description="Folder for the audit log, which only its owner may have access to, or - for "
@@ -180,6 +228,29 @@ class Settings(ProjectSettings):
         description="Lowest level to log to standard error: debug, info, warning or error. "
         "Default: warning.",
     )
+
+    @property
+    def authenticates(self) -> bool:
+        """Whether callers need a token."""
+        return self.auth != "none"
+
+    @property
+    def scopes(self) -> Mapping[Scope, str]:
+        """What the issuers call each scope.
+
+        Raises:
+            SettingsError: a name is not NAME=NAME, is not one of ours, or is given twice.
+        """
+        names = {scope: self.scope_prefix + scope for scope in Scope}
+        for each in self.scope_names:
+            own, _, theirs = each.partition("=")
+            if not theirs or own not in list(Scope):
+                known = ", ".join(Scope)
+                raise SettingsError(f"--scope-names: {own} is not NAME=NAME with one of {known}.")
+            names[Scope(own)] = theirs
+        if len(set(names.values())) < len(names):
+            raise SettingsError("--scope-names: two scopes have the same name.")
+        return names
 
     @property
     def shutdown_seconds(self) -> float:
@@ -304,6 +375,7 @@ class Settings(ProjectSettings):
                 "--host must be a loopback address such as 127.0.0.1. HTTP callers are not "
                 "authenticated, so only this machine may reach the server."
             )
+        problems += self._auth_problems()
         try:
             problems += self._laxer_than_policy()
         except InvalidRequest as error:
@@ -316,6 +388,44 @@ class Settings(ProjectSettings):
             check_base_url("https://default" if self.base_url is None else self.base_url)
         except InvalidRequest as error:
             problems.append(f"--base-url: {error}.")
+        return problems
+
+    def _auth_problems(self) -> list[str]:
+        wrong = {
+            "--auth needs --transport http or sse. Over stdio the client starts the server.": (
+                self.authenticates and "stdio" in self.transport
+            ),
+            "--auth sandbox needs --sandbox.": self.auth == "sandbox" and not self.sandbox,
+            "--auth stytch needs a Stytch project, not --sandbox.": (
+                self.auth == "stytch" and self.sandbox
+            ),
+            f"--auth {self.auth} needs --auth-issuer.": (
+                self.auth in {"issuer", "stytch"} and not self.auth_issuer
+            ),
+            f"--auth-issuer cannot be used with --auth {self.auth}.": (
+                self.auth in {"none", "sandbox"} and bool(self.auth_issuer)
+            ),
+            "--auth stytch takes one --auth-issuer: the project's domain.": (
+                self.auth == "stytch" and len(self.auth_issuer) > 1
+            ),
+            "--auth-project-audience needs --auth stytch and --auth-clients.": (
+                self.auth_project_audience and not (self.auth == "stytch" and self.auth_clients)
+            ),
+            f"{INTROSPECTION_CLIENT_ID} and {INTROSPECTION_SECRET} belong together, and need "
+            "--auth issuer or stytch.": bool(self.introspection_client_id)
+            != bool(self.introspection_secret)
+            or (bool(self.introspection_secret) and self.auth not in {"issuer", "stytch"}),
+        }
+        given = ("auth_clients", "scope_prefix", "scope_names", "auth_groups_claim")
+        wrong |= {
+            f"{flag(name)} needs --auth.": name in self.model_fields_set and not self.authenticates
+            for name in given
+        }
+        problems = [problem for problem, is_so in wrong.items() if is_so]
+        try:
+            _ = self.scopes
+        except SettingsError as error:
+            problems.append(str(error))
         return problems
 
     def _laxer_than_policy(self) -> list[str]:

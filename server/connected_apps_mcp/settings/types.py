@@ -9,6 +9,8 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 
 from connected_apps_tools.text.printable import did_you_mean
 
+Auth = Literal["none", "issuer", "stytch", "sandbox"]
+
 LogLevel = Literal["debug", "info", "warning", "error"]
 
 

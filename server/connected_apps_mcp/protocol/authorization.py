@@ -1,0 +1,74 @@
+"""Which scopes a request needs. A request beyond the scopes of its caller is refused."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from mcp import MCPError, types
+from mcp.server.context import CallNext, HandlerResult
+
+from connected_apps_mcp.audit import AuditLog, RecordedCall
+from connected_apps_mcp.callers import Caller, current_caller
+from connected_apps_mcp.egress import AnyContext
+from connected_apps_tools import Tool
+from connected_apps_tools.errors import InvalidRequest
+from connected_apps_tools.scopes import Scope
+
+READ_APPS: frozenset[Scope] = frozenset({Scope.APPS_READ})
+
+READING_METHODS = {
+    "resources/list",
+    "resources/read",
+    "resources/subscribe",
+    "resources/unsubscribe",
+    "subscriptions/listen",
+    "completion/complete",
+}
+"""Methods besides calls of tools that show apps, or tell that one has changed."""
+
+REASON = "insufficient_scope"
+
+
+class Authorization:
+    """Knows the scopes of every request, and checks them before it is handled."""
+
+    def __init__(
+        self, tools: Mapping[str, Tool[Any, Any]], audit: AuditLog, project_id: str
+    ) -> None:
+        """Check requests to these tools, and record the refused ones."""
+        self._tools = tools
+        self._audit = audit
+        self._project_id = project_id
+
+    def needed(self, method: str, params: object) -> frozenset[Scope]:
+        """All scopes that a request needs, whoever sends it."""
+        match params:
+            case {"name": str(name), **more} if method == "tools/call" and name in self._tools:
+                return _needed_by(self._tools[name], more.get("arguments"))
+        return READ_APPS if method in READING_METHODS else frozenset()
+
+    async def refuse(self, caller: Caller, what: str, arguments: object, reason: str) -> None:
+        """Record that a request was refused."""
+        given = arguments if isinstance(arguments, dict) else {}
+        await self._audit.refused(RecordedCall(what, given, self._project_id, caller), reason)
+
+    async def __call__(self, ctx: AnyContext, call_next: CallNext) -> HandlerResult:
+        """Handle a request, as middleware of the server.
+
+        Over HTTP it was checked before: this is the check that no way in can miss.
+
+        Raises:
+            MCPError: the caller lacks a scope.
+        """
+        caller = current_caller()
+        if caller.scopes is None or not caller.lacks(self.needed(ctx.method, ctx.params)):
+            return await call_next(ctx)
+        params = ctx.params or {}
+        await self.refuse(caller, params.get("name", ctx.method), params.get("arguments"), REASON)
+        raise MCPError(types.INVALID_REQUEST, "The access token lacks a scope for this request.")
+
+
+def _needed_by(tool: Tool[Any, Any], arguments: object) -> frozenset[Scope]:
+    try:
+        return tool.scopes(tool.read(arguments if isinstance(arguments, dict) else {}))
+    except InvalidRequest:  # the call will be refused for it
+        return tool.scopes(None)

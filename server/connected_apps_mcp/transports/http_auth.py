@@ -1,0 +1,217 @@
+"""Lets callers in by their access tokens, before any transport reads the request.
+
+The server is an OAuth 2.1 resource server (MCP authorization, 2025-11-25 and 2026-07-28): a request
+without a valid token gets 401, one beyond the token's scopes 403. Both say what would help.
+"""
+
+import time
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
+from urllib.parse import parse_qsl
+
+import anyio
+import pydantic_core
+from mcp.server.auth.middleware.auth_context import auth_context_var
+from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
+from mcp.server.auth.routes import build_resource_metadata_url, create_protected_resource_routes
+from mcp.server.transport_security import RequestBodyLimitMiddleware
+from pydantic import AnyHttpUrl
+from starlette.authentication import AuthCredentials
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Message, Receive, Send
+from starlette.types import Scope as Request
+
+from connected_apps_mcp.auth.access import Access
+from connected_apps_mcp.auth.refusals import Reason, TokenRefused
+from connected_apps_mcp.callers import Caller, CallerToken
+from connected_apps_mcp.limits import MAX_BODY_BYTES, STREAM_METHODS
+from connected_apps_mcp.protocol.authorization import REASON, Authorization
+from connected_apps_mcp.protocol.server import SERVER_NAME
+from connected_apps_tools.scopes import Scope
+
+AUTHORIZATION = b"authorization"
+SCHEME = b"bearer "
+
+WELL_KNOWN = "/.well-known/oauth-protected-resource"
+
+NOBODY = Caller()
+"""The caller of a request without a valid token."""
+
+UNAVAILABLE = "The issuer of the token does not answer: try again later."
+RETRY_AFTER = "30"
+"""Seconds after which the keys of an issuer are asked for again."""
+
+
+class _NoToken(Exception):
+    """A request without a token where RFC 6750 wants it. With an `error`, it is malformed."""
+
+    def __init__(self, why: str, error: str | None = None) -> None:
+        super().__init__(why)
+        self.error = error
+
+
+def metadata_routes(access: Access, paths: Iterable[str]) -> list[Route]:
+    """The metadata of each endpoint (RFC 9728). That of the first is at the root too."""
+    routes = [
+        route
+        for path in paths
+        for route in create_protected_resource_routes(
+            _resource(access, path),
+            [AnyHttpUrl(issuer) for issuer in access.issuers],
+            access.names(access.offered),
+            resource_name=SERVER_NAME,
+        )
+    ]
+    return [*routes, Route(WELL_KNOWN, routes[0].endpoint, methods=["GET", "OPTIONS"])]
+
+
+def _resource(access: Access, path: str) -> AnyHttpUrl:
+    """The URL that tokens for an endpoint are issued for (RFC 8707)."""
+    return AnyHttpUrl(access.public_url + path)
+
+
+class RequireToken:
+    """Middleware that lets a request in only with a token that covers it."""
+
+    def __init__(
+        self, app: ASGIApp, access: Access, authorization: Authorization, paths: Mapping[str, str]
+    ) -> None:
+        """Guard an application.
+
+        Args:
+            access: how callers are let in.
+            authorization: knows the scopes that a request needs.
+            paths: the paths to guard, and the endpoint of each.
+        """
+        self._app = app
+        self._access = access
+        self._authorization = authorization
+        self._paths = paths
+        self._guarded = RequestBodyLimitMiddleware(self._check, MAX_BODY_BYTES)
+
+    async def __call__(self, request: Request, receive: Receive, send: Send) -> None:
+        """Serve or refuse a request."""
+        if request["type"] == "http" and request["path"] in self._paths:
+            await self._guarded(request, receive, send)
+        else:
+            await self._app(request, receive, send)
+
+    async def _check(self, request: Request, receive: Receive, send: Send) -> None:
+        try:
+            token = await self._access.tokens.check(_token_of(request))
+        except (_NoToken, TokenRefused) as refused:
+            answer = await self._refuse(request, refused)
+            return await answer(request, receive, send)
+        body = _Replay(receive)
+        messages = await body.messages() if request["method"] == "POST" else []
+        for message in messages:
+            needed = self._authorization.needed(message["method"], message.get("params"))
+            if token.caller.lacks(needed):
+                answer = await self._step_up(request, token.caller, message, needed)
+                return await answer(request, body.receive, send)
+        streams = request["method"] == "GET" or any(
+            message["method"] in STREAM_METHODS for message in messages
+        )
+        async with _as_caller(request, token, until_it_expires=streams):
+            await self._app(request, body.receive, send)
+
+    async def _refuse(self, request: Request, refused: _NoToken | TokenRefused) -> Response:
+        """Refuse a request that nobody is known to have sent."""
+        what = f"{request['method']} {request['path']}"
+        await self._authorization.refuse(NOBODY, what, None, f"token: {refused}")
+        if isinstance(refused, TokenRefused):
+            if refused.reason is Reason.ISSUER_UNAVAILABLE:
+                return PlainTextResponse(UNAVAILABLE, 503, headers={"Retry-After": RETRY_AFTER})
+            error: str | None = "invalid_token"
+        else:
+            error = refused.error
+        fields = {"error": error, "error_description": str(refused)} if error else {}
+        status = 400 if error == "invalid_request" else 401
+        return self._challenge(request, status, fields, self._access.offered)
+
+    async def _step_up(
+        self, request: Request, caller: Caller, message: Message, needed: frozenset[Scope]
+    ) -> Response:
+        """Refuse a request, and name all scopes that it needs."""
+        params = message.get("params")
+        params = params if isinstance(params, dict) else {}
+        what = str(params.get("name", message["method"]))
+        reason = f"{REASON}: it needs {', '.join(sorted(needed))}"
+        await self._authorization.refuse(caller, what, params.get("arguments"), reason)
+        fields = {"error": REASON, "error_description": "The token lacks a scope."}
+        return self._challenge(request, 403, fields, needed)
+
+    def _challenge(
+        self, request: Request, status: int, error: Mapping[str, str], scopes: Iterable[Scope]
+    ) -> Response:
+        resource = _resource(self._access, self._paths[request["path"]])
+        fields = {
+            **error,
+            "scope": " ".join(self._access.names(scopes)),
+            "resource_metadata": str(build_resource_metadata_url(resource)),
+        }
+        shown = ", ".join(f'{name}="{value}"' for name, value in fields.items())
+        body = error or {"error_description": "An access token is needed."}
+        return JSONResponse(body, status, headers={"WWW-Authenticate": f"Bearer {shown}"})
+
+
+def _token_of(request: Request) -> str:
+    """The token of a request.
+
+    Raises:
+        _NoToken: there is none, or it is not where RFC 6750 wants it.
+    """
+    if any(name == "access_token" for name, _ in parse_qsl(request["query_string"].decode("latin-1"))):
+        raise _NoToken("it is in the URL", "invalid_request")
+    given = [value for name, value in request["headers"] if name == AUTHORIZATION]
+    if len(given) > 1:
+        raise _NoToken("there are several Authorization headers", "invalid_request")
+    if not given or given[0][: len(SCHEME)].lower() != SCHEME:
+        raise _NoToken("there is none")
+    return bytes(given[0][len(SCHEME) :]).strip().decode("latin-1")
+
+
+class _Replay:
+    """The body of a request, which is read here first and then by the transport."""
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        self._read: list[Message] = []
+
+    async def messages(self) -> list[Message]:
+        """The requests in the body. What is not JSON-RPC has none: the transport refuses it."""
+        body = b""
+        while not self._read or self._read[-1].get("more_body"):
+            self._read.append(await self._receive())
+            body += self._read[-1].get("body", b"")
+        try:
+            found = pydantic_core.from_json(body)
+        except ValueError:
+            return []
+        each = found if isinstance(found, list) else [found]
+        return [
+            message
+            for message in each
+            if isinstance(message, dict) and isinstance(message.get("method"), str)
+        ]
+
+    async def receive(self) -> Message:
+        """The next piece of the body."""
+        return self._read.pop(0) if self._read else await self._receive()
+
+
+@asynccontextmanager
+async def _as_caller(
+    request: Request, token: CallerToken, *, until_it_expires: bool
+) -> AsyncIterator[None]:
+    """Name the caller for all that the request does. A stream ends when its token expires."""
+    user = AuthenticatedUser(token)
+    request["user"], request["auth"] = user, AuthCredentials(token.scopes)
+    named = auth_context_var.set(user)
+    expires = token.expires_at if until_it_expires else None
+    try:
+        with anyio.move_on_after(expires and expires - time.time()):
+            yield
+    finally:
+        auth_context_var.reset(named)
