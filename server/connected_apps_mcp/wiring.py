@@ -49,8 +49,12 @@ NO_SECRET = SecretStr("")
 
 
 @asynccontextmanager
-async def open_project(settings: Settings) -> AsyncIterator[ToolContext]:
-    """The project. On exit, waits for calls in flight.
+async def open_project(
+    settings: Settings, sandbox: Starlette | None = None
+) -> AsyncIterator[ToolContext]:
+    """The project, in a sandbox that is open already or is opened here.
+
+    On exit, waits for calls in flight.
 
     Raises:
         SettingsError: the secret store cannot be opened, or others can write in the data folder.
@@ -62,7 +66,7 @@ async def open_project(settings: Settings) -> AsyncIterator[ToolContext]:
         store = _open_store(settings, files, folder)
         last_resort = files if store and store is not files else None
         async with (
-            open_client(settings) as api,
+            open_client(settings, sandbox) as api,
             SecretLifecycle(
                 api, Journal(folder / "journal"), FallbackStore(api.project_id, store, last_resort)
             ) as lifecycle,
@@ -148,7 +152,7 @@ def _open_store(settings: Settings, files: FileStore, folder: Path) -> SecretSto
         raise SettingsError(f"--secret-store {kind}: {error}") from None
 
 
-def open_client(settings: Settings) -> ConnectedAppsClient:
+def open_client(settings: Settings, sandbox: Starlette | None = None) -> ConnectedAppsClient:
     """A client of the service, or of the sandbox. Without the project's secret it refuses calls.
 
     Raises:
@@ -166,7 +170,7 @@ def open_client(settings: Settings) -> ConnectedAppsClient:
         )
     from .sandbox import SANDBOX_CREDENTIALS
 
-    sandbox = open_sandbox("--sandbox-db", settings.sandbox_db, kind=settings.kind)
+    sandbox = sandbox or open_settings_sandbox(settings)
     return ConnectedAppsClient(
         Credentials(SANDBOX_CREDENTIALS.project_id, SecretStr(SANDBOX_CREDENTIALS.secret)),
         base_url="http://localhost",
@@ -174,6 +178,11 @@ def open_client(settings: Settings) -> ConnectedAppsClient:
         deadline=settings.deadline,
         origin=f"sandbox {settings.sandbox_db.resolve() if settings.sandbox_db else 'in memory'}",
     )
+
+
+def open_settings_sandbox(settings: Settings) -> Starlette:
+    """The sandbox that the settings describe. Raises like `open_sandbox`."""
+    return open_sandbox("--sandbox-db", settings.sandbox_db, kind=settings.kind)
 
 
 class _RefusesToSend(httpx2.AsyncBaseTransport):

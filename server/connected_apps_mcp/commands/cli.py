@@ -17,16 +17,10 @@ from connected_apps_mcp.settings import settings as config
 
 from .approve import approve
 from .audit import audit
-from .common import Commands, log_to_stderr, print_stderr, report_losses, run, setting_flags
+from .common import Commands, log_to_stderr, print_stderr, run, setting_flags
 from .policy import policy
 from .sandbox import sandbox
 from .secrets import secrets
-
-AT_TERMINAL = (
-    "This is an MCP server. An MCP client, such as Claude or an IDE, talks to it on standard "
-    "input. To see it work, run: connected-apps-mcp demo. For help: connected-apps-mcp --help. "
-    "Press Ctrl-C to stop."
-)
 
 
 class _Refused(click.ClickException):
@@ -100,63 +94,9 @@ def serve(**flags: object) -> None:
     gc.disable()  # imports leave no garbage, and collecting costs a tenth of the start-up
     settings = loading.load(**flags)
     log_to_stderr(settings.log_level)
-    run(_serve, settings)
+    from .serving import serve_clients
 
-
-async def _serve(settings: config.Settings) -> None:
-    from dataclasses import replace
-    from importlib.metadata import version
-
-    from connected_apps_mcp.confirmation.state_keys import open_security
-    from connected_apps_mcp.protocol.server import build_server
-    from connected_apps_mcp.transports.shutdown import ShutdownSignals
-    from connected_apps_mcp.wiring import open_audit, open_project, secrets_command
-    from connected_apps_tools import TOOLSETS
-    from connected_apps_tools.context import ServerInfo
-    from connected_apps_tools.selection import select_tools
-
-    async with (
-        ShutdownSignals() as signals,
-        open_audit(settings) as audit,
-        open_project(settings) as project,
-    ):
-        losses = await report_losses(project)
-        offer = select_tools(TOOLSETS, settings.selection)
-        about = ServerInfo(
-            version=version("connected-apps-mcp"),
-            environment=settings.environment,
-            losses=losses,
-            secrets_command=secrets_command(settings),
-        )
-        server = build_server(
-            replace(project, server=about, review_limits=settings.review_limits),
-            offer,
-            confirm=settings.effective("confirm"),
-            audit=audit,
-            security=open_security(settings.state_key_file, project.folder),
-        )
-        gc.freeze()
-        gc.enable()
-        if "stdio" in settings.transport:
-            from connected_apps_mcp.transports.stdio import serve_stdio
-
-            if sys.stdin and sys.stdin.isatty():
-                print_stderr(AT_TERMINAL)
-            await serve_stdio(server, shutdown_seconds=settings.shutdown_seconds, signals=signals)
-        else:
-            from connected_apps_mcp.transports import http
-
-            with http.bind(settings.host, settings.port) as listener:
-                authority = http.authority_of(listener)
-                for transport in settings.transport:
-                    print_stderr(f"Serving http://{authority}{http.PATHS[transport]}")
-                calls = http.CallsInFlight()
-                server.middleware.append(calls)
-                plain = [tool.name for tool in offer.on.values() if tool.only_reads]
-                app = http.build_app(server, settings.transport, authority, plain)
-                await http.listen(
-                    app, listener, signals, calls=calls, shutdown_seconds=settings.shutdown_seconds
-                )
+    run(serve_clients, settings)
 
 
 @main.command()

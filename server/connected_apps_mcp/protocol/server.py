@@ -17,6 +17,7 @@ from connected_apps_tools import TOOLSETS, Effect, Tool, ToolContext
 from connected_apps_tools.api.models import Touched
 from connected_apps_tools.selection import OfferedTools, Selection, select_tools
 
+from .authorization import Authorization
 from .completions import add_completions
 from .prompts import add_prompts
 from .resources import add_resources
@@ -77,13 +78,14 @@ class _Server(Server[Mapping[str, Any]]):
         )
 
 
-def build_server(
+def build_server(  # noqa: PLR0913 - each is a separate part
     project: ToolContext,
     offer: OfferedTools = EVERYTHING,
     *,
     confirm: Mode = "auto",
     audit: AuditLog | None = None,
     security: RequestStateSecurity | None = None,
+    authorization: Authorization | None = None,
 ) -> AnyServer:
     """A server with the tools that are on. All transports serve this one object.
 
@@ -95,6 +97,7 @@ def build_server(
         confirm: what to do if a client cannot ask a person.
         audit: the audit log; by default in the project's folder.
         security: seals questions to a person; by default with a key of this process.
+        authorization: checks the scopes of callers; None where callers have none.
     """
     about = replace(project.server, tools_off=offer.off)
     project = replace(project, server=replace(about, losses=list(map(about.advice, about.losses))))
@@ -132,6 +135,8 @@ def build_server(
     redact_traces(server)
     sealed = security or RequestStateSecurity.ephemeral()
     server.middleware.append(RequestStateBoundary(sealed, default_audience=SERVER_NAME))
+    if authorization:
+        server.middleware.append(authorization)
     return server
 
 

@@ -31,6 +31,7 @@ from connected_apps_mcp.limits import (
 from connected_apps_mcp.protocol.server import AnyServer
 from connected_apps_mcp.settings.settings import SettingsError
 
+from .http_auth import HEALTH, Guard
 from .http_guards import RedactResponses, RequestTimeouts, SameOriginOnly
 from .http_protocol import BoundedProtocol
 from .http_streams import StreamableHttp
@@ -44,6 +45,8 @@ def build_app(
     transports: Collection[str],
     authority: str,
     plain_tools: Collection[str] = (),
+    *,
+    guard: Guard | None = None,
 ) -> Starlette:
     """An ASGI application with the given transports and /healthz.
 
@@ -52,8 +55,9 @@ def build_app(
         transports: any of "http" and "sse".
         authority: host and port of the application.
         plain_tools: tools that send the client nothing but the result, unless it asks for progress.
+        guard: lets callers in by their tokens; None to let everybody in.
     """
-    routes: list[BaseRoute] = [Route("/healthz", _health)]
+    routes: list[BaseRoute] = [Route(HEALTH, _health)]
     sessions: AbstractAsyncContextManager[None] = nullcontext()
     direct: dict[str, ASGIApp] = {}
     if "http" in transports:
@@ -64,6 +68,9 @@ def build_app(
         sse = SseServerTransport("/messages/", max_request_body_size=MAX_BODY_BYTES)
         routes.append(Route(PATHS["sse"], _SseEndpoint(server, sse), methods=["GET"]))
         routes.append(Mount("/messages/", sse.handle_post_message))
+    endpoints = [PATHS[transport] for transport in PATHS if transport in transports]
+    if guard:
+        routes += guard.routes(endpoints)
     app = Starlette(routes=routes, lifespan=lambda _: sessions)
     others = app.build_middleware_stack()
 
@@ -71,7 +78,8 @@ def build_app(
         # Starlette's routing takes as long as parsing a request.
         await direct.get(scope.get("path", ""), others)(scope, receive, send)
 
-    app.middleware_stack = RedactResponses(RequestTimeouts(SameOriginOnly(dispatch, authority)))
+    served: ASGIApp = guard.around(dispatch, endpoints) if guard else dispatch
+    app.middleware_stack = RedactResponses(RequestTimeouts(SameOriginOnly(served, authority)))
     return app
 
 

@@ -5,8 +5,8 @@ without a valid token gets 401, one beyond the token's scopes 403. Both say what
 """
 
 import time
-from collections.abc import AsyncIterator, Iterable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from urllib.parse import parse_qsl
 
 import anyio
@@ -33,10 +33,13 @@ from connected_apps_tools.scopes import Scope
 AUTHORIZATION = b"authorization"
 SCHEME = b"bearer "
 
+HEALTH = "/healthz"
 WELL_KNOWN = "/.well-known/oauth-protected-resource"
 
 NOBODY = Caller()
 """The caller of a request without a valid token."""
+
+SSE_PATHS = ("/sse", "/messages")
 
 UNAVAILABLE = "The issuer of the token does not answer: try again later."
 RETRY_AFTER = "30"
@@ -71,50 +74,80 @@ def _resource(access: Access, path: str) -> AnyHttpUrl:
     return AnyHttpUrl(access.public_url + path)
 
 
+@dataclass(frozen=True)
+class Guard:
+    """Guards an application, and serves what clients need to get a token.
+
+    Attributes:
+        access: how callers are let in.
+        authorization: knows the scopes that a request needs.
+    """
+
+    access: Access
+    authorization: Authorization
+
+    def routes(self, endpoints: Sequence[str]) -> list[Route]:
+        """The routes of the metadata and of the issuer."""
+        return [*metadata_routes(self.access, endpoints), *self.access.issuer]
+
+    def around(self, app: ASGIApp, endpoints: Sequence[str]) -> ASGIApp:
+        """The application behind the guard."""
+        public = {HEALTH, *(route.path for route in self.routes(endpoints))}
+        return RequireToken(app, self.access, self.authorization, endpoints, public)
+
+
 class RequireToken:
     """Middleware that lets a request in only with a token that covers it."""
 
     def __init__(
-        self, app: ASGIApp, access: Access, authorization: Authorization, paths: Mapping[str, str]
+        self,
+        app: ASGIApp,
+        access: Access,
+        authorization: Authorization,
+        endpoints: Sequence[str],
+        public: Collection[str],
     ) -> None:
         """Guard an application.
 
         Args:
+            app: the application.
             access: how callers are let in.
             authorization: knows the scopes that a request needs.
-            paths: the paths to guard, and the endpoint of each.
+            endpoints: the paths of the transports.
+            public: the paths that need no token. Every other one does.
         """
         self._app = app
         self._access = access
         self._authorization = authorization
-        self._paths = paths
+        self._endpoints = endpoints
+        self._public = frozenset(public)
         self._guarded = RequestBodyLimitMiddleware(self._check, MAX_BODY_BYTES)
 
     async def __call__(self, request: Request, receive: Receive, send: Send) -> None:
         """Serve or refuse a request."""
-        if request["type"] == "http" and request["path"] in self._paths:
-            await self._guarded(request, receive, send)
-        else:
-            await self._app(request, receive, send)
+        is_open = request["type"] != "http" or request["path"] in self._public
+        await (self._app if is_open else self._guarded)(request, receive, send)
 
     async def _check(self, request: Request, receive: Receive, send: Send) -> None:
+        body = _Replay(receive)
+        answer = await self._answer(request, body)
+        await answer(request, body.receive, send)
+
+    async def _answer(self, request: Request, body: "_Replay") -> ASGIApp:
+        """What answers a request: the application for this caller, or a refusal."""
         try:
             token = await self._access.tokens.check(_token_of(request))
         except (_NoToken, TokenRefused) as refused:
-            answer = await self._refuse(request, refused)
-            return await answer(request, receive, send)
-        body = _Replay(receive)
+            return await self._refuse(request, refused)
         messages = await body.messages() if request["method"] == "POST" else []
         for message in messages:
             needed = self._authorization.needed(message["method"], message.get("params"))
             if token.caller.lacks(needed):
-                answer = await self._step_up(request, token.caller, message, needed)
-                return await answer(request, body.receive, send)
+                return await self._step_up(request, token.caller, message, needed)
         streams = request["method"] == "GET" or any(
             message["method"] in STREAM_METHODS for message in messages
         )
-        async with _as_caller(request, token, until_it_expires=streams):
-            await self._app(request, body.receive, send)
+        return _as_caller(self._app, token, until_it_expires=streams)
 
     async def _refuse(self, request: Request, refused: _NoToken | TokenRefused) -> Response:
         """Refuse a request that nobody is known to have sent."""
@@ -145,7 +178,8 @@ class RequireToken:
     def _challenge(
         self, request: Request, status: int, error: Mapping[str, str], scopes: Iterable[Scope]
     ) -> Response:
-        resource = _resource(self._access, self._paths[request["path"]])
+        is_sse = request["path"].startswith(SSE_PATHS) and "/sse" in self._endpoints
+        resource = _resource(self._access, "/sse" if is_sse else self._endpoints[0])
         fields = {
             **error,
             "scope": " ".join(self._access.names(scopes)),
@@ -162,7 +196,9 @@ def _token_of(request: Request) -> str:
     Raises:
         _NoToken: there is none, or it is not where RFC 6750 wants it.
     """
-    if any(name == "access_token" for name, _ in parse_qsl(request["query_string"].decode("latin-1"))):
+    if any(
+        name == "access_token" for name, _ in parse_qsl(request["query_string"].decode("latin-1"))
+    ):
         raise _NoToken("it is in the URL", "invalid_request")
     given = [value for name, value in request["headers"] if name == AUTHORIZATION]
     if len(given) > 1:
@@ -201,17 +237,18 @@ class _Replay:
         return self._read.pop(0) if self._read else await self._receive()
 
 
-@asynccontextmanager
-async def _as_caller(
-    request: Request, token: CallerToken, *, until_it_expires: bool
-) -> AsyncIterator[None]:
-    """Name the caller for all that the request does. A stream ends when its token expires."""
+def _as_caller(app: ASGIApp, token: CallerToken, *, until_it_expires: bool) -> ASGIApp:
+    """The application, for a caller. A stream ends when its token expires."""
     user = AuthenticatedUser(token)
-    request["user"], request["auth"] = user, AuthCredentials(token.scopes)
-    named = auth_context_var.set(user)
     expires = token.expires_at if until_it_expires else None
-    try:
-        with anyio.move_on_after(expires and expires - time.time()):
-            yield
-    finally:
-        auth_context_var.reset(named)
+
+    async def serve(request: Request, receive: Receive, send: Send) -> None:
+        request["user"], request["auth"] = user, AuthCredentials(token.scopes)
+        named = auth_context_var.set(user)
+        try:
+            with anyio.move_on_after(expires and expires - time.time()):
+                await app(request, receive, send)
+        finally:
+            auth_context_var.reset(named)
+
+    return serve

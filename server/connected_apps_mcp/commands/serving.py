@@ -1,0 +1,90 @@
+"""Serves MCP clients, as the settings say."""
+
+import gc
+import sys
+from dataclasses import replace
+from importlib.metadata import version
+
+from connected_apps_mcp.audit import AuditLog
+from connected_apps_mcp.confirmation.state_keys import open_security
+from connected_apps_mcp.protocol.authorization import Authorization
+from connected_apps_mcp.protocol.server import AnyServer, build_server
+from connected_apps_mcp.settings.settings import Settings
+from connected_apps_mcp.transports.shutdown import ShutdownSignals
+from connected_apps_mcp.wiring import (
+    open_audit,
+    open_project,
+    open_settings_sandbox,
+    secrets_command,
+)
+from connected_apps_tools import TOOLSETS, ToolContext
+from connected_apps_tools.context import ServerInfo
+from connected_apps_tools.selection import OfferedTools, select_tools
+
+from .common import print_stderr, report_losses
+from .service import Service
+
+AT_TERMINAL = (
+    "This is an MCP server. An MCP client, such as Claude or an IDE, talks to it on standard "
+    "input. To see it work, run: connected-apps-mcp demo. For help: connected-apps-mcp --help. "
+    "Press Ctrl-C to stop."
+)
+
+
+async def serve_clients(settings: Settings) -> None:
+    """Serve until a signal comes, or the client closes standard input."""
+    issuer = open_settings_sandbox(settings) if settings.auth == "sandbox" else None
+    async with (
+        ShutdownSignals() as signals,
+        open_audit(settings) as audit,
+        open_project(settings, issuer) as project,
+    ):
+        offer = select_tools(TOOLSETS, settings.selection)
+        authorization = None
+        if settings.authenticates:
+            authorization = Authorization(offer.on, audit, project.api.project_id)
+        server = await _server(settings, project, offer, audit, authorization)
+        service = Service(settings, signals, offer, server, authorization, issuer)
+        gc.freeze()
+        gc.enable()
+        if "stdio" in settings.transport:
+            await _serve_stdio(service)
+        else:
+            from .serving_http import serve_http
+
+            await serve_http(service)
+
+
+async def _server(
+    settings: Settings,
+    project: ToolContext,
+    offer: OfferedTools,
+    audit: AuditLog,
+    authorization: Authorization | None,
+) -> AnyServer:
+    about = ServerInfo(
+        version=version("connected-apps-mcp"),
+        environment=settings.environment,
+        losses=await report_losses(project),
+        secrets_command=secrets_command(settings),
+    )
+    return build_server(
+        replace(project, server=about, review_limits=settings.review_limits),
+        offer,
+        confirm=settings.effective("confirm"),
+        audit=audit,
+        security=open_security(settings.state_key_file, project.folder),
+        authorization=authorization,
+    )
+
+
+async def _serve_stdio(service: Service) -> None:
+    from connected_apps_mcp.transports.stdio import serve_stdio
+
+    if sys.stdin and sys.stdin.isatty():
+        print_stderr(AT_TERMINAL)
+    await serve_stdio(
+        service.server,
+        shutdown_seconds=service.settings.shutdown_seconds,
+        signals=service.signals,
+    )

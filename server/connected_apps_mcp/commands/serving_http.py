@@ -1,0 +1,48 @@
+"""Serves clients over HTTP."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from connected_apps_mcp.auth.access import open_access
+from connected_apps_mcp.transports import http
+from connected_apps_mcp.transports.http_auth import Guard
+
+from .common import print_stderr
+from .service import Service
+
+
+async def serve_http(service: Service) -> None:
+    """Serve until a signal comes."""
+    settings = service.settings
+    with http.bind(settings.host, settings.port) as listener:
+        authority = http.authority_of(listener)
+        for transport in settings.transport:
+            print_stderr(f"Serving http://{authority}{http.PATHS[transport]}")
+        calls = http.CallsInFlight()
+        service.server.middleware.append(calls)
+        plain = [tool.name for tool in service.offer.on.values() if tool.only_reads]
+        async with _guard(service, f"http://{authority}") as guard:
+            app = http.build_app(service.server, settings.transport, authority, plain, guard=guard)
+            await http.listen(
+                app,
+                listener,
+                service.signals,
+                calls=calls,
+                shutdown_seconds=settings.shutdown_seconds,
+            )
+
+
+@asynccontextmanager
+async def _guard(service: Service, public_url: str) -> AsyncIterator[Guard | None]:
+    """What lets callers in; None to let everybody in."""
+    if service.authorization is None:
+        yield None
+        return
+    async with open_access(
+        service.settings,
+        public_url,
+        {tool.scope for tool in service.offer.on.values()},
+        endpoints=[http.PATHS[transport] for transport in service.settings.transport],
+        sandbox=service.issuer,
+    ) as access:
+        yield Guard(access, service.authorization)
