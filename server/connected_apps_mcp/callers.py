@@ -53,11 +53,14 @@ class Caller:
         parts = [self.user, self.issuer, self.subject, self.client_id]
         return sha256(json.dumps(parts).encode()).hexdigest()
 
-    def recorded(self) -> dict[str, str]:
-        """The caller as the audit log names it."""
+    def named(self) -> dict[str, str]:
+        """The parts of the caller's name."""
         names = ("user", "issuer", "subject", "client_id")
-        named = {name: getattr(self, name) for name in names} | {"jti": self.token_id}
-        return {name: value for name, value in named.items() if value is not None}
+        return {name: value for name in names if (value := getattr(self, name)) is not None}
+
+    def recorded(self) -> dict[str, str]:
+        """The caller as the audit log names it: with the token."""
+        return self.named() | ({"jti": self.token_id} if self.token_id else {})
 
     def lacks(self, needed: frozenset[Scope]) -> frozenset[Scope]:
         """The scopes that the caller needs and does not have."""

@@ -72,6 +72,7 @@ def _show(call: PendingCall) -> None:
     click.echo(f"\n{call.tool}, refused at {call.since:%Y-%m-%d %H:%M:%S} UTC")
     # In ASCII, so that untrusted text cannot act on the terminal. First, so that long arguments do
     # not push the question off the screen.
+    click.echo(f"Caller: {json.dumps(call.caller)}")
     click.echo(f"Arguments: {json.dumps(call.arguments)}")
     click.echo(call.question)
 

@@ -17,6 +17,7 @@ from typing import Any, Literal, NamedTuple, Self
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
+from connected_apps_mcp.callers import Caller
 from connected_apps_tools.safety.question import Question
 from connected_apps_tools.storage.errors import StoreError
 from connected_apps_tools.storage.private_folder import PrivateFolder
@@ -32,7 +33,7 @@ MAX_WAITING = 500
 """Most calls that wait at a time."""
 
 MAX_OF_ONE_APP = 10
-"""Most calls on one app that wait at a time. A new one replaces the oldest."""
+"""Most calls of one caller on one app that wait at a time. A new one replaces the oldest."""
 
 MAX_PENDING_ARGUMENTS = 256 * 1024
 """Most characters of the arguments of a pending call, as JSON."""
@@ -63,7 +64,9 @@ class PendingCall(BaseModel):
     """A call that waits for approval, or is approved.
 
     Attributes:
-        id: a digest of 256 bits, of the call and of the state of the app.
+        id: a digest of 256 bits, of the caller, the call and the state of the app.
+        caller: the caller, as the audit log names it but for the token: an approval is for this
+            caller alone.
         state: the state of the app when the question was made.
         since: when the call began to wait, or was approved.
     """
@@ -73,6 +76,7 @@ class PendingCall(BaseModel):
     id: str
     project_id: str
     environment: EnvironmentName
+    caller: dict[str, str]
     tool: str
     arguments: dict[str, Any]
     state: str
@@ -82,14 +86,22 @@ class PendingCall(BaseModel):
 
     @classmethod
     def of(
-        cls, project: ProjectLabel, tool: str, arguments: dict[str, Any], question: Question
+        cls,
+        project: ProjectLabel,
+        caller: Caller,
+        call: tuple[str, dict[str, Any]],
+        question: Question,
     ) -> Self:
-        """The call with exactly these arguments, on the app in its present state."""
-        exactly = json.dumps([*project, tool, arguments, question.state], sort_keys=True)
+        """The caller's call of a tool with exactly these arguments, on the app as it is now."""
+        tool, arguments = call
+        exactly = json.dumps(
+            [*project, caller.identity, tool, arguments, question.state], sort_keys=True
+        )
         return cls(
             id=sha256(exactly.encode()).hexdigest(),
             project_id=project.project_id,
             environment=project.environment,
+            caller=caller.named(),
             tool=tool,
             arguments=REDACTOR.redact_json(arguments),
             state=question.state,
@@ -105,6 +117,11 @@ class PendingCall(BaseModel):
     def subject(self) -> str:
         """The app of the call, or the tool where the arguments name no app."""
         return str(self.arguments.get("client_id", self.tool))
+
+    @property
+    def group(self) -> tuple[str, ...]:
+        """The calls that share a bound: of one caller, on one app."""
+        return (self.subject, *self.caller.values())
 
 
 class Approvals:
@@ -137,16 +154,17 @@ class Approvals:
     def add(self, call: PendingCall) -> None:
         """Let a call wait for approval.
 
-        Where one app has too many calls, this removes its oldest. Where there are too many in all,
-        it removes the oldest of the app with the most, so a flood on one app shuts out no other.
+        Where a caller has too many calls on one app, this removes the oldest. Where there are too
+        many in all, it removes the oldest of the caller and the app with the most, so a flood
+        shuts out no other app, and no other caller.
         """
         if len(json.dumps(call.arguments, ensure_ascii=False)) > MAX_PENDING_ARGUMENTS:
             raise StoreError(f"the arguments are longer than {MAX_PENDING_ARGUMENTS} characters")
-        others: dict[str, list[PendingCall]] = defaultdict(list)
+        others: dict[tuple[str, ...], list[PendingCall]] = defaultdict(list)
         for each in self:
             if not each.approved and each.id != call.id:
-                others[each.subject].append(each)
-        own = others[call.subject]
+                others[each.group].append(each)
+        own = others[call.group]
         if len(own) >= MAX_OF_ONE_APP:
             self.remove(min(own, key=_age))
         elif sum(map(len, others.values())) >= MAX_WAITING:

@@ -14,6 +14,7 @@ from mcp.shared.exceptions import NoBackChannelError
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from connected_apps_mcp.callers import current_caller
 from connected_apps_mcp.egress import AnyContext
 from connected_apps_tools import ToolContext
 from connected_apps_tools.deadline import paused
@@ -188,7 +189,8 @@ class Dialogue:
         approvals, project = self._confirmation.approvals, self._confirmation.project
         if self._confirmation.mode == "auto" and project.environment != "live":
             return "not asked"
-        pending = PendingCall.of(project, self._params.name, self._params.arguments or {}, question)
+        call = self._params.name, self._params.arguments or {}
+        pending = PendingCall.of(project, current_caller(), call, question)
         try:
             if await in_thread(approvals.use_approval, pending):
                 return "approved"

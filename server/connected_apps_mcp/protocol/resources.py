@@ -10,6 +10,7 @@ from mcp import MCPError, types
 from mcp.server import Server
 from pydantic import ValidationError
 
+from connected_apps_mcp.callers import current_caller
 from connected_apps_mcp.egress import AnyContext
 from connected_apps_tools import Tool, ToolContext
 from connected_apps_tools.api.models import ConnectedApp, OneApp, is_confidential
@@ -111,7 +112,7 @@ def add_resources(
     ) -> types.ListResourcesResult:
         on_list(context)
         try:
-            cursor = unquote(params.cursor) if params.cursor else None
+            cursor = _opened(params.cursor) if params.cursor else None
             page = await anext(aiter(AppPages(project.api, cursor=cursor, limit=PAGE_SIZE)))
         except ConnectedAppsError as error:
             if params.cursor and getattr(error, "status", None) == BAD_REQUEST:
@@ -119,7 +120,7 @@ def add_resources(
             raise protocol_error(error, project.server) from None
         return types.ListResourcesResult(
             resources=[_entry(app) for app in page.apps],
-            next_cursor=quote(page.next_cursor, safe="") if page.next_cursor else None,
+            next_cursor=_cursor(page.next_cursor) if page.next_cursor else None,
             meta={UNTRUSTED_META: ["title", "description"]},
         )
 
@@ -144,6 +145,26 @@ def add_resources(
     server.add_request_handler("resources/list", paged, list_apps)
     server.add_request_handler("resources/templates/list", paged, list_templates)
     server.add_request_handler("resources/read", types.ReadResourceRequestParams, read)
+
+
+def _cursor(cursor: str) -> str:
+    """A cursor for the current caller."""
+    caller = current_caller()
+    mark = "" if caller.user else f"{caller.identity}."
+    return mark + quote(cursor, safe="")
+
+
+def _opened(cursor: str) -> str:
+    """The cursor of the service in one of the current caller.
+
+    Raises:
+        MCPError: it is another caller's.
+    """
+    caller = current_caller()
+    mark = "" if caller.user else f"{caller.identity}."
+    if not cursor.startswith(mark):
+        raise MCPError(code=types.INVALID_PARAMS, message=BAD_CURSOR)
+    return unquote(cursor.removeprefix(mark))
 
 
 def _entry(app: ConnectedApp) -> types.Resource:

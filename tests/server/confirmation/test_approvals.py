@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from connected_apps_mcp.callers import Caller
 from connected_apps_mcp.confirmation.approvals import (
     LIFETIME,
     MAX_OF_ONE_APP,
@@ -26,7 +27,8 @@ PROJECT = ProjectLabel("project-test-mine", "test")
 
 def pending(tool: str = "delete_app", client_id: str = "mine", **more: Any) -> PendingCall:
     question = Question("Do it?", [("Client id", client_id)], "Then it is done.", "state")
-    return PendingCall.of(PROJECT, tool, {"client_id": client_id, **more}, question)
+    call = tool, {"client_id": client_id, **more}
+    return PendingCall.of(PROJECT, Caller.of_process(), call, question)
 
 
 @pytest.fixture
@@ -47,6 +49,7 @@ def test_an_approval_holds_for_the_call_that_was_shown_and_not_for_its_id(
     [
         {"project_id": "project-test-other"},
         {"environment": "live"},
+        {"caller": {"user": "other"}},
         {"tool": "update_app"},
         {"arguments": {"client_id": "other"}},
         {"state": "another state"},
