@@ -62,6 +62,9 @@ class Caller:
         """The caller as the audit log names it: with the token."""
         return self.named() | ({"jti": self.token_id} if self.token_id else {})
 
+    def __str__(self) -> str:
+        return ", ".join(f"{name} {value}" for name, value in self.recorded().items())
+
     def lacks(self, needed: frozenset[Scope]) -> frozenset[Scope]:
         """The scopes that the caller needs and does not have."""
         return frozenset() if self.scopes is None else needed - self.scopes
@@ -76,7 +79,12 @@ class CallerToken(AccessToken):
 _of_process = cache(Caller.of_process)
 
 
+def token_caller() -> Caller | None:
+    """The holder of the token of this request; None without one."""
+    token = get_access_token()
+    return token.caller if isinstance(token, CallerToken) else None
+
+
 def current_caller() -> Caller:
     """The caller of this request: the holder of its token, else the user of this process."""
-    token = get_access_token()
-    return token.caller if isinstance(token, CallerToken) else _of_process()
+    return token_caller() or _of_process()

@@ -19,6 +19,8 @@ from pydantic_core import to_json
 
 from connected_apps_tools.text.redaction import REDACTOR
 
+from .callers import token_caller
+
 logger = logging.getLogger(__name__)
 
 AnyContext = ServerRequestContext[Mapping[str, Any], Any]
@@ -101,10 +103,14 @@ def redact_logs() -> None:
 
 
 def _redact_record(record: logging.LogRecord) -> logging.LogRecord:
+    """The record without secrets, and with the caller over HTTP in whose request it was made."""
     try:
         message = record.getMessage()
     except Exception:  # noqa: BLE001 - as logging does, whatever the arguments raise
         message = "A log record that cannot be formatted."
+        record.msg, record.args = message, None
+    if caller := token_caller():
+        message = f"{message} ({caller})"
         record.msg, record.args = message, None
     redacted = REDACTOR.redact(message)
     if redacted != message:
