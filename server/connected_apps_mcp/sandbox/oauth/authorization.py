@@ -7,7 +7,7 @@ import secrets
 import sqlite3
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import urlencode
 
 from starlette.concurrency import run_in_threadpool
@@ -36,11 +36,15 @@ _CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}")
 
 @dataclass(frozen=True)
 class AuthorizationRequest:
-    """A request of an app that it may make."""
+    """A request of an app that it may make.
 
-    app: ConnectedApp
+    Attributes:
+        app_id: the id of the app.
+        client_id: how the app calls itself: its id, or the URL of its metadata document.
+    """
+
+    app_id: str
     client_id: str
-    """How the app calls itself: its id, or the URL of its metadata document."""
     redirect_uri: str
     state: str
     issuer: str
@@ -77,7 +81,7 @@ class AuthorizationEndpoint:
         """Show the consent page, or tell the app or the person why not."""
         try:
             parameters = read_query(request)
-            identified = await self._identify(parameters, issuer)
+            app, identified = await self._identify(parameters, issuer)
         except ApiError as refused:
             return error_page(refused.message, 400)
         try:
@@ -87,7 +91,7 @@ class AuthorizationEndpoint:
         subjects = await run_in_threadpool(people, self._project)
         return consent_page(
             consent=self._remember(accepted),
-            app=accepted.app,
+            app=app,
             redirect_uri=accepted.redirect_uri,
             scopes=accepted.scopes,
             subjects=subjects,
@@ -107,7 +111,9 @@ class AuthorizationEndpoint:
             return error_page(refused.message, 400)
         return asked.answer(code=code)
 
-    async def _identify(self, parameters: Parameters, issuer: str) -> AuthorizationRequest:
+    async def _identify(
+        self, parameters: Parameters, issuer: str
+    ) -> tuple[ConnectedApp, AuthorizationRequest]:
         """Find the app and its redirect URI. Until then, errors must not be redirected."""
         client_id = parameters.require("client_id")
         if "://" in client_id:
@@ -117,7 +123,9 @@ class AuthorizationEndpoint:
         redirect_uri = parameters.require("redirect_uri")
         if _without_port(redirect_uri) not in map(_without_port, app.redirect_urls):
             raise invalid_request("The app has not registered this redirect URI.")
-        return AuthorizationRequest(app, client_id, redirect_uri, parameters.get("state"), issuer)
+        return app, AuthorizationRequest(
+            app.client_id, client_id, redirect_uri, parameters.get("state"), issuer
+        )
 
     def _accept(
         self, parameters: Parameters, identified: AuthorizationRequest
@@ -136,16 +144,12 @@ class AuthorizationEndpoint:
         scopes = list(dict.fromkeys(parameters.get("scope").split())) or ["openid"]
         if not set(scopes) <= set(self._scopes):
             raise ApiError(ErrorType.INVALID_SCOPE)
-        return AuthorizationRequest(
-            identified.app,
-            identified.client_id,
-            identified.redirect_uri,
-            identified.state,
-            identified.issuer,
-            scopes,
-            parameters.resources(),
-            parameters.get("code_challenge"),
-            parameters.get("nonce"),
+        return replace(
+            identified,
+            scopes=scopes,
+            resources=parameters.resources(),
+            challenge=parameters.get("code_challenge"),
+            nonce=parameters.get("nonce"),
         )
 
     def _remember(self, asked: AuthorizationRequest) -> str:
@@ -167,7 +171,7 @@ class AuthorizationEndpoint:
                 subject = directory.subject(subject_id)
                 if subject is None:
                     raise invalid_request("There is no such user or member.")
-                directory.grant(subject_id, asked.app.client_id, " ".join(asked.scopes))
+                directory.grant(subject_id, asked.app_id, " ".join(asked.scopes))
                 Tokens(connection, project_id).add(code, _code(asked, subject_id))
         except sqlite3.IntegrityError:
             raise invalid_request("The app no longer exists.") from None
@@ -179,7 +183,7 @@ def _code(asked: AuthorizationRequest, subject_id: str) -> Token:
         kind="code",
         family=secrets.token_urlsafe(16),
         subject_id=subject_id,
-        client_id=asked.app.client_id,
+        client_id=asked.app_id,
         expires_at=int(time.time()) + CODE_SECONDS,
         content={
             "scope": " ".join(asked.scopes),

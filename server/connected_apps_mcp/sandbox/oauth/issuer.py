@@ -74,21 +74,28 @@ class Issuer:
         def route(path: str, endpoint: Endpoint, method: str) -> Route:
             return Route(path, endpoint, methods=[method, "OPTIONS"], middleware=[CORS, failures])
 
-        public = f"/v1/public/{self._project.credentials.project_id}/oauth2"
+        project_id = self._project.credentials.project_id
+        public = f"/v1/public/{project_id}/oauth2"
         return [
             route("/.well-known/oauth-authorization-server", self._describe, "GET"),
             route("/.well-known/openid-configuration", self._describe, "GET"),
             route(metadata.JWKS, self._publish_keys, "GET"),
             # KNOWN: where the official SDKs look for the keys.
-            route("/v1/sessions/jwks/{project_id}", self._publish_keys, "GET"),
-            Route(metadata.AUTHORIZE, self._ask, methods=["GET"]),
-            Route(metadata.AUTHORIZE, self._authorization.decide, methods=["POST"]),
+            route(f"/v1/sessions/jwks/{project_id}", self._publish_keys, "GET"),
+            Route(metadata.AUTHORIZE, self._ask, methods=["GET"], middleware=[failures]),
+            Route(
+                metadata.AUTHORIZE,
+                self._authorization.decide,
+                methods=["POST"],
+                middleware=[failures],
+            ),
             route(metadata.TOKEN, self._form(self._issue), "POST"),
             route(metadata.INTROSPECT, self._form(self._introspect), "POST"),
             route(metadata.REVOKE, self._form(self._revoke), "POST"),
-            # KNOWN: the older paths of two endpoints.
-            route(f"{public}/introspect", self._form(self._introspect), "POST"),
-            route(f"{public}/revoke", self._form(self._revoke), "POST"),
+            # KNOWN: the older paths of two endpoints. The SDKs send the project's credentials in
+            # the header there.
+            route(f"{public}/introspect", self._form(self._introspect, basic=False), "POST"),
+            route(f"{public}/revoke", self._form(self._revoke, basic=False), "POST"),
             route(metadata.USERINFO, self._userinfo, "GET"),
             route(metadata.USERINFO, self._userinfo, "POST"),
             route(metadata.REGISTER, self._register, "POST"),
@@ -97,9 +104,9 @@ class Issuer:
     def _url_for(self, request: Request) -> str:
         return self._url or str(request.base_url).rstrip("/")
 
-    def _form(self, handle: Callable[[Parameters, str], Reply]) -> Endpoint:
+    def _form(self, handle: Callable[[Parameters, str], Reply], *, basic: bool = True) -> Endpoint:
         async def endpoint(request: Request) -> Response:
-            form = await read_form(request)
+            form = await read_form(request, basic=basic)
             return self._respond(await run_in_threadpool(handle, form, self._url_for(request)))
 
         return endpoint

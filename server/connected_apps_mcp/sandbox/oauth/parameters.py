@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from urllib.parse import parse_qsl, urlsplit
 
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 from starlette.requests import Request
 
 from connected_apps_mcp.sandbox.errors import ApiError, ErrorType
@@ -13,7 +13,9 @@ from connected_apps_mcp.sandbox.handlers.clients import basic_credentials
 from connected_apps_mcp.sandbox.handlers.reading import read_body
 
 MAX_FORM_BYTES = 64 * 1024
+MAX_QUERY_BYTES = 16 * 1024
 MAX_PARAMETERS = 100
+_STRINGS = TypeAdapter(dict[str, str], config=ConfigDict(defer_build=True))
 
 
 class Parameters:
@@ -64,23 +66,31 @@ class Parameters:
 
 
 def read_query(request: Request) -> Parameters:
-    """Read the query of a request."""
-    return _decode(request.url.query.encode())
+    """Read the query of a request.
+
+    Raises:
+        ApiError: it is too large or malformed.
+    """
+    query = request.url.query.encode()
+    if len(query) > MAX_QUERY_BYTES:
+        raise invalid_request(f"The query is larger than {MAX_QUERY_BYTES} bytes.")
+    return Parameters(_decode(query))
 
 
-async def read_form(request: Request) -> Parameters:
-    """Read a form. The credentials in the Basic header win over those in the form.
+async def read_form(request: Request, *, basic: bool = True) -> Parameters:
+    """Read a form; with `basic`, the credentials in the Basic header win over those in the form.
 
     KNOWN: the service also takes JSON.
+
+    Raises:
+        ApiError: it is too large or malformed.
     """
     content = await read_body(request, MAX_FORM_BYTES)
-    if request.headers.get("content-type", "").startswith("application/json"):
-        parameters = _decode_json(content)
-    else:
-        parameters = _decode(content)
-    for name, value in basic_credentials(request.headers).items():
-        parameters._values[name] = [value]
-    return parameters
+    is_json = request.headers.get("content-type", "").startswith("application/json")
+    pairs = _decode_json(content) if is_json else _decode(content)
+    in_header = basic_credentials(request.headers) if basic else {}
+    in_form = (pair for pair in pairs if pair[0] not in in_header)
+    return Parameters([*in_form, *in_header.items()])
 
 
 def invalid_request(message: str) -> ApiError:
@@ -88,20 +98,15 @@ def invalid_request(message: str) -> ApiError:
     return ApiError(ErrorType.INVALID_REQUEST, message)
 
 
-def _decode(content: bytes) -> Parameters:
+def _decode(content: bytes) -> list[tuple[str, str]]:
     try:
-        return Parameters(
-            parse_qsl(content.decode(), keep_blank_values=True, max_num_fields=MAX_PARAMETERS)
-        )
+        return parse_qsl(content.decode(), keep_blank_values=True, max_num_fields=MAX_PARAMETERS)
     except ValueError:
         raise invalid_request("The parameters cannot be read.") from None
 
 
-def _decode_json(content: bytes) -> Parameters:
+def _decode_json(content: bytes) -> list[tuple[str, str]]:
     try:
-        body = json.loads(content)
-    except (ValueError, RecursionError):
-        body = None
-    if not isinstance(body, dict) or not all(isinstance(each, str) for each in body.values()):
-        raise invalid_request("The body is not a JSON object of strings.")
-    return Parameters(body.items())
+        return list(_STRINGS.validate_json(content).items())
+    except ValidationError:
+        raise invalid_request("The body is not a JSON object of strings.") from None

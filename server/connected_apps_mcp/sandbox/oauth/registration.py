@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any, Literal, TypeVar
 
 from pydantic import Field, ValidationError
+from starlette.concurrency import run_in_threadpool
 
 from connected_apps_mcp.sandbox.errors import ApiError, ErrorType, from_validation
 from connected_apps_mcp.sandbox.handlers.clients import app_id, derived_id
@@ -99,7 +100,10 @@ class Registrations:
         Raises:
             ApiError: the document cannot be fetched or is not valid.
         """
-        document = _read(ClientDocument, await fetch_document(url))
+        return await run_in_threadpool(self._save, url, await fetch_document(url))
+
+    def _save(self, url: str, content: bytes) -> ConnectedApp:
+        document = _read(ClientDocument, content)
         if document.client_id != url:
             raise _invalid("The client_id in the metadata document is not its URL.")
         app = ConnectedApp(

@@ -42,6 +42,7 @@ class OAuthClient:
     client_id: str
     secret: str | None = None
     redirect_uri: str = REDIRECT
+    origin: str = ORIGIN
 
     async def ask(self, **changed: str | list[str] | None) -> httpx2.Response:
         """Send the authorization request; a changed parameter that is None is left out."""
@@ -55,14 +56,14 @@ class OAuthClient:
             **changed,
         }
         sent = {name: value for name, value in parameters.items() if value is not None}
-        return await self.http.get(f"{ORIGIN}/oauth/authorize", params=sent)
+        return await self.http.get(f"{self.origin}/oauth/authorize", params=sent)
 
     async def decide(self, page: httpx2.Response, **form: str) -> httpx2.Response:
         """Answer the consent page."""
         fields = {"consent": consent_id(page), "decision": "allow", **form}
-        return await self.http.post(f"{ORIGIN}/oauth/authorize", data=fields)
+        return await self.http.post(f"{self.origin}/oauth/authorize", data=fields)
 
-    async def code(self, subject: str = "", **changed: str | list[str]) -> str:
+    async def code(self, *, subject: str = "", **changed: str | list[str]) -> str:
         """Ask, and let a person consent."""
         page = await self.ask(**changed)
         return answer_of(await self.decide(page, subject=subject))["code"]
@@ -72,7 +73,9 @@ class OAuthClient:
         credentials = {"client_id": self.client_id}
         if self.secret is not None:
             credentials["client_secret"] = self.secret
-        return await self.http.post(f"{ORIGIN}/v1/oauth2/{endpoint}", data={**credentials, **form})
+        return await self.http.post(
+            f"{self.origin}/v1/oauth2/{endpoint}", data={**credentials, **form}
+        )
 
     async def redeem(self, code: str, **changed: str | list[str]) -> httpx2.Response:
         form: dict[str, str | list[str]] = {
@@ -87,9 +90,11 @@ class OAuthClient:
     async def refresh(self, token: str, **changed: str | list[str]) -> httpx2.Response:
         return await self.post("token", grant_type="refresh_token", refresh_token=token, **changed)
 
-    async def tokens(self, scope: str = "openid", **changed: str | list[str]) -> dict[str, Any]:
+    async def tokens(
+        self, scope: str = "openid", *, subject: str = "", **changed: str | list[str]
+    ) -> dict[str, Any]:
         """Go through the whole flow."""
-        response = await self.redeem(await self.code(scope=scope, **changed))
+        response = await self.redeem(await self.code(subject=subject, scope=scope, **changed))
         assert response.status_code == 200, response.text
         received: dict[str, Any] = response.json()
         return received
