@@ -13,6 +13,7 @@ from connected_apps_mcp.sandbox.service.rate_limit import RateLimit
 from .credentials import SANDBOX_CREDENTIALS, ProjectKind, SandboxCredentials
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from pathlib import Path
 
     from starlette.applications import Starlette
@@ -34,6 +35,7 @@ def create_sandbox(  # noqa: PLR0913 - each is a separate setting
     rate_limit: RateLimit | None = None,
     max_apps: int | None = None,
     latency: float = 0.0,
+    scopes: Collection[str] = (),
 ) -> Starlette:
     """Build the sandbox of one project, ready to serve: it needs no ASGI lifespan.
 
@@ -46,6 +48,7 @@ def create_sandbox(  # noqa: PLR0913 - each is a separate setting
         rate_limit: off by default.
         max_apps: most apps in the project; no bound by default.
         latency: delay of every response of the API in seconds, at most 60.
+        scopes: what apps may ask for at the issuer, besides the scopes of OpenID Connect.
 
     Raises:
         sqlite3.Error: the file cannot be opened or is not a database.
@@ -62,4 +65,5 @@ def create_sandbox(  # noqa: PLR0913 - each is a separate setting
 
     opened = Database(database)
     apps = AppStore(opened, credentials.project_id, max_apps=max_apps)
-    return build_app(SandboxProject(credentials, kind, opened, apps, Faults(latency)), rate_limit)
+    project = SandboxProject(credentials, kind, opened, apps, Faults(latency))
+    return build_app(project, rate_limit, scopes)

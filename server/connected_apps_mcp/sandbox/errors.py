@@ -31,7 +31,7 @@ _OOPS = (
 class ErrorType(Enum):
     """Status and message of each `error_type` of the sandbox; the name is the type.
 
-    The names are KNOWN (`invalid_request` from RFC 6749), and the messages of the first and last
+    The names are KNOWN (those of OAuth from its RFCs), and the messages of the first and last
     block. The other messages are ours, because the service's are UNKNOWN. Where no status is
     documented, 400 is INFERRED, and 404 for what is not found.
     """
@@ -114,6 +114,17 @@ class ErrorType(Enum):
 
     INVALID_CLIENT = 401, "Client authentication failed."
     INVALID_REQUEST = 400, "The request lacks a required parameter."
+    INVALID_GRANT = 400, "The code or refresh token is not valid."
+    INVALID_SCOPE = 400, "A requested scope is not known, or was not granted."
+    INVALID_TARGET = 400, "A resource is not an absolute URL, or was not authorized."
+    INVALID_TOKEN = 401, "The access token is not valid."
+    INSUFFICIENT_SCOPE = 403, "The access token lacks the scope openid."
+    UNSUPPORTED_GRANT_TYPE = 400, "grant_type must be authorization_code or refresh_token."
+    UNSUPPORTED_RESPONSE_TYPE = 400, "response_type must be code."
+    INVALID_REDIRECT_URI = 400, "A redirect URI is not valid."
+    INVALID_CLIENT_METADATA = 400, "The client metadata is not valid."
+    ACCESS_DENIED = 400, "The person denied access."
+    CONSENT_REQUIRED = 400, "The app cannot be authorized without a person's consent."
 
     INTERNAL_SERVER_ERROR = 500, _OOPS
 
@@ -226,7 +237,7 @@ def render(failure: Exception, path: str, environment: Environment, kind: Projec
             error_url=url,
         )
     # HTTP requires the challenge with every 401; whether the service sends it is UNKNOWN.
-    headers = CHALLENGE if status == HTTPStatus.UNAUTHORIZED else error.headers
+    headers = error.headers or (CHALLENGE if status == HTTPStatus.UNAUTHORIZED else None)
     return Response(body.model_dump_json(), status, headers=headers, media_type="application/json")
 
 

@@ -6,7 +6,7 @@ official SDKs. A request ignores unknown fields: the SDKs repeat `client_id` in 
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
 
@@ -232,7 +232,23 @@ class GrantedAppsReply(Reply):
     connected_apps: list[GrantedApp]
 
 
+def optional(*, secret: bool = False) -> Any:  # noqa: ANN401 - the default of a field of any type
+    """A field that is absent from a response without it."""
+    return Field(default=None, exclude_if=lambda value: value is None, repr=not secret)
+
+
 class IntrospectReply(Reply):
-    """No token is active: the sandbox issues none."""
+    """A token, if it is active (RFC 7662). The fields are KNOWN from the official SDKs."""
 
     active: bool = False
+    sub: str | None = optional()
+    scope: str | None = optional()
+    aud: list[str] | None = optional()
+    exp: int | None = optional()
+    iat: int | None = optional()
+    iss: str | None = optional()
+    nbf: int | None = optional()
+    client_id: str | None = optional()
+    jti: str | None = optional()
+    # INFERRED: access_token or refresh_token, as the SDK's local check calls it.
+    token_type: str | None = optional()

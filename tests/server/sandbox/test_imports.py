@@ -22,4 +22,5 @@ def test_importing_the_package_loads_nothing_heavy() -> None:
 def test_a_sandbox_shares_no_code_with_the_tools() -> None:
     loaded = modules_after("import connected_apps_mcp.sandbox as s; s.create_sandbox()")
     assert "starlette" in loaded
+    assert not loaded & {"jwt", "cryptography", "aiohttp"}, "only an issuer that is used needs them"
     assert not loaded & {"connected_apps_tools", "mcp", "mcp_types"}

@@ -1,28 +1,21 @@
-"""The introspection of tokens, which shows whether a client secret works."""
+"""The introspection of tokens, which also shows whether a client secret works."""
 
 from __future__ import annotations
 
-from connected_apps_mcp.sandbox.errors import ApiError, ErrorType
-from connected_apps_mcp.sandbox.models import (
-    IntrospectReply,
-    IntrospectRequest,
-    is_public,
-)
-from connected_apps_mcp.sandbox.state.client_secrets import secret_matches
+from connected_apps_mcp.sandbox.models import IntrospectReply, IntrospectRequest
 
 from .call import Call
+from .clients import authenticated_app
 
 
 def introspect(call: Call[IntrospectRequest]) -> IntrospectReply:
-    """Report a token as inactive, to a client that authenticates with a valid secret."""
-    try:
-        record = call.project.apps.get(call.body.client_id)
-    except ApiError:
-        raise ApiError(ErrorType.INVALID_CLIENT) from None
-    secret = call.body.client_secret.get_secret_value()
-    current = secret_matches(secret, record.secret_hash)
-    upcoming = secret_matches(secret, record.next_secret_hash)
-    # UNKNOWN-choice: a public client has no secret, so its id is enough.
-    if not (current or upcoming or is_public(record.app.client_type)):
-        raise ApiError(ErrorType.INVALID_CLIENT)
-    return IntrospectReply()
+    """Describe a token to a client that authenticates with a valid secret."""
+    authenticated_app(call.project, call.body.client_id, call.body.client_secret.get_secret_value())
+    with call.project.tokens() as tokens:
+        token = tokens.find(call.body.token)
+    if token is None or token.spent or token.kind == "code":
+        return IntrospectReply()
+    claims = {"sub": token.subject_id, "client_id": token.client_id, "exp": token.expires_at}
+    return IntrospectReply.model_validate(
+        {**token.content, **claims, "active": True, "token_type": f"{token.kind}_token"}
+    )

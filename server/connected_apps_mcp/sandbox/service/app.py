@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -18,6 +18,9 @@ from starlette.types import Receive, Scope, Send
 from connected_apps_mcp.sandbox.credentials import Environment, ProjectKind, parse_basic
 from connected_apps_mcp.sandbox.errors import ApiError, ErrorType, FailureHandler, from_validation
 from connected_apps_mcp.sandbox.handlers.call import Call, SandboxOperation
+from connected_apps_mcp.sandbox.handlers.clients import basic_credentials
+from connected_apps_mcp.sandbox.handlers.reading import read_body
+from connected_apps_mcp.sandbox.oauth.issuer import Issuer
 from connected_apps_mcp.sandbox.state.faults import CutResponse, apply_fault
 from connected_apps_mcp.sandbox.state.project import SandboxProject
 
@@ -44,8 +47,14 @@ The names are KNOWN; the second one for the endpoints of users is INFERRED.
 """
 
 
-def build_app(project: SandboxProject, rate_limit: RateLimit | None) -> Starlette:
-    """Bind the table of operations to routes; they work on `app.state.project`."""
+def build_app(
+    project: SandboxProject, rate_limit: RateLimit | None, scopes: Collection[str] = ()
+) -> Starlette:
+    """Bind the table of operations to routes; they work on `app.state.project`.
+
+    `app.state.issuer` issues tokens, with the origin of each request as its URL.
+    """
+    issuer = Issuer(project, scopes=scopes)
     runner = OperationRunner(project, rate_limit)
     by_path: dict[str, dict[str, SandboxOperation[Any]]] = {}
     for operation in OPERATIONS:
@@ -56,12 +65,15 @@ def build_app(project: SandboxProject, rate_limit: RateLimit | None) -> Starlett
             Route("/healthz", _health),
             Route("/openapi.json", _openapi),
             *(Route(path, Resource(runner, methods)) for path, methods in by_path.items()),
+            # After the operations: the table has introspection too, with its faults and limits.
+            *issuer.routes(),
         ],
         exception_handlers=dict.fromkeys(FailureHandler.HANDLES, handler),
     )
     # A redirect would drop the body of a POST in many clients.
     app.router.redirect_slashes = False
     app.state.project = project
+    app.state.issuer = issuer
     return app
 
 
@@ -166,7 +178,7 @@ def _check_environment(path: Mapping[str, str], environment: Environment) -> Non
 
 async def _read_json(request: Request, operation: SandboxOperation[Any]) -> BaseModel:
     """Read a JSON object, whatever its content type; no body means an empty object."""
-    content = await _read(request, operation.max_body_bytes) or b"{}"
+    content = await read_body(request, operation.max_body_bytes) or b"{}"
     try:
         body: BaseModel = operation.body.model_validate_json(content, strict=True)
     except ValidationError as failure:
@@ -176,22 +188,11 @@ async def _read_json(request: Request, operation: SandboxOperation[Any]) -> Base
 
 async def _read_form(request: Request, operation: SandboxOperation[Any]) -> BaseModel:
     """Read a form; credentials in the Basic header win over those in the form."""
-    text = (await _read(request, operation.max_body_bytes)).decode(errors="replace")
+    text = (await read_body(request, operation.max_body_bytes)).decode(errors="replace")
     fields = dict(parse_qsl(text, keep_blank_values=True))
-    basic = parse_basic(request.headers.get("authorization", ""))
-    if basic is not None:
-        fields["client_id"], fields["client_secret"] = basic
+    fields |= basic_credentials(request.headers)
     try:
         body: BaseModel = operation.body.model_validate(fields)
     except ValidationError as failure:
         raise ApiError(ErrorType.INVALID_REQUEST, from_validation(failure).message) from None
     return body
-
-
-async def _read(request: Request, max_bytes: int) -> bytes:
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > max_bytes:
-            raise ApiError(ErrorType.BAD_REQUEST, f"The body is larger than {max_bytes} bytes.")
-    return bytes(body)

@@ -62,6 +62,26 @@ _SCHEMA = (
     )
     """,
     "CREATE INDEX IF NOT EXISTS app_grant_by_client ON app_grant (project_id, client_id)",
+    # A code or token belongs to a grant, and ends with it.
+    """
+    CREATE TABLE IF NOT EXISTS oauth_token (
+        project_id TEXT NOT NULL,
+        digest BLOB NOT NULL,
+        kind TEXT NOT NULL,
+        family TEXT NOT NULL,
+        subject_id TEXT NOT NULL,
+        client_id TEXT NOT NULL,
+        expires_at INTEGER NOT NULL,
+        spent INTEGER NOT NULL DEFAULT 0,
+        content TEXT NOT NULL,
+        PRIMARY KEY (project_id, digest),
+        FOREIGN KEY (project_id, subject_id, client_id)
+            REFERENCES app_grant (project_id, subject_id, client_id) ON DELETE CASCADE
+    )
+    """,
+    "CREATE INDEX IF NOT EXISTS oauth_token_by_grant ON oauth_token (project_id, subject_id)",
+    "CREATE INDEX IF NOT EXISTS oauth_token_by_family ON oauth_token (project_id, family)",
+    "CREATE INDEX IF NOT EXISTS oauth_token_by_end ON oauth_token (project_id, expires_at)",
 )
 
 

@@ -3,12 +3,30 @@
 from __future__ import annotations
 
 import sqlite3
+from dataclasses import dataclass
 
 from connected_apps_mcp.sandbox.errors import ApiError, ErrorType
 from connected_apps_mcp.sandbox.models import ConnectedApp
 
 NO_ORGANIZATION = ""
 """The organization of users of a consumer project."""
+
+
+_SUBJECT = "subject_id, organization_id, external_id"
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A user (without an organization), or a member."""
+
+    subject_id: str
+    organization_id: str
+    external_id: str | None
+
+    @property
+    def name(self) -> str:
+        """What people call it: the external id, if it has one."""
+        return self.external_id or self.subject_id
 
 
 class Directory:
@@ -60,6 +78,24 @@ class Directory:
             organization=organization_id,
             name=name,
         )
+
+    def subjects(self, limit: int) -> list[Subject]:
+        """Return the first users or members, in the order of the seed."""
+        rows = self._run(
+            f"SELECT {_SUBJECT} FROM subject WHERE project_id = :project"  # noqa: S608 - our own names
+            " ORDER BY position LIMIT :limit",
+            limit=limit,
+        )
+        return [Subject(*row) for row in rows]
+
+    def subject(self, subject_id: str) -> Subject | None:
+        """Find a user or a member by id."""
+        row = self._run(
+            f"SELECT {_SUBJECT} FROM subject"  # noqa: S608 - our own names
+            " WHERE project_id = :project AND subject_id = :subject",
+            subject=subject_id,
+        ).fetchone()
+        return Subject(*row) if row else None
 
     def add_organization(
         self, organization_id: str, slug: str | None, external_id: str | None
@@ -141,7 +177,7 @@ class Directory:
         row: tuple[str] | None = self._run(query, **values).fetchone()
         return row[0] if row else None
 
-    def _run(self, statement: str, **values: str | None) -> sqlite3.Cursor:
+    def _run(self, statement: str, **values: str | int | None) -> sqlite3.Cursor:
         return self._connection.execute(statement, {"project": self._project_id, **values})
 
 

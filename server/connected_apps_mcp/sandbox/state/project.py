@@ -12,6 +12,7 @@ from .database import Database
 from .directory import Directory
 from .faults import Faults
 from .store import AppStore
+from .tokens import Tokens
 
 
 @dataclass(frozen=True)
@@ -34,3 +35,9 @@ class SandboxProject:
         """Open the users, members and grants, in one transaction."""
         with self.database.transaction() as connection:
             yield Directory(connection, self.credentials.project_id)
+
+    @contextmanager
+    def tokens(self) -> Iterator[Tokens]:
+        """Open the codes and tokens, in one transaction."""
+        with self.database.transaction() as connection:
+            yield Tokens(connection, self.credentials.project_id)

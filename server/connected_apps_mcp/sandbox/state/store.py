@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from connected_apps_mcp.sandbox.errors import ApiError, ErrorType
 from connected_apps_mcp.sandbox.models import ConnectedApp, is_public
 
-from .client_secrets import hash_secret, last_four, new_client_secret
+from .client_secrets import hash_secret, last_four, new_client_secret, secret_matches
 from .database import Database
 
 
@@ -29,6 +29,12 @@ class AppRecord:
         secret = new_client_secret()
         shown = app.model_copy(update={"client_secret_last_four": last_four(secret)})
         return cls(shown, hash_secret(secret)), secret
+
+    def has_secret(self, secret: str) -> bool:
+        """Whether it is the current secret, or the next one of a rotation."""
+        current = secret_matches(secret, self.secret_hash)
+        upcoming = secret_matches(secret, self.next_secret_hash)
+        return current or upcoming
 
     def rotating(self) -> tuple[AppRecord, str]:
         """Give the app a next secret. Returns both."""
