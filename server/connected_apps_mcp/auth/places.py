@@ -1,5 +1,6 @@
 """Compares and checks URLs of issuers and resources."""
 
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 from connected_apps_tools.text.urls import parse
@@ -22,6 +23,7 @@ def origin_of(text: str) -> Origin | None:
     return url.scheme, url.host, _DEFAULT_PORTS[url.scheme] if port is None else port
 
 
+@lru_cache(maxsize=256)
 def canonical(text: str) -> tuple[Origin, str] | None:
     """A URL as audiences are compared: a trailing slash does not count. None if it is not one."""
     origin = origin_of(text)
