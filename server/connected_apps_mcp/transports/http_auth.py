@@ -7,16 +7,18 @@ without a valid token gets 401, one beyond the token's scopes 403. Both say what
 import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from urllib.parse import parse_qsl
 
 import anyio
 import pydantic_core
 from mcp.server.auth.middleware.auth_context import auth_context_var
 from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
-from mcp.server.auth.routes import build_resource_metadata_url, create_protected_resource_routes
 from mcp.server.transport_security import RequestBodyLimitMiddleware
-from pydantic import AnyHttpUrl
 from starlette.authentication import AuthCredentials
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import Request as HttpRequest
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Send
@@ -36,6 +38,9 @@ SCHEME = b"bearer "
 HEALTH = "/healthz"
 WELL_KNOWN = "/.well-known/oauth-protected-resource"
 
+CORS = [Middleware(CORSMiddleware, allow_origins=["*"], allow_methods=["GET"])]
+"""Clients in browsers read the metadata, which is public."""
+
 NOBODY = Caller()
 """The caller of a request without a valid token."""
 
@@ -54,24 +59,29 @@ class _NoToken(Exception):
         self.error = error
 
 
-def metadata_routes(access: Access, paths: Iterable[str]) -> list[Route]:
-    """The metadata of each endpoint (RFC 9728). That of the first is at the root too."""
-    routes = [
-        route
-        for path in paths
-        for route in create_protected_resource_routes(
-            _resource(access, path),
-            [AnyHttpUrl(issuer) for issuer in access.issuers],
-            access.names(access.offered),
-            resource_name=SERVER_NAME,
-        )
+def metadata_routes(access: Access, paths: Sequence[str]) -> list[Route]:
+    """The metadata of each endpoint (RFC 9728). That of the first is at the root too.
+
+    The SDK's routes add a slash to an issuer, which clients compare character by character.
+    """
+    places = {WELL_KNOWN + path: path for path in paths} | {WELL_KNOWN: paths[0]}
+    return [
+        Route(place, partial(_metadata, access, path), methods=["GET", "OPTIONS"], middleware=CORS)
+        for place, path in places.items()
     ]
-    return [*routes, Route(WELL_KNOWN, routes[0].endpoint, methods=["GET", "OPTIONS"])]
 
 
-def _resource(access: Access, path: str) -> AnyHttpUrl:
-    """The URL that tokens for an endpoint are issued for (RFC 8707)."""
-    return AnyHttpUrl(access.public_url + path)
+async def _metadata(access: Access, path: str, _request: HttpRequest) -> Response:
+    return JSONResponse(
+        {
+            "resource": access.public_url + path,
+            "authorization_servers": list(access.issuers),
+            "scopes_supported": access.names(access.offered),
+            "bearer_methods_supported": ["header"],
+            "resource_name": SERVER_NAME,
+        },
+        headers={"Cache-Control": "public, max-age=3600"},
+    )
 
 
 @dataclass(frozen=True)
@@ -151,16 +161,15 @@ class RequireToken:
 
     async def _refuse(self, request: Request, refused: _NoToken | TokenRefused) -> Response:
         """Refuse a request that nobody is known to have sent."""
-        what = f"{request['method']} {request['path']}"
+        error = "invalid_token" if isinstance(refused, TokenRefused) else refused.error
+        if error is None:  # each login begins so
+            return self._challenge(request, 401, {}, self._access.offered)
+        what = f"{request['method']} {self._endpoint_of(request)}"
         await self._authorization.refuse(NOBODY, what, None, f"token: {refused}")
-        if isinstance(refused, TokenRefused):
-            if refused.reason is Reason.ISSUER_UNAVAILABLE:
-                return PlainTextResponse(UNAVAILABLE, 503, headers={"Retry-After": RETRY_AFTER})
-            error: str | None = "invalid_token"
-        else:
-            error = refused.error
-        fields = {"error": error, "error_description": str(refused)} if error else {}
+        if isinstance(refused, TokenRefused) and refused.reason is Reason.ISSUER_UNAVAILABLE:
+            return PlainTextResponse(UNAVAILABLE, 503, headers={"Retry-After": RETRY_AFTER})
         status = 400 if error == "invalid_request" else 401
+        fields = {"error": error, "error_description": str(refused)}
         return self._challenge(request, status, fields, self._access.offered)
 
     async def _step_up(
@@ -178,16 +187,19 @@ class RequireToken:
     def _challenge(
         self, request: Request, status: int, error: Mapping[str, str], scopes: Iterable[Scope]
     ) -> Response:
-        is_sse = request["path"].startswith(SSE_PATHS) and "/sse" in self._endpoints
-        resource = _resource(self._access, "/sse" if is_sse else self._endpoints[0])
         fields = {
             **error,
             "scope": " ".join(self._access.names(scopes)),
-            "resource_metadata": str(build_resource_metadata_url(resource)),
+            "resource_metadata": self._access.public_url + WELL_KNOWN + self._endpoint_of(request),
         }
         shown = ", ".join(f'{name}="{value}"' for name, value in fields.items())
         body = error or {"error_description": "An access token is needed."}
         return JSONResponse(body, status, headers={"WWW-Authenticate": f"Bearer {shown}"})
+
+    def _endpoint_of(self, request: Request) -> str:
+        """The endpoint that a request is for. Other paths count as the first one."""
+        is_sse = request["path"].startswith(SSE_PATHS) and "/sse" in self._endpoints
+        return "/sse" if is_sse else self._endpoints[0]
 
 
 def _token_of(request: Request) -> str:
@@ -199,12 +211,12 @@ def _token_of(request: Request) -> str:
     if any(
         name == "access_token" for name, _ in parse_qsl(request["query_string"].decode("latin-1"))
     ):
-        raise _NoToken("it is in the URL", "invalid_request")
+        raise _NoToken("A token in the URL is refused: send it in the header.", "invalid_request")
     given = [value for name, value in request["headers"] if name == AUTHORIZATION]
     if len(given) > 1:
-        raise _NoToken("there are several Authorization headers", "invalid_request")
+        raise _NoToken("There are several Authorization headers.", "invalid_request")
     if not given or given[0][: len(SCHEME)].lower() != SCHEME:
-        raise _NoToken("there is none")
+        raise _NoToken("An access token is needed.")
     return bytes(given[0][len(SCHEME) :]).strip().decode("latin-1")
 
 
