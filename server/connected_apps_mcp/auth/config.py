@@ -1,4 +1,4 @@
-"""Whose tokens count, and for what."""
+"""Which tokens count."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ from .places import canonical, is_safe_endpoint
 
 @dataclass(frozen=True)
 class TrustedIssuer:
-    """An issuer whose tokens count.
+    """An issuer. Its tokens count.
 
     Attributes:
         url: its identifier, exactly as its metadata and its tokens spell it.
@@ -59,14 +59,14 @@ class IntrospectionCredentials:
 
 @dataclass(frozen=True)
 class AuthConfig:
-    """Whose tokens count, and for what.
+    """Which tokens count.
 
     Attributes:
         issuers: who may issue tokens.
         resources: URLs of this server. A token must have one of them as an audience.
         accepted_project_id: a Stytch project that counts as an audience too. Each token of each
             app of the project has it, so `client_ids` or `required_scope` must narrow it.
-        client_ids: the OAuth clients whose tokens count; None for all.
+        client_ids: the OAuth clients that tokens may be for; None for all.
         required_scope: what a token must permit that has only the project as its audience.
         scope_names: the issuer's name of each scope. A scope without a name is in no token.
         introspection: how opaque tokens are verified; None if they do not count.
@@ -140,5 +140,5 @@ def _check_endpoint(field_name: str, url: str) -> None:
     if not is_safe_endpoint(url):
         raise ValueError(
             f"The {field_name} must be an https URL, or an http URL of this machine,"
-            f" without a user and a fragment: {url!r} is not."
+            " without a user and a fragment."
         )

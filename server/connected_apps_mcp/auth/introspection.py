@@ -8,7 +8,7 @@ from urllib.parse import quote_plus
 import anyio
 
 from .config import IntrospectionCredentials
-from .fetching import Fetcher, FetchFailed
+from .fetching import FETCH_SECONDS, Fetcher, FetchFailed
 from .issuers import Issuer
 from .json_objects import JsonObject
 from .kept import Clock
@@ -49,7 +49,7 @@ class Introspection:
         """What the issuer says about an active token. Its claims are not checked.
 
         Raises:
-            TokenRefused: it is not active, or the issuer did not answer.
+            TokenRefused: it is not active, or the issuer did not respond.
         """
         entry = self._entry(sha256(token.encode()).digest())
         async with entry.lock:
@@ -80,11 +80,13 @@ class Introspection:
         secret = self._credentials.client_secret.get_secret_value()
         auth = quote_plus(self._credentials.client_id), quote_plus(secret)  # RFC 6749, 2.3.1
         try:
-            async with self._in_flight:
-                endpoint = await self.issuer.endpoint("introspection_endpoint")
-                found = await self._fetcher.post(endpoint, form, auth)
-        except FetchFailed as failure:
-            logger.warning("%s did not introspect a token: %s.", self.issuer.trusted.url, failure)
+            with anyio.fail_after(FETCH_SECONDS):
+                async with self._in_flight:
+                    endpoint = await self.issuer.endpoint("introspection_endpoint")
+                    found = await self._fetcher.post(endpoint, form, auth)
+        except (FetchFailed, TimeoutError) as failure:
+            reason = failure or "no response in time"
+            logger.warning("%s did not introspect a token: %s.", self.issuer.trusted.url, reason)
             raise TokenRefused(Reason.ISSUER_UNAVAILABLE) from None
         if found.get("active") is not True:
             raise TokenRefused(Reason.INACTIVE)

@@ -16,7 +16,7 @@ def is_jwt(token: str) -> bool:
 
 
 async def read_jwt(token: str, issuers: Mapping[str, Issuer]) -> tuple[Issuer, JsonObject]:
-    """The issuer and the claims of a JWT whose signature is good. The claims are not checked.
+    """The issuer and the claims of a JWT, once its signature was verified. The claims are not.
 
     The claims are read before the signature is verified only to find the keys of the issuer.
 

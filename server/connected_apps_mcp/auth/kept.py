@@ -1,6 +1,7 @@
 """Keeps what an issuer publishes."""
 
 import logging
+import math
 from collections.abc import Awaitable, Callable
 from typing import Generic, TypeVar
 
@@ -18,10 +19,10 @@ MAX_AGE_SECONDS = 3600.0
 """Age at which the value no longer counts, if every fetch since then failed."""
 
 PAUSE_SECONDS = 30.0
-"""Least time between two fetches: unknown keys cost the issuer no more than this."""
+"""Least time between two fetches for unknown keys, and between two that fail."""
 
 FIRST_PAUSE_SECONDS = 5.0
-"""Least time between two fetches while there is no value at all."""
+"""Least time between two fetches that fail while there is no value at all."""
 
 T = TypeVar("T")
 Clock = Callable[[], float]
@@ -35,8 +36,8 @@ class Kept(Generic[T]):
         self._fetch = fetch
         self._clock = clock
         self._lock = anyio.Lock()
-        self._kept: tuple[float, T] | None = None
-        self._attempted_at: float | None = None
+        self._kept: T | None = None
+        self._kept_at = self._attempted_at = self._renewed_at = -math.inf
 
     async def get(self) -> T:
         """The value, at most an hour old.
@@ -44,34 +45,36 @@ class Kept(Generic[T]):
         Raises:
             TokenRefused: there is none.
         """
-        usable = self._is_younger_than(MAX_AGE_SECONDS)
-        fresh = self._is_younger_than(REFRESH_SECONDS)
-        if not fresh and not (usable and self._lock.locked()):
+        usable = self._age() < MAX_AGE_SECONDS
+        if self._age() >= REFRESH_SECONDS and not (usable and self._lock.locked()):
             await self._refresh()
-        if self._kept is None or not self._is_younger_than(MAX_AGE_SECONDS):
+        if self._kept is None or self._age() >= MAX_AGE_SECONDS:
             raise TokenRefused(Reason.ISSUER_UNAVAILABLE)
-        return self._kept[1]
+        return self._kept
 
     async def newer(self) -> T:
-        """The value, fetched again unless that was done just now. Raises like `get`."""
-        await self._refresh()
+        """The value, fetched again unless somebody wanted that just now. Raises like `get`."""
+        async with self._lock:
+            if self._clock() - self._renewed_at >= PAUSE_SECONDS:
+                self._renewed_at = self._clock()
+                await self._attempt()
         return await self.get()
 
-    def _is_younger_than(self, seconds: float) -> bool:
-        return self._kept is not None and self._clock() - self._kept[0] < seconds
+    def _age(self) -> float:
+        return self._clock() - self._kept_at
 
     async def _refresh(self) -> None:
         async with self._lock:
-            now = self._clock()
             pause = FIRST_PAUSE_SECONDS if self._kept is None else PAUSE_SECONDS
-            if self._attempted_at is not None and now - self._attempted_at < pause:
-                return
-            self._attempted_at = now
-            try:
-                # A caller that hangs up must not take the fetch from those that wait for it.
-                with anyio.fail_after(FETCH_SECONDS, shield=True):
-                    self._kept = now, await self._fetch()
-            except (FetchFailed, TokenRefused, TimeoutError) as error:
-                logger.warning(
-                    "Could not fetch %s: %s.", self._what, error or "no response in time"
-                )
+            stale = self._age() >= REFRESH_SECONDS
+            if stale and self._clock() - self._attempted_at >= pause:
+                await self._attempt()
+
+    async def _attempt(self) -> None:
+        now = self._attempted_at = self._clock()
+        try:
+            # A caller that hangs up must not take the fetch from those that wait for it.
+            with anyio.fail_after(FETCH_SECONDS, shield=True):
+                self._kept, self._kept_at = await self._fetch(), now
+        except (FetchFailed, TokenRefused, TimeoutError) as error:
+            logger.warning("Could not fetch %s: %s.", self._what, error or "no response in time")

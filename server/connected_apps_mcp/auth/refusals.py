@@ -16,7 +16,7 @@ class Reason(StrEnum):
     CRITICAL_HEADER = "critical header"
     UNKNOWN_ISSUER = "unknown issuer"
     ISSUER_UNAVAILABLE = "issuer unavailable"
-    """The issuer gave no keys, or did not answer at introspection."""
+    """The issuer gave no keys, or did not respond at introspection."""
     UNKNOWN_KEY = "unknown key"
     BAD_SIGNATURE = "bad signature"
     NOT_AN_ACCESS_TOKEN = "not an access token"  # noqa: S105

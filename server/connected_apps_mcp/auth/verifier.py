@@ -43,8 +43,9 @@ class Verifier:
         issuers = [Issuer(trusted, self._fetcher, clock) for trusted in config.issuers]
         self._issuers = {name: issuer for issuer in issuers for name in issuer.trusted.names}
         self._introspection: Introspection | None = None
-        if config.introspection and config.introspecting_issuer:
-            issuer = self._issuers[config.introspecting_issuer.url]
+        asked = config.introspecting_issuer
+        if config.introspection and asked:
+            issuer = self._issuers[asked.url]
             self._introspection = Introspection(issuer, config.introspection, self._fetcher, clock)
 
     async def verify_token(self, token: str) -> CallerToken | None:

@@ -70,7 +70,7 @@ def part(value: object) -> str:
 
 
 def signed(header: object, claims: object, key: Any = "rsa", algorithm: str = "RS256") -> str:
-    """A JWT whose signature fits, whatever its header says."""
+    """A JWT with a fitting signature, whatever its header says."""
     message = f"{part(header)}.{part(claims)}"
     signer: Any = get_default_algorithms()[algorithm]
     private = key_of(key) if isinstance(key, str) else key
@@ -102,7 +102,7 @@ class Clock:
         return self.now
 
 
-Answer = httpx2.Response | Callable[[httpx2.Request], Awaitable[httpx2.Response]]
+Prepared = httpx2.Response | Callable[[httpx2.Request], Awaitable[httpx2.Response]]
 
 
 class FakeIssuer:
@@ -116,7 +116,7 @@ class FakeIssuer:
             "jwks_uri": url + JWKS,
             "introspection_endpoint": url + "/introspect",
         }
-        self.responses: dict[str, Answer] = {}
+        self.responses: dict[str, Prepared] = {}
         self.requests: list[httpx2.Request] = []
 
     @property

@@ -1,6 +1,8 @@
 import logging
+import subprocess
 from typing import Any
 
+import httpx2
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -222,8 +224,6 @@ async def test_only_listed_clients_count(client_id: Any) -> None:
 async def test_each_issuer_vouches_only_for_its_own_tokens() -> None:
     other = TrustedIssuer("https://other.example", f"{ISSUER}/other.json")
     setup = Setup(issuers=(TrustedIssuer(ISSUER), other))
-    import httpx2
-
     keys = {"keys": [jwk_of("stranger", kid="rsa")]}
     setup.issuer.responses["/other.json"] = httpx2.Response(200, json=keys)
     claims = changed(CLAIMS, {"iss": other.url})
@@ -272,8 +272,6 @@ async def test_no_claim_makes_the_verifier_fail(member: str, value: Any) -> None
 
 
 def test_the_library_is_not_imported_before_the_first_token() -> None:
-    import subprocess
-
     code = "import sys, connected_apps_mcp.auth; print('jwt' in sys.modules)"
     shown = subprocess.run([SERVER[0], "-c", code], capture_output=True, text=True, check=True)
     assert shown.stdout == "False\n"

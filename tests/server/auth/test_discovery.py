@@ -21,6 +21,7 @@ from starlette.types import Receive, Scope, Send
 from support import serving
 
 from connected_apps_mcp.auth import AuthConfig, Reason, TrustedIssuer, Verifier
+from connected_apps_mcp.auth.fetching import resolve
 from connected_apps_mcp.auth.issuers import metadata_urls
 
 
@@ -172,3 +173,7 @@ async def test_a_verifier_works_over_a_real_connection() -> None:
 async def test_a_verifier_that_was_never_used_can_be_closed(setup: Setup) -> None:
     await setup.verifier.aclose()
     assert not setup.issuer.requests
+
+
+async def test_the_addresses_of_a_host_are_looked_up() -> None:
+    assert set(await resolve("localhost", 80)) <= {"127.0.0.1", "::1"}

@@ -11,8 +11,12 @@ from pydantic import SecretStr
 from server.auth.fake_issuer import CLAIMS, ISSUER, NOW, FakeIssuer, Setup, changed, token
 from server.auth.refused import reason_for
 
-from connected_apps_mcp.auth import IntrospectionCredentials, Reason, TrustedIssuer
-from connected_apps_mcp.auth.introspection import MAX_ENTRIES
+from connected_apps_mcp.auth import (
+    IntrospectionCredentials,
+    Reason,
+    TrustedIssuer,
+    introspection,
+)
 from connected_apps_tools.scopes import Scope
 
 OPAQUE = "opaque-canary-81kQ0pLm27"
@@ -129,6 +133,27 @@ async def test_an_issuer_that_hangs_lets_nobody_in(setup: Introspecting) -> None
     assert await reason_for(setup, OPAQUE) is Reason.ISSUER_UNAVAILABLE
 
 
+async def test_a_flood_of_false_tokens_takes_some_connections_and_gives_up(
+    setup: Introspecting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(introspection, "FETCH_SECONDS", 0.02)
+    open_at_once = [0]
+
+    async def hang(_: httpx2.Request) -> httpx2.Response:
+        open_at_once.append(open_at_once[-1] + 1)
+        try:
+            await anyio.sleep(20)
+        finally:
+            open_at_once.append(open_at_once[-1] - 1)
+        return httpx2.Response(200)
+
+    setup.issuer.responses[PATH] = hang
+    async with anyio.create_task_group() as group:
+        for number in range(100):
+            group.start_soon(setup.verifier.verify_token, f"false{number}")
+    assert max(open_at_once) == introspection.MAX_IN_FLIGHT
+
+
 @pytest.mark.parametrize("url", [None, "http://issuer.example/introspect", "http://127.0.0.1/x"])
 async def test_the_secret_goes_to_no_unsafe_place(url: Any, setup: Introspecting) -> None:
     setup.issuer.metadata["introspection_endpoint"] = url
@@ -187,18 +212,19 @@ async def test_each_token_has_its_own_response(setup: Introspecting) -> None:
 
 
 async def test_false_tokens_push_out_the_token_that_was_used_least_recently(
-    setup: Introspecting,
+    setup: Introspecting, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(introspection, "MAX_ENTRIES", 10)
     await setup.verifier.check(OPAQUE)
-    for number in range(MAX_ENTRIES - 1):
+    for number in range(9):
         await setup.verifier.check(f"false{number}")
     await setup.verifier.check(OPAQUE)  # still there
-    assert setup.asked == MAX_ENTRIES
+    assert setup.asked == 10
     await setup.verifier.check("one-more")
     await setup.verifier.check(OPAQUE)
-    assert setup.asked == MAX_ENTRIES + 1
+    assert setup.asked == 10 + 1
     await setup.verifier.check("false0")
-    assert setup.asked == MAX_ENTRIES + 2
+    assert setup.asked == 10 + 2
 
 
 async def test_neither_the_token_nor_the_secret_is_logged(

@@ -1,7 +1,7 @@
 import logging
 
 import pytest
-from server.auth.fake_issuer import Setup
+from server.auth.fake_issuer import JWKS, METADATA, Setup
 from server.auth.forgeries import Forgery, forgeries
 from server.auth.refused import reason_for
 
@@ -35,7 +35,7 @@ async def test_no_key_and_no_address_of_a_token_is_fetched(setup: Setup) -> None
     for forgery in FORGERIES:
         await setup.verifier.verify_token(forgery.token)
     assert {request.url.host for request in setup.issuer.requests} == {"issuer.example"}
-    assert len(setup.issuer.requests) == 2
+    assert setup.issuer.paths == [METADATA, JWKS, JWKS]
 
 
 async def test_no_text_of_a_token_is_logged(setup: Setup, caplog: pytest.LogCaptureFixture) -> None:
