@@ -3,9 +3,8 @@
 from collections.abc import Iterator
 
 import pytest
-from support import ERAS, answer, listening
-
 from server.login.people import Person, says_yes
+from support import ERAS, answer, listening
 
 
 @pytest.fixture(scope="module")
