@@ -12,6 +12,7 @@ from starlette.routing import Route
 from connected_apps_mcp.callers import CallerToken
 from connected_apps_mcp.settings.settings import Settings, SettingsError
 from connected_apps_tools.scopes import HARMFUL, Scope
+from connected_apps_tools.text.redaction import REDACTOR
 
 from .config import AuthConfig, IntrospectionCredentials, TrustedIssuer, stytch_issuer
 from .verifier import Verifier
@@ -88,6 +89,7 @@ async def open_access(
             resources=tuple(public_url + path for path in endpoints),
             accepted_project_id=settings.project_id if settings.auth_project_audience else None,
             client_ids=None if settings.auth_clients is None else frozenset(settings.auth_clients),
+            required_scope=settings.auth_required_scope,
             scope_names=settings.scopes,
             introspection=_introspection(settings),
             groups_claim=settings.auth_groups_claim,
@@ -123,6 +125,7 @@ def _issuers(settings: Settings, public_url: str) -> tuple[TrustedIssuer, ...]:
 def _introspection(settings: Settings) -> IntrospectionCredentials | None:
     if settings.introspection_client_id is None or settings.introspection_secret is None:
         return None
+    REDACTOR.add(settings.introspection_secret.get_secret_value())
     return IntrospectionCredentials(settings.introspection_client_id, settings.introspection_secret)
 
 

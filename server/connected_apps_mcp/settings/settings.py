@@ -179,8 +179,13 @@ class Settings(ProjectSettings):
     auth_project_audience: bool = Field(
         default=False,
         description="With --auth stytch, also accept tokens that have only the project as their "
-        "audience. Every token of the project has it, so --auth-clients must be given. "
-        "Default: off; a token must name this server.",
+        "audience. Every token of the project has it, so --auth-clients or --auth-required-scope "
+        "must be given. Default: off; a token must name this server.",
+    )
+    auth_required_scope: Scope | None = Field(
+        None,
+        description="Scope that a token must have if only the project is its audience: "
+        f"{', '.join(Scope)}. Default: none.",
     )
     auth_groups_claim: str = Field(
         "groups",
@@ -408,8 +413,11 @@ class Settings(ProjectSettings):
             "--auth stytch takes one --auth-issuer: the project's domain.": (
                 self.auth == "stytch" and len(self.auth_issuer) > 1
             ),
-            "--auth-project-audience needs --auth stytch and --auth-clients.": (
-                self.auth_project_audience and not (self.auth == "stytch" and self.auth_clients)
+            "--auth-project-audience needs --auth stytch, and --auth-clients or "
+            "--auth-required-scope.": self.auth_project_audience
+            and not (self.auth == "stytch" and (self.auth_clients or self.auth_required_scope)),
+            "--auth-required-scope needs --auth-project-audience.": (
+                self.auth_required_scope is not None and not self.auth_project_audience
             ),
             f"{INTROSPECTION_CLIENT_ID} and {INTROSPECTION_SECRET} belong together, and need "
             "--auth issuer or stytch.": bool(self.introspection_client_id)
