@@ -86,6 +86,14 @@ def sandbox() -> None:
     help="Delay of every response, in seconds. Default: 0.",
 )
 @click.option(
+    "--scope",
+    "scopes",
+    multiple=True,
+    metavar="SCOPE",
+    help="Scope that apps may ask for at the issuer, besides those of OpenID Connect. Repeat it "
+    "for more.",
+)
+@click.option(
     "--env-file",
     type=click.Path(dir_okay=False, path_type=Path),
     help="File to write with the URL and the credentials, as NAME=VALUE lines. It is removed when "
@@ -97,6 +105,7 @@ def serve(  # noqa: PLR0913, PLR0917 - a parameter for each option
     kind: str | None,
     rate_limit: tuple[int, float] | None,
     latency: float,
+    scopes: tuple[str, ...],
     env_file: Path | None,
 ) -> None:
     """Serve the sandbox on a loopback port.
@@ -123,6 +132,7 @@ def serve(  # noqa: PLR0913, PLR0917 - a parameter for each option
         kind=kind or "consumer",
         rate_limit=limit,
         latency=latency,
+        scopes=" ".join(scopes).split(),
     )
     with http.bind("127.0.0.1", port) as listener:
         url = f"http://{http.authority_of(listener)}"

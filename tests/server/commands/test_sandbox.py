@@ -81,6 +81,13 @@ async def test_the_file_of_the_apps_can_be_shared_with_a_server(tmp_path: Path) 
     assert [app["client_name"] for app in found["apps"]] == ["Shared"]
 
 
+def test_a_sandbox_issues_tokens_at_its_own_url_for_the_given_scopes() -> None:
+    with sandbox("--scope", "apps:read", "--scope", "apps:write") as (url, _):
+        metadata = httpx2.get(f"{url}/.well-known/oauth-authorization-server").json()
+    assert metadata["issuer"] == url
+    assert metadata["scopes_supported"][-2:] == ["apps:read", "apps:write"]
+
+
 @pytest.mark.parametrize(("calls", "statuses"), [(1, [200, 429]), (2, [200, 200])])
 def test_a_rate_limit_can_be_set(calls: int, statuses: list[int]) -> None:
     with sandbox("--rate-limit", f"{calls}/3600") as (url, _):

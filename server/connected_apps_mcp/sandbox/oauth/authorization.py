@@ -94,6 +94,7 @@ class AuthorizationEndpoint:
             app=app,
             redirect_uri=accepted.redirect_uri,
             scopes=accepted.scopes,
+            resources=accepted.resources,
             subjects=subjects,
         )
 

@@ -27,6 +27,7 @@ _CONSENT = """<h1>Allow <bdi>{name}</bdi>?</h1>
 <p><bdi>{description}</bdi></p>
 <p>App: <code>{client_id}</code>. It gets the answer at <code>{destination}</code>.</p>
 <p>It asks for:</p><ul>{scopes}</ul>
+{resources}
 <form method="post" action="{action}">
 <input type="hidden" name="consent" value="{consent}">
 <p><label>As <select name="subject">{subjects}</select></label></p>
@@ -36,12 +37,13 @@ _CONSENT = """<h1>Allow <bdi>{name}</bdi>?</h1>
 <p>This is a sandbox for tests: nobody signs in.</p>"""
 
 
-def consent_page(
+def consent_page(  # noqa: PLR0913 - each is a part of the page
     *,
     consent: str,
     app: ConnectedApp,
     redirect_uri: str,
     scopes: Sequence[str],
+    resources: Sequence[str],
     subjects: Sequence[Subject],
 ) -> HTMLResponse:
     """Return the page that asks a person; all texts of the app are a stranger's."""
@@ -52,6 +54,7 @@ def consent_page(
         client_id=_shown(app.client_id_metadata_url or app.client_id),
         destination=_shown(f"{destination.scheme}://{destination.netloc}"),
         scopes="".join(f"<li><code>{_shown(scope)}</code></li>" for scope in scopes),
+        resources="".join(f"<p>For: <code>{_shown(each)}</code></p>" for each in resources),
         action=AUTHORIZE,
         consent=escape(consent),
         subjects="".join(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection
 from functools import partial
+from typing import Any
 
 from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
@@ -63,6 +64,10 @@ class Issuer:
     def rotate_keys(self) -> None:
         """Sign with a new key from now on. The former key stays published."""
         self._keys.rotate()
+
+    def public_keys(self) -> dict[str, Any]:
+        """Return the JSON Web Key Set that verifies its tokens."""
+        return self._keys.public()
 
     def routes(self) -> list[Route]:
         """Return the routes, for the root of an origin."""
@@ -125,7 +130,7 @@ class Issuer:
         return JSONResponse(metadata.describe_issuer(self._url_for(request), self._scopes))
 
     async def _publish_keys(self, _: Request) -> Response:
-        return JSONResponse(await run_in_threadpool(self._keys.public))
+        return JSONResponse(await run_in_threadpool(self.public_keys))
 
     async def _ask(self, request: Request) -> Response:
         return await self._authorization.ask(request, self._url_for(request))

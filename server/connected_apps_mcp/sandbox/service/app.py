@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from typing import Any
+from collections.abc import Callable, Collection, Mapping
+from functools import cache, cached_property, partial
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
 from pydantic import BaseModel, ValidationError
@@ -12,7 +13,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
-from starlette.routing import Route
+from starlette.routing import Route, Router
 from starlette.types import Receive, Scope, Send
 
 from connected_apps_mcp.sandbox.credentials import Environment, ProjectKind, parse_basic
@@ -20,13 +21,15 @@ from connected_apps_mcp.sandbox.errors import ApiError, ErrorType, FailureHandle
 from connected_apps_mcp.sandbox.handlers.call import Call, SandboxOperation
 from connected_apps_mcp.sandbox.handlers.clients import basic_credentials
 from connected_apps_mcp.sandbox.handlers.reading import read_body
-from connected_apps_mcp.sandbox.oauth.issuer import Issuer
 from connected_apps_mcp.sandbox.state.faults import CutResponse, apply_fault
 from connected_apps_mcp.sandbox.state.project import SandboxProject
 
 from .openapi import describe
 from .operations import OPERATION_NAMES, OPERATIONS
 from .rate_limit import RateLimit, RateLimiter
+
+if TYPE_CHECKING:
+    from connected_apps_mcp.sandbox.oauth.issuer import Issuer
 
 ID_PREFIXES = {
     "client_id": "connected-app",
@@ -52,9 +55,8 @@ def build_app(
 ) -> Starlette:
     """Bind the table of operations to routes; they work on `app.state.project`.
 
-    `app.state.issuer` issues tokens, with the origin of each request as its URL.
+    `app.state.issuer()` issues tokens, with the origin of each request as its URL.
     """
-    issuer = Issuer(project, scopes=scopes)
     runner = OperationRunner(project, rate_limit)
     by_path: dict[str, dict[str, SandboxOperation[Any]]] = {}
     for operation in OPERATIONS:
@@ -65,16 +67,39 @@ def build_app(
             Route("/healthz", _health),
             Route("/openapi.json", _openapi),
             *(Route(path, Resource(runner, methods)) for path, methods in by_path.items()),
-            # After the operations: the table has introspection too, with its faults and limits.
-            *issuer.routes(),
         ],
         exception_handlers=dict.fromkeys(FailureHandler.HANDLES, handler),
     )
     # A redirect would drop the body of a POST in many clients.
     app.router.redirect_slashes = False
     app.state.project = project
-    app.state.issuer = issuer
+    app.state.issuer = cache(partial(_open_issuer, project, scopes))
+    app.router.default = LateRoutes(lambda: app.state.issuer().routes())
     return app
+
+
+def _open_issuer(project: SandboxProject, scopes: Collection[str]) -> Issuer:
+    from connected_apps_mcp.sandbox.oauth.issuer import Issuer
+
+    return Issuer(project, scopes=scopes)
+
+
+class LateRoutes:
+    """Routes that are made when no other route fits: most sandboxes need no issuer.
+
+    Introspection is an operation of the table too, which has faults and limits. It comes first.
+    """
+
+    def __init__(self, routes: Callable[[], list[Route]]) -> None:
+        self._routes = routes
+
+    @cached_property
+    def _router(self) -> Router:
+        return Router(self._routes(), redirect_slashes=False)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Respond to one request, as an ASGI application."""
+        await self._router(scope, receive, send)
 
 
 async def _health(_: Request) -> Response:

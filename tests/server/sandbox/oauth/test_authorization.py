@@ -194,9 +194,18 @@ async def test_the_page_allows_no_script_and_no_frame(app: OAuthClient) -> None:
     assert page.headers["cache-control"] == "no-store"
 
 
-async def test_the_page_names_the_scopes_the_app_and_its_host(app: OAuthClient) -> None:
-    page = (await app.ask(scope="openid apps:read")).text
-    for text in ("apps:read", app.client_id, "https://app.example", "ada", "grace"):
+async def test_the_page_names_the_scopes_the_resource_the_app_and_its_host(
+    app: OAuthClient,
+) -> None:
+    page = (await app.ask(scope="openid apps:read", resource="https://mcp.example")).text
+    for text in (
+        "apps:read",
+        "https://mcp.example",
+        app.client_id,
+        "https://app.example",
+        "ada",
+        "grace",
+    ):
         assert text in page
 
 

@@ -69,7 +69,7 @@ async def test_after_a_rotation_a_new_key_signs_and_the_former_stays(
     app: OAuthClient, sandbox: Starlette
 ) -> None:
     former = jwt.get_unverified_header((await app.tokens())["access_token"])["kid"]
-    sandbox.state.issuer.rotate_keys()
+    sandbox.state.issuer().rotate_keys()
     current = jwt.get_unverified_header((await app.tokens())["access_token"])["kid"]
     published = [key["kid"] for key in (await app.http.get(JWKS)).json()["keys"]]
     assert published == [current, former]

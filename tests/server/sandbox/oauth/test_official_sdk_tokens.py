@@ -60,7 +60,7 @@ async def test_the_sdk_accepts_an_access_token_locally(
 async def test_the_sdk_accepts_it_after_a_rotation_of_the_keys(
     sdk: stytch.Client, tokens: dict[str, str], sandbox: Starlette
 ) -> None:
-    sandbox.state.issuer.rotate_keys()
+    sandbox.state.issuer().rotate_keys()
     assert sdk.idp.introspect_access_token_local(tokens["access_token"]) is not None
 
 

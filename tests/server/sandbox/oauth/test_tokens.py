@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import anyio
 import httpx2
 import jwt
 import pytest
@@ -118,6 +119,19 @@ async def test_a_code_works_once(app: OAuthClient) -> None:
     code = await app.code()
     assert (await app.redeem(code)).status_code == 200
     assert refused(await app.redeem(code), "invalid_grant")
+
+
+async def test_of_many_uses_at_once_one_succeeds(app: OAuthClient) -> None:
+    code = await app.code()
+    async with anyio.create_task_group() as group:
+        statuses: list[int] = []
+
+        async def redeem() -> None:
+            statuses.append((await app.redeem(code)).status_code)
+
+        for _ in range(8):
+            group.start_soon(redeem)
+    assert sorted(statuses) == [200, *[400] * 7]
 
 
 async def test_a_second_use_of_a_code_revokes_the_tokens_of_the_first(app: OAuthClient) -> None:
