@@ -11,6 +11,7 @@ from typing import Any, Self
 from mcp.server.auth.middleware.auth_context import get_access_token
 from mcp.server.auth.provider import AccessToken
 
+from connected_apps_tools.safety.caller_rules import CallerFacts
 from connected_apps_tools.scopes import Scope
 
 
@@ -25,6 +26,7 @@ class Caller:
         client_id: the OAuth client that holds the token.
         token_id: the token's `jti`.
         scopes: what the token permits; None without authentication, where nothing is limited.
+        reachable: the most scopes that the caller could have with another token.
         claims: the claims of the token, for the rules of the policy.
     """
 
@@ -34,6 +36,7 @@ class Caller:
     client_id: str | None = None
     token_id: str | None = None
     scopes: frozenset[Scope] | None = None
+    reachable: frozenset[Scope] = frozenset(Scope)
     claims: Mapping[str, Any] = field(default_factory=dict, repr=False, hash=False, compare=False)
 
     @classmethod
@@ -64,6 +67,19 @@ class Caller:
 
     def __str__(self) -> str:
         return ", ".join(f"{name} {value}" for name, value in self.recorded().items())
+
+    @property
+    def facts(self) -> CallerFacts:
+        """What the rules of the policy look at."""
+        email = self.claims.get("email") if self.claims.get("email_verified") is True else None
+        groups = self.claims.get("groups", ())
+        return CallerFacts(
+            self.issuer,
+            self.subject,
+            self.client_id,
+            frozenset(groups),
+            email.rpartition("@")[2].lower() if isinstance(email, str) and "@" in email else None,
+        )
 
     def lacks(self, needed: frozenset[Scope]) -> frozenset[Scope]:
         """The scopes that the caller needs and does not have."""

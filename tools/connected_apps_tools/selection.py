@@ -8,6 +8,8 @@ from typing import Any
 from connected_apps_tools.text.printable import did_you_mean
 
 from .errors import InvalidRequest
+from .safety.policy import Policy
+from .scopes import Scope
 from .tool import Tool
 
 Tools = Mapping[str, Tool[Any, Any]]
@@ -71,6 +73,34 @@ def select_tools(
     if not on:
         raise InvalidRequest("no tool is left: widen --toolsets or --tools")
     return OfferedTools(on, off)
+
+
+def narrowed(
+    toolsets: Mapping[str, Sequence[Tool[Any, Any]]],
+    offer: OfferedTools,
+    policy: Policy,
+    reachable: frozenset[Scope],
+) -> OfferedTools:
+    """The tools that are on for one caller.
+
+    Args:
+        toolsets: all tools.
+        offer: the tools that are on for somebody.
+        policy: the policy for this caller.
+        reachable: the most scopes that the caller may have.
+    """
+    on: dict[str, Tool[Any, Any]] = {}
+    shows = policy.reveal != "never" and Scope.SECRETS_REVEAL in reachable
+    for toolset, tools in toolsets.items():
+        if toolset and policy.toolsets is not None and toolset not in policy.toolsets:
+            continue
+        for tool in tools:
+            if tool.name in offer.on and tool.scope in reachable:
+                shown = offer.on[tool.name] if shows else tool.where_secrets_show(allowed=False)
+                if shown:
+                    on[tool.name] = shown
+    why = "The policy does not allow it to this caller."
+    return OfferedTools(on, {**dict.fromkeys(offer.on.keys() - on.keys(), why), **offer.off})
 
 
 def _why_not(tool: Tool[Any, Any], toolset: str, choice: Selection) -> str | None:

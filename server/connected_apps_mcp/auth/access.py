@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import httpx2
@@ -11,6 +11,7 @@ from starlette.routing import Route
 
 from connected_apps_mcp.callers import CallerToken
 from connected_apps_mcp.settings.settings import Settings, SettingsError
+from connected_apps_tools.safety.policy import Policy
 from connected_apps_tools.scopes import HARMFUL, Scope
 from connected_apps_tools.text.redaction import REDACTOR
 
@@ -28,6 +29,33 @@ class ChecksTokens(Protocol):
             TokenRefused: the token does not count.
         """
         ...
+
+
+class PolicyScopes:
+    """Checks tokens, and limits their callers to the scopes that the policy allows them."""
+
+    def __init__(self, tokens: ChecksTokens, policy: Policy, *, grants: bool) -> None:
+        """Limit the callers of tokens.
+
+        Args:
+            tokens: what verifies the tokens.
+            policy: its rules for callers count.
+            grants: whether callers have the scopes that the policy grants, not those of the token.
+        """
+        self._tokens = tokens
+        self._policy = policy
+        self._grants = grants
+
+    async def check(self, token: str) -> CallerToken:
+        """The token with its caller. Raises like `ChecksTokens.check`."""
+        checked = await self._tokens.check(token)
+        caller, facts = checked.caller, checked.caller.facts
+        reachable = self._policy.reachable_by(facts)
+        scopes = reachable & (caller.scopes or frozenset())
+        if self._grants:
+            scopes = reachable = reachable & self._policy.granted_to(facts)
+        limited = replace(caller, scopes=scopes, reachable=reachable)
+        return checked.model_copy(update={"caller": limited, "scopes": sorted(scopes)})
 
 
 @dataclass(frozen=True)
@@ -99,7 +127,7 @@ async def open_access(
     verifier = Verifier(config, transport=transport)
     try:
         yield Access(
-            verifier,
+            PolicyScopes(verifier, settings.loaded_policy, grants=settings.auth_scopes == "policy"),
             [issuer.url for issuer in issuers],
             public_url,
             settings.scopes,

@@ -6,6 +6,7 @@ has changed since, the person is asked again. No argument of a tool can stand in
 
 import itertools
 import secrets
+from collections.abc import Sequence
 from typing import Any, Literal, Self
 
 import anyio
@@ -27,6 +28,7 @@ from connected_apps_tools.text.redaction import REDACTOR
 from .approvals import FOLDER, LIFETIME, Approvals, PendingCall, ProjectLabel
 
 Mode = Literal["auto", "always", "never"]
+FROM_LAX_TO_STRICT: Sequence[Mode] = ("never", "auto", "always")
 FORM_FIELD = "confirm"
 FORM: dict[str, Any] = {
     "type": "object",
@@ -71,6 +73,11 @@ class Confirmation:
         """The confirmation of calls on a project."""
         project = ProjectLabel(context.api.project_id, context.server.environment)
         return cls(Approvals(context.folder / FOLDER), mode, project)
+
+    def at_least(self, mode: Mode | None) -> "Confirmation":
+        """The same with the stricter of two modes."""
+        stricter = max(self.mode, mode or self.mode, key=FROM_LAX_TO_STRICT.index)
+        return Confirmation(self.approvals, stricter, self.project)
 
     def dialogue(self, context: AnyContext, params: types.CallToolRequestParams) -> "Dialogue":
         """The dialogue with a person about one call.

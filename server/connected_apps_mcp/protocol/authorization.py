@@ -27,6 +27,9 @@ READING_METHODS = {
 
 REASON = "insufficient_scope"
 
+TOKEN = "The access token lacks a scope for this request."  # noqa: S105 - a sentence
+POLICY = "The policy does not allow this request to this caller."
+
 
 class Authorization:
     """Knows the scopes of every request, and checks them before it is handled."""
@@ -60,11 +63,15 @@ class Authorization:
             MCPError: the caller lacks a scope.
         """
         caller = current_caller()
-        if caller.scopes is None or not caller.lacks(self.needed(ctx.method, ctx.params)):
+        if caller.scopes is None:
             return await call_next(ctx)
+        lacking = caller.lacks(self.needed(ctx.method, ctx.params))
+        if not lacking:
+            return await call_next(ctx)
+        why = TOKEN if lacking <= caller.reachable else POLICY
         params = ctx.params or {}
-        await self.refuse(caller, params.get("name", ctx.method), params.get("arguments"), REASON)
-        raise MCPError(types.INVALID_REQUEST, "The access token lacks a scope for this request.")
+        await self.refuse(caller, params.get("name", ctx.method), params.get("arguments"), why)
+        raise MCPError(types.INVALID_REQUEST, why)
 
 
 def _needed_by(tool: Tool[Any, Any], arguments: object) -> frozenset[Scope]:

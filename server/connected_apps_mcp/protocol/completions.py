@@ -7,25 +7,24 @@ from mcp import MCPError, types
 from mcp.server import Server
 
 from connected_apps_mcp.egress import AnyContext
-from connected_apps_tools import ToolContext
 from connected_apps_tools.api.models import OneApp, Request
 from connected_apps_tools.errors import ConnectedAppsError
-from connected_apps_tools.selection import OfferedTools
 from connected_apps_tools.text.printable import did_you_mean
 
 from .prompts import require_runbook
 from .resources import TEMPLATE
+from .rights import RightsOfCallers
 
 MAX_VALUES = 100
 """Values in one completion (KNOWN: the bound of the protocol)."""
 
 
-def add_completions(server: Server[Any], project: ToolContext, offer: OfferedTools) -> None:
+def add_completions(server: Server[Any], rights: RightsOfCallers) -> None:
     """Let a server complete choices and, if search_apps is on, ids of apps."""
 
     def arguments_of(ref: types.PromptReference | types.ResourceTemplateReference) -> type[Request]:
         if isinstance(ref, types.PromptReference):
-            return require_runbook(offer, ref.name).request
+            return require_runbook(rights.current().offer, ref.name).request
         if ref.uri == TEMPLATE.uri_template:
             return OneApp
         message = f"ref: there is no such template. The only one is {TEMPLATE.uri_template}."
@@ -40,7 +39,8 @@ def add_completions(server: Server[Any], project: ToolContext, offer: OfferedToo
             message = f"argument.name: there is no such argument.{near}"
             raise MCPError(code=types.INVALID_PARAMS, message=message)
         matching, complete_list = _choices(known[argument.name], argument.value), True
-        if argument.name == "client_id" and "search_apps" in offer.on:
+        if argument.name == "client_id" and "search_apps" in rights.current().offer.on:
+            project = rights.everybody.project
             with suppress(ConnectedAppsError):
                 matching, complete_list = await project.app_names.matching(argument.value)
         return types.CompleteResult(

@@ -23,6 +23,7 @@ from connected_apps_tools.text.printable import did_you_mean, printable
 from connected_apps_tools.tool import refusal_of
 
 from .error_results import protocol_error
+from .rights import RightsOfCallers
 
 PREAMBLE = (
     "Follow the steps in order, with the tools of connected-apps-mcp. <name> means the value of "
@@ -289,21 +290,19 @@ RUNBOOKS: Sequence[Runbook] = (
 )
 
 
-def add_prompts(server: Server[Any], offer: OfferedTools) -> None:
+def add_prompts(server: Server[Any], rights: RightsOfCallers) -> None:
     """Add to a server the runbooks that have all their tools on."""
-    listing = types.ListPromptsResult(
-        prompts=[runbook.describe() for runbook in runbooks_of(offer).values()]
-    )
 
     async def list_prompts(
         _context: AnyContext, _params: types.PaginatedRequestParams
     ) -> types.ListPromptsResult:
-        return listing
+        offered = runbooks_of(rights.current().offer)
+        return types.ListPromptsResult(prompts=[each.describe() for each in offered.values()])
 
     async def get_prompt(
         _context: AnyContext, params: types.GetPromptRequestParams
     ) -> types.GetPromptResult:
-        runbook = require_runbook(offer, params.name)
+        runbook = require_runbook(rights.current().offer, params.name)
         try:
             text = runbook.render(params.arguments or {})
         except InvalidRequest as error:

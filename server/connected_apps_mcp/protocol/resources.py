@@ -20,7 +20,9 @@ from connected_apps_tools.catalogue.types.app_view import MAX_TEXT, MAX_URL
 from connected_apps_tools.errors import ConnectedAppsError
 from connected_apps_tools.text.printable import printable
 
+from .authorization import POLICY
 from .error_results import protocol_error
+from .rights import RightsOfCallers
 
 SCHEME = "connected-app://"
 JSON = "application/json"
@@ -100,8 +102,7 @@ def no_such_resource(uri: str) -> MCPError:
 
 def add_resources(
     server: Server[Any],
-    project: ToolContext,
-    get_app: Tool[Any, ShownApp],
+    rights: RightsOfCallers,
     *,
     on_list: Callable[[AnyContext], object],
 ) -> None:
@@ -110,6 +111,7 @@ def add_resources(
     async def list_apps(
         context: AnyContext, params: types.PaginatedRequestParams
     ) -> types.ListResourcesResult:
+        project = readable_project(rights)
         on_list(context)
         try:
             cursor = _opened(params.cursor) if params.cursor else None
@@ -132,6 +134,8 @@ def add_resources(
     async def read(
         _context: AnyContext, params: types.ReadResourceRequestParams
     ) -> types.ReadResourceResult:
+        project = readable_project(rights)
+        get_app: Tool[Any, ShownApp] = rights.everybody.offer.on["get_app"]
         try:
             shown = await get_app(project, app_at(params.uri))
         except ConnectedAppsError as error:
@@ -145,6 +149,18 @@ def add_resources(
     server.add_request_handler("resources/list", paged, list_apps)
     server.add_request_handler("resources/templates/list", paged, list_templates)
     server.add_request_handler("resources/read", types.ReadResourceRequestParams, read)
+
+
+def readable_project(rights: RightsOfCallers) -> ToolContext:
+    """The project, for a caller that may read apps.
+
+    Raises:
+        MCPError: the caller may not.
+    """
+    current = rights.current()
+    if not current.shows_apps:
+        raise MCPError(code=types.INVALID_REQUEST, message=POLICY)
+    return current.project
 
 
 def _cursor(cursor: str) -> str:

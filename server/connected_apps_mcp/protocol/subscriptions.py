@@ -25,13 +25,13 @@ from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
 from connected_apps_mcp.egress import AnyContext
 from connected_apps_mcp.limits import MAX_LISTEN_STREAMS, MAX_WATCHED, MAX_WATCHED_TOTAL
-from connected_apps_tools import ToolContext
 from connected_apps_tools.api.app_names import NamesById
 from connected_apps_tools.api.models import Touched
 from connected_apps_tools.errors import ConnectedAppsError
 
 from .error_results import protocol_error
-from .resources import app_at, no_such_resource, uri_of
+from .resources import app_at, no_such_resource, readable_project, uri_of
+from .rights import RightsOfCallers
 
 TASKS = "tasks"
 WATCH = "connected_apps_mcp.watch"
@@ -48,8 +48,9 @@ async def lifespan(_server: Server[Any]) -> AsyncIterator[Mapping[str, Any]]:
 class Subscriptions:
     """Subscriptions to the apps of a server with `lifespan`."""
 
-    def __init__(self, project: ToolContext, bus: SubscriptionBus | None = None) -> None:
-        self._project = project
+    def __init__(self, rights: RightsOfCallers, bus: SubscriptionBus | None = None) -> None:
+        self._rights = rights
+        self._project = rights.everybody.project
         self._bus = bus or InMemorySubscriptionBus()
         self._watched = 0
         """Apps watched by connections of the handshake era; an app counts once per connection."""
@@ -104,12 +105,13 @@ class Subscriptions:
         return await self._serve_stream(context, params)
 
     async def _require_apps(self, uris: Sequence[str]) -> None:
-        """Refuse URIs without an app.
+        """Refuse URIs without an app, and a caller who may not read apps.
 
         Raises:
-            MCPError: a URI is not the URI of an app, the app does not exist, or the apps cannot
-                be read.
+            MCPError: the caller may not, a URI is not the URI of an app, the app does not exist,
+                or the apps cannot be read.
         """
+        readable_project(self._rights)
         wanted = {app_at(uri).client_id: uri for uri in uris}
         if not wanted:
             return

@@ -8,7 +8,6 @@ from pydantic_core import to_json
 
 from connected_apps_mcp.audit import AuditLog, PersonAnswer, RecordedCall, Software
 from connected_apps_mcp.callers import current_caller
-from connected_apps_mcp.confirmation.confirm import Confirmation
 from connected_apps_mcp.egress import AnyContext, reveal
 from connected_apps_tools import Tool, ToolContext
 from connected_apps_tools.api.models import Result
@@ -19,6 +18,7 @@ from connected_apps_tools.text.printable import did_you_mean
 
 from .error_results import as_failure, error_fields
 from .execution import Execution, Publish
+from .rights import RightsOfCallers
 
 ADVICE = {"note", "next_step"}
 """The fields of a result that may name other tools. Their text is always ours."""
@@ -27,17 +27,9 @@ ADVICE = {"note", "next_step"}
 class ToolCalls:
     """Answers calls of the tools that are on."""
 
-    def __init__(
-        self,
-        project: ToolContext,
-        offer: OfferedTools,
-        confirmation: Confirmation,
-        audit: AuditLog,
-        publish: Publish,
-    ) -> None:
-        self._project = project
-        self._offer = offer
-        self._confirmation = confirmation
+    def __init__(self, rights: RightsOfCallers, audit: AuditLog, publish: Publish) -> None:
+        self._rights = rights
+        self._project = rights.everybody.project
         self._audit = audit
         self._publish = publish
 
@@ -49,11 +41,12 @@ class ToolCalls:
         Raises:
             MCPError: there is no such tool, or it is off.
         """
-        tool = await self._tool(context, params)
+        rights = self._rights.current()
+        tool = await self._tool(rights.offer, context, params)
         execution = Execution(
             tool,
-            self._project.for_call(context.session.report_progress),
-            partial(self._confirmation.dialogue, context, params),
+            rights.project.for_call(context.session.report_progress),
+            partial(rights.confirmation.dialogue, context, params),
             partial(self._call, context, params),
             self._audit,
             self._publish,
@@ -62,20 +55,20 @@ class ToolCalls:
             try:
                 result = await execution.run(params.arguments or {})
             except Exception as error:  # noqa: BLE001 - whatever it is, the model must not read it
-                return await self._failed(as_failure(tool, error, sent=True))
+                return await self._failed(rights.project, as_failure(tool, error, sent=True))
         if isinstance(result, types.InputRequiredResult):
             return result
-        return self._done(tool, result)
+        return self._done(rights.project, tool, result)
 
     async def _tool(
-        self, context: AnyContext, params: types.CallToolRequestParams
+        self, offer: OfferedTools, context: AnyContext, params: types.CallToolRequestParams
     ) -> Tool[Any, Any]:
-        if tool := self._offer.on.get(params.name):
+        if tool := offer.on.get(params.name):
             return tool
-        why = self._offer.off.get(params.name)
+        why = offer.off.get(params.name)
         if why:
             await self._audit.refused(self._call(context, params), why)
-        more = f" {why}" if why else did_you_mean(params.name, self._offer.on)
+        more = f" {why}" if why else did_you_mean(params.name, offer.on)
         raise MCPError(code=types.INVALID_PARAMS, message=f"There is no such tool.{more}")
 
     def _call(
@@ -95,17 +88,21 @@ class ToolCalls:
             answer,
         )
 
-    async def _failed(self, error: ConnectedAppsError) -> types.CallToolResult:
-        error.hint = await self._project.hint_for(error)
-        fields = error_fields(error, self._project.server)
+    async def _failed(
+        self, project: ToolContext, error: ConnectedAppsError
+    ) -> types.CallToolResult:
+        error.hint = await project.hint_for(error)
+        fields = error_fields(error, project.server)
         return types.CallToolResult(content=[_text(fields)], is_error=True)
 
-    def _done(self, tool: Tool[Any, Any], result: Result) -> types.CallToolResult:
+    def _done(
+        self, project: ToolContext, tool: Tool[Any, Any], result: Result
+    ) -> types.CallToolResult:
         shown = result.model_dump(mode="json", exclude_none=True)
         for field in ADVICE & shown.keys():
-            shown[field] = self._project.server.advice(shown[field])
-        if tool.effect.changes and self._project.server.environment == "live":
-            shown["live_project"] = self._project.api.project_id
+            shown[field] = project.server.advice(shown[field])
+        if tool.effect.changes and project.server.environment == "live":
+            shown["live_project"] = project.api.project_id
         return types.CallToolResult(
             content=[_text(shown)],
             structured_content=shown,

@@ -193,6 +193,11 @@ class Settings(ProjectSettings):
         description="Claim of a token with the groups of its user, for the policy. "
         "Default: groups.",
     )
+    auth_scopes: Literal["token", "policy"] = Field(
+        "token",
+        description="Where the scopes of a caller come from: the token, or, for issuers that give "
+        "none, grant_scopes in the policy. Default: token.",
+    )
     scope_prefix: str = Field(
         "",
         pattern=r"^[!#-\[\]-~]*$",
@@ -293,7 +298,8 @@ class Settings(ProjectSettings):
             return Policy()
         policy = Policy.read(self.policy)
         try:
-            require_known("toolset", policy.toolsets or (), TOOLSET_NAMES)
+            for toolsets in (policy.toolsets, *(rule.toolsets for rule in policy.callers)):
+                require_known("toolset", toolsets or (), TOOLSET_NAMES)
         except InvalidRequest as error:
             raise InvalidRequest(f"{self.policy}: toolsets: {error}") from None
         return policy
@@ -382,6 +388,7 @@ class Settings(ProjectSettings):
             )
         problems += self._auth_problems()
         try:
+            problems += self._caller_rule_problems()
             problems += self._laxer_than_policy()
         except InvalidRequest as error:
             return [*problems, f"--policy: {error}"]
@@ -424,7 +431,7 @@ class Settings(ProjectSettings):
             != bool(self.introspection_secret)
             or (bool(self.introspection_secret) and self.auth not in {"issuer", "stytch"}),
         }
-        given = ("auth_clients", "scope_prefix", "scope_names", "auth_groups_claim")
+        given = ("auth_clients", "auth_scopes", "scope_prefix", "scope_names", "auth_groups_claim")
         wrong |= {
             f"{flag(name)} needs --auth.": name in self.model_fields_set and not self.authenticates
             for name in given
@@ -435,6 +442,16 @@ class Settings(ProjectSettings):
         except SettingsError as error:
             problems.append(str(error))
         return problems
+
+    def _caller_rule_problems(self) -> list[str]:
+        rules = self.loaded_policy.callers
+        wrong = {
+            "--policy: rules for callers need --auth.": bool(rules) and not self.authenticates,
+            "--policy: grant_scopes needs --auth-scopes policy.": (
+                self.auth_scopes == "token" and any(rule.grant_scopes for rule in rules)
+            ),
+        }
+        return [problem for problem, is_so in wrong.items() if is_so]
 
     def _laxer_than_policy(self) -> list[str]:
         policy = self.loaded_policy

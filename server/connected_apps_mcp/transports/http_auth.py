@@ -152,7 +152,8 @@ class RequireToken:
         messages = await body.messages() if request["method"] == "POST" else []
         for message in messages:
             needed = self._authorization.needed(message["method"], message.get("params"))
-            if token.caller.lacks(needed):
+            lacking = token.caller.lacks(needed)
+            if lacking and lacking <= token.caller.reachable:  # else the policy refuses it
                 return await self._step_up(request, token.caller, message, needed)
         streams = request["method"] == "GET" or any(
             message["method"] in STREAM_METHODS for message in messages

@@ -16,9 +16,11 @@ from mcp.shared.message import SessionMessage
 from server.people import example_of, wire_for
 from support import ERAS, HELLO, SERVER, SHOWN_APP, answer, listening, project_on, refusal
 
+from connected_apps_mcp.confirmation.confirm import Confirmation
 from connected_apps_mcp.limits import MAX_WATCHED
 from connected_apps_mcp.protocol import subscriptions
-from connected_apps_mcp.protocol.server import build_server
+from connected_apps_mcp.protocol.rights import Rights, RightsOfCallers
+from connected_apps_mcp.protocol.server import EVERYTHING, build_server
 from connected_apps_mcp.protocol.subscriptions import Subscriptions, lifespan
 from connected_apps_tools import CATALOGUE, Tool, ToolContext
 from connected_apps_tools.api.models import ConnectedApp, CreateApp, PageOfApps
@@ -380,7 +382,8 @@ class CountingBus(InMemorySubscriptionBus):
 async def test_a_subscription_ends_with_its_connection(project: ToolContext, era: str) -> None:
     bus = CountingBus()
     server: Server[Any] = Server("test", lifespan=lifespan)
-    Subscriptions(project, bus).add_to(server)
+    everybody = Rights(project, EVERYTHING, Confirmation.of(project, "auto"))
+    Subscriptions(RightsOfCallers(everybody), bus).add_to(server)
     apps = [(await project.api.create(PUBLIC)).connected_app.client_id for _ in range(2)]
     for _ in range(2):
         async with listening_client(server, era) as (client, heard), watching(client, heard, *apps):

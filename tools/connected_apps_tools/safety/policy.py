@@ -7,18 +7,29 @@ the last one of a scheme, so that the rest names the owner. `*` is one label, as
 
 import ipaddress
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, Protocol, Self
 
-from pydantic import AfterValidator, ConfigDict, Field, Strict, StringConstraints, ValidationError
+from pydantic import AfterValidator, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails, PydanticCustomError
 
-from connected_apps_tools.api.models import ClientId, ClientType, Model
+from connected_apps_tools.api.models import ClientType, Model
 from connected_apps_tools.api.service import INT32_MAX
 from connected_apps_tools.errors import InvalidRequest, PolicyRefusal
+from connected_apps_tools.scopes import Scope
 from connected_apps_tools.text.printable import cut, did_you_mean, printable, redact_tokens
 from connected_apps_tools.text.urls import ACTIVE_SCHEMES, WEB_SCHEMES, Url, canonical_host, parse
+
+from .caller_rules import (
+    CallerFacts,
+    CallerRule,
+    CallersMatch,
+    Confirm,
+    FromList,
+    ProtectedApps,
+    Reveal,
+)
 
 MAX_SENTENCES = 10
 """Most breaches, or mistakes in the file, that one error names."""
@@ -36,9 +47,6 @@ _NUMBER = re.compile(r"(?:.*\.)?(?:\d+|0x[0-9a-f]*)")
 """A host that ends in a number. Browsers read it as an IPv4 address."""
 
 _SCHEME_GLOB = re.compile(r"[a-z][a-z0-9+-]*(?:\.[a-z0-9+-]+)*(?:\.\*\*?)?")
-
-Confirm = Literal["never", "auto", "always"]
-Reveal = Literal["allow", "never"]
 
 _FROM_LAX_TO_STRICT: dict[str, tuple[str, ...]] = {
     "reveal": ("allow", "never"),
@@ -109,10 +117,6 @@ def _matches(glob: list[str], labels: list[str]) -> bool:
 
 HostGlob = Annotated[str, AfterValidator(_host_glob)]
 SchemeGlob = Annotated[str, AfterValidator(_scheme_glob)]
-AnyCaseId = Annotated[ClientId, AfterValidator(str.casefold)]
-Name = Annotated[str, StringConstraints(min_length=1)]
-FromList = Strict(strict=False)
-"""TOML has lists; a frozen model needs tuples."""
 
 
 class AppLike(Protocol):
@@ -145,17 +149,6 @@ class Breach(NamedTuple):
         return f"policy {self.rule}: {self.fact}"
 
 
-class ProtectedApps(Model):
-    """The apps that tools may not change. An id is safer: any app can have a name."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    client_ids: Annotated[tuple[AnyCaseId, ...], FromList] = ()
-    """Compared without case: it is UNKNOWN whether the service distinguishes it."""
-    names: Annotated[tuple[Name, ...], FromList] = ()
-    """Compared exactly."""
-
-
 class Policy(Model):
     """What tools may do in a project. A rule that is left out sets no limit."""
 
@@ -176,6 +169,8 @@ class Policy(Model):
     reveal: Reveal | None = None
     confirm: Confirm | None = None
     toolsets: Annotated[tuple[str, ...], FromList] | None = None
+    callers: Annotated[tuple[CallerRule, ...], FromList] = ()
+    """Rules for some of the callers over HTTP."""
 
     @classmethod
     def read(cls, path: Path) -> Self:
@@ -211,9 +206,49 @@ class Policy(Model):
 
     def rules(self) -> dict[str, Any]:
         """The rules that are set, by their dotted names."""
-        limits = self.model_dump(exclude_defaults=True)
+        limits = self.model_dump(mode="json", exclude_defaults=True)
         protected = limits.pop("protected_apps", {})
-        return limits | {f"protected_apps.{key}": value for key, value in protected.items()}
+        callers = {f"callers.{at}": rule for at, rule in enumerate(limits.pop("callers", ()))}
+        named = {f"protected_apps.{key}": value for key, value in protected.items()}
+        return limits | named | callers
+
+    def for_caller(self, caller: CallerFacts) -> Self:
+        """This policy, narrowed by the rules for a caller."""
+        narrowed = self
+        for rule in self.callers:
+            if rule.limits(caller):
+                narrowed = narrowed._narrowed_by(rule)
+        return narrowed
+
+    def _narrowed_by(self, rule: CallerRule) -> Self:
+        def strictest(name: str, one: Any, other: Any) -> Any:  # noqa: ANN401 - as the setting has it
+            given = [value for value in (one, other) if value is not None]
+            return max(given, key=_FROM_LAX_TO_STRICT[name].index, default=None)
+
+        toolsets = self.toolsets
+        if rule.toolsets is not None:
+            toolsets = tuple(each for each in rule.toolsets if toolsets is None or each in toolsets)
+        return self.model_copy(
+            update={
+                "reveal": strictest("reveal", self.reveal, rule.reveal),
+                "confirm": strictest("confirm", self.confirm, rule.confirm),
+                "toolsets": toolsets,
+                "protected_apps": self.protected_apps | rule.protected_apps,
+            }
+        )
+
+    def granted_to(self, caller: CallerFacts) -> frozenset[Scope]:
+        """The scopes that the rules give a caller, for an issuer that gives none."""
+        given = [rule.grant_scopes for rule in self.callers if rule.limits(caller)]
+        return frozenset(scope for scopes in given for scope in scopes)
+
+    def reachable_by(self, caller: CallerFacts) -> frozenset[Scope]:
+        """The most scopes that a caller may have."""
+        reachable = frozenset(Scope)
+        for rule in self.callers:
+            if rule.max_scopes is not None and rule.limits(caller):
+                reachable &= frozenset(rule.max_scopes)
+        return reachable
 
     def broken_rules(self, app: AppLike) -> list[str]:
         """A sentence for each rule that an app breaks, with the name of the rule."""
@@ -367,11 +402,26 @@ def _refuse(breaches: Iterator[str]) -> None:
         raise PolicyRefusal("; ".join(sentences))
 
 
+_TABLES: dict[str, type[Model]] = {
+    "protected_apps": ProtectedApps,
+    "callers": CallerRule,
+    "match": CallersMatch,
+    "unless": CallersMatch,
+}
+"""The tables of the file."""
+
+
+def _fields_beside(place: tuple[int | str, ...]) -> Iterable[str]:
+    """The keys of the table that a key is in."""
+    tables = [_TABLES[str(part)] for part in place[:-1] if part in _TABLES]
+    return (tables[-1] if tables else Policy).model_fields
+
+
 def _explain(problem: ErrorDetails) -> str:
     """A sentence on a mistake in the file: its key and its rule."""
     key = printable(".".join(map(str, problem["loc"])), MAX_RULE_TEXT)
     if problem["type"] != "extra_forbidden":
         return f"{key}: {problem['msg']}"
-    known = (ProtectedApps if len(problem["loc"]) > 1 else Policy).model_fields
+    known = _fields_beside(problem["loc"])
     near = did_you_mean(str(problem["loc"][-1]), known)
     return f"{key}: there is no such key.{near or ' Known keys: ' + ', '.join(known)}"

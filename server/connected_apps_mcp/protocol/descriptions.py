@@ -1,0 +1,33 @@
+"""Describes tools as clients read them."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from mcp import types
+
+from connected_apps_tools import Effect, Tool
+
+ANNOTATIONS: Mapping[Effect, types.ToolAnnotations] = {
+    effect: types.ToolAnnotations(
+        read_only_hint=effect is Effect.READS,
+        # To MCP, everything is destructive that is not purely additive. A shown secret cannot be
+        # hidden again, and hosts ask a person before destructive tools.
+        destructive_hint=effect in {Effect.REVEALS, Effect.REPLACES, Effect.DESTROYS},
+        idempotent_hint=effect is not Effect.ADDS,
+        # Every result may have text of strangers.
+        open_world_hint=True,
+    )
+    for effect in Effect
+}
+
+
+def describe(tool: Tool[Any, Any]) -> types.Tool:
+    """The entry in the list of tools."""
+    return types.Tool(
+        name=tool.name,
+        title=tool.title,
+        description=tool.description,
+        input_schema=tool.request.json_schema(),
+        output_schema=tool.result.json_schema(),
+        annotations=ANNOTATIONS[tool.effect],
+    )
