@@ -100,15 +100,19 @@ def serve(**flags: object) -> None:
 
 
 @main.command()
-def demo() -> None:
+@click.option("--http", is_flag=True, help="Show a login over HTTP, and what its scopes permit.")
+def demo(*, http: bool) -> None:
     """Show an MCP client managing an app in the sandbox.
 
-    It starts a server over stdio and creates, finds, changes, reads and deletes an app.
+    It starts a server over stdio and creates, finds, changes, reads and deletes an app. With
+    --http, the client logs in, is refused what its token does not permit, and asks for more. The
+    demo plays the person who consents.
     """
     from .demo import FAILURES, run_demo
+    from .demo_http import run_http_demo
 
     try:
-        run(run_demo)
+        run(run_http_demo if http else run_demo)
     except FAILURES as failure:
         click.echo(f"  --  {failure}")
         raise SystemExit(1) from None

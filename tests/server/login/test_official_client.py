@@ -3,8 +3,9 @@
 from collections.abc import Iterator
 
 import pytest
-from server.login.people import Person, says_yes
 from support import ERAS, answer, listening
+
+from connected_apps_mcp.commands.demo_person import Person
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +26,7 @@ async def test_a_client_logs_in_and_reads(url: str, era: str) -> None:
 @pytest.mark.parametrize("era", ERAS)
 async def test_a_client_asks_for_more_when_a_call_needs_it(url: str, era: str) -> None:
     person = Person()
-    async with person.client(url, mode=era, elicitation_callback=says_yes) as client:
+    async with person.client(url, mode=era, elicitation_callback=person.confirm) as client:
         created = answer(await client.call_tool("create_app", {"client_type": "first_party"}))
         client_id = created["app"]["client_id"]
         deleted = answer(await client.call_tool("delete_app", {"client_id": client_id}))
