@@ -14,6 +14,7 @@ from pydantic import SecretStr
 
 from connected_apps_mcp.egress import redact_traces
 from connected_apps_mcp.transports import http
+from connected_apps_mcp.transports.http_network import Network
 from connected_apps_mcp.transports.shutdown import ShutdownSignals
 from connected_apps_mcp.transports.stdio import serve_stdio
 from connected_apps_tools.api.aiohttp_client import AiohttpClient
@@ -28,7 +29,7 @@ async def serve_http(server: Server[Any], port: int, signals: ShutdownSignals) -
     with http.bind("127.0.0.1", port) as listener:
         calls = http.CallsInFlight()
         server.middleware.append(calls)
-        app = http.build_app(server, ["http"], http.authority_of(listener), ["get_app"])
+        app = http.build_app(server, ["http"], Network(http.authority_of(listener)), ["get_app"])
         await http.listen(app, listener, signals, calls=calls, shutdown_seconds=SHUTDOWN_SECONDS)
 
 

@@ -22,6 +22,7 @@ from mcp.types import (
 
 from connected_apps_mcp.egress import redact_traces
 from connected_apps_mcp.transports import http
+from connected_apps_mcp.transports.http_network import Network
 from connected_apps_mcp.transports.shutdown import ShutdownSignals
 from connected_apps_mcp.transports.stdio import serve_stdio
 from connected_apps_tools.text.redaction import REDACTOR
@@ -80,7 +81,7 @@ async def main(transport: str) -> None:
                 authority = http.authority_of(listener)
                 sys.stdout.write(f"http://{authority}{http.PATHS[transport]}\n")
                 sys.stdout.flush()
-                app = http.build_app(server, [transport], authority)
+                app = http.build_app(server, [transport], Network(authority))
                 calls = http.CallsInFlight()
                 server.middleware.append(calls)
                 await http.listen(app, listener, signals, calls=calls, shutdown_seconds=20)

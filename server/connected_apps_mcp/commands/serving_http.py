@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from connected_apps_mcp.auth.access import open_access
 from connected_apps_mcp.transports import http
 from connected_apps_mcp.transports.http_auth import Guard
+from connected_apps_mcp.transports.http_network import Network
 
 from .common import print_stderr
 from .service import Service
@@ -15,20 +16,27 @@ async def serve_http(service: Service) -> None:
     """Serve until a signal comes."""
     settings = service.settings
     with http.bind(settings.host, settings.port) as listener:
-        authority = http.authority_of(listener)
+        network = Network(
+            http.authority_of(listener),
+            settings.public_url,
+            settings.allow_origin,
+            settings.trusted_proxy,
+            tls=settings.tls is not None,
+        )
         for transport in settings.transport:
-            print_stderr(f"Serving http://{authority}{http.PATHS[transport]}")
+            print_stderr(f"Serving {network.url}{http.PATHS[transport]}")
         calls = http.CallsInFlight()
         service.server.middleware.append(calls)
         plain = [tool.name for tool in service.offer.on.values() if tool.only_reads]
-        async with _guard(service, f"http://{authority}") as guard:
-            app = http.build_app(service.server, settings.transport, authority, plain, guard=guard)
+        async with _guard(service, network.url) as guard:
+            app = http.build_app(service.server, settings.transport, network, plain, guard=guard)
             await http.listen(
                 app,
                 listener,
                 service.signals,
                 calls=calls,
                 shutdown_seconds=settings.shutdown_seconds,
+                tls=settings.tls and http.Tls(*settings.tls),
             )
 
 

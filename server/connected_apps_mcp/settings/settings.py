@@ -38,7 +38,7 @@ from .credentials import (
     SettingsError,
 )
 from .folders import user_folder
-from .types import Auth, HomePath, LogLevel, NameList, Transports
+from .types import Auth, HomePath, LogLevel, NameList, Networks, Origins, PublicUrl, Transports
 
 if TYPE_CHECKING:
     from connected_apps_tools.safety.policy import Policy
@@ -152,13 +152,38 @@ class Settings(ProjectSettings):
     )
     host: str = Field(
         "127.0.0.1",
-        description="Loopback address to listen on, for http and sse. Default: 127.0.0.1.",
+        description="Address to listen on, for http and sse. Another one than loopback needs "
+        "--auth, and --tls-cert or --trusted-proxy. Default: 127.0.0.1.",
     )
     port: int = Field(
         8000,
         ge=0,
         le=65535,
         description="Port to listen on, for http and sse; 0 picks a free one. Default: 8000.",
+    )
+    public_url: PublicUrl | None = Field(
+        None,
+        description="URL of this server for its clients, without a path, such as "
+        "https://mcp.corp.example: the Host that requests must name, and what tokens are for. "
+        "Default: the address that it listens on.",
+    )
+    tls_cert: HomePath | None = Field(
+        None,
+        description="File with the certificate chain (PEM), to speak TLS. Default: plain HTTP.",
+    )
+    tls_key: HomePath | None = Field(
+        None, description="File with its key, which only its owner may read. Default: none."
+    )
+    trusted_proxy: Networks = Field(
+        (),
+        description="Networks of the proxies in front of this server, comma-separated, such as "
+        "10.0.0.0/8. Only they are believed about their clients; without TLS, only they may "
+        "connect. Default: none.",
+    )
+    allow_origin: Origins = Field(
+        (),
+        description="Origins of web pages that may call this server, comma-separated, such as "
+        "https://inspector.corp.example. Default: none.",
     )
     auth: Auth = Field(
         "none",
@@ -238,6 +263,11 @@ class Settings(ProjectSettings):
         description="Lowest level to log to standard error: debug, info, warning or error. "
         "Default: warning.",
     )
+
+    @property
+    def tls(self) -> tuple[Path, Path] | None:
+        """The files with the certificate and the key of the server."""
+        return (self.tls_cert, self.tls_key) if self.tls_cert and self.tls_key else None
 
     @property
     def authenticates(self) -> bool:
@@ -381,11 +411,7 @@ class Settings(ProjectSettings):
             problems.append("--transport stdio cannot be combined with another transport.")
         if len(set(self.transport)) < len(self.transport):
             problems.append("--transport names a transport twice.")
-        if not is_loopback(self.host):
-            problems.append(
-                "--host must be a loopback address such as 127.0.0.1. HTTP callers are not "
-                "authenticated, so only this machine may reach the server."
-            )
+        problems += self._network_problems()
         problems += self._auth_problems()
         try:
             problems += self._caller_rule_problems()
@@ -401,6 +427,32 @@ class Settings(ProjectSettings):
         except InvalidRequest as error:
             problems.append(f"--base-url: {error}.")
         return problems
+
+    def _network_problems(self) -> list[str]:
+        beyond = not is_loopback(self.host)
+        over_http = ("public_url", "tls_cert", "tls_key", "trusted_proxy", "allow_origin")
+        wrong = {
+            "--host must be a loopback address such as 127.0.0.1 without --auth: only this machine "
+            "may reach a server that does not authenticate its callers.": (
+                beyond and not self.authenticates
+            ),
+            "--host must be a loopback address with --auth sandbox: everybody who reaches the "
+            "sandbox can consent.": beyond and self.auth == "sandbox",
+            "--host beyond loopback needs --tls-cert and --tls-key, or --trusted-proxy: tokens "
+            "must not travel in the clear.": (
+                beyond and self.authenticates and not (self.tls_cert or self.trusted_proxy)
+            ),
+            "--tls-cert and --tls-key belong together.": bool(self.tls_cert) != bool(self.tls_key),
+            "--tls-key can be read by other users: run chmod 600 on it.": (
+                self.tls_key is not None and _others_can_read(self.tls_key)
+            ),
+        }
+        wrong |= {
+            f"{flag(name)} needs --transport http or sse.": "stdio" in self.transport
+            and bool(getattr(self, name))
+            for name in over_http
+        }
+        return [problem for problem, is_so in wrong.items() if is_so]
 
     def _auth_problems(self) -> list[str]:
         wrong = {
@@ -461,6 +513,13 @@ class Settings(ProjectSettings):
             for name in POLICY_SETTINGS
             if name in self.model_fields_set and not policy.permits(name, getattr(self, name))
         ]
+
+
+def _others_can_read(path: Path) -> bool:
+    try:
+        return bool(path.stat().st_mode & 0o077)
+    except OSError:  # its use reports the cause
+        return False
 
 
 FLAGS: dict[str, FieldInfo] = {

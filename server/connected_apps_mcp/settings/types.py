@@ -1,13 +1,16 @@
 """Types of settings, and the hint for a value that is not allowed."""
 
 import re
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, StringConstraints
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from connected_apps_tools.text.printable import did_you_mean
+from connected_apps_tools.text.urls import is_loopback
 
 Auth = Literal["none", "issuer", "stytch", "sandbox"]
 
@@ -31,6 +34,37 @@ HomePath = Annotated[Path, AfterValidator(_expanded)]
 NameList = Annotated[
     tuple[Annotated[str, StringConstraints(min_length=1)], ...],
     BeforeValidator(_comma_separated),
+]
+
+
+def _origin(text: str) -> str:
+    parts = urlsplit(text)
+    exact = f"{parts.scheme}://{parts.netloc}"
+    if parts.scheme not in {"http", "https"} or exact != text or "@" in text or "*" in text:
+        raise PydanticCustomError("origin", "give an origin, such as https://corp.example")
+    return text
+
+
+def _public_url(text: str) -> str:
+    origin = _origin(text.removesuffix("/"))
+    if not origin.startswith("https:") and not is_loopback(urlsplit(origin).hostname or ""):
+        raise PydanticCustomError("url", "must be https, or http to a loopback address")
+    return origin
+
+
+def _network(text: str) -> str:
+    try:
+        return str(ip_network(text))
+    except ValueError:
+        raise PydanticCustomError("network", "give networks as in 10.0.0.0/8") from None
+
+
+PublicUrl = Annotated[str, AfterValidator(_public_url)]
+Origins = Annotated[
+    tuple[Annotated[str, AfterValidator(_origin)], ...], BeforeValidator(_comma_separated)
+]
+Networks = Annotated[
+    tuple[Annotated[str, AfterValidator(_network)], ...], BeforeValidator(_comma_separated)
 ]
 
 Transports = Annotated[

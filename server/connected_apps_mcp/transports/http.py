@@ -8,6 +8,8 @@ import time
 from collections import Counter
 from collections.abc import Collection
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
 
 import uvicorn
 from mcp import MCPError
@@ -33,6 +35,7 @@ from connected_apps_mcp.settings.settings import SettingsError
 
 from .http_auth import HEALTH, Guard
 from .http_guards import RedactResponses, RequestTimeouts, SameOriginOnly
+from .http_network import Network
 from .http_protocol import BoundedProtocol
 from .http_streams import StreamableHttp
 from .shutdown import ShutdownSignals
@@ -43,7 +46,7 @@ logger = logging.getLogger(__name__)
 def build_app(
     server: AnyServer,
     transports: Collection[str],
-    authority: str,
+    network: Network,
     plain_tools: Collection[str] = (),
     *,
     guard: Guard | None = None,
@@ -53,7 +56,7 @@ def build_app(
     Args:
         server: the server behind all transports.
         transports: any of "http" and "sse".
-        authority: host and port of the application.
+        network: where the application is.
         plain_tools: tools that send the client nothing but the result, unless it asks for progress.
         guard: lets callers in by their tokens; None to let everybody in.
     """
@@ -79,7 +82,8 @@ def build_app(
         await direct.get(scope.get("path", ""), others)(scope, receive, send)
 
     served: ASGIApp = guard.around(dispatch, endpoints) if guard else dispatch
-    app.middleware_stack = RedactResponses(RequestTimeouts(SameOriginOnly(served, authority)))
+    near = SameOriginOnly(served, network.hosts, [*network.own_origins, *network.origins])
+    app.middleware_stack = RedactResponses(RequestTimeouts(network.before(near)))
     return app
 
 
@@ -218,15 +222,41 @@ class _DrainingServer(uvicorn.Server):
         return await super().on_tick(counter)
 
 
-async def listen(
+@dataclass(frozen=True)
+class Tls:
+    """The files of a server that speaks TLS: its certificate chain and its key, as PEM."""
+
+    certificate: Path
+    key: Path
+
+
+def _load(config: uvicorn.Config) -> None:
+    """Load the configuration now, where its errors can be explained.
+
+    Raises:
+        SettingsError: the certificate and the key cannot be used.
+    """
+    try:
+        config.load()
+    except (OSError, ValueError) as error:
+        why = getattr(error, "reason", None) or getattr(error, "strerror", None) or "malformed"
+        raise SettingsError(f"--tls-cert, --tls-key: they cannot be used ({why}).") from None
+
+
+async def listen(  # noqa: PLR0913 - each is a separate part
     app: ASGIApp,
     listener: socket.socket,
     signals: ShutdownSignals,
     *,
     calls: CallsInFlight | None = None,
     shutdown_seconds: float = 0,
+    tls: Tls | None = None,
 ) -> None:
-    """Serve until a signal comes. Calls in flight then have `shutdown_seconds` to finish."""
+    """Serve until a signal comes. Calls in flight then have `shutdown_seconds` to finish.
+
+    Raises:
+        SettingsError: the certificate and the key of `tls` cannot be used.
+    """
     config = uvicorn.Config(
         app,
         log_config=None,
@@ -236,7 +266,10 @@ async def listen(
         http=BoundedProtocol,
         ws="none",
         timeout_graceful_shutdown=1,
+        ssl_certfile=tls.certificate if tls else None,
+        ssl_keyfile=tls.key if tls else None,
     )
+    _load(config)
     server = _DrainingServer(config, calls or CallsInFlight(), shutdown_seconds)
     signals.react(server.shut_down, server.shut_down_now)
     await server.serve(sockets=[listener])

@@ -25,14 +25,12 @@ class SameOriginOnly:
     The first stops DNS rebinding, the second pages of other sites.
     """
 
-    def __init__(self, app: ASGIApp, authority: str) -> None:
+    def __init__(self, app: ASGIApp, hosts: list[str], origins: list[str]) -> None:
         self._app = app
-        names = [authority, f"localhost:{authority.rpartition(':')[2]}"]
-        origins = [f"http://{name}" for name in names]
-        self._hosts = {name.encode() for name in names}
+        self._hosts = {name.encode() for name in hosts}
         self._origins = {None, *(origin.encode() for origin in origins)}
         self._security = TransportSecurityMiddleware(
-            TransportSecuritySettings(allowed_hosts=names, allowed_origins=origins)
+            TransportSecuritySettings(allowed_hosts=hosts, allowed_origins=origins)
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

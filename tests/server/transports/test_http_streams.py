@@ -15,6 +15,7 @@ from support import HELLO, MODERN, REAL, announcing, listening, serving
 from connected_apps_mcp.protocol.server import build_server
 from connected_apps_mcp.transports import http_streams
 from connected_apps_mcp.transports.http import build_app
+from connected_apps_mcp.transports.http_network import Network
 from connected_apps_tools import TOOLSETS, ToolContext
 
 BOTH = {"accept": "application/json, text/event-stream"}
@@ -206,7 +207,7 @@ async def test_abandoned_sessions_leave_nothing_behind(
     project: ToolContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(http_streams, "SESSION_IDLE_SECONDS", 0.05)
-    app = build_app(build_server(project), ["http"], "127.0.0.1:8000")
+    app = build_app(build_server(project), ["http"], Network("127.0.0.1:8000"))
     async with (
         app.router.lifespan_context(app),
         httpx2.AsyncClient(
