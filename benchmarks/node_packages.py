@@ -4,7 +4,7 @@ import fcntl
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -13,8 +13,12 @@ class NodeMissing(Exception):
     """Node.js or npm is not here, or npm cannot install the packages."""
 
 
-def node_for(folder: Path) -> str:
+def node_for(folder: Path, environment: Mapping[str, str] | None = None) -> str:
     """Node.js, for a folder with a package.json. The packages are installed at first use.
+
+    Args:
+        folder: the folder.
+        environment: the environment of npm; None for that of this process.
 
     Raises:
         NodeMissing: it cannot run here.
@@ -26,7 +30,9 @@ def node_for(folder: Path) -> str:
         # npm writes this file last.
         if not (folder / "node_modules" / ".package-lock.json").exists():
             install = [npm, "install", "--prefix", str(folder), "--no-package-lock", "--no-audit"]
-            done = subprocess.run(install, capture_output=True, text=True, check=False)  # noqa: S603 - our own command
+            done = subprocess.run(  # noqa: S603 - our own command
+                install, env=environment, capture_output=True, text=True, check=False
+            )
             if done.returncode:
                 raise NodeMissing(f"npm cannot install the packages: {done.stderr.strip()}")
     return node

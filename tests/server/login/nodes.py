@@ -1,6 +1,7 @@
 """Programs on Node.js that take part in logins."""
 
 import json
+import os
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +13,8 @@ from support import cannot_run
 from node_packages import NodeMissing, node_for
 
 _FOLDER = Path(__file__).parent / "node"
+_OF_THE_TESTER = dict(os.environ)
+"""npm has its settings in the home of the tester. Tests run with another one."""
 
 
 class Program:
@@ -40,7 +43,7 @@ class Program:
 def program(name: str, *arguments: str) -> Iterator[Program]:
     """A program, which ends when its input does. The test is skipped where it cannot run."""
     try:
-        node = node_for(_FOLDER)
+        node = node_for(_FOLDER, _OF_THE_TESTER)
     except NodeMissing as missing:
         cannot_run(f"they need the official TypeScript client and a foreign issuer: {missing}.")
     process = subprocess.Popen(
