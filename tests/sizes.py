@@ -29,6 +29,7 @@ SIZES = {
     "random names": Size(200, 1_000),
     "characters of a long hostile text": Size(10_000, 100_000),
     "invisible characters of one": Size(1_000, 100_000),
+    "calls between rotations": Size(2, 50),
 }
 
 

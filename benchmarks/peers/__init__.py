@@ -1,17 +1,14 @@
 """The servers that are measured: this one, and its peers."""
 
 import json
-import shutil
-import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import click
-
 from load.messages import Request, call_tool
+from node_packages import NodeMissing, node_for
 from servers import SANDBOX_ENVIRONMENT, SERVER, CannotCompare, generated_names
 
 FOLDER = Path(__file__).parent
@@ -114,13 +111,8 @@ def _sdk_alone() -> Peer:
 
 
 def _typescript() -> Peer:
-    node, npm = shutil.which("node"), shutil.which("npm")
-    if not (node and npm):
-        raise CannotCompare("The TypeScript server needs Node.js and npm, which are not here.")
-    if not (FOLDER / "node_modules").is_dir():
-        click.echo("Installing the TypeScript server: some seconds.", err=True)
-        install = [npm, "install", "--prefix", str(FOLDER), "--no-package-lock", "--no-audit"]
-        done = subprocess.run(install, capture_output=True, text=True, check=False)  # noqa: S603 - our own command
-        if done.returncode:
-            raise CannotCompare(f"npm cannot install the TypeScript server: {done.stderr.strip()}")
+    try:
+        node = node_for(FOLDER)
+    except NodeMissing as missing:
+        raise CannotCompare(f"The TypeScript server cannot run: {missing}.") from None
     return Peer(TYPESCRIPT, (node, str(FOLDER / "typescript_server.mjs")))
