@@ -222,7 +222,7 @@ REFUSED: dict[str, tuple[list[str], dict[str, str], str]] = {
     "an address that others can reach": (
         ["--sandbox", "--transport", "http", "--host", "0.0.0.0"],  # noqa: S104 - refused
         {},
-        "--host must be a loopback address.*not authenticated",
+        "--host must be a loopback address.*without --auth",
     ),
     "a host name that is not loopback": (
         ["--sandbox", "--transport", "sse", "--host", "example.com"],

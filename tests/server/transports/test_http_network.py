@@ -1,0 +1,229 @@
+"""Beyond loopback: TLS, proxies, other hosts, and pages of other sites."""
+
+import datetime
+import ipaddress
+import ssl
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx2
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.types import Receive, Scope, Send
+from support import HELLO, listening
+
+from connected_apps_mcp.protocol.server import build_server
+from connected_apps_mcp.settings import loading
+from connected_apps_mcp.settings.settings import SettingsError
+from connected_apps_mcp.transports.http import build_app
+from connected_apps_mcp.transports.http_network import SECURITY_HEADERS, Network
+from connected_apps_tools import ToolContext
+
+PAGE = "http://inspector.example"
+BOTH = {"accept": "application/json, text/event-stream"}
+ISSUER = {"auth": "issuer", "auth_issuer": "https://issuer.example", "sandbox": True}
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A certificate for this machine, signed by its own key."""
+    key, now = ec.generate_private_key(ec.SECP256R1()), datetime.datetime.now(datetime.UTC)
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    names = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
+    signed = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName(names), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    folder = tmp_path_factory.mktemp("tls")
+    chain, private = folder / "cert.pem", folder / "key.pem"
+    chain.write_bytes(signed.public_bytes(serialization.Encoding.PEM))
+    private.write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+    )
+    private.chmod(0o600)
+    return chain, private
+
+
+def tls_flags(certificate: tuple[Path, Path]) -> list[str]:
+    return ["--tls-cert", str(certificate[0]), "--tls-key", str(certificate[1])]
+
+
+def test_a_server_speaks_tls(certificate: tuple[Path, Path]) -> None:
+    flags = ["--transport", "http", "--sandbox", "--auth", "sandbox", *tls_flags(certificate)]
+    trusted = ssl.create_default_context(cafile=str(certificate[0]))
+    with listening(*flags) as urls, httpx2.Client(verify=trusted, trust_env=False) as http:
+        refused = http.post(urls["http"], json=HELLO[0])
+        described = http.get(urls["http"].replace("/mcp", "/.well-known/oauth-protected-resource"))
+    assert urls["http"].startswith("https://")
+    assert refused.status_code == 401
+    assert refused.headers["strict-transport-security"]
+    assert described.json()["resource"] == urls["http"]
+
+
+@pytest.fixture(scope="module")
+def urls() -> Iterator[dict[str, str]]:
+    flags = ["--transport", "http", "--sandbox", "--auth", "sandbox", "--allow-origin", PAGE]
+    with listening(*flags) as urls:
+        yield urls
+
+
+@pytest.fixture
+def http() -> Iterator[httpx2.Client]:
+    with httpx2.Client(headers=BOTH, trust_env=False) as http:
+        yield http
+
+
+def test_a_named_page_may_call_without_a_token_for_the_question(
+    http: httpx2.Client, urls: dict[str, str]
+) -> None:
+    asks = {
+        "origin": PAGE,
+        "access-control-request-method": "POST",
+        "access-control-request-headers": "authorization,mcp-session-id",
+    }
+    asked = http.options(urls["http"], headers=asks)
+    assert asked.status_code == 200
+    assert asked.headers["access-control-allow-origin"] == PAGE
+    refused = http.post(urls["http"], json=HELLO[0], headers={"origin": PAGE})
+    assert refused.status_code == 401
+    assert "www-authenticate" in refused.headers["access-control-expose-headers"].lower()
+    assert "access-control-allow-credentials" not in refused.headers
+
+
+def test_a_named_page_reads_what_a_login_needs(http: httpx2.Client, urls: dict[str, str]) -> None:
+    base = urls["http"].removesuffix("/mcp")
+    for path in ("oauth-protected-resource/mcp", "oauth-authorization-server"):
+        read = http.get(f"{base}/.well-known/{path}", headers={"origin": PAGE})
+        assert read.status_code == 200
+        assert read.headers["access-control-allow-origin"] in {PAGE, "*"}
+
+
+def test_another_page_may_not_call(http: httpx2.Client, urls: dict[str, str]) -> None:
+    foreign = {"origin": "http://evil.example"}
+    assert http.post(urls["http"], json=HELLO[0], headers=foreign).status_code == 403
+    asks = {**foreign, "access-control-request-method": "POST"}
+    assert "access-control-allow-origin" not in http.options(urls["http"], headers=asks).headers
+
+
+@pytest.mark.parametrize("path", ["/mcp", "/healthz", "/nowhere", "/.well-known/jwks.json"])
+def test_every_response_has_the_security_headers(
+    http: httpx2.Client, urls: dict[str, str], path: str
+) -> None:
+    response = http.get(urls["http"].removesuffix("/mcp") + path)
+    assert {name.decode() for name in SECURITY_HEADERS} <= response.headers.keys()
+    assert "strict-transport-security" not in response.headers
+
+
+def test_the_public_url_names_the_server() -> None:
+    public = "https://mcp.corp.example"
+    flags = ["--transport", "http", "--sandbox", "--auth", "sandbox", "--public-url", public]
+    with listening(*flags) as urls:
+        assert urls["http"] == f"{public}/mcp"
+
+
+async def test_only_the_host_of_the_public_url_is_accepted(project: ToolContext) -> None:
+    network = Network("127.0.0.1:8000", "https://mcp.corp.example")
+    app = build_app(build_server(project), ["http"], network)
+    transport = httpx2.ASGITransport(app)
+    for host, status in (("mcp.corp.example", 200), ("127.0.0.1:8000", 421)):
+        async with httpx2.AsyncClient(transport=transport, base_url=f"http://{host}") as http:
+            assert (await http.get("/healthz")).status_code == status
+
+
+async def said(scope: Scope, receive: Receive, send: Send) -> None:
+    """An application that tells what it knows of its client."""
+    request = Request(scope)
+    client = request.client.host if request.client else None
+    told = {"client": client, "scheme": request.url.scheme, "headers": list(request.headers)}
+    await JSONResponse(told)(scope, receive, send)
+
+
+@pytest.mark.parametrize(
+    ("peer", "status", "client", "scheme"),
+    [
+        ("10.1.2.3", 200, "203.0.113.9", "https"),
+        ("127.0.0.1", 200, "127.0.0.1", "http"),
+        ("192.0.2.1", 403, None, None),
+    ],
+)
+async def test_only_a_trusted_proxy_is_believed(
+    peer: str, status: int, client: str | None, scheme: str | None
+) -> None:
+    app = Network("0.0.0.0:8000", proxies=("10.0.0.0/8",)).before(said)
+    forwarded = {"x-forwarded-for": "203.0.113.9", "x-forwarded-proto": "https"}
+    transport = httpx2.ASGITransport(app, client=(peer, 1))
+    async with httpx2.AsyncClient(transport=transport, base_url="http://server") as http:
+        response = await http.get("/", headers=forwarded)
+    assert response.status_code == status
+    if status == 200:
+        assert (response.json()["client"], response.json()["scheme"]) == (client, scheme)
+
+
+async def test_forwarded_headers_of_others_are_dropped() -> None:
+    app = Network("0.0.0.0:8000", proxies=("10.0.0.0/8",), tls=True).before(said)
+    transport = httpx2.ASGITransport(app, client=("192.0.2.1", 1))
+    async with httpx2.AsyncClient(transport=transport, base_url="http://server") as http:
+        response = await http.get("/", headers={"x-forwarded-for": "203.0.113.9", "forwarded": "x"})
+    assert response.json()["client"] == "192.0.2.1"
+    assert not {"x-forwarded-for", "forwarded"} & set(response.json()["headers"])
+
+
+@pytest.mark.parametrize(
+    ("given", "why"),
+    [
+        ({"host": "0.0.0.0"}, "without --auth"),  # noqa: S104 - it is refused
+        ({"host": "192.0.2.1", "auth": "sandbox"}, "with --auth sandbox"),
+        ({"host": "192.0.2.1", **ISSUER}, "must not travel in the clear"),
+        ({"tls_cert": "cert.pem"}, "belong together"),
+        ({"public_url": "http://mcp.corp.example"}, "must be https"),
+        ({"public_url": "https://mcp.corp.example/mcp"}, "give an origin"),
+        ({"public_url": "https://user@mcp.corp.example"}, "give an origin"),
+        ({"allow_origin": "*"}, "give an origin"),
+        ({"allow_origin": "https://*.corp.example"}, "give an origin"),
+        ({"trusted_proxy": "10.0.0.1/8"}, "give networks"),
+        ({"trusted_proxy": "proxy"}, "give networks"),
+        ({"transport": "stdio", "allow_origin": PAGE}, "--allow-origin needs --transport http"),
+    ],
+)
+def test_a_setting_that_would_open_too_much_is_refused(given: dict[str, str], why: str) -> None:
+    with pytest.raises(SettingsError, match=why):
+        loading.load(**({"sandbox": True, "transport": "http"} | given))
+
+
+@pytest.mark.parametrize("also", [{"trusted_proxy": "10.0.0.0/8"}, {"tls": "given"}])
+def test_an_address_beyond_loopback_is_allowed_where_tokens_are_safe(
+    also: dict[str, str], certificate: tuple[Path, Path]
+) -> None:
+    files = {"tls_cert": certificate[0], "tls_key": certificate[1]}
+    safe = files if also.get("tls") else also
+    assert loading.load(transport="http", host="192.0.2.1", **ISSUER, **safe).authenticates
+
+
+def test_a_key_that_others_can_read_is_refused(certificate: tuple[Path, Path]) -> None:
+    certificate[1].chmod(0o644)
+    try:
+        with pytest.raises(SettingsError, match="chmod 600"):
+            loading.load(
+                transport="http",
+                sandbox=True,
+                tls_cert=certificate[0],
+                tls_key=certificate[1],
+            )
+    finally:
+        certificate[1].chmod(0o600)
