@@ -15,6 +15,7 @@ class Size(NamedTuple):
 
 
 SIZES = {
+    "sets of scopes": Size(30, 128),
     "random faults": Size(500, 10_000),
     "random sessions": Size(30, 200),
     "kills of a server": Size(10, 50),
