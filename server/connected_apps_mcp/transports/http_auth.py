@@ -177,11 +177,9 @@ class RequireToken:
         self, request: Request, caller: Caller, message: Message, needed: frozenset[Scope]
     ) -> Response:
         """Refuse a request, and name all scopes that it needs."""
-        params = message.get("params")
-        params = params if isinstance(params, dict) else {}
-        what = str(params.get("name", message["method"]))
         reason = f"{REASON}: it needs {', '.join(sorted(needed))}"
-        await self._authorization.refuse(caller, what, params.get("arguments"), reason)
+        method, params = message["method"], message.get("params")
+        await self._authorization.refuse_request(caller, method, params, reason)
         fields = {"error": REASON, "error_description": "The token lacks a scope."}
         return self._challenge(request, 403, fields, needed)
 

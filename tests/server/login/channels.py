@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -43,10 +44,18 @@ def modern_headers(message: Mapping[str, Any]) -> dict[str, str]:
 
 def messages_in(response: httpx2.Response) -> list[dict[str, Any]]:
     """The messages of a response, as JSON or as a stream of events."""
-    if response.headers["content-type"].startswith("application/json"):
+    if response.headers.get("content-type", "").startswith("application/json"):
         return [response.json()]
     data = [line[6:] for line in response.text.splitlines() if line.startswith("data: {")]
     return [json.loads(each) for each in data]
+
+
+def asked_for(response: httpx2.Response) -> set[str]:
+    """The scopes that a challenge names."""
+    challenge = response.headers["www-authenticate"]
+    assert 'error="insufficient_scope"' in challenge
+    (named,) = re.findall('scope="([^"]*)"', challenge)
+    return set(named.split())
 
 
 @dataclass
@@ -105,8 +114,6 @@ class Channel:
 
     async def received(self, response: httpx2.Response, number: int | None) -> Reply:
         """The reply that a response brings, or announces."""
-        if not response.is_success:
-            return Reply(response)
         found = [each for each in messages_in(response) if each.get("id") == number]
         return Reply(response, *found)
 
@@ -153,6 +160,7 @@ async def channel(
         hello, ready = HELLO
         greeted = await http.post(opened.url, json=hello, headers=bearer(token) | ACCEPT)
         opened.headers["mcp-session-id"] = greeted.headers["mcp-session-id"]
+        opened.headers["mcp-protocol-version"] = "2025-11-25"
         await http.post(opened.url, json=ready, headers=bearer(token) | opened.headers)
     yield opened
 

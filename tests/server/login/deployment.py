@@ -73,8 +73,8 @@ class Deployment:
         return token
 
     def recorded(self) -> list[dict[str, Any]]:
-        """The lines of the audit log."""
-        return lines_of(self.folder / "audit")
+        """The calls and refusals in the audit log."""
+        return [line for line in lines_of(self.folder / "audit") if "caller" in line]
 
 
 async def registered(http: httpx2.AsyncClient, origin: str, name: str) -> OAuthClient:
@@ -124,6 +124,7 @@ async def deployed(
                 uvicorn.Config(
                     app,
                     log_config=None,
+                    access_log=False,
                     http=BoundedProtocol,
                     ws="none",
                     timeout_graceful_shutdown=0,
