@@ -1,14 +1,12 @@
 """A caller reaches what its scopes cover, and is asked for exactly the scopes of anything else."""
 
-import re
 from collections.abc import AsyncIterator
 from itertools import combinations
 from pathlib import Path
 
-import httpx2
 import pytest
 from examples import EXAMPLES
-from server.login.channels import WAYS, Channel, Reply, channel
+from server.login.channels import WAYS, Channel, Reply, asked_for, channel
 from server.login.deployment import ALL, Deployment, deployed
 from sizes import sized
 
@@ -63,14 +61,6 @@ SETS = [
 async def deployment(tmp_path: Path) -> AsyncIterator[Deployment]:
     async with deployed(tmp_path) as deployment:
         yield deployment
-
-
-def asked_for(response: httpx2.Response) -> set[str]:
-    """The scopes that a challenge names."""
-    challenge = response.headers["www-authenticate"]
-    assert 'error="insufficient_scope"' in challenge
-    (named,) = re.findall('scope="([^"]*)"', challenge)
-    return set(named.split())
 
 
 def check(reply: Reply, scopes: frozenset[Scope], needed: frozenset[Scope]) -> None:

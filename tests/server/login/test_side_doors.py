@@ -14,6 +14,7 @@ from server.login.channels import (
     ACCEPT,
     WAYS,
     Channel,
+    asked_for,
     bearer,
     channel,
     modern,
@@ -21,7 +22,6 @@ from server.login.channels import (
     request_of,
 )
 from server.login.deployment import ALL, Deployment, deployed
-from server.login.test_scopes import asked_for
 from support import MODERN
 
 from connected_apps_mcp.limits import MAX_BODY_BYTES
