@@ -171,6 +171,23 @@ async def test_no_spelling_of_a_body_deletes_an_app(
         assert untouched(deployment), spelling
 
 
+@pytest.mark.parametrize("spelling", ["a byte order mark", "a lone surrogate", "deep nesting"])
+async def test_a_body_that_only_some_parsers_read_is_refused_whatever_the_scopes(
+    deployment: Deployment, way: Channel, spelling: str
+) -> None:
+    headers = bearer(await deployment.token()) | way.headers
+    headers |= {"content-type": "application/json"}
+    rest = json.dumps(DELETE["arguments"])
+    if way.era != "legacy":
+        rest += f', "_meta": {json.dumps(MODERN)}'
+        headers |= modern_headers(modern("tools/call", DELETE))
+    body = BODIES[spelling].replace("%s", rest).encode()
+    refused = await way.http.post(way.url, content=body, headers=headers)
+    assert refused.status_code == 400
+    assert refused.json()["error"]["code"] == -32700
+    assert untouched(deployment)
+
+
 async def test_the_encoding_of_a_body_hides_nothing(
     deployment: Deployment, way: Channel, poor: str
 ) -> None:
