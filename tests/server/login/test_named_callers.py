@@ -7,11 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import anyio.to_thread
+import httpx2
 import jwt
 import pytest
 from examples import APP
 from server.login.channels import WAYS, bearer, channel, modern, modern_headers
-from server.login.deployment import ADA, GRACE, Deployment, deployed
+from server.login.deployment import ADA, ALL, GRACE, Deployment, deployed, registered, token_of
+from support import running
 
 from connected_apps_tools.scopes import Scope
 
@@ -82,6 +85,7 @@ async def test_a_request_without_a_token_leaves_no_line(deployment: Deployment) 
 
 
 LONG = "x" * 100_000
+"""The name of a tool, as only a caller with ill intent gives it."""
 
 
 async def test_a_refused_read_is_recorded_by_its_method_whatever_name_it_gives(
@@ -178,3 +182,28 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
 def ours(record: logging.LogRecord) -> bool:
     """Whether the server writes such records: not the client, and it has no access log."""
     return not record.name.startswith(("httpx2", "httpcore", "uvicorn.access"))
+
+
+@pytest.mark.parametrize("way", WAYS, ids="-".join)
+async def test_no_text_of_a_token_is_in_the_log_of_a_process_even_at_debug(
+    way: tuple[str, str],
+) -> None:
+    flags = ["--transport", "http,sse", "--sandbox", "--auth", "sandbox", "--log-level", "debug"]
+    with running("serve", "--port", "0", *flags) as process:
+        assert process.stderr
+        origin = process.stderr.readline().split()[-1].removesuffix("/mcp")
+        async with httpx2.AsyncClient(trust_env=False, timeout=20) as http:
+            app = await registered(http, origin, "one")
+            good = await token_of(app, ALL, "", f"{origin}/mcp")
+            narrow = await token_of(app, frozenset(), "", f"{origin}/mcp")
+            elsewhere = await token_of(app, ALL, "", "https://elsewhere.example")
+            async with channel(http, origin, way, good) as opened:
+                for token in (good, narrow, elsewhere):
+                    await opened.call(token, "create_app", **ARGUMENTS["create_app"])
+            await http.post(f"{origin}/mcp?access_token={good}", json={})
+        process.terminate()
+        logged = await anyio.to_thread.run_sync(process.stderr.read)
+    assert "POST /v1/connected_apps/clients: 200" in logged
+    for token in (good, narrow, elsewhere):
+        for part in (token, *token.split(".")[1:]):
+            assert part not in logged
