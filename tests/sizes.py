@@ -15,6 +15,9 @@ class Size(NamedTuple):
 
 
 SIZES = {
+    "callers at once": Size(16, 64),
+    "rounds of many callers": Size(1, 10),
+    "sets of scopes": Size(30, 128),
     "random faults": Size(500, 10_000),
     "random sessions": Size(30, 200),
     "kills of a server": Size(10, 50),

@@ -54,6 +54,16 @@ class Authorization:
         given = arguments if isinstance(arguments, dict) else {}
         await self._audit.refused(RecordedCall(what, given, self._project_id, caller), reason)
 
+    async def refuse_request(
+        self, caller: Caller, method: str, params: object, reason: str
+    ) -> None:
+        """Record that a request was refused, under its tool, or else under its method."""
+        match params:
+            case {"name": str(tool), **more} if method == "tools/call":
+                await self.refuse(caller, tool, more.get("arguments"), reason)
+            case _:  # a name would be what the caller likes
+                await self.refuse(caller, method, None, reason)
+
     async def __call__(self, ctx: AnyContext, call_next: CallNext) -> HandlerResult:
         """Handle a request, as middleware of the server.
 
@@ -69,8 +79,7 @@ class Authorization:
         if not lacking:
             return await call_next(ctx)
         why = TOKEN if lacking <= caller.reachable else POLICY
-        params = ctx.params or {}
-        await self.refuse(caller, params.get("name", ctx.method), params.get("arguments"), why)
+        await self.refuse_request(caller, ctx.method, ctx.params, why)
         raise MCPError(types.INVALID_REQUEST, why)
 
 

@@ -12,6 +12,7 @@ from urllib.parse import parse_qsl
 
 import anyio
 import pydantic_core
+from mcp import types
 from mcp.server.auth.middleware.auth_context import auth_context_var
 from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
 from mcp.server.transport_security import RequestBodyLimitMiddleware
@@ -45,6 +46,12 @@ NOBODY = Caller()
 """The caller of a request without a valid token."""
 
 SSE_PATHS = ("/sse", "/messages")
+
+UNREADABLE = {
+    "jsonrpc": "2.0",
+    "id": None,
+    "error": {"code": types.PARSE_ERROR, "message": "The body is not JSON in UTF-8."},
+}
 
 UNAVAILABLE = "The issuer of the token does not answer: try again later."
 RETRY_AFTER = "30"
@@ -149,7 +156,10 @@ class RequireToken:
             token = await self._access.tokens.check(_token_of(request))
         except (_NoToken, TokenRefused) as refused:
             return await self._refuse(request, refused)
-        messages = await body.messages() if request["method"] == "POST" else []
+        try:
+            messages = await body.messages() if request["method"] == "POST" else []
+        except ValueError:  # the parser of a transport might take it for a message
+            return JSONResponse(UNREADABLE, 400)
         for message in messages:
             needed = self._authorization.needed(message["method"], message.get("params"))
             lacking = token.caller.lacks(needed)
@@ -177,11 +187,9 @@ class RequireToken:
         self, request: Request, caller: Caller, message: Message, needed: frozenset[Scope]
     ) -> Response:
         """Refuse a request, and name all scopes that it needs."""
-        params = message.get("params")
-        params = params if isinstance(params, dict) else {}
-        what = str(params.get("name", message["method"]))
         reason = f"{REASON}: it needs {', '.join(sorted(needed))}"
-        await self._authorization.refuse(caller, what, params.get("arguments"), reason)
+        method, params = message["method"], message.get("params")
+        await self._authorization.refuse_request(caller, method, params, reason)
         fields = {"error": REASON, "error_description": "The token lacks a scope."}
         return self._challenge(request, 403, fields, needed)
 
@@ -229,15 +237,16 @@ class _Replay:
         self._read: list[Message] = []
 
     async def messages(self) -> list[Message]:
-        """The requests in the body. What is not JSON-RPC has none: the transport refuses it."""
+        """The requests in the body.
+
+        Raises:
+            ValueError: it is not JSON in UTF-8.
+        """
         body = b""
         while not self._read or self._read[-1].get("more_body"):
             self._read.append(await self._receive())
             body += self._read[-1].get("body", b"")
-        try:
-            found = pydantic_core.from_json(body)
-        except ValueError:
-            return []
+        found = pydantic_core.from_json(body)
         each = found if isinstance(found, list) else [found]
         return [
             message

@@ -1,0 +1,106 @@
+"""A caller reaches what its scopes cover, and is asked for exactly the scopes of anything else."""
+
+from collections.abc import AsyncIterator
+from itertools import combinations
+from pathlib import Path
+
+import pytest
+from examples import EXAMPLES
+from server.login.channels import WAYS, Channel, Reply, asked_for, channel
+from server.login.deployment import ALL, Deployment, deployed
+from sizes import sized
+
+from connected_apps_tools import CATALOGUE
+from connected_apps_tools.scopes import Scope
+
+CALLS = {name: (name, example.arguments) for name, example in EXAMPLES.items()} | {
+    "create_app that shows the secret": (
+        "create_app",
+        {"client_type": "first_party", "reveal_secret": True},
+    ),
+    "start_secret_rotation that shows the secret": (
+        "start_secret_rotation",
+        {**EXAMPLES["start_secret_rotation"].arguments, "reveal_secret": True},
+    ),
+}
+NEEDED: dict[str, frozenset[Scope]] = {
+    "create_app": frozenset({Scope.APPS_WRITE}),
+    "get_app": frozenset({Scope.APPS_READ}),
+    "update_app": frozenset({Scope.APPS_WRITE}),
+    "delete_app": frozenset({Scope.APPS_DELETE}),
+    "search_apps": frozenset({Scope.APPS_READ}),
+    "clone_app": frozenset({Scope.APPS_WRITE}),
+    "start_secret_rotation": frozenset({Scope.SECRETS_ROTATE}),
+    "complete_secret_rotation": frozenset({Scope.SECRETS_ROTATE}),
+    "cancel_secret_rotation": frozenset({Scope.SECRETS_ROTATE}),
+    "reveal_client_secret": frozenset({Scope.SECRETS_REVEAL}),
+    "list_user_grants": frozenset({Scope.GRANTS_READ}),
+    "revoke_user_grant": frozenset({Scope.GRANTS_REVOKE}),
+    "list_organization_apps": frozenset({Scope.GRANTS_READ}),
+    "get_organization_app": frozenset({Scope.GRANTS_READ}),
+    "list_member_grants": frozenset({Scope.GRANTS_READ}),
+    "revoke_member_grant": frozenset({Scope.GRANTS_REVOKE}),
+    "review_apps": frozenset({Scope.APPS_READ}),
+    "get_server_status": frozenset({Scope.APPS_READ}),
+    "create_app that shows the secret": frozenset({Scope.APPS_WRITE, Scope.SECRETS_REVEAL}),
+    "start_secret_rotation that shows the secret": frozenset(
+        {Scope.SECRETS_ROTATE, Scope.SECRETS_REVEAL}
+    ),
+}
+"""What each call needs, as a person wrote it down: not what the catalogue says."""
+
+SETS = [
+    frozenset(some)
+    for size in (0, 1, len(Scope), *range(2, len(Scope)))
+    for some in combinations(Scope, size)
+]
+"""All sets of scopes: none, each one, all, pairs, and so on."""
+
+
+@pytest.fixture
+async def deployment(tmp_path: Path) -> AsyncIterator[Deployment]:
+    async with deployed(tmp_path) as deployment:
+        yield deployment
+
+
+def check(reply: Reply, scopes: frozenset[Scope], needed: frozenset[Scope]) -> None:
+    if needed <= scopes:
+        assert reply.result
+    else:
+        assert reply.response.status_code == 403
+        assert asked_for(reply.response) == needed
+
+
+@pytest.fixture(params=WAYS, ids="-".join)
+async def way(request: pytest.FixtureRequest, deployment: Deployment) -> AsyncIterator[Channel]:
+    opener = await deployment.token()
+    async with channel(deployment.http, deployment.origin, request.param, opener) as way:
+        yield way
+
+
+def test_the_table_has_every_tool() -> None:
+    assert {tool for tool, _ in CALLS.values()} == {tool.name for tool in CATALOGUE}
+    assert CALLS.keys() == NEEDED.keys()
+
+
+async def test_a_call_is_let_in_exactly_if_its_scopes_are_there(
+    deployment: Deployment, way: Channel
+) -> None:
+    for scopes in SETS[: sized("sets of scopes")]:
+        token = await deployment.token(scopes)
+        for name, (tool, arguments) in CALLS.items():
+            before = len(deployment.wire.requests)
+            reply = await way.call(token, tool, **arguments)
+            check(reply, scopes, NEEDED[name])
+            assert NEEDED[name] <= scopes or len(deployment.wire.requests) == before
+        deployment.wire.restore()
+
+
+async def test_every_tool_is_listed_whatever_the_scopes(
+    deployment: Deployment, way: Channel
+) -> None:
+    for scopes in [frozenset[Scope](), ALL]:
+        listed = await way.ask(await deployment.token(scopes), "tools/list")
+        assert {tool["name"] for tool in listed.result["tools"]} == {
+            tool.name for tool in CATALOGUE
+        }
