@@ -127,7 +127,7 @@ def bounds() -> str:
             "the oldest go",
         ),
         (
-            "refusals in the audit log",
+            "refusals of one caller in the audit log",
             f"{refusals.BURST} at once, {60 / refusals.SECONDS_EACH:.0f} more a minute",
             "they are counted",
         ),

@@ -113,7 +113,7 @@ class AuditLog:
 
         Of many refusals in a short time, the first are recorded one by one and the rest is counted.
         """
-        counted = self._refusals.count_unless_few(call.tool)
+        counted = self._refusals.count_unless_few(call.tool, call.caller)
         if counted is not None:
             return await self._record(*counted)
         return await self._record(records.refusal(next(self._entry_ids), call, reason))

@@ -8,6 +8,7 @@ from server.audit.logs import CALL, files_of, lines_of, record
 
 from connected_apps_mcp.audit import AuditLog, refusals
 from connected_apps_mcp.audit.verify import verify
+from connected_apps_mcp.callers import Caller
 from connected_apps_mcp.commands.audit import readable
 
 MANY = 500
@@ -40,6 +41,12 @@ async def test_of_many_refusals_the_rest_is_counted_in_one_line(
     assert (last["event"], last["count"]) == ("refusals", MANY - whole)
     assert counts == {"delete_app": MANY - whole - 1, "update_app": 1}
     assert verify(folder).problems == []
+
+
+async def test_a_flood_of_one_caller_counts_none_of_another(log: AuditLog, folder: Path) -> None:
+    await refuse(log, MANY)
+    await log.refused(replace(CALL, caller=Caller(issuer="issuer", subject="ada")), "No.")
+    assert lines_of(folder)[-1]["caller"] == {"issuer": "issuer", "subject": "ada"}
 
 
 async def test_the_count_stands_before_the_next_call(log: AuditLog, folder: Path) -> None:

@@ -22,6 +22,7 @@ from connected_apps_mcp.sandbox.seeds.seed import Seed
 from connected_apps_mcp.settings.settings import Settings
 from connected_apps_mcp.transports.http import PATHS, authority_of, bind, build_app
 from connected_apps_mcp.transports.http_auth import Guard
+from connected_apps_mcp.transports.http_network import Network
 from connected_apps_mcp.transports.http_protocol import BoundedProtocol
 from connected_apps_tools import ToolContext
 from connected_apps_tools.scopes import Scope
@@ -119,7 +120,7 @@ async def deployed(
             )
             plain = [tool.name for tool in offer.on.values() if tool.only_reads]
             guard = Guard(access, authorization)
-            app = build_app(server, list(PATHS), authority, plain, guard=guard)
+            app = build_app(server, list(PATHS), Network(authority), plain, guard=guard)
             listening = uvicorn.Server(
                 uvicorn.Config(
                     app,
