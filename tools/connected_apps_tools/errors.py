@@ -74,12 +74,14 @@ class TooManyCalls(ConnectedAppsError):
     """
 
     transient = True
+    hint = "Nothing was sent. Wait for so long, then try again."
 
     def __init__(self, retry_after: int) -> None:
-        super().__init__("You have made too many calls in a short time. Nothing was sent.")
-        self.retry_after = retry_after
         unit = "second" if retry_after == 1 else "seconds"
-        self.hint = f"Try again in {retry_after} {unit}."
+        super().__init__(
+            f"Too many calls in a short time: there is room for one in {retry_after} {unit}."
+        )
+        self.retry_after = retry_after
 
 
 class NotConfirmed(ConnectedAppsError):
