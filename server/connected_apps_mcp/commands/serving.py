@@ -49,7 +49,9 @@ async def serve_clients(settings: Settings) -> None:
         checks: list[ServerMiddleware[Any]] = []
         if settings.authenticates:
             authorization = Authorization(offer.on, audit, project.api.project_id)
-            checks = [authorization, _rate_limits(settings, project, offer, authorization)]
+            reads, changes = Rate(settings.rate_reads), Rate(settings.rate_changes)
+            rates = RateLimits(offer.on, authorization.refuse, reads=reads, changes=changes)
+            checks = [authorization, rates]
         server = await _server(settings, project, offer, audit, checks)
         service = Service(settings, signals, offer, server, authorization, issuer)
         gc.freeze()
@@ -82,18 +84,6 @@ async def _server(
         audit=audit,
         security=open_security(settings.state_key_file, project.folder),
         checks=checks,
-    )
-
-
-def _rate_limits(
-    settings: Settings, project: ToolContext, offer: OfferedTools, authorization: Authorization
-) -> RateLimits:
-    return RateLimits(
-        offer.on,
-        authorization.refuse,
-        reads=Rate(settings.rate_reads),
-        changes=Rate(settings.rate_changes),
-        about=project.server,
     )
 
 

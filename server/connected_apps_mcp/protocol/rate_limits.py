@@ -28,6 +28,9 @@ SECOND = 1_000_000_000
 METHODS = ("resources/", "completion/complete", "subscriptions/listen")
 """Methods that count as reads, besides calls of tools."""
 
+ABOUT = ServerInfo()
+"""For errors, which name no tool."""
+
 REASON = "rate_limit"
 
 Clock = Callable[[], int]
@@ -79,7 +82,6 @@ class RateLimits:
         *,
         reads: Rate,
         changes: Rate,
-        about: ServerInfo,
     ) -> None:
         """Limit requests to these tools, and record the refused ones that would change something.
 
@@ -88,13 +90,11 @@ class RateLimits:
             refuse: records that a call was refused.
             reads: the limit for calls that change nothing and show no secret.
             changes: the limit for all others.
-            about: what errors say about this server.
         """
         self._tools = tools
         self._refuse = refuse
         self._reads = reads
         self._changes = changes
-        self._about = about
 
     async def __call__(self, ctx: AnyContext, call_next: CallNext) -> HandlerResult:
         """Handle a request within the limits, and refuse one beyond them.
@@ -115,9 +115,9 @@ class RateLimits:
                 share_key.reset(token)
         error = TooManyCalls(seconds)
         if not is_call:
-            raise protocol_error(error, self._about)
+            raise protocol_error(error, ABOUT)
         await self._record(caller, params)
-        return error_result(error, self._about)
+        return error_result(error, ABOUT)
 
     def _rate_of(self, method: str) -> Rate | None:
         return self._reads if method.startswith(METHODS) else None

@@ -52,7 +52,6 @@ def limits(project: ToolContext, log: AuditLog, clock: Clock) -> RateLimits:
         Authorization(offer.on, log, project.api.project_id).refuse,
         reads=Rate(200, clock),
         changes=Rate(60, clock),
-        about=project.server,
     )
 
 

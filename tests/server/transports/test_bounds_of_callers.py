@@ -7,11 +7,11 @@ import anyio
 import httpx2
 import pytest
 from mcp import Client, MCPError
-from server.login.people import Person
-from server.protocol.test_rate_limits import connected
+from server.protocol.test_rate_limits import being, connected
 from server.transports.test_overload import ACCEPT, INITIALIZE, limited, url_of
 from support import SHOWN_APP, answer, project_on
 
+from connected_apps_mcp.commands.demo_person import Person
 from connected_apps_mcp.protocol.server import AnyServer, build_server
 from connected_apps_mcp.transports import http
 from connected_apps_mcp.transports.http import CallsInFlight
@@ -20,9 +20,9 @@ AUTH = ["--auth", "sandbox", "--transport", "http"]
 
 
 @asynccontextmanager
-async def logged_in(url: str) -> AsyncIterator[httpx2.AsyncClient]:
-    """Raw requests of a caller that has logged in."""
-    person = Person()
+async def logged_in(url: str, client_name: str) -> AsyncIterator[httpx2.AsyncClient]:
+    """Raw requests of a client that a person has logged in with."""
+    person = Person(client_name=client_name)
     async with person.client(url):
         pass
     assert person.memory.tokens
@@ -34,7 +34,7 @@ async def logged_in(url: str) -> AsyncIterator[httpx2.AsyncClient]:
 async def test_one_more_session_of_a_caller_is_refused() -> None:
     with limited(*AUTH, MAX_SESSIONS_OF_CALLER=1) as process:
         url = url_of(process)
-        async with logged_in(url) as anna, logged_in(url) as ben:
+        async with logged_in(url, "anna") as anna, logged_in(url, "ben") as ben:
             statuses = [
                 (await caller.post(url, json=INITIALIZE)).status_code
                 for caller in (anna, anna, ben)
@@ -45,7 +45,7 @@ async def test_one_more_session_of_a_caller_is_refused() -> None:
 async def test_an_ended_session_of_a_caller_makes_room() -> None:
     with limited(*AUTH, MAX_SESSIONS_OF_CALLER=1) as process:
         url = url_of(process)
-        async with logged_in(url) as anna:
+        async with logged_in(url, "anna") as anna:
             begun = await anna.post(url, json=INITIALIZE)
             session = {"mcp-session-id": begun.headers["mcp-session-id"]}
             await anna.delete(url, headers=session)
@@ -56,8 +56,8 @@ async def test_one_more_stream_of_a_caller_is_refused() -> None:
     with limited(*AUTH[:-1], "http,sse", MAX_STREAMS_OF_CALLER=1) as process:
         url, sse = url_of(process), url_of(process)
         async with (
-            logged_in(url) as anna,
-            logged_in(url) as ben,
+            logged_in(url, "anna") as anna,
+            logged_in(url, "ben") as ben,
             anna.stream("GET", sse) as one,
             anna.stream("GET", sse) as other,
             ben.stream("GET", sse) as of_ben,
@@ -69,7 +69,7 @@ async def test_one_more_stream_of_a_caller_is_refused() -> None:
 async def test_an_ended_stream_of_a_caller_makes_room() -> None:
     with limited(*AUTH[:-1], "http,sse", MAX_STREAMS_OF_CALLER=1) as process:
         url, sse = url_of(process), url_of(process)
-        async with logged_in(url) as anna:
+        async with logged_in(url, "anna") as anna:
             async with anna.stream("GET", sse) as one:
                 assert one.status_code == 200
             with anyio.fail_after(20):
@@ -97,8 +97,9 @@ async def hanging(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[tuple[AnySer
         yield server, go_on
 
 
-async def call(client: Client) -> None:
-    answer(await client.call_tool("get_app", {"client_id": "app"}))
+async def call(client: Client, subject: str) -> None:
+    with being(subject):
+        answer(await client.call_tool("get_app", {"client_id": "app"}))
 
 
 async def test_a_caller_with_too_many_calls_in_flight_is_refused_in_every_session(
@@ -110,10 +111,10 @@ async def test_a_caller_with_too_many_calls_in_flight_is_refused_in_every_sessio
         connected(server, "anna") as other,
         anyio.create_task_group() as tasks,
     ):
-        tasks.start_soon(call, one)
+        tasks.start_soon(call, one, "anna")
         await anyio.wait_all_tasks_blocked()
         with pytest.raises(MCPError, match="Too many requests are in flight"):
-            await call(other)
+            await call(other, "anna")
         go_on.set()
 
 
@@ -126,7 +127,7 @@ async def test_calls_in_flight_of_one_caller_do_not_count_for_another(
         connected(server, "ben") as ben,
         anyio.create_task_group() as tasks,
     ):
-        tasks.start_soon(call, anna)
-        tasks.start_soon(call, ben)
+        tasks.start_soon(call, anna, "anna")
+        tasks.start_soon(call, ben, "ben")
         await anyio.wait_all_tasks_blocked()
         go_on.set()
