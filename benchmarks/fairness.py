@@ -1,9 +1,10 @@
 """How much a caller at its limit slows down another caller within it, in one run.
 
-Both call a server with --auth sandbox. The first has 16 calls in flight all the time: it waits
-after a refusal as it is asked to, or it does not. The second makes one call after the other, at
-half of its limit. Rounds alone and rounds beside the first take turns. Each is a process of its
-own, so with fewer than three cores they also wait for each other.
+Both call a server in front of a sandbox that answers after 50 ms and issues the tokens. The first
+has 16 calls in flight all the time: it waits after a refusal as it is asked to, or it does not. The
+second makes one call after the other, below its limit. Rounds alone and rounds beside the
+first take turns. Each is a process of its own: with fewer than four cores they also wait for each
+other.
 """
 
 import json
@@ -24,23 +25,30 @@ from anyio import to_process
 from anyio.streams.text import TextReceiveStream
 
 from connected_apps_mcp.commands.demo_person import Person
+from connected_apps_mcp.sandbox import create_sandbox
+from connected_apps_mcp.sandbox.credentials import Environment
+from connected_apps_mcp.sandbox.handlers.seeding import seed
+from connected_apps_mcp.sandbox.seeds.examples import example
+from connected_apps_tools.scopes import Scope
 from load.messages import Request
-from servers import SERVER
+from servers import SANDBOX_ENVIRONMENT, SERVER, sandbox_on
 
 READ = Request("tools/call", {"name": "search_apps", "arguments": {}}, "search_apps")
 IN_FLIGHT = 16
 ALONE = "alone"
-BESIDE = {"beside one that waits": True, "beside one that does not": False}
+WAITS = "beside one that waits"
+BESIDE = (WAITS, "beside one that does not")
 HEADERS = {"accept": "application/json, text/event-stream", "content-type": "application/json"}
 
 
 @asynccontextmanager
-async def serving(folder: Path, per_minute: int) -> AsyncIterator[str]:
+async def serving(service: str, folder: Path, per_minute: int) -> AsyncIterator[str]:
     """The URL of a server that lets each caller read so often."""
-    arguments = ["serve", "--sandbox", "--secret-store", "none", "--data-dir", str(folder / "data")]
-    arguments += ["--transport", "http", "--port", "0", "--auth", "sandbox"]
-    command = [sys.executable, *SERVER, *arguments, "--rate-reads", str(per_minute)]
-    async with await anyio.open_process(command, env=os.environ) as process:
+    arguments = ["serve", "--secret-store", "none", "--data-dir", str(folder / "data")]
+    arguments += ["--transport", "http", "--port", "0", "--base-url", service]
+    arguments += ["--auth", "issuer", "--auth-issuer", service, "--rate-reads", str(per_minute)]
+    command, environment = [sys.executable, *SERVER, *arguments], os.environ | SANDBOX_ENVIRONMENT
+    async with await anyio.open_process(command, env=environment) as process:
         try:
             assert process.stderr
             yield (await TextReceiveStream(process.stderr).receive()).split()[-1]
@@ -77,12 +85,12 @@ class Caller:
         return refused
 
 
-def overload(url: str, token: str, seconds: float, waits: bool) -> Mapping[str, int]:  # noqa: FBT001
+def overload(url: str, token: str, seconds: float, when_refused: str) -> Mapping[str, int]:
     """Make calls for so long, in this process; how many were made and refused."""
-    return anyio.run(_overload, url, token, seconds, waits)
+    return anyio.run(_overload, url, token, seconds, when_refused)
 
 
-async def _overload(url: str, token: str, seconds: float, waits: bool) -> Mapping[str, int]:  # noqa: FBT001
+async def _overload(url: str, token: str, seconds: float, when_refused: str) -> Mapping[str, int]:
     counts = {"made": 0, "refused": 0}
     until = time.monotonic() + seconds
 
@@ -90,7 +98,7 @@ async def _overload(url: str, token: str, seconds: float, waits: bool) -> Mappin
         while time.monotonic() < until:
             refused = await caller.call()
             counts["refused" if refused else "made"] += 1
-            if refused and waits:
+            if refused and when_refused == WAITS:
                 await anyio.sleep(refused["retry_after"])
 
     async with aiohttp.ClientSession() as http, anyio.create_task_group() as tasks:
@@ -115,18 +123,23 @@ async def measure(folder: Path, rounds: int, seconds: float, per_minute: int) ->
     """The latencies of the second caller by what the first does, and what became of its calls."""
     took: dict[str, list[float]] = {name: [] for name in (ALONE, *BESIDE)}
     calls: dict[str, list[Mapping[str, int]]] = {name: [] for name in BESIDE}
+    database = folder / "apps.sqlite3"
+    seed(create_sandbox(database=database), example("consumer", Environment.TEST))
+    scopes = [part for scope in Scope for part in ("--scope", scope)]
     async with AsyncExitStack() as stack:
-        url = await stack.enter_async_context(serving(folder, per_minute))
+        sandbox = sandbox_on(database, "--latency", "0.05", *scopes)
+        service = await stack.enter_async_context(sandbox)
+        url = await stack.enter_async_context(serving(service, folder, per_minute))
         http = await stack.enter_async_context(aiohttp.ClientSession())
         first, second = await token_of("first", url), await token_of("second", url)
-        caller, pause = Caller(http, url, second), 2 * 60 / per_minute
+        caller, pause = Caller(http, url, second), 60 / per_minute
 
         async def first_calls(name: str) -> None:
-            calls[name].append(
-                await to_process.run_sync(overload, url, first, seconds + 1, BESIDE[name])
-            )
+            calls[name].append(await to_process.run_sync(overload, url, first, seconds + 1, name))
 
-        await latencies(caller, 1, pause)  # to warm up
+        # To warm up the server, and the process of the first caller.
+        await latencies(caller, 1, pause)
+        await to_process.run_sync(overload, url, first, 1, WAITS)
         for name in [ALONE, *BESIDE] * rounds:
             async with anyio.create_task_group() as tasks:
                 if name in BESIDE:
@@ -154,8 +167,8 @@ def report(measured: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 @click.command(help=__doc__)
 @click.option("--rounds", default=3, show_default=True, help="Rounds of each kind.")
-@click.option("--seconds", default=4.0, show_default=True, help="Seconds of a round.")
-@click.option("--rate", default=6000, show_default=True, help="Reads a minute of each caller.")
+@click.option("--seconds", default=10.0, show_default=True, help="Seconds of a round.")
+@click.option("--rate", default=600, show_default=True, help="Reads a minute of each caller.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON in place of a table.")
 def main(rounds: int, seconds: float, rate: int, as_json: bool) -> None:  # noqa: FBT001
     """Measure and print."""

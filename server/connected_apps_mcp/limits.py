@@ -75,3 +75,6 @@ RETRY_MS = 1_000
 
 MAX_RATED_CALLERS = 10_000
 """Callers with a rate that is known; beyond it, the one whose last call is oldest is forgotten."""
+
+REFUSAL_SECONDS = 0.25
+"""Time before a request beyond a rate is refused, so that a caller that goes on takes no time."""

@@ -17,6 +17,7 @@ from support import ERAS, answer, offering, refusal
 from connected_apps_mcp.audit import AuditLog
 from connected_apps_mcp.callers import Caller, CallerToken
 from connected_apps_mcp.limits import MAX_RATED_CALLERS, TOO_MANY_REQUESTS
+from connected_apps_mcp.protocol import rate_limits
 from connected_apps_mcp.protocol.authorization import Authorization
 from connected_apps_mcp.protocol.rate_limits import MIN_BURST, SECOND, Rate, RateLimits
 from connected_apps_mcp.protocol.server import AnyServer, build_server
@@ -36,6 +37,11 @@ class Clock:
 
     def wait(self, seconds: float) -> None:
         self.now += round(seconds * SECOND)
+
+
+@pytest.fixture(autouse=True)
+def refusals_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rate_limits, "REFUSAL_SECONDS", 0)
 
 
 @pytest.fixture
