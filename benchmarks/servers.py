@@ -94,9 +94,10 @@ def generated_names(description: dict[str, Any]) -> dict[str, str]:
 
 
 @asynccontextmanager
-async def sandbox_on(database: Path) -> AsyncIterator[str]:
+async def sandbox_on(database: Path, *options: str) -> AsyncIterator[str]:
     """The URL of a sandbox on a free loopback port."""
     command = [sys.executable, *SERVER, "sandbox", "serve", "--port", "0", "--db", str(database)]
+    command += options
     async with await anyio.open_process(
         command, env=os.environ | SANDBOX_ENVIRONMENT, stderr=None
     ) as process:

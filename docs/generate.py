@@ -15,6 +15,7 @@ from connected_apps_mcp.commands import stderr_log
 from connected_apps_mcp.confirmation import approvals
 from connected_apps_mcp.settings import settings
 from connected_apps_tools import TOOLSETS
+from connected_apps_tools.api import http_client
 from connected_apps_tools.secrets import uninterrupted
 
 ROOT = Path(__file__).parents[1]
@@ -70,6 +71,11 @@ def flags() -> str:
     )
 
 
+def default_of(name: str) -> str:
+    """The default of a setting."""
+    return str(settings.FLAGS[name].default)
+
+
 def bounds() -> str:
     """What one caller can make the server store or wait for."""
     error = f"an error ({limits.TOO_MANY_REQUESTS})"
@@ -91,12 +97,14 @@ def bounds() -> str:
         ("an HTTP response left unread", f"{limits.SEND_SECONDS:.0f} s", "the connection closes"),
         ("HTTP connections", f"{limits.MAX_CONNECTIONS}", "503"),
         ("sessions of the handshake era", f"{limits.MAX_SESSIONS}", "503"),
+        ("sessions, per caller with a token", f"{limits.MAX_SESSIONS_OF_CALLER}", "503"),
         (
             "a session without a request or a stream",
             f"{limits.SESSION_IDLE_SECONDS / 60:.0f} min",
             "it ends",
         ),
         ("streams of the SSE transport", f"{limits.MAX_SSE_SESSIONS}", "503"),
+        ("streams of all kinds, per caller with a token", f"{limits.MAX_STREAMS_OF_CALLER}", "503"),
         ("`subscriptions/listen` streams", f"{limits.MAX_LISTEN_STREAMS}", "an error"),
         (
             "apps (each must exist) that a connection or stream watches",
@@ -104,8 +112,32 @@ def bounds() -> str:
             "an error",
         ),
         ("apps watched in the handshake era", f"{limits.MAX_WATCHED_TOTAL:,}", "an error"),
-        ("requests in flight, per stdio client or HTTP session", f"{limits.MAX_CALLS}", error),
+        (
+            "requests in flight, per stdio client, HTTP session or caller with a token",
+            f"{limits.MAX_CALLS}",
+            error,
+        ),
         ("requests in flight, all HTTP sessions", f"{limits.MAX_CALLS_TOTAL:,}", error),
+        (
+            "calls that read, per caller with a token",
+            f"{default_of('rate_reads')} a minute (`--rate-reads`)",
+            "an error that says when",
+        ),
+        (
+            "calls that change something or show a secret, per caller with a token",
+            f"{default_of('rate_changes')} a minute (`--rate-changes`)",
+            "an error that says when",
+        ),
+        (
+            "callers with a rate that is known",
+            f"{limits.MAX_RATED_CALLERS:,}",
+            "the one whose last call is oldest is forgotten",
+        ),
+        (
+            "requests to the service at once, shared fairly among callers",
+            f"{http_client.MAX_IN_FLIGHT}",
+            "they wait",
+        ),
         (
             "changes of secrets under way, also after their callers are gone",
             f"{uninterrupted.MAX_UNDER_WAY}",

@@ -4,7 +4,7 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, cached_property
 from hashlib import sha256
 from typing import Any, Self
 
@@ -50,7 +50,7 @@ class Caller:
         except KeyError:
             return cls(user=str(uid))
 
-    @property
+    @cached_property
     def identity(self) -> str:
         """What tells this caller from every other one, whichever token it holds. Not for people."""
         parts = [self.user, self.issuer, self.subject, self.client_id]

@@ -12,11 +12,17 @@ MAX_CONNECTIONS = 200
 MAX_SESSIONS = 500
 """Open sessions of the handshake era over HTTP; one more gets 503."""
 
+MAX_SESSIONS_OF_CALLER = 50
+"""Open sessions of one caller with a token; one more gets 503."""
+
 SESSION_IDLE_SECONDS = 300.0
 """A session ends after this long without a request or stream."""
 
 MAX_SSE_SESSIONS = 100
 """Open streams of the SSE transport; one more gets 503."""
+
+MAX_STREAMS_OF_CALLER = 20
+"""Open streams of server-sent events of one caller with a token; one more gets 503."""
 
 MAX_HEAD_BYTES = 16 * 1024
 """Largest head of a request: its target, its headers, and any trailers."""
@@ -37,7 +43,7 @@ HANG_UP_SECONDS = 1.0
 """Time after which the server notices that the client of a request without a stream has gone."""
 
 MAX_CALLS = 200
-"""Requests in flight of a stdio client, or of one HTTP session; more are refused."""
+"""Requests in flight of a stdio client, of one HTTP session, or of one caller with a token."""
 
 MAX_CALLS_TOTAL = 1_000
 """Requests in flight of all HTTP sessions together."""
@@ -66,3 +72,9 @@ MAX_EVENT_BYTES = 8 * 1024 * 1024
 
 RETRY_MS = 1_000
 """Milliseconds after which a client should resume a broken stream."""
+
+MAX_RATED_CALLERS = 10_000
+"""Callers with a rate that is known; beyond it, the one whose last call is oldest is forgotten."""
+
+REFUSAL_SECONDS = 0.25
+"""Time before a request beyond a rate is refused, so that a caller that goes on takes no time."""

@@ -4,6 +4,7 @@ ConnectedAppsError
 ├── InvalidRequest        refused here; nothing was sent
 │   ├── AppHasChanged     the app has changed since the caller read it
 │   └── PolicyRefusal     the operator's policy forbids it
+├── TooManyCalls          refused here: the caller's rate limit; nothing was sent
 ├── NotConfirmed          a person has to confirm, and has not
 ├── NotSent               the request did not reach the service
 ├── NoAnswer              it was sent, but no complete response came back
@@ -63,6 +64,24 @@ class PolicyRefusal(InvalidRequest):
         "Nothing was sent. Stay within the operator's policy; another call with the same arguments "
         "will not help."
     )
+
+
+class TooManyCalls(ConnectedAppsError):
+    """The caller has made too many calls. Nothing was sent.
+
+    Attributes:
+        retry_after: seconds until there is room for the next call.
+    """
+
+    transient = True
+    hint = "Nothing was sent. Wait for so long, then try again."
+
+    def __init__(self, retry_after: int) -> None:
+        unit = "second" if retry_after == 1 else "seconds"
+        super().__init__(
+            f"Too many calls in a short time: there is room for one in {retry_after} {unit}."
+        )
+        self.retry_after = retry_after
 
 
 class NotConfirmed(ConnectedAppsError):

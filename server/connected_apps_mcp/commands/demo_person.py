@@ -52,13 +52,15 @@ class Person:
 
     Attributes:
         subject: as whom; None for the first one of the project.
+        client_name: the name of the person's client. Each name is another client.
         memory: what the person's client remembers.
         asked: the scopes of each consent.
         questions: the questions that the person confirmed.
     """
 
-    def __init__(self, subject: str | None = None) -> None:
+    def __init__(self, subject: str | None = None, client_name: str = "Demo") -> None:
         self.subject = subject
+        self.client_name = client_name
         self.memory = Memory()
         self.asked: list[set[str]] = []
         self.questions: list[str] = []
@@ -97,7 +99,9 @@ class Person:
 
     def credentials(self, url: str) -> OAuthClientProvider:
         """What the official client logs in with."""
-        metadata = OAuthClientMetadata(client_name="Demo", redirect_uris=[AnyUrl(REDIRECT)])
+        metadata = OAuthClientMetadata(
+            client_name=self.client_name, redirect_uris=[AnyUrl(REDIRECT)]
+        )
         return OAuthClientProvider(url, metadata, self.memory, self.open_browser, self.come_back)
 
     @asynccontextmanager

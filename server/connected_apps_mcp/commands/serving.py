@@ -2,12 +2,17 @@
 
 import gc
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from importlib.metadata import version
+from typing import Any
+
+from mcp.server.context import ServerMiddleware
 
 from connected_apps_mcp.audit import AuditLog
 from connected_apps_mcp.confirmation.state_keys import open_security
 from connected_apps_mcp.protocol.authorization import Authorization
+from connected_apps_mcp.protocol.rate_limits import Rate, RateLimits
 from connected_apps_mcp.protocol.server import AnyServer, build_server
 from connected_apps_mcp.settings.settings import Settings
 from connected_apps_mcp.transports.shutdown import ShutdownSignals
@@ -41,9 +46,13 @@ async def serve_clients(settings: Settings) -> None:
     ):
         offer = select_tools(TOOLSETS, settings.selection)
         authorization = None
+        checks: list[ServerMiddleware[Any]] = []
         if settings.authenticates:
             authorization = Authorization(offer.on, audit, project.api.project_id)
-        server = await _server(settings, project, offer, audit, authorization)
+            reads, changes = Rate(settings.rate_reads), Rate(settings.rate_changes)
+            rates = RateLimits(offer.on, authorization.refuse, reads=reads, changes=changes)
+            checks = [authorization, rates]
+        server = await _server(settings, project, offer, audit, checks)
         service = Service(settings, signals, offer, server, authorization, issuer)
         gc.freeze()
         gc.enable()
@@ -60,7 +69,7 @@ async def _server(
     project: ToolContext,
     offer: OfferedTools,
     audit: AuditLog,
-    authorization: Authorization | None,
+    checks: Sequence[ServerMiddleware[Any]],
 ) -> AnyServer:
     about = ServerInfo(
         version=version("connected-apps-mcp"),
@@ -74,7 +83,7 @@ async def _server(
         confirm=settings.effective("confirm"),
         audit=audit,
         security=open_security(settings.state_key_file, project.folder),
-        authorization=authorization,
+        checks=checks,
     )
 
 

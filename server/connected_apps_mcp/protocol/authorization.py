@@ -10,6 +10,7 @@ from connected_apps_mcp.audit import AuditLog, RecordedCall
 from connected_apps_mcp.callers import Caller, current_caller
 from connected_apps_mcp.egress import AnyContext
 from connected_apps_tools import Tool
+from connected_apps_tools.api.models import Request
 from connected_apps_tools.errors import InvalidRequest
 from connected_apps_tools.scopes import Scope
 
@@ -46,7 +47,8 @@ class Authorization:
         """All scopes that a request needs, whoever sends it."""
         match params:
             case {"name": str(name), **more} if method == "tools/call" and name in self._tools:
-                return _needed_by(self._tools[name], more.get("arguments"))
+                tool = self._tools[name]
+                return tool.scopes(request_of(tool, more.get("arguments")))
         return READ_APPS if method in READING_METHODS else frozenset()
 
     async def refuse(self, caller: Caller, what: str, arguments: object, reason: str) -> None:
@@ -83,8 +85,10 @@ class Authorization:
         raise MCPError(types.INVALID_REQUEST, why)
 
 
-def _needed_by(tool: Tool[Any, Any], arguments: object) -> frozenset[Scope]:
+def request_of(tool: Tool[Any, Any], arguments: object) -> Request | None:
+    """The request of a call; None if it is invalid, for which the call will be refused."""
     try:
-        return tool.scopes(tool.read(arguments if isinstance(arguments, dict) else {}))
-    except InvalidRequest:  # the call will be refused for it
-        return tool.scopes(None)
+        request: Request = tool.read(arguments if isinstance(arguments, dict) else {})
+    except InvalidRequest:
+        return None
+    return request

@@ -5,10 +5,18 @@ import traceback
 from typing import Any
 
 from mcp import MCPError, types
+from pydantic_core import to_json
 
+from connected_apps_mcp.limits import TOO_MANY_REQUESTS
 from connected_apps_tools import Tool
 from connected_apps_tools.context import ServerInfo
-from connected_apps_tools.errors import ConnectedAppsError, InvalidRequest, NotFound, ServiceError
+from connected_apps_tools.errors import (
+    ConnectedAppsError,
+    InvalidRequest,
+    NotFound,
+    ServiceError,
+    TooManyCalls,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -41,6 +49,7 @@ def error_fields(error: ConnectedAppsError, server: ServerInfo) -> dict[str, Any
         "hint": error.hint and server.advice(error.hint),
         "retry_may_help": error.transient,
         "may_have_taken_effect": error.may_have_taken_effect or None,
+        "retry_after": getattr(error, "retry_after", None),
         "status": getattr(error, "status", None),
         "request_id": getattr(error, "request_id", None),
         "untrusted": ["message"] if error.quotes else None,
@@ -48,12 +57,28 @@ def error_fields(error: ConnectedAppsError, server: ServerInfo) -> dict[str, Any
     return {name: value for name, value in fields.items() if value is not None}
 
 
+def error_result(error: ConnectedAppsError, server: ServerInfo) -> types.CallToolResult:
+    """The same as the result of a tool."""
+    return types.CallToolResult(content=[as_text(error_fields(error, server))], is_error=True)
+
+
+def as_text(value: dict[str, Any]) -> types.TextContent:
+    """A value as a model reads it."""
+    return types.TextContent(text=to_json(value).decode())
+
+
 def protocol_error(error: ConnectedAppsError, server: ServerInfo, **more: str) -> MCPError:
     """The same as a JSON-RPC error, for requests that call no tool, with `more` as data."""
     fields = error_fields(error, server) | more
-    theirs = isinstance(error, InvalidRequest | NotFound)
     return MCPError(
-        code=types.INVALID_PARAMS if theirs else types.INTERNAL_ERROR,
+        code=_code(error),
         message=" ".join(filter(None, [str(error), fields.get("hint")])),
         data=fields,
     )
+
+
+def _code(error: ConnectedAppsError) -> int:
+    if isinstance(error, TooManyCalls):
+        return TOO_MANY_REQUESTS
+    theirs = isinstance(error, InvalidRequest | NotFound)
+    return types.INVALID_PARAMS if theirs else types.INTERNAL_ERROR

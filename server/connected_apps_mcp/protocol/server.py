@@ -1,6 +1,6 @@
 """Binds the catalogue of tools to the low-level MCP server."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from importlib.metadata import version
 from typing import Any
@@ -8,6 +8,7 @@ from typing import Any
 from mcp import types
 from mcp.server import CacheHint, Server
 from mcp.server.caching import CacheableMethod
+from mcp.server.context import ServerMiddleware
 from mcp.server.request_state import RequestStateBoundary, RequestStateSecurity
 
 from connected_apps_mcp.audit import AuditLog, Ledger
@@ -17,7 +18,6 @@ from connected_apps_tools import TOOLSETS, ToolContext
 from connected_apps_tools.api.models import Touched
 from connected_apps_tools.selection import OfferedTools, Selection, select_tools
 
-from .authorization import Authorization
 from .completions import add_completions
 from .prompts import add_prompts
 from .resources import add_resources
@@ -73,7 +73,7 @@ def build_server(  # noqa: PLR0913 - each is a separate part
     confirm: Mode = "auto",
     audit: AuditLog | None = None,
     security: RequestStateSecurity | None = None,
-    authorization: Authorization | None = None,
+    checks: Sequence[ServerMiddleware[Any]] = (),
 ) -> AnyServer:
     """A server with the tools that are on. All transports serve this one object.
 
@@ -85,7 +85,7 @@ def build_server(  # noqa: PLR0913 - each is a separate part
         confirm: what to do if a client cannot ask a person.
         audit: the audit log; by default in the project's folder.
         security: seals questions to a person; by default with a key of this process.
-        authorization: checks the scopes of callers; None where callers have none.
+        checks: what each request has to pass first, in this order.
     """
     about = replace(project.server, tools_off=offer.off)
     project = replace(project, server=replace(about, losses=list(map(about.advice, about.losses))))
@@ -123,8 +123,7 @@ def build_server(  # noqa: PLR0913 - each is a separate part
     redact_traces(server)
     sealed = security or RequestStateSecurity.ephemeral()
     server.middleware.append(RequestStateBoundary(sealed, default_audience=SERVER_NAME))
-    if authorization:
-        server.middleware.append(authorization)
+    server.middleware.extend(checks)
     return server
 
 

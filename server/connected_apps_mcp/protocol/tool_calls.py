@@ -4,7 +4,6 @@ from functools import partial
 from typing import Any
 
 from mcp import MCPError, types
-from pydantic_core import to_json
 
 from connected_apps_mcp.audit import AuditLog, PersonAnswer, RecordedCall, Software
 from connected_apps_mcp.callers import current_caller
@@ -16,7 +15,7 @@ from connected_apps_tools.errors import ConnectedAppsError
 from connected_apps_tools.selection import OfferedTools
 from connected_apps_tools.text.printable import did_you_mean
 
-from .error_results import as_failure, error_fields
+from .error_results import as_failure, as_text, error_result
 from .execution import Execution, Publish
 from .rights import RightsOfCallers
 
@@ -92,8 +91,7 @@ class ToolCalls:
         self, project: ToolContext, error: ConnectedAppsError
     ) -> types.CallToolResult:
         error.hint = await project.hint_for(error)
-        fields = error_fields(error, project.server)
-        return types.CallToolResult(content=[_text(fields)], is_error=True)
+        return error_result(error, project.server)
 
     def _done(
         self, project: ToolContext, tool: Tool[Any, Any], result: Result
@@ -104,11 +102,7 @@ class ToolCalls:
         if tool.effect.changes and project.server.environment == "live":
             shown["live_project"] = project.api.project_id
         return types.CallToolResult(
-            content=[_text(shown)],
+            content=[as_text(shown)],
             structured_content=shown,
             meta=reveal(result.revealed) if result.revealed else None,
         )
-
-
-def _text(value: dict[str, Any]) -> types.TextContent:
-    return types.TextContent(text=to_json(value).decode())

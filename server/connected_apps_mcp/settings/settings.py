@@ -233,6 +233,21 @@ class Settings(ProjectSettings):
         description="Names of scopes at the issuer, comma-separated, such as apps:read=read_apps. "
         "Default: their own names, with --scope-prefix.",
     )
+    rate_reads: int = Field(
+        600,
+        ge=0,
+        le=1_000_000,
+        description="Calls a minute that read, of each caller with --auth; 0 for no limit. A tenth "
+        "of them, but at least 10, may come at once. Default: 600.",
+    )
+    rate_changes: int = Field(
+        60,
+        ge=0,
+        le=1_000_000,
+        description="Calls a minute that change something or show a client secret, of each caller "
+        "with --auth; 0 for no limit. A tenth of them, but at least 10, may come at once. "
+        "Default: 60.",
+    )
     audit_log: Literal["-"] | Path | None = Field(
         None,
         description="Folder for the audit log, which only its owner may have access to, or - for "
@@ -483,7 +498,15 @@ class Settings(ProjectSettings):
             != bool(self.introspection_secret)
             or (bool(self.introspection_secret) and self.auth not in {"issuer", "stytch"}),
         }
-        given = ("auth_clients", "auth_scopes", "scope_prefix", "scope_names", "auth_groups_claim")
+        given = (
+            "auth_clients",
+            "auth_scopes",
+            "scope_prefix",
+            "scope_names",
+            "auth_groups_claim",
+            "rate_reads",
+            "rate_changes",
+        )
         wrong |= {
             f"{flag(name)} needs --auth.": name in self.model_fields_set and not self.authenticates
             for name in given

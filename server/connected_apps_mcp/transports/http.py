@@ -21,6 +21,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from connected_apps_mcp.callers import token_caller
 from connected_apps_mcp.egress import AnyContext
 from connected_apps_mcp.limits import (
     MAX_BODY_BYTES,
@@ -33,7 +34,7 @@ from connected_apps_mcp.limits import (
 from connected_apps_mcp.protocol.server import AnyServer
 from connected_apps_mcp.settings.settings import SettingsError
 
-from .http_auth import HEALTH, Guard
+from .http_auth import HEALTH, TOO_MANY_STREAMS, Guard
 from .http_guards import RedactResponses, RequestTimeouts, SameOriginOnly
 from .http_network import Network
 from .http_protocol import BoundedProtocol
@@ -106,8 +107,7 @@ class _SseEndpoint:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if self._open >= MAX_SSE_SESSIONS:
             logger.warning("Refused a stream: %d are open.", self._open)
-            refusal = PlainTextResponse("Too many open streams: try again later.", 503)
-            return await refusal(scope, receive, send)
+            return await TOO_MANY_STREAMS(scope, receive, send)
         self._open += 1
         try:
             await self._stream(scope, receive, send)
@@ -153,8 +153,8 @@ class CallsInFlight:
 
     def __init__(self) -> None:
         self.count = 0
-        self._requests: Counter[int] = Counter()
-        """Requests in flight, by session."""
+        self._requests: Counter[int | str] = Counter()
+        """Requests in flight, by session, and by the identity of a caller with a token."""
         self._total = 0
 
     async def __call__(self, ctx: AnyContext, call_next: CallNext) -> HandlerResult:
@@ -166,24 +166,28 @@ class CallsInFlight:
         if ctx.request_id is None or ctx.method in STREAM_METHODS:
             return await call_next(ctx)
         # The connection lives as long as its requests, so its id is unique among them.
-        session = id(ctx.session._connection)
-        if self._requests[session] >= MAX_CALLS or self._total >= MAX_CALLS_TOTAL:
+        owners: list[int | str] = [id(ctx.session._connection)]
+        if caller := token_caller():
+            owners.append(caller.identity)
+        most = max(self._requests[owner] for owner in owners)
+        if most >= MAX_CALLS or self._total >= MAX_CALLS_TOTAL:
             logger.warning("Refused a request: %d are in flight.", self._total)
             raise MCPError(
                 TOO_MANY_REQUESTS, "Too many requests are in flight. Wait for a response first."
             )
         is_call = ctx.method == "tools/call"
         self.count += is_call
-        self._requests[session] += 1
+        self._requests.update(owners)
         self._total += 1
         try:
             return await call_next(ctx)
         finally:
             self.count -= is_call
-            self._requests[session] -= 1
             self._total -= 1
-            if not self._requests[session]:
-                del self._requests[session]
+            for owner in owners:
+                self._requests[owner] -= 1
+                if not self._requests[owner]:
+                    del self._requests[owner]
 
 
 class _DrainingServer(uvicorn.Server):

@@ -4,7 +4,9 @@ The server is an OAuth 2.1 resource server (MCP authorization, 2025-11-25 and 20
 without a valid token gets 401, one beyond the token's scopes 403. Both say what would help.
 """
 
+import logging
 import time
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -28,7 +30,7 @@ from starlette.types import Scope as Request
 from connected_apps_mcp.auth.access import Access
 from connected_apps_mcp.auth.refusals import Reason, TokenRefused
 from connected_apps_mcp.callers import Caller, CallerToken
-from connected_apps_mcp.limits import MAX_BODY_BYTES, STREAM_METHODS
+from connected_apps_mcp.limits import MAX_BODY_BYTES, MAX_STREAMS_OF_CALLER, STREAM_METHODS
 from connected_apps_mcp.protocol.authorization import REASON, Authorization
 from connected_apps_mcp.protocol.server import SERVER_NAME
 from connected_apps_tools.scopes import Scope
@@ -56,6 +58,11 @@ UNREADABLE = {
 UNAVAILABLE = "The issuer of the token does not answer: try again later."
 RETRY_AFTER = "30"
 """Seconds after which the keys of an issuer are asked for again."""
+
+
+TOO_MANY_STREAMS = PlainTextResponse("Too many open streams: try again later.", 503)
+
+logger = logging.getLogger(__name__)
 
 
 class _NoToken(Exception):
@@ -138,6 +145,7 @@ class RequireToken:
         self._authorization = authorization
         self._endpoints = endpoints
         self._public = frozenset(public)
+        self._streams = _Streams(app)
         self._guarded = RequestBodyLimitMiddleware(self._check, MAX_BODY_BYTES)
 
     async def __call__(self, request: Request, receive: Receive, send: Send) -> None:
@@ -168,7 +176,8 @@ class RequireToken:
         streams = request["method"] == "GET" or any(
             message["method"] in STREAM_METHODS for message in messages
         )
-        return _as_caller(self._app, token, until_it_expires=streams)
+        app = self._streams.of(token.caller) if streams else self._app
+        return _as_caller(app, token, until_it_expires=streams)
 
     async def _refuse(self, request: Request, refused: _NoToken | TokenRefused) -> Response:
         """Refuse a request that nobody is known to have sent."""
@@ -209,6 +218,30 @@ class RequireToken:
         """The endpoint that a request is for. Other paths count as the first one."""
         is_sse = request["path"].startswith(SSE_PATHS) and "/sse" in self._endpoints
         return "/sse" if is_sse else self._endpoints[0]
+
+
+class _Streams:
+    """The open streams of each caller, up to a bound."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+        self._open: Counter[str] = Counter()
+
+    def of(self, caller: Caller) -> ASGIApp:
+        """The application, for one more stream of a caller."""
+        return partial(self._serve, caller.identity)
+
+    async def _serve(self, owner: str, request: Request, receive: Receive, send: Send) -> None:
+        if self._open[owner] >= MAX_STREAMS_OF_CALLER:
+            logger.warning("Refused a stream: %d of this caller are open.", self._open[owner])
+            return await TOO_MANY_STREAMS(request, receive, send)
+        self._open[owner] += 1
+        try:
+            await self._app(request, receive, send)
+        finally:
+            self._open[owner] -= 1
+            if not self._open[owner]:
+                del self._open[owner]
 
 
 def _token_of(request: Request) -> str:

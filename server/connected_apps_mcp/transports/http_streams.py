@@ -10,7 +10,8 @@ from weakref import WeakValueDictionary
 
 import mcp_types
 import pydantic_core
-from mcp.server.streamable_http import MCP_SESSION_ID_HEADER
+from mcp.server.auth.middleware.bearer_auth import AuthorizationContext
+from mcp.server.streamable_http import MCP_SESSION_ID_HEADER, StreamableHTTPServerTransport
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from starlette.types import Message, Receive, Scope, Send
@@ -19,6 +20,7 @@ from connected_apps_mcp.limits import (
     HANG_UP_SECONDS,
     MAX_BODY_BYTES,
     MAX_SESSIONS,
+    MAX_SESSIONS_OF_CALLER,
     RETRY_MS,
     SESSION_IDLE_SECONDS,
 )
@@ -57,6 +59,17 @@ class _PlainOrStream:
         return _plain.get()
 
 
+class _Sessions(StreamableHTTPSessionManager):
+    """The SDK's sessions, with a bound for each caller with a token."""
+
+    def _admit_session(
+        self, requestor: AuthorizationContext | None
+    ) -> StreamableHTTPServerTransport | None:
+        # Only sessions of callers with a token have an owner.
+        own = sum(owner == requestor for owner in self._session_owners.values())
+        return None if own >= MAX_SESSIONS_OF_CALLER else super()._admit_session(requestor)
+
+
 class StreamableHttp:
     """The endpoint of Streamable HTTP in both eras."""
 
@@ -70,7 +83,7 @@ class StreamableHttp:
         """
         self._plain_tools = frozenset(plain_tools)
         self._sessions = WeakValueDictionary[bytes, Session]()
-        self._manager = StreamableHTTPSessionManager(
+        self._manager = _Sessions(
             server,
             event_store=RecentEvents(),
             json_response=cast("bool", _PlainOrStream()),

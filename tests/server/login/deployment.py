@@ -115,9 +115,7 @@ async def deployed(
             httpx2.AsyncClient(trust_env=False, timeout=20) as http,
         ):
             authorization = Authorization(offer.on, audit, project.api.project_id)
-            server = build_server(
-                project, offer, audit=audit, authorization=authorization, **options
-            )
+            server = build_server(project, offer, audit=audit, checks=[authorization], **options)
             plain = [tool.name for tool in offer.on.values() if tool.only_reads]
             guard = Guard(access, authorization)
             app = build_app(server, list(PATHS), Network(authority), plain, guard=guard)

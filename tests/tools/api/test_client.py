@@ -352,7 +352,7 @@ async def test_a_proxy_of_the_environment_is_not_used_for_this_machine(
 async def test_a_call_that_never_left_the_queue_was_not_sent() -> None:
     api = ConnectedAppsClient(CREDENTIALS, transport=Silent(), deadline=0.05)
     for _ in range(MAX_IN_FLIGHT):
-        await api._in_flight.acquire()
+        await api._in_flight.__aenter__()
     with pytest.raises(errors.NotSent) as caught:
         await api.create(CreateApp(client_type="first_party"))
     assert not caught.value.may_have_taken_effect

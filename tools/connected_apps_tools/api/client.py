@@ -26,6 +26,7 @@ from connected_apps_tools.text.redaction import REDACTOR
 
 from . import operations
 from .connection_errors import unanswered, unreachable
+from .fair_share import FairShare
 from .http_client import MAX_IN_FLIGHT, HttpClient, headers_of
 from .httpx2_client import ProxyTransport, TransportClient
 from .models import (
@@ -116,7 +117,7 @@ class ConnectedAppsClient:
         self._transport = transport
         self.deadline = deadline
         """Timeout of a call (seconds), with all its requests, retries and waits."""
-        self._in_flight = anyio.Semaphore(MAX_IN_FLIGHT, fast_acquire=True)
+        self._in_flight = FairShare(MAX_IN_FLIGHT)
         """Requests queue here, where it is known that they were not sent."""
         self._http: HttpClient | None = None
         REDACTOR.add(credentials.secret.get_secret_value())
