@@ -33,6 +33,7 @@ SIZES = {
     "characters of a long hostile text": Size(10_000, 100_000),
     "invisible characters of one": Size(1_000, 100_000),
     "calls between rotations": Size(2, 50),
+    "random queues of callers": Size(20, 200),
 }
 
 

@@ -5,8 +5,9 @@ from dataclasses import dataclass, field
 import anyio
 from anyio import wait_all_tasks_blocked
 from anyio.abc import TaskGroup
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from sizes import sized
 
 from connected_apps_tools.api.fair_share import FairShare, share_key
 
@@ -94,6 +95,7 @@ async def play(steps: list[tuple[str, bool]], office: Office) -> None:
     await office.check()
 
 
+@settings(max_examples=sized("random queues of callers"))
 @given(STEPS)
 async def test_no_slot_is_lost(steps: list[tuple[str, bool]]) -> None:
     async with anyio.create_task_group() as tasks:
@@ -110,6 +112,7 @@ async def test_no_slot_is_lost(steps: list[tuple[str, bool]]) -> None:
         tasks.cancel_scope.cancel()
 
 
+@settings(max_examples=sized("random queues of callers"))
 @given(st.lists(STEP))
 async def test_a_caller_waits_at_most_for_one_turn_of_each_other_caller(
     steps: list[str],
