@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 import anyio
-from anyio import wait_all_tasks_blocked
+import anyio.lowlevel
 from anyio.abc import TaskGroup
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -12,6 +12,8 @@ from sizes import sized
 from connected_apps_tools.api.fair_share import FairShare, share_key
 
 SLOTS = 2
+SETTLED = 10
+"""Turns of the event loop after which every task waits."""
 
 
 @dataclass(eq=False)
@@ -65,7 +67,8 @@ class Office:
 
     async def check(self) -> None:
         """Let all tasks run until they wait. None waits while a slot is free."""
-        await wait_all_tasks_blocked()
+        for _ in range(SETTLED):
+            await anyio.lowlevel.checkpoint()
         assert len(self.inside) <= SLOTS
         assert not self.waiting or len(self.inside) == SLOTS
 
@@ -136,6 +139,19 @@ async def test_a_caller_with_one_call_goes_before_the_queue_of_another() -> None
             office.inside[0].done.set()
             await office.check()
         assert "b" in {holder.key for holder in office.inside}
+        tasks.cancel_scope.cancel()
+
+
+async def test_a_slot_that_comes_together_with_a_cancellation_goes_to_the_next() -> None:
+    async with anyio.create_task_group() as tasks:
+        office = Office(tasks)
+        for key in "aabc":
+            office.come(key)
+            await office.check()
+        office.inside[0].done.set()
+        office.waiting[0].scope.cancel()
+        await office.check()
+        assert [holder.key for holder in office.inside] == ["a", "c"]
         tasks.cancel_scope.cancel()
 
 
