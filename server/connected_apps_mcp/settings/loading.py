@@ -8,6 +8,7 @@ from pydantic_core import ErrorDetails
 
 from connected_apps_tools.text.printable import did_you_mean
 
+from .contradictions import problems_of
 from .credentials import CREDENTIALS, PREFIX, SettingsError
 from .settings import FLAGS, Settings, flag, variable
 from .types import nearest_value
@@ -64,13 +65,14 @@ def read(**flags: Any) -> Settings:  # noqa: ANN401 - pydantic checks them
     """
     try:
         given = {name: value for name, value in flags.items() if value is not None}
-        return Settings(**given)
+        settings = Settings(**given)
     except ValidationError as error:
         raise SettingsError("\n".join(map(_explain, error.errors()))) from None
+    for problem in problems_of(settings):
+        raise SettingsError(problem)
+    return settings
 
 
 def _explain(problem: ErrorDetails) -> str:
-    if not problem["loc"]:
-        return str(problem["msg"])
     name = str(problem["loc"][0])
     return f"{flag(name)} or {variable(name)}: {problem['msg']}.{nearest_value(problem)}"

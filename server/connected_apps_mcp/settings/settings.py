@@ -8,36 +8,31 @@ from collections.abc import Mapping
 from copy import copy
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 from pydantic.fields import FieldInfo
-from pydantic_core import PydanticCustomError
 
 from connected_apps_tools import DEFAULT_TOOLSETS, TOOLSET_NAMES, ProjectKind
 from connected_apps_tools.api.service import (
     CALL_DEADLINE,
     LIVE_URL,
     TEST_URL,
-    check_base_url,
     is_live,
 )
 from connected_apps_tools.errors import InvalidRequest
 from connected_apps_tools.findings.limits import ReviewLimits
 from connected_apps_tools.scopes import Scope
 from connected_apps_tools.secrets.stores import StoreKind
-from connected_apps_tools.text.urls import is_loopback
 
 from .credentials import (
-    INTROSPECTION_CLIENT_ID,
-    INTROSPECTION_SECRET,
-    PREFIX,
     PROJECT_ID,
     SECRET,
     ProjectSettings,
     SettingsError,
 )
 from .folders import user_folder
+from .names import flag, variable
 from .types import Auth, HomePath, LogLevel, NameList, Networks, Origins, PublicUrl, Transports
 
 if TYPE_CHECKING:
@@ -59,8 +54,6 @@ GRACE_SECONDS = 5.0
 """Time a call has after its deadline to return its result."""
 
 PolicySetting = Literal["reveal", "confirm", "toolsets"]
-POLICY_SETTINGS: tuple[PolicySetting, ...] = ("reveal", "confirm", "toolsets")
-"""Settings that a policy may hold too. A given value must be at least as strict as the policy's."""
 
 
 def _review_limit(name: str) -> Any:  # noqa: ANN401 - a field of any type
@@ -403,147 +396,6 @@ class Settings(ProjectSettings):
             return None
         return user_folder("state") / "audit"
 
-    @model_validator(mode="after")
-    def _check_combinations(self) -> Self:
-        for problem in self._problems():
-            raise PydanticCustomError("settings", "{problem}", {"problem": problem})
-        return self
-
-    def _problems(self) -> list[str]:
-        from connected_apps_tools import TOOLSETS
-        from connected_apps_tools.selection import select_tools
-
-        problems = [
-            f"{flag(name)} needs --sandbox."
-            for name in ("sandbox_db", "sandbox_kind")
-            if getattr(self, name) is not None and not self.sandbox
-        ]
-        if self.base_url is not None and self.sandbox:
-            problems.append("--base-url and --sandbox cannot be combined.")
-        if self.audit_log == Path():
-            problems.append("--audit-log must name a folder, or be - for standard error.")
-        if "stdio" in self.transport and len(self.transport) > 1:
-            problems.append("--transport stdio cannot be combined with another transport.")
-        if len(set(self.transport)) < len(self.transport):
-            problems.append("--transport names a transport twice.")
-        problems += self._network_problems()
-        problems += self._auth_problems()
-        try:
-            problems += self._caller_rule_problems()
-            problems += self._laxer_than_policy()
-        except InvalidRequest as error:
-            return [*problems, f"--policy: {error}"]
-        try:
-            select_tools(TOOLSETS, self.selection)
-        except InvalidRequest as error:
-            problems.append(f"--toolsets, --tools: {error}.")
-        try:
-            check_base_url("https://default" if self.base_url is None else self.base_url)
-        except InvalidRequest as error:
-            problems.append(f"--base-url: {error}.")
-        return problems
-
-    def _network_problems(self) -> list[str]:
-        beyond = not is_loopback(self.host)
-        over_http = ("public_url", "tls_cert", "tls_key", "trusted_proxy", "allow_origin")
-        wrong = {
-            "--host must be a loopback address such as 127.0.0.1 without --auth: only this machine "
-            "may reach a server that does not authenticate its callers.": (
-                beyond and not self.authenticates
-            ),
-            "--host must be a loopback address with --auth sandbox: everybody who reaches the "
-            "sandbox can consent.": beyond and self.auth == "sandbox",
-            "--host beyond loopback needs --tls-cert and --tls-key, or --trusted-proxy: tokens "
-            "must not travel in the clear.": (
-                beyond and self.authenticates and not (self.tls_cert or self.trusted_proxy)
-            ),
-            "--tls-cert and --tls-key belong together.": bool(self.tls_cert) != bool(self.tls_key),
-            "--tls-key can be read by other users: run chmod 600 on it.": (
-                self.tls_key is not None and _others_can_read(self.tls_key)
-            ),
-        }
-        wrong |= {
-            f"{flag(name)} needs --transport http or sse.": "stdio" in self.transport
-            and bool(getattr(self, name))
-            for name in over_http
-        }
-        return [problem for problem, is_so in wrong.items() if is_so]
-
-    def _auth_problems(self) -> list[str]:
-        wrong = {
-            "--auth needs --transport http or sse. Over stdio the client starts the server.": (
-                self.authenticates and "stdio" in self.transport
-            ),
-            "--auth sandbox needs --sandbox.": self.auth == "sandbox" and not self.sandbox,
-            "--auth stytch needs a Stytch project, not --sandbox.": (
-                self.auth == "stytch" and self.sandbox
-            ),
-            f"--auth {self.auth} needs --auth-issuer.": (
-                self.auth in {"issuer", "stytch"} and not self.auth_issuer
-            ),
-            f"--auth-issuer cannot be used with --auth {self.auth}.": (
-                self.auth in {"none", "sandbox"} and bool(self.auth_issuer)
-            ),
-            "--auth stytch takes one --auth-issuer: the project's domain.": (
-                self.auth == "stytch" and len(self.auth_issuer) > 1
-            ),
-            "--auth-project-audience needs --auth stytch, and --auth-clients or "
-            "--auth-required-scope.": self.auth_project_audience
-            and not (self.auth == "stytch" and (self.auth_clients or self.auth_required_scope)),
-            "--auth-required-scope needs --auth-project-audience.": (
-                self.auth_required_scope is not None and not self.auth_project_audience
-            ),
-            f"{INTROSPECTION_CLIENT_ID} and {INTROSPECTION_SECRET} belong together, and need "
-            "--auth issuer or stytch.": bool(self.introspection_client_id)
-            != bool(self.introspection_secret)
-            or (bool(self.introspection_secret) and self.auth not in {"issuer", "stytch"}),
-        }
-        given = (
-            "auth_clients",
-            "auth_scopes",
-            "scope_prefix",
-            "scope_names",
-            "auth_groups_claim",
-            "rate_reads",
-            "rate_changes",
-        )
-        wrong |= {
-            f"{flag(name)} needs --auth.": name in self.model_fields_set and not self.authenticates
-            for name in given
-        }
-        problems = [problem for problem, is_so in wrong.items() if is_so]
-        try:
-            _ = self.scopes
-        except SettingsError as error:
-            problems.append(str(error))
-        return problems
-
-    def _caller_rule_problems(self) -> list[str]:
-        rules = self.loaded_policy.callers
-        wrong = {
-            "--policy: rules for callers need --auth.": bool(rules) and not self.authenticates,
-            "--policy: grant_scopes needs --auth-scopes policy.": (
-                self.auth_scopes == "token" and any(rule.grant_scopes for rule in rules)
-            ),
-        }
-        return [problem for problem, is_so in wrong.items() if is_so]
-
-    def _laxer_than_policy(self) -> list[str]:
-        policy = self.loaded_policy
-        return [
-            f"{flag(name)} asks for more than the policy allows. Leave it out, or make it at least "
-            f"as strict as the policy's {name}."
-            for name in POLICY_SETTINGS
-            if name in self.model_fields_set and not policy.permits(name, getattr(self, name))
-        ]
-
-
-def _others_can_read(path: Path) -> bool:
-    try:
-        return bool(path.stat().st_mode & 0o077)
-    except OSError:  # its use reports the cause
-        return False
-
 
 FLAGS: dict[str, FieldInfo] = {
     name: field
@@ -551,13 +403,3 @@ FLAGS: dict[str, FieldInfo] = {
     if name not in ProjectSettings.model_fields
 }
 """The settings with a flag, by field name."""
-
-
-def flag(name: str) -> str:
-    """The flag of a setting."""
-    return "--" + name.replace("_", "-")
-
-
-def variable(name: str) -> str:
-    """The environment variable of a setting."""
-    return PREFIX + name.upper()

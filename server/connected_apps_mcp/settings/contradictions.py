@@ -1,0 +1,194 @@
+"""Settings that contradict each other, or open more than they may."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from connected_apps_tools.api.service import check_base_url
+from connected_apps_tools.errors import InvalidRequest
+from connected_apps_tools.text.urls import is_loopback
+
+from .credentials import INTROSPECTION_CLIENT_ID, INTROSPECTION_SECRET, SettingsError
+from .names import flag
+from .settings import PolicySetting, Settings
+
+POLICY_SETTINGS: tuple[PolicySetting, ...] = ("reveal", "confirm", "toolsets")
+"""Settings that a policy may hold too. A given value must be at least as strict as the policy's."""
+
+
+def problems_of(settings: Settings) -> list[str]:
+    """A sentence for each contradiction."""
+    problems = [
+        *_sandbox_problems(settings),
+        *_transport_problems(settings),
+        *_network_problems(settings),
+        *_auth_problems(settings),
+    ]
+    try:
+        problems += [*_caller_rule_problems(settings), *_laxer_than_policy(settings)]
+    except InvalidRequest as error:
+        return [*problems, f"--policy: {error}"]
+    return problems + _tool_problems(settings)
+
+
+def _that_are(problems: Mapping[str, bool]) -> list[str]:
+    return [problem for problem, is_so in problems.items() if is_so]
+
+
+def _sandbox_problems(settings: Settings) -> list[str]:
+    wrong = {
+        f"{flag(name)} needs --sandbox.": getattr(settings, name) is not None
+        and not settings.sandbox
+        for name in ("sandbox_db", "sandbox_kind")
+    }
+    return _that_are(
+        wrong
+        | {
+            "--base-url and --sandbox cannot be combined.": (
+                settings.base_url is not None and settings.sandbox
+            ),
+            "--audit-log must name a folder, or be - for standard error.": (
+                settings.audit_log == Path()
+            ),
+        }
+    )
+
+
+def _transport_problems(settings: Settings) -> list[str]:
+    transports = settings.transport
+    return _that_are(
+        {
+            "--transport stdio cannot be combined with another transport.": (
+                "stdio" in transports and len(transports) > 1
+            ),
+            "--transport names a transport twice.": len(set(transports)) < len(transports),
+        }
+    )
+
+
+def _network_problems(settings: Settings) -> list[str]:
+    beyond = not is_loopback(settings.host)
+    over_http = ("public_url", "tls_cert", "tls_key", "trusted_proxy", "allow_origin")
+    wrong = {
+        "--host must be a loopback address such as 127.0.0.1 without --auth: only this machine "
+        "may reach a server that does not authenticate its callers.": (
+            beyond and not settings.authenticates
+        ),
+        "--host must be a loopback address with --auth sandbox: everybody who reaches the "
+        "sandbox can consent.": beyond and settings.auth == "sandbox",
+        "--host beyond loopback needs --tls-cert and --tls-key, or --trusted-proxy: tokens "
+        "must not travel in the clear.": (
+            beyond and settings.authenticates and not (settings.tls_cert or settings.trusted_proxy)
+        ),
+        "--tls-cert and --tls-key belong together.": bool(settings.tls_cert)
+        != bool(settings.tls_key),
+        "--tls-key can be read by other users: run chmod 600 on it.": (
+            settings.tls_key is not None and _others_can_read(settings.tls_key)
+        ),
+    }
+    wrong |= {
+        f"{flag(name)} needs --transport http or sse.": "stdio" in settings.transport
+        and bool(getattr(settings, name))
+        for name in over_http
+    }
+    return _that_are(wrong)
+
+
+def _auth_problems(settings: Settings) -> list[str]:
+    required = settings.auth_required_scope
+    wrong = {
+        "--auth needs --transport http or sse. Over stdio the client starts the server.": (
+            settings.authenticates and "stdio" in settings.transport
+        ),
+        "--auth sandbox needs --sandbox.": settings.auth == "sandbox" and not settings.sandbox,
+        "--auth stytch needs a Stytch project, not --sandbox.": (
+            settings.auth == "stytch" and settings.sandbox
+        ),
+        f"--auth {settings.auth} needs --auth-issuer.": (
+            settings.auth in {"issuer", "stytch"} and not settings.auth_issuer
+        ),
+        f"--auth-issuer cannot be used with --auth {settings.auth}.": (
+            settings.auth in {"none", "sandbox"} and bool(settings.auth_issuer)
+        ),
+        "--auth stytch takes one --auth-issuer: the project's domain.": (
+            settings.auth == "stytch" and len(settings.auth_issuer) > 1
+        ),
+        "--auth-project-audience needs --auth stytch, and --auth-clients or "
+        "--auth-required-scope.": settings.auth_project_audience
+        and not (
+            settings.auth == "stytch" and (settings.auth_clients or settings.auth_required_scope)
+        ),
+        "--auth-required-scope needs --auth-project-audience.": (
+            required is not None and not settings.auth_project_audience
+        ),
+        f"{INTROSPECTION_CLIENT_ID} and {INTROSPECTION_SECRET} belong together, and need "
+        "--auth issuer or stytch.": bool(settings.introspection_client_id)
+        != bool(settings.introspection_secret)
+        or (bool(settings.introspection_secret) and settings.auth not in {"issuer", "stytch"}),
+    }
+    given = (
+        "auth_clients",
+        "auth_scopes",
+        "scope_prefix",
+        "scope_names",
+        "auth_groups_claim",
+        "rate_reads",
+        "rate_changes",
+    )
+    wrong |= {
+        f"{flag(name)} needs --auth.": name in settings.model_fields_set
+        and not settings.authenticates
+        for name in given
+    }
+    problems = _that_are(wrong)
+    try:
+        _ = settings.scopes
+    except SettingsError as error:
+        problems.append(str(error))
+    return problems
+
+
+def _caller_rule_problems(settings: Settings) -> list[str]:
+    rules = settings.loaded_policy.callers
+    return _that_are(
+        {
+            "--policy: rules for callers need --auth.": (
+                bool(rules) and not settings.authenticates and "stdio" not in settings.transport
+            ),
+            "--policy: grant_scopes needs --auth-scopes policy.": settings.authenticates
+            and settings.auth_scopes == "token"
+            and any(rule.grant_scopes for rule in rules),
+        }
+    )
+
+
+def _laxer_than_policy(settings: Settings) -> list[str]:
+    policy = settings.loaded_policy
+    return [
+        f"{flag(name)} asks for more than the policy allows. Leave it out, or make it at least "
+        f"as strict as the policy's {name}."
+        for name in POLICY_SETTINGS
+        if name in settings.model_fields_set and not policy.permits(name, getattr(settings, name))
+    ]
+
+
+def _tool_problems(settings: Settings) -> list[str]:
+    from connected_apps_tools import TOOLSETS
+    from connected_apps_tools.selection import select_tools
+
+    problems = []
+    try:
+        select_tools(TOOLSETS, settings.selection)
+    except InvalidRequest as error:
+        problems.append(f"--toolsets, --tools: {error}.")
+    try:
+        check_base_url("https://default" if settings.base_url is None else settings.base_url)
+    except InvalidRequest as error:
+        problems.append(f"--base-url: {error}.")
+    return problems
+
+
+def _others_can_read(path: Path) -> bool:
+    try:
+        return bool(path.stat().st_mode & 0o077)
+    except OSError:  # its use reports the cause
+        return False
