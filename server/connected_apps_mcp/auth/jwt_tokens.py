@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 
-from .issuers import Issuer
+from .issuers.issuer import Issuer
+from .issuers.keys import ALGORITHMS, Key
 from .json_objects import JsonObject, read_object
-from .keys import ALGORITHMS, Key
 from .refusals import Reason, TokenRefused
 
 _TYPES = frozenset({"jwt", "at+jwt", "application/at+jwt"})

@@ -10,12 +10,12 @@ from connected_apps_mcp.callers import CallerToken
 
 from .claims import caller_token
 from .config import AuthConfig
-from .fetching import Fetcher, Resolve, resolve
-from .introspection import Introspection
-from .issuers import Issuer
+from .issuers.fetching import Fetcher, Resolve, resolve
+from .issuers.introspection import Introspection
+from .issuers.issuer import Issuer
+from .issuers.kept import Clock
 from .json_objects import JsonObject
 from .jwt_tokens import is_jwt, read_jwt
-from .kept import Clock
 from .refusals import Reason, TokenRefused
 
 logger = logging.getLogger(__name__)

@@ -14,4 +14,4 @@ def setup() -> Setup:
 def short_timeouts(monkeypatch: pytest.MonkeyPatch) -> None:
     """A fetch that hangs ends at once."""
     for module in ("fetching", "kept"):
-        monkeypatch.setattr(f"connected_apps_mcp.auth.{module}.FETCH_SECONDS", 0.02)
+        monkeypatch.setattr(f"connected_apps_mcp.auth.issuers.{module}.FETCH_SECONDS", 0.02)

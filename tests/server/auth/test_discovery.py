@@ -21,8 +21,8 @@ from starlette.types import Receive, Scope, Send
 from support import serving
 
 from connected_apps_mcp.auth import AuthConfig, Reason, TrustedIssuer, Verifier
-from connected_apps_mcp.auth.fetching import resolve
-from connected_apps_mcp.auth.issuers import metadata_urls
+from connected_apps_mcp.auth.issuers.fetching import resolve
+from connected_apps_mcp.auth.issuers.issuer import metadata_urls
 
 
 @pytest.mark.parametrize(

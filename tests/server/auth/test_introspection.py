@@ -15,8 +15,8 @@ from connected_apps_mcp.auth import (
     IntrospectionCredentials,
     Reason,
     TrustedIssuer,
-    introspection,
 )
+from connected_apps_mcp.auth.issuers import introspection
 from connected_apps_tools.scopes import Scope
 
 OPAQUE = "opaque-canary-81kQ0pLm27"

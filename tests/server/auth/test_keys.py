@@ -23,7 +23,11 @@ from server.auth.fake_issuer import (
 from server.auth.refused import reason_for
 
 from connected_apps_mcp.auth import Reason
-from connected_apps_mcp.auth.kept import MAX_AGE_SECONDS, PAUSE_SECONDS, REFRESH_SECONDS
+from connected_apps_mcp.auth.issuers.kept import (
+    MAX_AGE_SECONDS,
+    PAUSE_SECONDS,
+    REFRESH_SECONDS,
+)
 
 OLD = signed(HEADER | {"kid": "old"}, CLAIMS, "old")
 NEW = signed(HEADER | {"kid": "new"}, CLAIMS, "new")

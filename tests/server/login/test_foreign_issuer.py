@@ -9,8 +9,8 @@ import pytest
 from sizes import sized
 from support import answer, listening
 
-from connected_apps_mcp.auth.introspection import ACTIVE_SECONDS
-from connected_apps_mcp.auth.kept import MAX_AGE_SECONDS, PAUSE_SECONDS, REFRESH_SECONDS
+from connected_apps_mcp.auth.issuers.introspection import ACTIVE_SECONDS
+from connected_apps_mcp.auth.issuers.kept import MAX_AGE_SECONDS, PAUSE_SECONDS, REFRESH_SECONDS
 
 from .clocks import Clock
 from .foreign import SECRET, SERVER, ForeignIssuer, connected

@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from connected_apps_mcp.auth.json_objects import JsonObject
+
 from .fetching import FetchFailed
-from .json_objects import JsonObject
 
 MAX_KEYS = 100
 _RSA = frozenset({"RS256", "RS384", "RS512", "PS256", "PS384", "PS512"})

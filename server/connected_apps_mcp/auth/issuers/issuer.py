@@ -3,13 +3,14 @@
 from contextlib import suppress
 from urllib.parse import urlsplit
 
-from .config import TrustedIssuer
+from connected_apps_mcp.auth.config import TrustedIssuer
+from connected_apps_mcp.auth.json_objects import JsonObject
+from connected_apps_mcp.auth.places import is_loopback, is_safe_endpoint, origin_of
+from connected_apps_mcp.auth.refusals import Reason, TokenRefused
+
 from .fetching import Endpoint, Fetcher, FetchFailed
-from .json_objects import JsonObject
 from .kept import Clock, Kept
 from .keys import Key, keys_of
-from .places import is_loopback, is_safe_endpoint, origin_of
-from .refusals import Reason, TokenRefused
 
 
 class Issuer:

@@ -7,8 +7,9 @@ from typing import Generic, TypeVar
 
 import anyio
 
+from connected_apps_mcp.auth.refusals import Reason, TokenRefused
+
 from .fetching import FETCH_SECONDS, FetchFailed
-from .refusals import Reason, TokenRefused
 
 logger = logging.getLogger(__name__)
 

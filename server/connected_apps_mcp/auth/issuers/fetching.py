@@ -11,7 +11,7 @@ from typing import Any
 import anyio
 import httpx2
 
-from .json_objects import JsonObject, read_object
+from connected_apps_mcp.auth.json_objects import JsonObject, read_object
 
 FETCH_SECONDS = 5.0
 """Longest time until the whole response is there."""

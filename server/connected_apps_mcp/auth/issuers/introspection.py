@@ -7,12 +7,13 @@ from urllib.parse import quote_plus
 
 import anyio
 
-from .config import IntrospectionCredentials
+from connected_apps_mcp.auth.config import IntrospectionCredentials
+from connected_apps_mcp.auth.json_objects import JsonObject
+from connected_apps_mcp.auth.refusals import Reason, TokenRefused
+
 from .fetching import FETCH_SECONDS, Fetcher, FetchFailed
-from .issuers import Issuer
-from .json_objects import JsonObject
+from .issuer import Issuer
 from .kept import Clock
-from .refusals import Reason, TokenRefused
 
 logger = logging.getLogger(__name__)
 
