@@ -78,7 +78,7 @@ class Caller:
             self.subject,
             self.client_id,
             frozenset(groups),
-            email.rpartition("@")[2].lower() if isinstance(email, str) and "@" in email else None,
+            email.rpartition("@")[2] if isinstance(email, str) and "@" in email else None,
         )
 
     def lacks(self, needed: frozenset[Scope]) -> frozenset[Scope]:

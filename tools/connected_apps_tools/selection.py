@@ -100,7 +100,7 @@ def narrowed(
                 if shown:
                     on[tool.name] = shown
     why = "The policy does not allow it to this caller."
-    return OfferedTools(on, {**dict.fromkeys(offer.on.keys() - on.keys(), why), **offer.off})
+    return OfferedTools(on, {name: why for name in offer.on if name not in on} | {**offer.off})
 
 
 def _why_not(tool: Tool[Any, Any], toolset: str, choice: Selection) -> str | None:

@@ -1,6 +1,5 @@
 """Rules for callers fit whom they name, and only ever narrow."""
 
-from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from connected_apps_tools.errors import InvalidRequest
-from connected_apps_tools.safety.caller_rules import CallerFacts
+from connected_apps_tools.safety.caller_rules import CallerFacts, CallerRule
 from connected_apps_tools.safety.policy import Policy
 from connected_apps_tools.scopes import Scope
 
@@ -38,7 +37,7 @@ def rule(**given: Any) -> Policy:
         ({"clients": ["agent"], "groups": ["platform"]}, False),
         ({"email_domains": ["corp.example"]}, True),
         ({"email_domains": ["sub.corp.example"]}, False),
-        ({"groups": []}, False),
+        ({"email_domains": ["Corp.EXAMPLE."]}, True),
     ],
 )
 def test_a_rule_is_for_the_callers_that_every_key_fits(match: dict[str, Any], fits: bool) -> None:
@@ -56,6 +55,12 @@ def test_a_caller_without_a_fact_fits_no_rule_about_it() -> None:
         rule(match={"groups": ["agents"]}, grant_scopes=["apps:read"]).granted_to(CallerFacts())
         == frozenset()
     )
+
+
+@pytest.mark.parametrize("domain", ["CORP.example", "corp.example."])
+def test_a_domain_is_compared_as_mail_reads_it(domain: str) -> None:
+    of_corp = rule(match={"email_domains": ["corp.example"]}, reveal="never")
+    assert of_corp.for_caller(CallerFacts(email_domain=domain)).reveal == "never"
 
 
 def test_an_app_can_be_protected_from_all_but_a_group() -> None:
@@ -86,6 +91,10 @@ def test_scopes_are_granted_by_every_rule_and_limited_by_every_rule() -> None:
         ('[[callers]]\nscope = ["apps:read"]', "callers.0.scope: there is no such key"),
         ('[[callers]]\nmatch = { group = ["a"] }', "Did you mean groups?"),
         ('[[callers]]\nmax_scopes = ["apps:red"]', "callers.0.max_scopes.0: "),
+        ("[[callers]]\nmatch = { groups = [] }", "callers.0.match.groups: "),
+        ("[[callers]]\nunless = {}", "callers.0: an empty unless spares every caller"),
+        ('[[callers]]\nmatch = { email_domains = ["@corp.example"] }', "give a domain alone"),
+        ('[[callers]]\nmatch = { email_domains = ["*.corp.example"] }', "give a domain alone"),
         ('[callers]\nreveal = "never"', "callers: "),
         ('[[callers]]\nreveal = "sometimes"', "callers.0.reveal: "),
     ],
@@ -99,30 +108,73 @@ def test_a_mistake_in_a_rule_is_named(tmp_path: Path, text: str, why: str) -> No
 
 REVEAL, CONFIRM = (None, "allow", "never"), (None, "never", "auto", "always")
 TOOLSETS = st.none() | st.lists(st.sampled_from(["apps", "rotation", "review"]), unique=True)
+PROTECTED = st.fixed_dictionaries(
+    {}, optional={key: st.lists(st.sampled_from("abc")) for key in ("client_ids", "names")}
+)
+SCOPES = st.lists(st.sampled_from([str(scope) for scope in Scope]))
+SOME = st.lists(st.sampled_from("ab"), min_size=1)
+MATCHES = st.fixed_dictionaries(
+    {}, optional=dict.fromkeys(["issuers", "subjects", "clients", "groups", "email_domains"], SOME)
+)
+BASE: dict[str, st.SearchStrategy[Any]] = {
+    "toolsets": TOOLSETS,
+    "reveal": st.sampled_from(REVEAL),
+    "confirm": st.sampled_from(CONFIRM),
+    "protected_apps": PROTECTED,
+}
 RULES = st.fixed_dictionaries(
     {},
-    optional={
-        "match": st.fixed_dictionaries({}, optional={"groups": st.just(["agents"])}),
-        "unless": st.fixed_dictionaries({}, optional={"clients": st.just(["agent"])}),
-        "max_scopes": st.lists(st.sampled_from([str(scope) for scope in Scope])),
-        "toolsets": TOOLSETS,
-        "reveal": st.sampled_from(REVEAL),
-        "confirm": st.sampled_from(CONFIRM),
-        "protected_apps": st.fixed_dictionaries({"names": st.lists(st.just("Billing"))}),
+    optional=BASE
+    | {
+        "match": MATCHES,
+        "unless": MATCHES.filter(bool),
+        "max_scopes": SCOPES,
+        "grant_scopes": SCOPES,
     },
 )
+POLICIES = st.builds(
+    lambda base, rules: Policy.model_validate(base | {"callers": rules}),
+    st.fixed_dictionaries(BASE),
+    st.lists(RULES, max_size=4),
+)
+FACT = st.none() | st.sampled_from("abc")
+CALLERS = st.builds(CallerFacts, FACT, FACT, FACT, st.frozensets(st.sampled_from("abc")), FACT)
+
+
+def is_within(narrow: Policy, wide: Policy) -> bool:
+    """Whether one policy allows nothing that another one forbids."""
+    return all(
+        wide.permits(name, value) if value is not None else getattr(wide, name) is None
+        for name in ("reveal", "confirm", "toolsets")
+        for value in [getattr(narrow, name)]
+    ) and all(
+        set(getattr(wide.protected_apps, key)) <= set(getattr(narrow.protected_apps, key))
+        for key in ("client_ids", "names")
+    )
 
 
 @settings(max_examples=200)
-@given(st.sampled_from(list(product(REVEAL, CONFIRM))), TOOLSETS, st.lists(RULES, max_size=4))
-def test_no_rule_widens_the_policy(
-    base: tuple[str | None, str | None], toolsets: list[str] | None, rules: list[dict[str, Any]]
+@given(POLICIES, CALLERS)
+def test_no_rule_widens_the_policy(policy: Policy, caller: CallerFacts) -> None:
+    assert is_within(policy.for_caller(caller), policy)
+
+
+@settings(max_examples=200)
+@given(POLICIES, RULES, CALLERS)
+def test_one_rule_more_only_narrows_further(
+    policy: Policy, more: dict[str, Any], caller: CallerFacts
 ) -> None:
-    policy = Policy.model_validate(
-        {"reveal": base[0], "confirm": base[1], "toolsets": toolsets, "callers": rules}
-    )
-    narrowed = policy.for_caller(ADA)
-    for name in ("reveal", "confirm", "toolsets"):
-        value = getattr(narrowed, name)
-        assert policy.permits(name, value) if value is not None else getattr(policy, name) is None
-    assert set(policy.protected_apps.names) <= set(narrowed.protected_apps.names)
+    added = CallerRule.model_validate(more)
+    longer = policy.model_copy(update={"callers": (*policy.callers, added)})
+    assert is_within(longer.for_caller(caller), policy.for_caller(caller))
+    assert longer.reachable_by(caller) <= policy.reachable_by(caller)
+
+
+@settings(max_examples=200)
+@given(POLICIES, CALLERS)
+def test_the_order_of_the_rules_does_not_matter(policy: Policy, caller: CallerFacts) -> None:
+    one = policy.for_caller(caller)
+    other = policy.model_copy(update={"callers": policy.callers[::-1]}).for_caller(caller)
+    assert is_within(one, other)
+    assert is_within(other, one)
+    assert set(one.toolsets or ()) == set(other.toolsets or ())

@@ -1,18 +1,51 @@
 """Rules of the policy for some of the callers over HTTP."""
 
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, ConfigDict, Field, Strict, StringConstraints
+from pydantic import (
+    AfterValidator,
+    ConfigDict,
+    Field,
+    Strict,
+    StringConstraints,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
 
 from connected_apps_tools.api.models import ClientId, Model
 from connected_apps_tools.scopes import Scope
+from connected_apps_tools.text.printable import printable
+from connected_apps_tools.text.urls import canonical_host
+
+MAX_RULE_TEXT = 80
+"""Most characters shown of a host, a scheme or a malformed URL."""
+
+
+def mistake(value: str, advice: str) -> PydanticCustomError:
+    """A value that a rule cannot have, and what to write instead."""
+    shown = printable(value, MAX_RULE_TEXT)
+    return PydanticCustomError("policy", "{shown}: {advice}", {"shown": shown, "advice": advice})
+
+
+def _domain(text: str) -> str:
+    domain = canonical_host(text)
+    if domain is None or "*" in domain:
+        raise mistake(text, "give a domain alone, without an asterisk, as in corp.example")
+    return domain
+
 
 Name = Annotated[str, StringConstraints(min_length=1)]
 FromList = Strict(strict=False)
 """TOML has lists; a frozen model needs tuples."""
 
 Names = Annotated[tuple[Name, ...], FromList]
+SomeNames = Annotated[tuple[Name, ...], FromList, Field(min_length=1)]
+"""No name would fit no caller: the rule would seem to limit somebody."""
+
+SomeDomains = Annotated[
+    tuple[Annotated[Name, AfterValidator(_domain)], ...], FromList, Field(min_length=1)
+]
 Scopes = Annotated[tuple[Annotated[Scope, FromList], ...], FromList]
 
 AnyCaseId = Annotated[ClientId, AfterValidator(str.casefold)]
@@ -56,21 +89,21 @@ class CallersMatch(Model):
 
     model_config = ConfigDict(extra="forbid")
 
-    issuers: Names | None = None
-    subjects: Names | None = None
-    clients: Names | None = None
-    groups: Names | None = None
-    email_domains: Names | None = None
+    issuers: SomeNames | None = None
+    subjects: SomeNames | None = None
+    clients: SomeNames | None = None
+    groups: SomeNames | None = None
+    email_domains: SomeDomains | None = None
 
     def fits(self, caller: CallerFacts) -> bool:
         """Whether a caller is one of these."""
-        domain = caller.email_domain
+        domain = caller.email_domain and canonical_host(caller.email_domain)
         facts: dict[str, frozenset[str]] = {
             "issuers": _one(caller.issuer),
             "subjects": _one(caller.subject),
             "clients": _one(caller.client),
             "groups": caller.groups,
-            "email_domains": _one(domain and domain.lower()),
+            "email_domains": _one(domain),
         }
         given = {name: set(names) for name, names in self if names is not None}
         return all(facts[name] & names for name, names in given.items())
@@ -92,6 +125,12 @@ class CallerRule(Model):
     reveal: Reveal | None = None
     confirm: Confirm | None = None
     protected_apps: ProtectedApps = Field(default_factory=ProtectedApps)
+
+    @model_validator(mode="after")
+    def _leaves_somebody(self) -> Self:
+        if self.unless == CallersMatch():
+            raise PydanticCustomError("policy", "an empty unless spares every caller")
+        return self
 
     def limits(self, caller: CallerFacts) -> bool:
         """Whether the rule is for a caller."""

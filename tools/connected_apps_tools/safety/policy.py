@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, Protocol, Self
 
 from pydantic import AfterValidator, ConfigDict, Field, ValidationError
-from pydantic_core import ErrorDetails, PydanticCustomError
+from pydantic_core import ErrorDetails
 
 from connected_apps_tools.api.models import ClientType, Model
 from connected_apps_tools.api.service import INT32_MAX
@@ -22,6 +22,7 @@ from connected_apps_tools.text.printable import cut, did_you_mean, printable, re
 from connected_apps_tools.text.urls import ACTIVE_SCHEMES, WEB_SCHEMES, Url, canonical_host, parse
 
 from .caller_rules import (
+    MAX_RULE_TEXT,
     CallerFacts,
     CallerRule,
     CallersMatch,
@@ -29,13 +30,11 @@ from .caller_rules import (
     FromList,
     ProtectedApps,
     Reveal,
+    mistake,
 )
 
 MAX_SENTENCES = 10
 """Most breaches, or mistakes in the file, that one error names."""
-
-MAX_RULE_TEXT = 80
-"""Most characters shown of a host, a scheme or a malformed URL."""
 
 NEW_APP_MINUTES = 60
 """Lifetime of access tokens if a new app does not set it (KNOWN)."""
@@ -58,7 +57,7 @@ def _host_glob(text: str) -> str:
     first, _, rest = text.partition(".")
     spelled = rest if first in _WILD else text
     if not spelled or "*" in spelled:
-        raise _mistake(
+        raise mistake(
             text,
             "an asterisk stands for a whole label before a name: *.corp.example for one label, "
             "**.corp.example for one or more; to allow every host, leave redirect_hosts out",
@@ -67,13 +66,13 @@ def _host_glob(text: str) -> str:
     bare = ":" in spelled and not spelled.startswith("[")
     host = canonical_host(f"[{spelled}]" if bare else spelled)
     if host is None:
-        raise _mistake(text, "give a host alone, without scheme, port and path")
+        raise mistake(text, "give a host alone, without scheme, port and path")
     if _NUMBER.fullmatch(host) and not _is_ipv4(host):
-        raise _mistake(text, "write an address out, as in 127.0.0.1")
+        raise mistake(text, "write an address out, as in 127.0.0.1")
     if spelled == text:
         return host
     if Url("", host=host).loopback or _is_address(host):
-        raise _mistake(text, "spell loopback names and addresses out, without an asterisk")
+        raise mistake(text, "spell loopback names and addresses out, without an asterisk")
     return f"{first}.{host}"
 
 
@@ -92,19 +91,14 @@ def _is_address(host: str) -> bool:
 def _scheme_glob(text: str) -> str:
     scheme = text.lower()
     if not (text.isascii() and _SCHEME_GLOB.fullmatch(scheme)):
-        raise _mistake(
+        raise mistake(
             text,
             "give a scheme alone, such as https or com.example.app; an asterisk stands for a "
             "whole label at its end: com.example.* for one label, com.example.** for one or more",
         )
     if scheme in ACTIVE_SCHEMES:
-        raise _mistake(text, "browsers run or open such URLs, so no policy allows them")
+        raise mistake(text, "browsers run or open such URLs, so no policy allows them")
     return scheme
-
-
-def _mistake(value: str, advice: str) -> PydanticCustomError:
-    shown = printable(value, MAX_RULE_TEXT)
-    return PydanticCustomError("policy", "{shown}: {advice}", {"shown": shown, "advice": advice})
 
 
 def _matches(glob: list[str], labels: list[str]) -> bool:
