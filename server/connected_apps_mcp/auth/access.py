@@ -40,7 +40,7 @@ class PolicyScopes:
         Args:
             tokens: what verifies the tokens.
             policy: its rules for callers count.
-            grants: whether callers have the scopes that the policy grants, not those of the token.
+            grants: whether a token without scopes has those that the policy grants its caller.
         """
         self._tokens = tokens
         self._policy = policy
@@ -52,8 +52,9 @@ class PolicyScopes:
         caller, facts = checked.caller, checked.caller.facts
         reachable = self._policy.reachable_by(facts)
         scopes = reachable & (caller.scopes or frozenset())
-        if self._grants:
-            scopes = reachable = reachable & self._policy.granted_to(facts)
+        if self._grants:  # to a token with scopes, these too are a limit
+            reachable &= self._policy.granted_to(facts)
+            scopes = reachable & (caller.scopes or reachable)
         limited = replace(caller, scopes=scopes, reachable=reachable)
         return checked.model_copy(update={"caller": limited, "scopes": sorted(scopes)})
 

@@ -1,9 +1,10 @@
-"""`connected-apps-mcp policy`: check a policy before a server uses it."""
+"""`connected-apps-mcp policy`: check a policy before a server uses it, and see what it leaves."""
 
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -43,11 +44,7 @@ def check(**flags: object) -> None:
     Exit code 0: no app breaks a rule. 1: an app breaks a rule. 2: the file is invalid, or the apps
     cannot be read.
     """
-    settings = loading.read(**flags)
-    if settings.policy is None:
-        raise config.SettingsError(
-            f"{config.flag('policy')} or {config.variable('policy')}: name the file to check."
-        )
+    settings = _with_policy(flags)
     click.echo(f"{settings.policy} is valid.")
     for line in _rule_lines(settings.loaded_policy):
         click.echo(f"  {line}")
@@ -62,6 +59,50 @@ def check(**flags: object) -> None:
         click.echo(f"No apps were checked. To check them, set {needed}.")
 
 
+@policy.command()
+@setting_flags(("policy",))
+@click.option("--issuer", metavar="URL", help="The issuer of the token.")
+@click.option("--subject", metavar="ID", help="The user or service that the token stands for.")
+@click.option("--client", metavar="ID", help="The OAuth client that holds the token.")
+@click.option("--group", "groups", multiple=True, metavar="NAME", help="A group of the user.")
+@click.option("--email-domain", metavar="DOMAIN", help="The domain of the verified e-mail address.")
+def caller(groups: tuple[str, ...], policy: str | None, **facts: str | None) -> None:
+    """Show what a caller over HTTP may do at most.
+
+    It names the rules for the caller, and prints what they and the rest of the policy leave. The
+    settings of the server and the token of the caller can narrow it further.
+    """
+    from connected_apps_tools import TOOLSETS
+    from connected_apps_tools.safety.caller_rules import CallerFacts
+    from connected_apps_tools.selection import Selection, narrowed, select_tools
+
+    settings = _with_policy({"policy": policy})
+    rules, who = settings.loaded_policy, CallerFacts(groups=frozenset(groups), **facts)
+    own, reachable = rules.for_caller(who), rules.reachable_by(who)
+    offer = narrowed(
+        TOOLSETS, select_tools(TOOLSETS, Selection(list(filter(None, TOOLSETS)))), own, reachable
+    )
+    click.echo(f"Rules for this caller: {', '.join(rules.rules_for(who)) or 'none'}")
+    for line in _rule_lines(own.model_copy(update={"callers": ()})):
+        click.echo(f"  {line}")
+    click.echo(f"Scopes at most: {_listed(reachable)}")
+    click.echo(f"Scopes with --auth-scopes policy: {_listed(reachable & rules.granted_to(who))}")
+    click.echo(f"Tools at most: {_listed(offer.on)}")
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(sorted(names)) or "none"
+
+
+def _with_policy(flags: dict[str, Any]) -> config.Settings:
+    settings = loading.read(**flags)
+    if settings.policy is None:
+        raise config.SettingsError(
+            f"{config.flag('policy')} or {config.variable('policy')}: name the file to check."
+        )
+    return settings
+
+
 def _rule_lines(policy: Policy) -> list[str]:
     return [f"{key} = {_as_toml(value)}" for key, value in policy.rules().items()] or ["No limits."]
 
@@ -70,6 +111,9 @@ def _as_toml(value: object) -> str:
     """A value in TOML, made printable."""
     from connected_apps_tools.text.printable import printable
 
+    if isinstance(value, dict):
+        pairs = ", ".join(f"{key} = {_as_toml(inner)}" for key, inner in value.items())
+        return f"{{ {pairs} }}" if pairs else "{}"
     text = json.dumps(value, ensure_ascii=False)
     return printable(text, len(text))
 
@@ -91,7 +135,7 @@ async def _report(api: ConnectedAppsClient, policy: Policy) -> int:
     from connected_apps_tools.errors import UnexpectedAnswer
 
     seen = broken = 0
-    protected = policy.protected_apps
+    protected = policy.every_protected_app()
     absent = {"client_ids": set(protected.client_ids), "names": set(protected.names)}
     walk = AppPages(api)
     async for page in walk:

@@ -149,6 +149,7 @@ def _auth_problems(settings: Settings) -> list[str]:
 
 def _caller_rule_problems(settings: Settings) -> list[str]:
     rules = settings.loaded_policy.callers
+    grants_nothing = not any(rule.grant_scopes for rule in rules)
     return _that_are(
         {
             "--policy: rules for callers need --auth.": (
@@ -156,7 +157,10 @@ def _caller_rule_problems(settings: Settings) -> list[str]:
             ),
             "--policy: grant_scopes needs --auth-scopes policy.": settings.authenticates
             and settings.auth_scopes == "token"
-            and any(rule.grant_scopes for rule in rules),
+            and not grants_nothing,
+            "--auth-scopes policy needs grant_scopes in the policy.": (
+                settings.auth_scopes == "policy" and grants_nothing
+            ),
         }
     )
 

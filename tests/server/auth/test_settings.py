@@ -41,6 +41,7 @@ def credentials(monkeypatch: pytest.MonkeyPatch) -> None:
         ),
         (HTTP | {"auth": "sandbox", "scope_prefix": "two words"}, "--scope-prefix"),
         (HTTP | {"auth": "password"}, "--auth"),
+        (HTTP | {"auth": "sandbox", "auth_scopes": "policy"}, "needs grant_scopes in the policy"),
     ],
 )
 def test_a_setting_that_cannot_work_is_refused(given: dict[str, Any], why: str) -> None:

@@ -1,5 +1,6 @@
-"""`connected-apps-mcp policy check`."""
+"""`connected-apps-mcp policy check` and `policy caller`."""
 
+import re
 from pathlib import Path
 
 import anyio
@@ -17,12 +18,27 @@ from connected_apps_tools.api.models import CreateApp
 
 pytestmark = pytest.mark.usefixtures("_logging_as_before")
 
+DOCS = Path(__file__).parents[3] / "docs" / "policy.md"
+
 RULES = """
 redirect_hosts = ["*.corp.example"]
 max_access_token_expiry_minutes = 60
 [protected_apps]
 client_ids = ["connected-app-test-nowhere"]
 names = ["Billing", "Bliling"]
+"""
+
+
+CALLER_RULES = """
+reveal = "never"
+[[callers]]
+match = { groups = ["agents"] }
+unless = { clients = ["trusted"] }
+toolsets = ["apps"]
+protected_apps = { names = ["Nowhere"] }
+[[callers]]
+grant_scopes = ["apps:read"]
+max_scopes = ["apps:read", "apps:write"]
 """
 
 
@@ -35,6 +51,12 @@ def file(tmp_path: Path) -> Path:
 
 def check(*arguments: str, **environment: str) -> Result:
     return CliRunner().invoke(main, ["policy", "check", *arguments], env=environment)
+
+
+def caller(file: Path, *facts: str) -> list[str]:
+    done = CliRunner().invoke(main, ["policy", "caller", "--policy", str(file), *facts])
+    assert done.exit_code == 0
+    return done.stdout.splitlines()
 
 
 async def fill(database: Path, *apps: CreateApp) -> None:
@@ -150,3 +172,65 @@ def test_help_gives_the_exit_codes() -> None:
         "Exit code 0: no app breaks a rule. 1: an app breaks a rule. 2: the file is invalid"
         in shown
     )
+
+
+def test_rules_for_callers_are_printed(file: Path) -> None:
+    file.write_text(CALLER_RULES)
+    assert check("--policy", str(file)).stdout.splitlines()[2:4] == [
+        (
+            '  callers.0 = { match = { groups = ["agents"] }, unless = { clients = ["trusted"] }, '
+            'toolsets = ["apps"], protected_apps = { names = ["Nowhere"] } }'
+        ),
+        '  callers.1 = { grant_scopes = ["apps:read"], max_scopes = ["apps:read", "apps:write"] }',
+    ]
+
+
+def test_an_app_that_is_protected_from_some_callers_is_looked_for(file: Path) -> None:
+    file.write_text(CALLER_RULES)
+    note = 'Note: protected_apps.names matches no app here: "Nowhere"'
+    assert note in check("--policy", str(file), "--sandbox").stdout.splitlines()
+
+
+def test_what_a_caller_may_do_is_printed(file: Path) -> None:
+    file.write_text(CALLER_RULES)
+    assert caller(file, "--group", "agents") == [
+        "Rules for this caller: callers.0, callers.1",
+        '  reveal = "never"',
+        '  toolsets = ["apps"]',
+        '  protected_apps.names = ["Nowhere"]',
+        "Scopes at most: apps:read, apps:write",
+        "Scopes with --auth-scopes policy: apps:read",
+        "Tools at most: clone_app, create_app, get_app, get_server_status, search_apps, update_app",
+    ]
+
+
+def test_a_caller_that_a_rule_spares_may_do_more(file: Path) -> None:
+    file.write_text(CALLER_RULES)
+    rules, *_, tools = caller(file, "--group", "agents", "--client", "trusted")
+    assert rules == "Rules for this caller: callers.1"
+    assert "review_apps" in tools
+
+
+def test_a_caller_of_no_rule_is_limited_by_the_rest_of_the_policy(file: Path) -> None:
+    shown = caller(file, "--subject", "ada", "--issuer", "https://issuer.example")
+    assert shown[0] == "Rules for this caller: none"
+    assert "  max_access_token_expiry_minutes = 60" in shown
+    assert shown[-2] == "Scopes with --auth-scopes policy: none"
+    assert "reveal_client_secret" in shown[-1]
+
+
+def test_a_caller_is_asked_about_with_a_policy() -> None:
+    refused = CliRunner().invoke(main, ["policy", "caller", "--group", "agents"])
+    assert refused.exit_code == 2
+    assert "--policy or CONNECTED_APPS_MCP_POLICY: name the file to check" in refused.stderr
+
+
+def test_the_documented_caller_may_do_what_the_document_says(file: Path) -> None:
+    shown = re.search(
+        r"\$ cat policy.toml\n(.*?)\n\$ (.*?)\n(.*?)```", DOCS.read_text("utf-8"), re.S
+    )
+    assert shown
+    rules, command, output = shown.groups()
+    file.write_text(rules)
+    arguments = command.replace("policy.toml", str(file)).split()[1:]
+    assert CliRunner().invoke(main, arguments).stdout == output

@@ -7,10 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from connected_apps_tools import TOOLSET_NAMES
+from connected_apps_tools import TOOLSETS as ALL_TOOLSETS
 from connected_apps_tools.errors import InvalidRequest
 from connected_apps_tools.safety.caller_rules import CallerFacts, CallerRule
 from connected_apps_tools.safety.policy import Policy
 from connected_apps_tools.scopes import Scope
+from connected_apps_tools.selection import Selection, narrowed, select_tools
 
 ADA = CallerFacts(
     issuer="https://issuer.example",
@@ -178,3 +181,18 @@ def test_the_order_of_the_rules_does_not_matter(policy: Policy, caller: CallerFa
     assert is_within(one, other)
     assert is_within(other, one)
     assert set(one.toolsets or ()) == set(other.toolsets or ())
+
+
+@settings(max_examples=200)
+@given(POLICIES, CALLERS, st.sets(st.sampled_from(list(TOOLSET_NAMES))), st.booleans())
+def test_a_caller_is_offered_no_more_than_the_server_offers(
+    policy: Policy, caller: CallerFacts, toolsets: set[str], reveals: bool
+) -> None:
+    offer = select_tools(ALL_TOOLSETS, Selection(sorted(toolsets), reveals=reveals))
+    own = policy.for_caller(caller)
+    narrow = narrowed(ALL_TOOLSETS, offer, own, policy.reachable_by(caller))
+    assert narrow.on.keys() <= offer.on.keys()
+    assert narrow.on.keys() | narrow.off.keys() == offer.on.keys() | offer.off.keys()
+    assert not narrow.on.keys() & narrow.off.keys()
+    if not reveals or own.reveal == "never":
+        assert not any("reveal_secret" in tool.request.model_fields for tool in narrow.on.values())

@@ -8,6 +8,8 @@ the last one of a scheme, so that the rest names the owner. `*` is one label, as
 import ipaddress
 import re
 from collections.abc import Iterable, Iterator
+from functools import reduce
+from operator import or_
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, Protocol, Self
 
@@ -202,17 +204,22 @@ class Policy(Model):
         """The rules that are set, by their dotted names."""
         limits = self.model_dump(mode="json", exclude_defaults=True)
         protected = limits.pop("protected_apps", {})
-        callers = {f"callers.{at}": rule for at, rule in enumerate(limits.pop("callers", ()))}
+        callers = {_rule_name(at): rule for at, rule in enumerate(limits.pop("callers", ()))}
         named = {f"protected_apps.{key}": value for key, value in protected.items()}
         return limits | named | callers
 
+    def rules_for(self, caller: CallerFacts) -> dict[str, CallerRule]:
+        """The rules for a caller, by their dotted names."""
+        rules = enumerate(self.callers)
+        return {_rule_name(at): rule for at, rule in rules if rule.limits(caller)}
+
+    def every_protected_app(self) -> ProtectedApps:
+        """The apps that some caller may not change."""
+        return reduce(or_, (rule.protected_apps for rule in self.callers), self.protected_apps)
+
     def for_caller(self, caller: CallerFacts) -> Self:
         """This policy, narrowed by the rules for a caller."""
-        narrowed = self
-        for rule in self.callers:
-            if rule.limits(caller):
-                narrowed = narrowed._narrowed_by(rule)
-        return narrowed
+        return reduce(type(self)._narrowed_by, self.rules_for(caller).values(), self)
 
     def _narrowed_by(self, rule: CallerRule) -> Self:
         def strictest(name: str, one: Any, other: Any) -> Any:  # noqa: ANN401 - as the setting has it
@@ -233,14 +240,14 @@ class Policy(Model):
 
     def granted_to(self, caller: CallerFacts) -> frozenset[Scope]:
         """The scopes that the rules give a caller, for an issuer that gives none."""
-        given = [rule.grant_scopes for rule in self.callers if rule.limits(caller)]
+        given = [rule.grant_scopes for rule in self.rules_for(caller).values()]
         return frozenset(scope for scopes in given for scope in scopes)
 
     def reachable_by(self, caller: CallerFacts) -> frozenset[Scope]:
         """The most scopes that a caller may have."""
         reachable = frozenset(Scope)
-        for rule in self.callers:
-            if rule.max_scopes is not None and rule.limits(caller):
+        for rule in self.rules_for(caller).values():
+            if rule.max_scopes is not None:
                 reachable &= frozenset(rule.max_scopes)
         return reachable
 
@@ -360,6 +367,10 @@ _SWITCHES = {
     "allow_consent_bypass": "bypass_consent_for_offline_access",
 }
 """The field that each of these rules allows to be true."""
+
+
+def _rule_name(at: int) -> str:
+    return f"callers.{at}"
 
 
 def _ambiguity(url: Url) -> str | None:
