@@ -90,7 +90,7 @@ async def _metadata(access: Access, path: str, _request: HttpRequest) -> Respons
         {
             "resource": access.public_url + path,
             "authorization_servers": list(access.issuers),
-            "scopes_supported": access.names(access.offered),
+            **({"scopes_supported": access.names(access.offered)} if access.offered else {}),
             "bearer_methods_supported": ["header"],
             "resource_name": SERVER_NAME,
         },
@@ -213,7 +213,7 @@ class RequireToken:
     ) -> Response:
         fields = {
             **error,
-            "scope": " ".join(self._access.names(scopes)),
+            **({"scope": " ".join(names)} if (names := self._access.names(scopes)) else {}),
             "resource_metadata": self._access.public_url + WELL_KNOWN + self._endpoint_of(request),
         }
         shown = ", ".join(f'{name}="{value}"' for name, value in fields.items())
