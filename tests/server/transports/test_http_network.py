@@ -194,6 +194,8 @@ async def test_forwarded_headers_of_others_are_dropped() -> None:
         ({"public_url": "http://mcp.corp.example"}, "must be https"),
         ({"public_url": "https://mcp.corp.example/mcp"}, "give an origin"),
         ({"public_url": "https://user@mcp.corp.example"}, "give an origin"),
+        ({"public_url": "https://"}, "give an origin"),
+        ({"public_url": "https://b\u00fccher.example"}, "give an origin"),
         ({"allow_origin": "*"}, "give an origin"),
         ({"allow_origin": "https://*.corp.example"}, "give an origin"),
         ({"trusted_proxy": "10.0.0.1/8"}, "give networks"),
@@ -227,3 +229,14 @@ def test_a_key_that_others_can_read_is_refused(certificate: tuple[Path, Path]) -
             )
     finally:
         certificate[1].chmod(0o600)
+
+
+def test_origins_are_compared_as_browsers_send_them() -> None:
+    settings = loading.load(
+        sandbox=True,
+        transport="http",
+        public_url="https://MCP.corp.example:443/",
+        allow_origin="HTTP://Page.example:80,https://b.example:8443",
+    )
+    assert settings.public_url == "https://mcp.corp.example"
+    assert settings.allow_origin == ("http://page.example", "https://b.example:8443")
