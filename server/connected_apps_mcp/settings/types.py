@@ -59,9 +59,12 @@ def _public_url(text: str) -> str:
 
 def _network(text: str) -> str:
     try:
-        return str(ip_network(text))
+        network = ip_network(text)
     except ValueError:
         raise PydanticCustomError("network", "give networks as in 10.0.0.0/8") from None
+    if not network.prefixlen:
+        raise PydanticCustomError("network", "this network is everybody: name the proxies")
+    return str(network)
 
 
 PublicUrl = Annotated[str, AfterValidator(_public_url)]
