@@ -69,7 +69,8 @@ class Access:
         public_url: the URL of this server, without a path.
         scope_names: what the issuers call each scope.
         offered: the scopes that a client asks for first. Scopes that end something or show a secret
-            are left to a step-up, since clients ask for all that is offered.
+            are left to a step-up, since clients ask for all that is offered. None where the policy
+            grants them: such issuers may refuse a login that asks for a scope.
         issuer: the routes of an issuer on this server.
     """
 
@@ -132,7 +133,7 @@ async def open_access(
             [issuer.url for issuer in issuers],
             public_url,
             settings.scopes,
-            frozenset(scopes) - HARMFUL,
+            frozenset() if settings.auth_scopes == "policy" else frozenset(scopes) - HARMFUL,
             routes,
         )
     finally:

@@ -11,6 +11,8 @@ from .credentials import INTROSPECTION_CLIENT_ID, INTROSPECTION_SECRET, Settings
 from .names import flag
 from .settings import PolicySetting, Settings
 
+ALL_ADDRESSES = {"0.0.0.0", "::"}  # noqa: S104 - to listen on, not to call
+
 POLICY_SETTINGS: tuple[PolicySetting, ...] = ("reveal", "confirm", "toolsets")
 """Settings that a policy may hold too. A given value must be at least as strict as the policy's."""
 
@@ -78,6 +80,12 @@ def _network_problems(settings: Settings) -> list[str]:
         "--host beyond loopback needs --tls-cert and --tls-key, or --trusted-proxy: tokens "
         "must not travel in the clear.": (
             beyond and settings.authenticates and not (settings.tls_cert or settings.trusted_proxy)
+        ),
+        f"--host {settings.host} needs --public-url: clients call another URL.": (
+            beyond
+            and settings.authenticates
+            and settings.public_url is None
+            and (settings.tls_cert is None or settings.host in ALL_ADDRESSES)
         ),
         "--tls-cert and --tls-key belong together.": bool(settings.tls_cert)
         != bool(settings.tls_key),

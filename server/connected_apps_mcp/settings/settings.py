@@ -4,6 +4,7 @@ The field `base_url` is the variable CONNECTED_APPS_MCP_BASE_URL and the flag --
 description of each field is its help text and its row in the README.
 """
 
+import re
 from collections.abc import Mapping
 from copy import copy
 from functools import cached_property
@@ -49,6 +50,9 @@ __all__ = [
     "flag",
     "variable",
 ]
+
+SCOPE_NAME = r"[!#-\[\]-~]+"
+"""RFC 6749, 3.3."""
 
 GRACE_SECONDS = 5.0
 """Time a call has after its deadline to return its result."""
@@ -292,10 +296,14 @@ class Settings(ProjectSettings):
         names = {scope: self.scope_prefix + scope for scope in Scope}
         for each in self.scope_names:
             own, _, theirs = each.partition("=")
-            if not theirs or own not in list(Scope):
+            if own not in list(Scope):
                 known = ", ".join(Scope)
                 raise SettingsError(f"--scope-names: {own} is not NAME=NAME with one of {known}.")
+            if not re.fullmatch(SCOPE_NAME, theirs):
+                raise SettingsError(f"--scope-names: {own} needs a name without spaces and quotes.")
             names[Scope(own)] = theirs
+        if len({each.partition("=")[0] for each in self.scope_names}) < len(self.scope_names):
+            raise SettingsError("--scope-names: a scope has two names.")
         if len(set(names.values())) < len(names):
             raise SettingsError("--scope-names: two scopes have the same name.")
         return names

@@ -12,6 +12,8 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 from connected_apps_tools.text.printable import did_you_mean
 from connected_apps_tools.text.urls import is_loopback
 
+_DEFAULT_PORTS = {"http": ":80", "https": ":443"}
+
 Auth = Literal["none", "issuer", "stytch", "sandbox"]
 
 LogLevel = Literal["debug", "info", "warning", "error"]
@@ -38,11 +40,14 @@ NameList = Annotated[
 
 
 def _origin(text: str) -> str:
-    parts = urlsplit(text)
+    """An origin, as browsers and clients send it: in lower case, without the default port."""
+    parts = urlsplit(text.lower())
     exact = f"{parts.scheme}://{parts.netloc}"
-    if parts.scheme not in {"http", "https"} or exact != text or "@" in text or "*" in text:
+    port = _DEFAULT_PORTS.get(parts.scheme)
+    named = parts.hostname and text.isascii() and not {"@", "*"} & set(text)
+    if port is None or exact != text.lower() or not named:
         raise PydanticCustomError("origin", "give an origin, such as https://corp.example")
-    return text
+    return exact.removesuffix(port)
 
 
 def _public_url(text: str) -> str:
@@ -54,9 +59,12 @@ def _public_url(text: str) -> str:
 
 def _network(text: str) -> str:
     try:
-        return str(ip_network(text))
+        network = ip_network(text)
     except ValueError:
         raise PydanticCustomError("network", "give networks as in 10.0.0.0/8") from None
+    if not network.prefixlen:
+        raise PydanticCustomError("network", "this network is everybody: name the proxies")
+    return str(network)
 
 
 PublicUrl = Annotated[str, AfterValidator(_public_url)]

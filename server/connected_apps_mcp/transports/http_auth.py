@@ -90,7 +90,7 @@ async def _metadata(access: Access, path: str, _request: HttpRequest) -> Respons
         {
             "resource": access.public_url + path,
             "authorization_servers": list(access.issuers),
-            "scopes_supported": access.names(access.offered),
+            **({"scopes_supported": access.names(access.offered)} if access.offered else {}),
             "bearer_methods_supported": ["header"],
             "resource_name": SERVER_NAME,
         },
@@ -146,24 +146,30 @@ class RequireToken:
         self._endpoints = endpoints
         self._public = frozenset(public)
         self._streams = _Streams(app)
-        self._guarded = RequestBodyLimitMiddleware(self._check, MAX_BODY_BYTES)
 
     async def __call__(self, request: Request, receive: Receive, send: Send) -> None:
         """Serve or refuse a request."""
         is_open = request["type"] != "http" or request["path"] in self._public
-        await (self._app if is_open else self._guarded)(request, receive, send)
+        answer = self._app if is_open else await self._let_in(request)
+        await answer(request, receive, send)
 
-    async def _check(self, request: Request, receive: Receive, send: Send) -> None:
-        body = _Replay(receive)
-        answer = await self._answer(request, body)
-        await answer(request, body.receive, send)
-
-    async def _answer(self, request: Request, body: "_Replay") -> ASGIApp:
-        """What answers a request: the application for this caller, or a refusal."""
+    async def _let_in(self, request: Request) -> ASGIApp:
+        """What answers a request, by its token. Of a stranger's body nothing is read."""
         try:
             token = await self._access.tokens.check(_token_of(request))
         except (_NoToken, TokenRefused) as refused:
             return await self._refuse(request, refused)
+        return RequestBodyLimitMiddleware(partial(self._serve, token), MAX_BODY_BYTES)
+
+    async def _serve(
+        self, token: CallerToken, request: Request, receive: Receive, send: Send
+    ) -> None:
+        body = _Replay(receive)
+        answer = await self._answer(token, request, body)
+        await answer(request, body.receive, send)
+
+    async def _answer(self, token: CallerToken, request: Request, body: "_Replay") -> ASGIApp:
+        """What answers a request: the application for this caller, or a refusal."""
         try:
             messages = await body.messages() if request["method"] == "POST" else []
         except ValueError:  # the parser of a transport might take it for a message
@@ -207,7 +213,7 @@ class RequireToken:
     ) -> Response:
         fields = {
             **error,
-            "scope": " ".join(self._access.names(scopes)),
+            **({"scope": " ".join(names)} if (names := self._access.names(scopes)) else {}),
             "resource_metadata": self._access.public_url + WELL_KNOWN + self._endpoint_of(request),
         }
         shown = ", ".join(f'{name}="{value}"' for name, value in fields.items())

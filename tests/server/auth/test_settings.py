@@ -1,8 +1,11 @@
 """The settings of authentication contradict neither each other nor the transport."""
 
+from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
+from support import listening
 
 from connected_apps_mcp.settings import loading
 from connected_apps_mcp.settings.settings import SettingsError
@@ -34,11 +37,14 @@ def credentials(monkeypatch: pytest.MonkeyPatch) -> None:
         (HTTP | {"auth": "sandbox", "auth_required_scope": "apps:read"}, "auth-project-audience"),
         (HTTP | {"scope_prefix": "x:"}, "--scope-prefix needs --auth"),
         (HTTP | {"auth": "sandbox", "scope_names": "apps:rad=x"}, "--scope-names: apps:rad"),
-        (HTTP | {"auth": "sandbox", "scope_names": "apps:read"}, "--scope-names: apps:read"),
+        (HTTP | {"auth": "sandbox", "scope_names": "apps:read"}, "apps:read needs a name"),
         (
             HTTP | {"auth": "sandbox", "scope_names": "apps:read=x,apps:write=x"},
             "two scopes have the same name",
         ),
+        (HTTP | {"auth": "sandbox", "scope_names": "apps:read=a b"}, "apps:read needs a name"),
+        (HTTP | {"auth": "sandbox", "scope_names": 'apps:read="'}, "apps:read needs a name"),
+        (HTTP | {"auth": "sandbox", "scope_names": "apps:read=a,apps:read=b"}, "has two names"),
         (HTTP | {"auth": "sandbox", "scope_prefix": "two words"}, "--scope-prefix"),
         (HTTP | {"auth": "password"}, "--auth"),
         (HTTP | {"auth": "sandbox", "auth_scopes": "policy"}, "needs grant_scopes in the policy"),
@@ -63,3 +69,18 @@ def test_scopes_have_the_names_that_the_operator_gives_them() -> None:
     ).scopes
     assert names["apps:read"] == "readers"  # type: ignore[index]
     assert names["apps:write"] == "mcp.apps:write"  # type: ignore[index]
+
+
+def test_where_the_policy_grants_the_scopes_clients_ask_the_issuer_for_none(
+    tmp_path: Path,
+) -> None:
+    policy = tmp_path / "policy.toml"
+    policy.write_text('[[callers]]\ngrant_scopes = ["apps:read"]\n')
+    flags = ["--transport", "http", "--sandbox", "--auth", "sandbox", "--auth-scopes", "policy"]
+    with listening(*flags, "--policy", str(policy)) as urls:
+        refused = httpx2.post(urls["http"], trust_env=False)
+        challenge = refused.headers["www-authenticate"]
+        assert refused.status_code == 401
+        assert "scope=" not in challenge
+        metadata = httpx2.get(challenge.split('"')[-2], trust_env=False).json()
+    assert "scopes_supported" not in metadata

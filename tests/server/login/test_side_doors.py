@@ -383,3 +383,16 @@ async def test_a_request_beyond_the_scopes_changes_no_session(
         rich = await deployment.token()
         assert (await way.call(rich, "get_app", client_id=APP)).tool_result["app"]
         assert (await way.call(poor, "get_app", client_id=APP)).response.status_code == 403
+
+
+@pytest.mark.parametrize("header", ["", "Authorization: Bearer a.b.c\r\n"])
+async def test_a_request_without_a_valid_token_is_refused_before_its_body_comes(
+    deployment: Deployment, header: str
+) -> None:
+    authority = deployment.origin.removeprefix("http://")
+    host, _, port = authority.rpartition(":")
+    head = f"POST /mcp HTTP/1.1\r\nHost: {authority}\r\n{header}Content-Length: 100000\r\n\r\n"
+    with anyio.fail_after(10):
+        async with await anyio.connect_tcp(host, int(port)) as stream:
+            await stream.send(head.encode())
+            assert (await stream.receive()).startswith(b"HTTP/1.1 401 ")

@@ -5,6 +5,7 @@ import ipaddress
 import ssl
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import pytest
@@ -194,10 +195,14 @@ async def test_forwarded_headers_of_others_are_dropped() -> None:
         ({"public_url": "http://mcp.corp.example"}, "must be https"),
         ({"public_url": "https://mcp.corp.example/mcp"}, "give an origin"),
         ({"public_url": "https://user@mcp.corp.example"}, "give an origin"),
+        ({"public_url": "https://"}, "give an origin"),
+        ({"public_url": "https://b\u00fccher.example"}, "give an origin"),
         ({"allow_origin": "*"}, "give an origin"),
         ({"allow_origin": "https://*.corp.example"}, "give an origin"),
         ({"trusted_proxy": "10.0.0.1/8"}, "give networks"),
         ({"trusted_proxy": "proxy"}, "give networks"),
+        ({"trusted_proxy": "0.0.0.0/0"}, "this network is everybody"),
+        ({"trusted_proxy": "::/0"}, "this network is everybody"),
         ({"transport": "stdio", "allow_origin": PAGE}, "--allow-origin needs --transport http"),
     ],
 )
@@ -212,7 +217,28 @@ def test_an_address_beyond_loopback_is_allowed_where_tokens_are_safe(
 ) -> None:
     files = {"tls_cert": certificate[0], "tls_key": certificate[1]}
     safe = files if also.get("tls") else also
-    assert loading.load(transport="http", host="192.0.2.1", **ISSUER, **safe).authenticates
+    there = {"host": "192.0.2.1", "public_url": "https://mcp.corp.example"}
+    assert loading.load(transport="http", **there, **ISSUER, **safe).authenticates
+
+
+@pytest.mark.parametrize(
+    ("host", "tls"),
+    [("192.0.2.1", False), ("0.0.0.0", False), ("0.0.0.0", True), ("::", True)],  # noqa: S104
+)
+def test_where_clients_cannot_call_the_address_the_public_url_must_be_given(
+    host: str, tls: bool, certificate: tuple[Path, Path]
+) -> None:
+    files = {"tls_cert": certificate[0], "tls_key": certificate[1]}
+    safe: dict[str, Any] = files if tls else {"trusted_proxy": "10.0.0.0/8"}
+    with pytest.raises(SettingsError, match=f"--host {host} needs --public-url"):
+        loading.load(transport="http", host=host, **ISSUER, **safe)
+
+
+def test_a_server_with_a_certificate_for_its_address_needs_no_public_url(
+    certificate: tuple[Path, Path],
+) -> None:
+    files = {"tls_cert": certificate[0], "tls_key": certificate[1]}
+    assert loading.load(transport="http", host="192.0.2.1", **ISSUER, **files).authenticates
 
 
 def test_a_key_that_others_can_read_is_refused(certificate: tuple[Path, Path]) -> None:
@@ -227,3 +253,14 @@ def test_a_key_that_others_can_read_is_refused(certificate: tuple[Path, Path]) -
             )
     finally:
         certificate[1].chmod(0o600)
+
+
+def test_origins_are_compared_as_browsers_send_them() -> None:
+    settings = loading.load(
+        sandbox=True,
+        transport="http",
+        public_url="https://MCP.corp.example:443/",
+        allow_origin="HTTP://Page.example:80,https://b.example:8443",
+    )
+    assert settings.public_url == "https://mcp.corp.example"
+    assert settings.allow_origin == ("http://page.example", "https://b.example:8443")
