@@ -7,7 +7,7 @@ MAX_MESSAGE_BYTES = 4 * 1024 * 1024
 """Longest message over stdio."""
 
 MAX_CONNECTIONS = 200
-"""Open HTTP connections; a request on one more gets 503."""
+"""Open HTTP connections. Beyond them, the longest without a request closes; else there is 503."""
 
 MAX_SESSIONS = 500
 """Open sessions of the handshake era over HTTP; one more gets 503."""

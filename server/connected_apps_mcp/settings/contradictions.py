@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from connected_apps_tools.api.service import check_base_url
 from connected_apps_tools.errors import InvalidRequest
@@ -69,14 +70,15 @@ def _transport_problems(settings: Settings) -> list[str]:
 
 def _network_problems(settings: Settings) -> list[str]:
     beyond = not is_loopback(settings.host)
+    public = not is_loopback(urlsplit(settings.public_url or "//localhost").hostname or "")
     over_http = ("public_url", "tls_cert", "tls_key", "trusted_proxy", "allow_origin")
     wrong = {
         "--host must be a loopback address such as 127.0.0.1 without --auth: only this machine "
         "may reach a server that does not authenticate its callers.": (
             beyond and not settings.authenticates
         ),
-        "--host must be a loopback address with --auth sandbox: everybody who reaches the "
-        "sandbox can consent.": beyond and settings.auth == "sandbox",
+        "--host and --public-url must be of this machine with --auth sandbox: everybody who "
+        "reaches the sandbox can consent.": settings.auth == "sandbox" and (beyond or public),
         "--host beyond loopback needs --tls-cert and --tls-key, or --trusted-proxy: tokens "
         "must not travel in the clear.": (
             beyond and settings.authenticates and not (settings.tls_cert or settings.trusted_proxy)

@@ -7,7 +7,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Collection
-from contextlib import AbstractAsyncContextManager, AbstractContextManager, nullcontext
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -234,6 +234,15 @@ class Tls:
     key: Path
 
 
+def _raise_file_limit() -> None:
+    """Allow as many open files as the system does: each connection is one."""
+    with suppress(ImportError, ValueError, OSError):  # not on Windows
+        import resource
+
+        _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
 def _load(config: uvicorn.Config) -> None:
     """Load the configuration now, where its errors can be explained.
 
@@ -274,6 +283,7 @@ async def listen(  # noqa: PLR0913 - each is a separate part
         ssl_keyfile=tls.key if tls else None,
     )
     _load(config)
+    _raise_file_limit()
     server = _DrainingServer(config, calls or CallsInFlight(), shutdown_seconds)
     signals.react(server.shut_down, server.shut_down_now)
     await server.serve(sockets=[listener])

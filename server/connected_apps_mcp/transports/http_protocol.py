@@ -6,6 +6,7 @@ the bounds to its user.
 
 import asyncio
 from http import HTTPStatus
+from typing import ClassVar
 
 import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
@@ -37,6 +38,8 @@ class _Refused(Exception):
 class BoundedProtocol(HttpToolsProtocol):
     """HTTP/1.1 with bounds on the size and the time of a head, and on requests that wait."""
 
+    _silent: ClassVar[dict["BoundedProtocol", None]] = {}
+    """The connections without a request so far, in the order in which they came."""
     _timer: asyncio.TimerHandle | None = None
     _in_head = False
     """Whether a head has begun and is not complete."""
@@ -49,9 +52,19 @@ class BoundedProtocol(HttpToolsProtocol):
 
     # As in uvicorn: the transport of a connection is always one for both directions.
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Start the timer for the first request."""
+        """Start the timer for the first request.
+
+        Where there are too many connections, the one that has sent no request for longest goes:
+        strangers who say nothing shut out nobody.
+        """
         super().connection_made(transport)
         self._start_timer()
+        longest = next(iter(self._silent), None)
+        self._silent[self] = None
+        if longest and len(self.connections) > MAX_CONNECTIONS:
+            longest.transport.close()
+            self.connections.discard(longest)
+            self._silent.pop(longest)
 
     def data_received(self, data: bytes) -> None:
         """Parse. Run the timer while a head arrives, and stop it while a request is served."""
@@ -135,6 +148,7 @@ class BoundedProtocol(HttpToolsProtocol):
         if len(self.connections) > MAX_CONNECTIONS:
             raise _Refused(HTTPStatus.SERVICE_UNAVAILABLE, "Too many open connections.")
         self._check_head()
+        self._silent.pop(self, None)
         super().on_headers_complete()
         self._in_head = False
 
@@ -172,6 +186,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop the timer."""
         self._stop_timer()
+        self._silent.pop(self, None)
         super().connection_lost(exc)
 
     def _count(self, size: int) -> None:

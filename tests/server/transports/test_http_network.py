@@ -132,7 +132,7 @@ def test_every_response_has_the_security_headers(
 
 
 def test_the_public_url_names_the_server() -> None:
-    public = "https://mcp.corp.example"
+    public = "https://localhost:8443"
     flags = ["--transport", "http", "--sandbox", "--auth", "sandbox", "--public-url", public]
     with listening(*flags) as urls:
         assert urls["http"] == f"{public}/mcp"
@@ -189,8 +189,9 @@ async def test_forwarded_headers_of_others_are_dropped() -> None:
     ("given", "why"),
     [
         ({"host": "0.0.0.0"}, "without --auth"),  # noqa: S104 - it is refused
-        ({"host": "192.0.2.1", "auth": "sandbox"}, "with --auth sandbox"),
+        ({"host": "192.0.2.1", "auth": "sandbox"}, "must be of this machine"),
         ({"host": "192.0.2.1", **ISSUER}, "must not travel in the clear"),
+        ({"auth": "sandbox", "public_url": "https://mcp.corp.example"}, "must be of this machine"),
         ({"tls_cert": "cert.pem"}, "belong together"),
         ({"public_url": "http://mcp.corp.example"}, "must be https"),
         ({"public_url": "https://mcp.corp.example/mcp"}, "give an origin"),

@@ -182,12 +182,25 @@ def test_garbage_after_a_request_closes_the_connection_after_the_response(addres
     assert statuses(address, post(SIZED) + b"\0garbage\r\n\r\n") == [200]
 
 
-def test_a_request_on_one_connection_too_many_is_refused(address: str) -> None:
+def connect(address: str) -> socket.socket:
     host, _, port = address.rpartition(":")
+    return socket.create_connection((host, int(port)), timeout=20)
+
+
+def test_a_request_on_one_connection_too_many_is_refused(address: str) -> None:
     with ExitStack() as others:
-        for _ in range(MAX_CONNECTIONS - 1):
-            others.enter_context(socket.create_connection((host, int(port))))
-        assert statuses(address, get(CLOSE)) == [200]
-        others.enter_context(socket.create_connection((host, int(port))))
+        for number in range(MAX_CONNECTIONS):
+            if number == MAX_CONNECTIONS - 1:
+                assert statuses(address, get(CLOSE)) == [200]
+            other = others.enter_context(connect(address))
+            other.sendall(get().replace(b"HOST", address.encode()))
+            assert other.recv(65536).startswith(b"HTTP/1.1 200")
         assert statuses(address, get(CLOSE)) == [503]
     assert statuses(address, get(CLOSE)) == [200]
+
+
+def test_connections_that_say_nothing_shut_out_nobody(address: str) -> None:
+    with ExitStack() as silent:
+        for _ in range(MAX_CONNECTIONS + 20):
+            silent.enter_context(connect(address))
+        assert statuses(address, get(CLOSE)) == [200]
