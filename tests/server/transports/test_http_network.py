@@ -159,7 +159,9 @@ async def said(scope: Scope, receive: Receive, send: Send) -> None:
     ("peer", "status", "client", "scheme"),
     [
         ("10.1.2.3", 200, "203.0.113.9", "https"),
+        ("::ffff:10.1.2.3", 200, "203.0.113.9", "https"),
         ("127.0.0.1", 200, "127.0.0.1", "http"),
+        ("::ffff:127.0.0.1", 200, "127.0.0.1", "http"),
         ("192.0.2.1", 403, None, None),
     ],
 )
