@@ -117,6 +117,11 @@ def bounds() -> str:
             f"{limits.MAX_CALLS}",
             error,
         ),
+        (
+            "requests in flight, per caller with a token",
+            f"{limits.MAX_CALLS_OF_CALLER}",
+            error,
+        ),
         ("requests in flight, all HTTP sessions", f"{limits.MAX_CALLS_TOTAL:,}", error),
         (
             "calls that read, per caller with a token",

@@ -43,7 +43,10 @@ HANG_UP_SECONDS = 1.0
 """Time after which the server notices that the client of a request without a stream has gone."""
 
 MAX_CALLS = 200
-"""Requests in flight of a stdio client, of one HTTP session, or of one caller with a token."""
+"""Requests in flight of a stdio client or of one HTTP session."""
+
+MAX_CALLS_OF_CALLER = 100
+"""Requests in flight of one caller with a token. With its streams, it leaves connections free."""
 
 MAX_CALLS_TOTAL = 1_000
 """Requests in flight of all HTTP sessions together."""

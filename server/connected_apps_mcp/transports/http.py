@@ -26,6 +26,7 @@ from connected_apps_mcp.egress import AnyContext
 from connected_apps_mcp.limits import (
     MAX_BODY_BYTES,
     MAX_CALLS,
+    MAX_CALLS_OF_CALLER,
     MAX_CALLS_TOTAL,
     MAX_SSE_SESSIONS,
     STREAM_METHODS,
@@ -166,25 +167,25 @@ class CallsInFlight:
         if ctx.request_id is None or ctx.method in STREAM_METHODS:
             return await call_next(ctx)
         # The connection lives as long as its requests, so its id is unique among them.
-        owners: list[int | str] = [id(ctx.session._connection)]
+        bounds: dict[int | str, int] = {id(ctx.session._connection): MAX_CALLS}
         if caller := token_caller():
-            owners.append(caller.identity)
-        most = max(self._requests[owner] for owner in owners)
-        if most >= MAX_CALLS or self._total >= MAX_CALLS_TOTAL:
+            bounds[caller.identity] = MAX_CALLS_OF_CALLER
+        full = any(self._requests[owner] >= bound for owner, bound in bounds.items())
+        if full or self._total >= MAX_CALLS_TOTAL:
             logger.warning("Refused a request: %d are in flight.", self._total)
             raise MCPError(
                 TOO_MANY_REQUESTS, "Too many requests are in flight. Wait for a response first."
             )
         is_call = ctx.method == "tools/call"
         self.count += is_call
-        self._requests.update(owners)
+        self._requests.update(bounds.keys())
         self._total += 1
         try:
             return await call_next(ctx)
         finally:
             self.count -= is_call
             self._total -= 1
-            for owner in owners:
+            for owner in bounds:
                 self._requests[owner] -= 1
                 if not self._requests[owner]:
                     del self._requests[owner]
