@@ -31,7 +31,7 @@ MAX_PIPELINED = 20
 """Requests that may wait on one connection for their turn; one more closes it."""
 
 HEADER_SECONDS = 10.0
-"""Time for a client to send the head of a request."""
+"""Time for a client to send the head of a request, and before that for a TLS handshake."""
 
 BODY_SECONDS = 30.0
 """Time for a client to send the body of a request."""
