@@ -84,7 +84,7 @@ def bounds() -> str:
         ("a message over stdio", f"{limits.MAX_MESSAGE_BYTES // MIB} MiB", "the input ends"),
         ("the head of an HTTP request", f"{limits.MAX_HEAD_BYTES // 1024} KiB", "431"),
         (
-            "the time for that head to arrive",
+            "the time for that head to arrive, and for a TLS handshake before",
             f"{limits.HEADER_SECONDS:.0f} s",
             "the connection closes",
         ),
@@ -113,8 +113,13 @@ def bounds() -> str:
         ),
         ("apps watched in the handshake era", f"{limits.MAX_WATCHED_TOTAL:,}", "an error"),
         (
-            "requests in flight, per stdio client, HTTP session or caller with a token",
+            "requests in flight, per stdio client or HTTP session",
             f"{limits.MAX_CALLS}",
+            error,
+        ),
+        (
+            "requests in flight, per caller with a token",
+            f"{limits.MAX_CALLS_OF_CALLER}",
             error,
         ),
         ("requests in flight, all HTTP sessions", f"{limits.MAX_CALLS_TOTAL:,}", error),

@@ -31,7 +31,7 @@ MAX_PIPELINED = 20
 """Requests that may wait on one connection for their turn; one more closes it."""
 
 HEADER_SECONDS = 10.0
-"""Time for a client to send the head of a request."""
+"""Time for a client to send the head of a request, and before that for a TLS handshake."""
 
 BODY_SECONDS = 30.0
 """Time for a client to send the body of a request."""
@@ -43,7 +43,10 @@ HANG_UP_SECONDS = 1.0
 """Time after which the server notices that the client of a request without a stream has gone."""
 
 MAX_CALLS = 200
-"""Requests in flight of a stdio client, of one HTTP session, or of one caller with a token."""
+"""Requests in flight of a stdio client or of one HTTP session."""
+
+MAX_CALLS_OF_CALLER = 100
+"""Requests in flight of one caller with a token. With its streams, it leaves connections free."""
 
 MAX_CALLS_TOTAL = 1_000
 """Requests in flight of all HTTP sessions together."""

@@ -7,6 +7,7 @@ from connected_apps_mcp.auth.access import open_access
 from connected_apps_mcp.transports import http
 from connected_apps_mcp.transports.http_auth import Guard
 from connected_apps_mcp.transports.http_network import Network
+from connected_apps_mcp.transports.http_tls import tls_context
 
 from .common import print_stderr
 from .service import Service
@@ -15,13 +16,14 @@ from .service import Service
 async def serve_http(service: Service) -> None:
     """Serve until a signal comes."""
     settings = service.settings
+    tls = tls_context(*settings.tls) if settings.tls else None
     with http.bind(settings.host, settings.port) as listener:
         network = Network(
             http.authority_of(listener),
             settings.public_url,
             settings.allow_origin,
             settings.trusted_proxy,
-            tls=settings.tls is not None,
+            tls=tls is not None,
         )
         for transport in settings.transport:
             print_stderr(f"Serving {network.url}{http.PATHS[transport]}")
@@ -36,7 +38,7 @@ async def serve_http(service: Service) -> None:
                 service.signals,
                 calls=calls,
                 shutdown_seconds=settings.shutdown_seconds,
-                tls=settings.tls and http.Tls(*settings.tls),
+                tls=tls,
             )
 
 

@@ -1,15 +1,16 @@
 """Serves many clients over HTTP: Streamable HTTP at /mcp, the older SSE transport at /sse."""
 
+import asyncio
 import logging
 import os
 import socket
+import ssl
 import sys
 import time
 from collections import Counter
 from collections.abc import Collection
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, nullcontext, suppress
-from dataclasses import dataclass
-from pathlib import Path
+from functools import partial
 
 import uvicorn
 from mcp import MCPError
@@ -24,8 +25,10 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from connected_apps_mcp.callers import token_caller
 from connected_apps_mcp.egress import AnyContext
 from connected_apps_mcp.limits import (
+    HEADER_SECONDS,
     MAX_BODY_BYTES,
     MAX_CALLS,
+    MAX_CALLS_OF_CALLER,
     MAX_CALLS_TOTAL,
     MAX_SSE_SESSIONS,
     STREAM_METHODS,
@@ -84,7 +87,7 @@ def build_app(
 
     served: ASGIApp = guard.around(dispatch, endpoints) if guard else dispatch
     near = SameOriginOnly(served, network.hosts, [*network.own_origins, *network.origins])
-    app.middleware_stack = RedactResponses(RequestTimeouts(network.before(near)))
+    app.middleware_stack = RedactResponses(network.before(RequestTimeouts(near)))
     return app
 
 
@@ -166,25 +169,25 @@ class CallsInFlight:
         if ctx.request_id is None or ctx.method in STREAM_METHODS:
             return await call_next(ctx)
         # The connection lives as long as its requests, so its id is unique among them.
-        owners: list[int | str] = [id(ctx.session._connection)]
+        bounds: dict[int | str, int] = {id(ctx.session._connection): MAX_CALLS}
         if caller := token_caller():
-            owners.append(caller.identity)
-        most = max(self._requests[owner] for owner in owners)
-        if most >= MAX_CALLS or self._total >= MAX_CALLS_TOTAL:
+            bounds[caller.identity] = MAX_CALLS_OF_CALLER
+        full = any(self._requests[owner] >= bound for owner, bound in bounds.items())
+        if full or self._total >= MAX_CALLS_TOTAL:
             logger.warning("Refused a request: %d are in flight.", self._total)
             raise MCPError(
                 TOO_MANY_REQUESTS, "Too many requests are in flight. Wait for a response first."
             )
         is_call = ctx.method == "tools/call"
         self.count += is_call
-        self._requests.update(owners)
+        self._requests.update(bounds.keys())
         self._total += 1
         try:
             return await call_next(ctx)
         finally:
             self.count -= is_call
             self._total -= 1
-            for owner in owners:
+            for owner in bounds:
                 self._requests[owner] -= 1
                 if not self._requests[owner]:
                     del self._requests[owner]
@@ -204,6 +207,26 @@ class _DrainingServer(uvicorn.Server):
         self._shutdown_seconds = shutdown_seconds
         self._deadline: float | None = None
         self._idle_ticks = 0
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen, with a bound on the time of a TLS handshake, which uvicorn does not set."""
+        await super().startup(sockets=[])
+        protocol = partial(
+            BoundedProtocol,
+            config=self.config,
+            server_state=self.server_state,
+            app_state=self.lifespan.state,
+        )
+        tls = self.config.ssl
+        for listener in sockets or ():
+            server = await asyncio.get_running_loop().create_server(
+                protocol,
+                sock=listener,
+                backlog=self.config.backlog,
+                ssl=tls,
+                ssl_handshake_timeout=HEADER_SECONDS if tls else None,
+            )
+            self.servers.append(server)
 
     def capture_signals(self) -> AbstractContextManager[None]:  # type: ignore[override]
         return super().capture_signals() if sys.platform == "win32" else nullcontext()
@@ -226,14 +249,6 @@ class _DrainingServer(uvicorn.Server):
         return await super().on_tick(counter)
 
 
-@dataclass(frozen=True)
-class Tls:
-    """The files of a server that speaks TLS: its certificate chain and its key, as PEM."""
-
-    certificate: Path
-    key: Path
-
-
 def _raise_file_limit() -> None:
     """Allow as many open files as the system does: each connection is one."""
     with suppress(ImportError, ValueError, OSError):  # not on Windows
@@ -243,19 +258,6 @@ def _raise_file_limit() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
-def _load(config: uvicorn.Config) -> None:
-    """Load the configuration now, where its errors can be explained.
-
-    Raises:
-        SettingsError: the certificate and the key cannot be used.
-    """
-    try:
-        config.load()
-    except (OSError, ValueError) as error:
-        why = getattr(error, "reason", None) or getattr(error, "strerror", None) or "malformed"
-        raise SettingsError(f"--tls-cert, --tls-key: they cannot be used ({why}).") from None
-
-
 async def listen(  # noqa: PLR0913 - each is a separate part
     app: ASGIApp,
     listener: socket.socket,
@@ -263,13 +265,9 @@ async def listen(  # noqa: PLR0913 - each is a separate part
     *,
     calls: CallsInFlight | None = None,
     shutdown_seconds: float = 0,
-    tls: Tls | None = None,
+    tls: ssl.SSLContext | None = None,
 ) -> None:
-    """Serve until a signal comes. Calls in flight then have `shutdown_seconds` to finish.
-
-    Raises:
-        SettingsError: the certificate and the key of `tls` cannot be used.
-    """
+    """Serve until a signal comes. Calls in flight then have `shutdown_seconds` to finish."""
     config = uvicorn.Config(
         app,
         log_config=None,
@@ -279,10 +277,8 @@ async def listen(  # noqa: PLR0913 - each is a separate part
         http=BoundedProtocol,
         ws="none",
         timeout_graceful_shutdown=1,
-        ssl_certfile=tls.certificate if tls else None,
-        ssl_keyfile=tls.key if tls else None,
+        ssl_context_factory=(lambda *_: tls) if tls else None,
     )
-    _load(config)
     _raise_file_limit()
     server = _DrainingServer(config, calls or CallsInFlight(), shutdown_seconds)
     signals.react(server.shut_down, server.shut_down_now)

@@ -125,7 +125,10 @@ class _BehindProxies:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
-        peer = ipaddress.ip_address(scope["client"][0]) if scope.get("client") else None
+        peer = None
+        if scope.get("client"):
+            peer = _address(scope["client"][0])
+            scope["client"] = (str(peer), scope["client"][1])
         if peer and any(peer in network for network in self._networks):
             return await self._behind(scope, receive, send)  # type: ignore[arg-type]
         if self._refuse_others and not (peer and peer.is_loopback):
@@ -133,3 +136,9 @@ class _BehindProxies:
             return await refusal(scope, receive, send)
         kept = [(name, value) for name, value in scope["headers"] if name not in FORWARDED]
         return await self._app({**scope, "headers": kept}, receive, send)
+
+
+def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    """The address of a peer. A socket for both versions of IP gives IPv4 an IPv6 form."""
+    address = ipaddress.ip_address(host)
+    return getattr(address, "ipv4_mapped", None) or address

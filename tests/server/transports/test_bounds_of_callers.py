@@ -11,6 +11,7 @@ from server.protocol.test_rate_limits import being, connected
 from server.transports.test_overload import ACCEPT, INITIALIZE, limited, url_of
 from support import SHOWN_APP, answer, project_on
 
+from connected_apps_mcp import limits
 from connected_apps_mcp.commands.demo_person import Person
 from connected_apps_mcp.protocol.server import AnyServer, build_server
 from connected_apps_mcp.transports import http
@@ -79,10 +80,14 @@ async def test_an_ended_stream_of_a_caller_makes_room() -> None:
                             break
 
 
+def test_one_caller_leaves_connections_for_others() -> None:
+    assert limits.MAX_CALLS_OF_CALLER + limits.MAX_STREAMS_OF_CALLER < limits.MAX_CONNECTIONS
+
+
 @asynccontextmanager
 async def hanging(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[tuple[AnyServer, anyio.Event]]:
     """A server with room for one call of each caller; the service answers after the event."""
-    monkeypatch.setattr(http, "MAX_CALLS", 1)
+    monkeypatch.setattr(http, "MAX_CALLS_OF_CALLER", 1)
     go_on = anyio.Event()
 
     async def service(_request: httpx2.Request) -> httpx2.Response:

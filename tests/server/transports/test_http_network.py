@@ -6,6 +6,7 @@ import ssl
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx2
 import pytest
@@ -13,6 +14,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from server.transports.test_overload import connect, limited, url_of
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.types import Receive, Scope, Send
@@ -23,11 +25,21 @@ from connected_apps_mcp.settings import loading
 from connected_apps_mcp.settings.settings import SettingsError
 from connected_apps_mcp.transports.http import build_app
 from connected_apps_mcp.transports.http_network import SECURITY_HEADERS, Network
+from connected_apps_mcp.transports.http_tls import tls_context
 from connected_apps_tools import ToolContext
 
 PAGE = "http://inspector.example"
 BOTH = {"accept": "application/json, text/event-stream"}
 ISSUER = {"auth": "issuer", "auth_issuer": "https://issuer.example", "sandbox": True}
+
+
+def pem_of(key: ec.EllipticCurvePrivateKey, password: bytes | None = None) -> bytes:
+    lock = serialization.BestAvailableEncryption(password) if password else None
+    return key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        lock or serialization.NoEncryption(),
+    )
 
 
 @pytest.fixture(scope="module")
@@ -50,13 +62,7 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     folder = tmp_path_factory.mktemp("tls")
     chain, private = folder / "cert.pem", folder / "key.pem"
     chain.write_bytes(signed.public_bytes(serialization.Encoding.PEM))
-    private.write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-    )
+    private.write_bytes(pem_of(key))
     private.chmod(0o600)
     return chain, private
 
@@ -75,6 +81,38 @@ def test_a_server_speaks_tls(certificate: tuple[Path, Path]) -> None:
     assert refused.status_code == 401
     assert refused.headers["strict-transport-security"]
     assert described.json()["resource"] == urls["http"]
+
+
+@pytest.mark.parametrize(
+    ("password", "why"), [(b"password", "has a password"), (None, "KEY_VALUES_MISMATCH")]
+)
+def test_a_key_that_does_not_open_or_fit_is_refused(
+    certificate: tuple[Path, Path], tmp_path: Path, password: bytes | None, why: str
+) -> None:
+    other = tmp_path / "key.pem"
+    other.write_bytes(pem_of(ec.generate_private_key(ec.SECP256R1()), password))
+    with pytest.raises(SettingsError, match=why):
+        tls_context(certificate[0], other)
+
+
+def test_a_client_that_begins_no_tls_is_cut_off(certificate: tuple[Path, Path]) -> None:
+    flags = ["--transport", "http", *tls_flags(certificate)]
+    with (
+        limited(*flags, HEADER_SECONDS=0.2) as process,
+        connect(url_of(process)) as silent,
+    ):
+        assert silent.recv(1) == b""
+
+
+def test_a_refusal_of_a_slow_body_has_the_security_headers() -> None:
+    with limited("--transport", "http", BODY_SECONDS=0.2) as process:
+        url = url_of(process)
+        with connect(url) as slow:
+            host = urlsplit(url).netloc.encode()
+            slow.sendall(b"POST /mcp HTTP/1.1\r\nhost: %b\r\ncontent-length: 9\r\n\r\n" % host)
+            refused = slow.recv(2000)
+    assert refused.startswith(b"HTTP/1.1 408")
+    assert all(name in refused for name in SECURITY_HEADERS)
 
 
 @pytest.fixture(scope="module")
@@ -159,7 +197,9 @@ async def said(scope: Scope, receive: Receive, send: Send) -> None:
     ("peer", "status", "client", "scheme"),
     [
         ("10.1.2.3", 200, "203.0.113.9", "https"),
+        ("::ffff:10.1.2.3", 200, "203.0.113.9", "https"),
         ("127.0.0.1", 200, "127.0.0.1", "http"),
+        ("::ffff:127.0.0.1", 200, "127.0.0.1", "http"),
         ("192.0.2.1", 403, None, None),
     ],
 )
