@@ -119,7 +119,7 @@ def _no_waiting_between_attempts() -> Iterator[None]:
         yield
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def _logging_as_before() -> Iterator[None]:
     """Take back what a command in this process does to logging."""
     root, hook = logging.getLogger(), sys.excepthook

@@ -151,7 +151,7 @@ async def test_a_flood_of_false_tokens_takes_some_connections_and_gives_up(
     async with anyio.create_task_group() as group:
         for number in range(100):
             group.start_soon(setup.verifier.verify_token, f"false{number}")
-    assert max(open_at_once) == introspection.MAX_IN_FLIGHT
+    assert 1 < max(open_at_once) <= introspection.MAX_IN_FLIGHT
 
 
 @pytest.mark.parametrize("url", [None, "http://issuer.example/introspect", "http://127.0.0.1/x"])

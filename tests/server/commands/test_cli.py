@@ -20,9 +20,6 @@ from connected_apps_mcp.settings import settings
 CANARY = "canary-Zx81kQ0pLm27vTn4Rb6wYs3c"
 
 
-pytestmark = pytest.mark.usefixtures("_logging_as_before")
-
-
 def run(*arguments: str, **environment: str) -> Result:
     return CliRunner().invoke(main, arguments, env=environment)
 

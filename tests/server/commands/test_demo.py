@@ -65,7 +65,6 @@ def test_the_demo_over_http_shows_a_login_a_refusal_and_the_step_up(tmp_path: Pa
     assert "asked for apps:delete too" in step_up
 
 
-@pytest.mark.usefixtures("_logging_as_before")
 def test_the_demo_over_http_shows_no_token(monkeypatch: pytest.MonkeyPatch) -> None:
     person = Person()
     monkeypatch.setattr(demo_http, "Person", lambda: person)
@@ -119,7 +118,6 @@ FAILING = {
 }
 
 
-@pytest.mark.usefixtures("_logging_as_before")
 @pytest.mark.parametrize(("flags", "said"), FAILING.values(), ids=FAILING)
 def test_a_demo_over_http_that_fails_says_why(
     flags: list[str], said: str, monkeypatch: pytest.MonkeyPatch
@@ -130,7 +128,6 @@ def test_a_demo_over_http_that_fails_says_why(
     assert done.stdout.splitlines()[-1].startswith(f"  --  {said}")
 
 
-@pytest.mark.usefixtures("_logging_as_before")
 def test_a_login_that_fails_ends_the_demo_without_a_traceback(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

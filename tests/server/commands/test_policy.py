@@ -16,8 +16,6 @@ from connected_apps_mcp.sandbox import create_sandbox
 from connected_apps_tools.api.client import ConnectedAppsClient
 from connected_apps_tools.api.models import CreateApp
 
-pytestmark = pytest.mark.usefixtures("_logging_as_before")
-
 DOCS = Path(__file__).parents[3] / "docs" / "policy.md"
 
 RULES = """

@@ -13,8 +13,6 @@ from support import REAL, SERVER
 
 from connected_apps_mcp.commands.cli import main
 
-pytestmark = pytest.mark.usefixtures("_logging_as_before")
-
 
 @pytest.fixture
 def _no_home(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,8 +17,6 @@ from connected_apps_mcp.confirmation.state_keys import open_security
 
 OLD, NEW = "old-canary-Zx81kQ0pLm27vTn4Rb6wYs3c", "new-canary-9fKq2LmZ7vTn4Rb6wYs3cXx1"
 
-pytestmark = pytest.mark.usefixtures("_logging_as_before")
-
 
 def key_file(folder: Path, text: str, mode: int = 0o600) -> Path:
     path = folder / "keys"

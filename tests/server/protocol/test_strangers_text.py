@@ -487,7 +487,6 @@ names = ["Kil\u202eroy"]
 
 
 @TEXTS
-@pytest.mark.usefixtures("_logging_as_before")
 def test_policy_check_shows_an_app_in_its_lines(name: str, tmp_path: Path) -> None:
     file = tmp_path / "policy.toml"
     file.write_text(POLICY)
@@ -523,7 +522,6 @@ async def left_behind(service: Service, folder: Path) -> ToolContext:
 
 
 @TEXTS
-@pytest.mark.usefixtures("_logging_as_before")
 async def test_secrets_list_shows_a_secret_a_line_and_a_loss_a_line(
     name: str, tmp_path: Path
 ) -> None:
