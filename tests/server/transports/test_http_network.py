@@ -232,6 +232,7 @@ async def test_forwarded_headers_of_others_are_dropped() -> None:
         ({"host": "192.0.2.1", "auth": "sandbox"}, "must be of this machine"),
         ({"host": "192.0.2.1", **ISSUER}, "must not travel in the clear"),
         ({"auth": "sandbox", "public_url": "https://mcp.corp.example"}, "must be of this machine"),
+        ({"public_url": "https://mcp.corp.example"}, "without --auth"),
         ({"tls_cert": "cert.pem"}, "belong together"),
         ({"public_url": "http://mcp.corp.example"}, "must be https"),
         ({"public_url": "https://mcp.corp.example/mcp"}, "give an origin"),
@@ -298,7 +299,7 @@ def test_a_key_that_others_can_read_is_refused(certificate: tuple[Path, Path]) -
 
 def test_origins_are_compared_as_browsers_send_them() -> None:
     settings = loading.load(
-        sandbox=True,
+        **ISSUER,
         transport="http",
         public_url="https://MCP.corp.example:443/",
         allow_origin="HTTP://Page.example:80,https://b.example:8443",
