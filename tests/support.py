@@ -173,6 +173,7 @@ def serving(app: ASGIApp) -> Iterator[str]:
         log_config=None,
         lifespan="off",
         ws="none",
+        proxy_headers=False,
         timeout_graceful_shutdown=0,
     )
     server = uvicorn.Server(config)

@@ -77,6 +77,8 @@ def _network_problems(settings: Settings) -> list[str]:
         "may reach a server that does not authenticate its callers.": (
             beyond and not settings.authenticates
         ),
+        "--public-url must be of this machine without --auth: a proxy that serves other machines "
+        "would let everybody in.": public and not settings.authenticates,
         "--host and --public-url must be of this machine with --auth sandbox: everybody who "
         "reaches the sandbox can consent.": settings.auth == "sandbox" and (beyond or public),
         "--host beyond loopback needs --tls-cert and --tls-key, or --trusted-proxy: tokens "

@@ -18,6 +18,8 @@ from connected_apps_mcp.limits import (
     MAX_PIPELINED,
 )
 
+from .http_network import SECURITY_HEADERS
+
 FRAMING = {b"content-length", b"transfer-encoding"}
 """The headers that say where a body ends."""
 
@@ -25,6 +27,16 @@ LINE_BYTES = 4
 """Bytes of a header line around its name and value."""
 
 TOO_LARGE = "The head of the request is too large."
+
+REFUSAL_HEADERS = b"".join(
+    b"%b: %b\r\n" % header
+    for header in {
+        b"content-type": b"text/plain; charset=utf-8",
+        b"connection": b"close",
+        **SECURITY_HEADERS,
+    }.items()
+)
+"""Headers of every response that no application makes."""
 
 
 class _Refused(Exception):
@@ -207,9 +219,9 @@ class BoundedProtocol(HttpToolsProtocol):
 
 def _refusal(refused: _Refused) -> bytes:
     body = refused.why.encode()
-    return b"%bcontent-type: text/plain; charset=utf-8\r\ncontent-length: %d\r\n%b\r\n%b" % (
+    return b"%b%bcontent-length: %d\r\n\r\n%b" % (
         STATUS_LINE[refused.status],
+        REFUSAL_HEADERS,
         len(body),
-        b"connection: close\r\n",
         body,
     )

@@ -16,7 +16,8 @@ def tls_context(certificate: Path, key: Path) -> ssl.SSLContext:
     try:
         context.load_cert_chain(certificate, key, _no_password)
     except (OSError, ValueError) as error:
-        why = getattr(error, "reason", None) or getattr(error, "strerror", None) or "malformed"
+        attribute = "reason" if isinstance(error, ssl.SSLError) else "strerror"
+        why = getattr(error, attribute, None) or "not PEM"
         raise SettingsError(f"--tls-cert, --tls-key: they cannot be used ({why}).") from None
     return context
 

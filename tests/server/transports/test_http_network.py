@@ -18,12 +18,12 @@ from server.transports.test_overload import connect, limited, url_of
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.types import Receive, Scope, Send
-from support import HELLO, listening
+from support import HELLO, listening, running, serving
 
 from connected_apps_mcp.protocol.server import build_server
 from connected_apps_mcp.settings import loading
 from connected_apps_mcp.settings.settings import SettingsError
-from connected_apps_mcp.transports.http import build_app
+from connected_apps_mcp.transports.http import bind, build_app
 from connected_apps_mcp.transports.http_network import SECURITY_HEADERS, Network
 from connected_apps_mcp.transports.http_tls import tls_context
 from connected_apps_tools import ToolContext
@@ -95,6 +95,24 @@ def test_a_key_that_does_not_open_or_fit_is_refused(
         tls_context(certificate[0], other)
 
 
+@pytest.mark.parametrize(
+    ("content", "why"), [(None, "No such file"), ("", "not PEM"), ("nonsense", "not PEM")]
+)
+def test_files_without_a_certificate_are_refused_at_the_start(
+    tmp_path: Path, content: str | None, why: str
+) -> None:
+    file = tmp_path / "given.pem"
+    if content is not None:
+        file.write_text(content)
+        file.chmod(0o600)
+    flags = ["--sandbox", "--transport", "http", "--port", "0", *tls_flags((file, file))]
+    with running("serve", *flags) as process:
+        _, errors = process.communicate(timeout=20)
+    assert process.returncode == 2
+    assert f"--tls-cert, --tls-key: they cannot be used ({why}" in errors
+    assert "Serving" not in errors
+
+
 def test_a_client_that_begins_no_tls_is_cut_off(certificate: tuple[Path, Path]) -> None:
     flags = ["--transport", "http", *tls_flags(certificate)]
     with (
@@ -115,6 +133,14 @@ def test_a_refusal_of_a_slow_body_has_the_security_headers() -> None:
     assert all(name in refused for name in SECURITY_HEADERS)
 
 
+def test_a_refusal_of_a_malformed_request_has_the_security_headers(urls: dict[str, str]) -> None:
+    with connect(urls["http"]) as malformed:
+        malformed.sendall(b"GET / HTTP/1.1\r\n\r\n")
+        refused = malformed.recv(2000)
+    assert refused.startswith(b"HTTP/1.1 400")
+    assert all(b"%b: %b" % header in refused for header in SECURITY_HEADERS.items())
+
+
 @pytest.fixture(scope="module")
 def urls() -> Iterator[dict[str, str]]:
     flags = ["--transport", "http", "--sandbox", "--auth", "sandbox", "--allow-origin", PAGE]
@@ -128,12 +154,13 @@ def http() -> Iterator[httpx2.Client]:
         yield http
 
 
+@pytest.mark.parametrize("method", ["GET", "POST", "DELETE"])
 def test_a_named_page_may_call_without_a_token_for_the_question(
-    http: httpx2.Client, urls: dict[str, str]
+    http: httpx2.Client, urls: dict[str, str], method: str
 ) -> None:
     asks = {
         "origin": PAGE,
-        "access-control-request-method": "POST",
+        "access-control-request-method": method,
         "access-control-request-headers": "authorization,mcp-session-id",
     }
     asked = http.options(urls["http"], headers=asks)
@@ -194,6 +221,40 @@ async def said(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 @pytest.mark.parametrize(
+    ("proxy", "client", "scheme"),
+    [("127.0.0.1/32", "203.0.113.9", "https"), ("10.0.0.0/8", "127.0.0.1", "http")],
+)
+def test_over_a_socket_only_a_trusted_proxy_is_believed(
+    http: httpx2.Client, proxy: str, client: str, scheme: str
+) -> None:
+    forwarded = {"x-forwarded-for": "203.0.113.9", "x-forwarded-proto": "https"}
+    with serving(Network("127.0.0.1:0", proxies=(proxy,)).before(said)) as url:
+        known = http.get(url, headers=forwarded).json()
+    assert (known["client"], known["scheme"]) == (client, scheme)
+
+
+def free_port() -> int:
+    with bind("127.0.0.1", 0) as taken:
+        return int(taken.getsockname()[1])
+
+
+def test_behind_a_proxy_a_client_learns_the_public_url(http: httpx2.Client) -> None:
+    port, public = free_port(), "https://localhost:8443"
+    flags = ["--trusted-proxy", "127.0.0.1/32", "--public-url", public, "--auth", "sandbox"]
+    with running("serve", "--sandbox", "--transport", "http", "--port", str(port), *flags) as ours:
+        assert ours.stderr
+        assert ours.stderr.readline() == f"Serving {public}/mcp\n"
+        there = f"http://127.0.0.1:{port}/mcp"
+        through = {"host": "localhost:8443", "x-forwarded-proto": "https"}
+        refused = http.post(there, json=HELLO[0], headers=through)
+        past = http.post(there, json=HELLO[0])
+    assert refused.status_code == 401
+    assert f'resource_metadata="{public}/.well-known/' in refused.headers["www-authenticate"]
+    assert refused.headers["strict-transport-security"]
+    assert past.status_code == 421
+
+
+@pytest.mark.parametrize(
     ("peer", "status", "client", "scheme"),
     [
         ("10.1.2.3", 200, "203.0.113.9", "https"),
@@ -232,7 +293,9 @@ async def test_forwarded_headers_of_others_are_dropped() -> None:
         ({"host": "192.0.2.1", "auth": "sandbox"}, "must be of this machine"),
         ({"host": "192.0.2.1", **ISSUER}, "must not travel in the clear"),
         ({"auth": "sandbox", "public_url": "https://mcp.corp.example"}, "must be of this machine"),
+        ({"public_url": "https://mcp.corp.example"}, "without --auth"),
         ({"tls_cert": "cert.pem"}, "belong together"),
+        ({"tls_key": "key.pem"}, "belong together"),
         ({"public_url": "http://mcp.corp.example"}, "must be https"),
         ({"public_url": "https://mcp.corp.example/mcp"}, "give an origin"),
         ({"public_url": "https://user@mcp.corp.example"}, "give an origin"),
@@ -244,12 +307,25 @@ async def test_forwarded_headers_of_others_are_dropped() -> None:
         ({"trusted_proxy": "proxy"}, "give networks"),
         ({"trusted_proxy": "0.0.0.0/0"}, "this network is everybody"),
         ({"trusted_proxy": "::/0"}, "this network is everybody"),
-        ({"transport": "stdio", "allow_origin": PAGE}, "--allow-origin needs --transport http"),
     ],
 )
 def test_a_setting_that_would_open_too_much_is_refused(given: dict[str, str], why: str) -> None:
     with pytest.raises(SettingsError, match=why):
         loading.load(**({"sandbox": True, "transport": "http"} | given))
+
+
+@pytest.mark.parametrize(
+    ("flag", "given"),
+    [
+        ("--allow-origin", {"allow_origin": PAGE}),
+        ("--public-url", {"public_url": "https://localhost"}),
+        ("--tls-cert", {"tls_cert": "cert.pem", "tls_key": "key.pem"}),
+        ("--trusted-proxy", {"trusted_proxy": "10.0.0.0/8"}),
+    ],
+)
+def test_over_stdio_a_setting_of_the_network_is_refused(flag: str, given: dict[str, str]) -> None:
+    with pytest.raises(SettingsError, match=f"{flag} needs --transport http or sse"):
+        loading.load(sandbox=True, transport="stdio", **given)
 
 
 @pytest.mark.parametrize("also", [{"trusted_proxy": "10.0.0.0/8"}, {"tls": "given"}])
@@ -298,7 +374,7 @@ def test_a_key_that_others_can_read_is_refused(certificate: tuple[Path, Path]) -
 
 def test_origins_are_compared_as_browsers_send_them() -> None:
     settings = loading.load(
-        sandbox=True,
+        **ISSUER,
         transport="http",
         public_url="https://MCP.corp.example:443/",
         allow_origin="HTTP://Page.example:80,https://b.example:8443",
