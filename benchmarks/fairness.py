@@ -24,7 +24,7 @@ import click
 from anyio import to_process
 from anyio.streams.text import TextReceiveStream
 
-from connected_apps_mcp.commands.demo_person import Person
+from connected_apps_mcp.commands.demos.person import Person
 from connected_apps_mcp.sandbox import create_sandbox
 from connected_apps_mcp.sandbox.credentials import Environment
 from connected_apps_mcp.sandbox.handlers.seeding import seed

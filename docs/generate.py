@@ -136,7 +136,7 @@ def bounds() -> str:
         (
             "callers with a rate that is known",
             f"{limits.MAX_RATED_CALLERS:,}",
-            "the one whose last call is oldest is forgotten",
+            "the one with the oldest last call is forgotten",
         ),
         (
             "requests to the service at once, shared fairly among callers",

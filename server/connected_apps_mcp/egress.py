@@ -103,7 +103,7 @@ def redact_logs() -> None:
 
 
 def _redact_record(record: logging.LogRecord) -> logging.LogRecord:
-    """The record without secrets, and with the caller over HTTP in whose request it was made."""
+    """The record without secrets, and with the caller over HTTP that made the request."""
     try:
         message = record.getMessage()
     except Exception:  # noqa: BLE001 - as logging does, whatever the arguments raise

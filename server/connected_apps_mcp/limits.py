@@ -77,7 +77,7 @@ RETRY_MS = 1_000
 """Milliseconds after which a client should resume a broken stream."""
 
 MAX_RATED_CALLERS = 10_000
-"""Callers with a rate that is known; beyond it, the one whose last call is oldest is forgotten."""
+"""Callers with a remembered rate. Beyond that, the one with the oldest last call is forgotten."""
 
 REFUSAL_SECONDS = 0.25
 """Time before a request beyond a rate is refused, so that a caller that goes on takes no time."""

@@ -127,13 +127,14 @@ async def open_access(
     except ValueError as error:
         raise SettingsError(f"--auth: {error}") from None
     verifier = Verifier(config, transport=transport)
+    policy, grants = settings.loaded_policy, settings.auth_scopes == "policy"
     try:
         yield Access(
-            PolicyScopes(verifier, settings.loaded_policy, grants=settings.auth_scopes == "policy"),
+            PolicyScopes(verifier, policy, grants=grants) if policy.callers else verifier,
             [issuer.url for issuer in issuers],
             public_url,
             settings.scopes,
-            frozenset() if settings.auth_scopes == "policy" else frozenset(scopes) - HARMFUL,
+            frozenset() if grants else frozenset(scopes) - HARMFUL,
             routes,
         )
     finally:

@@ -94,7 +94,7 @@ def serve(**flags: object) -> None:
     gc.disable()  # imports leave no garbage, and collecting costs a tenth of the start-up
     settings = loading.load(**flags)
     log_to_stderr(settings.log_level)
-    from .serving import serve_clients
+    from .serve.clients import serve_clients
 
     run(serve_clients, settings)
 
@@ -108,8 +108,8 @@ def demo(*, http: bool) -> None:
     --http, the client logs in, is refused what its token does not permit, and asks for more. The
     demo plays the person who consents.
     """
-    from .demo import FAILURES, run_demo
-    from .demo_http import run_http_demo
+    from .demos.over_http import run_http_demo
+    from .demos.steps import FAILURES, run_demo
 
     try:
         run(run_http_demo if http else run_demo)

@@ -44,7 +44,7 @@ class Authorization:
         self._project_id = project_id
 
     def needed(self, method: str, params: object) -> frozenset[Scope]:
-        """All scopes that a request needs, whoever sends it."""
+        """All scopes that a request needs, from any caller."""
         match params:
             case {"name": str(name), **more} if method == "tools/call" and name in self._tools:
                 tool = self._tools[name]
@@ -86,7 +86,7 @@ class Authorization:
 
 
 def request_of(tool: Tool[Any, Any], arguments: object) -> Request | None:
-    """The request of a call; None if it is invalid, for which the call will be refused."""
+    """The request of a call; None if it is invalid: the call will be refused."""
     try:
         request: Request = tool.read(arguments if isinstance(arguments, dict) else {})
     except InvalidRequest:

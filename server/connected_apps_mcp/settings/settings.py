@@ -4,8 +4,6 @@ The field `base_url` is the variable CONNECTED_APPS_MCP_BASE_URL and the flag --
 description of each field is its help text and its row in the README.
 """
 
-import re
-from collections.abc import Mapping
 from copy import copy
 from functools import cached_property
 from pathlib import Path
@@ -23,7 +21,6 @@ from connected_apps_tools.api.service import (
 )
 from connected_apps_tools.errors import InvalidRequest
 from connected_apps_tools.findings.limits import ReviewLimits
-from connected_apps_tools.scopes import Scope
 from connected_apps_tools.secrets.stores import StoreKind
 
 from .credentials import (
@@ -33,8 +30,9 @@ from .credentials import (
     SettingsError,
 )
 from .folders import user_folder
+from .http import HttpSettings
 from .names import flag, variable
-from .types import Auth, HomePath, LogLevel, NameList, Networks, Origins, PublicUrl, Transports
+from .types import HomePath, LogLevel, NameList
 
 if TYPE_CHECKING:
     from connected_apps_tools.safety.policy import Policy
@@ -51,9 +49,6 @@ __all__ = [
     "variable",
 ]
 
-SCOPE_NAME = r"[!#-\[\]-~]+"
-"""RFC 6749, 3.3."""
-
 GRACE_SECONDS = 5.0
 """Time a call has after its deadline to return its result."""
 
@@ -65,7 +60,7 @@ def _review_limit(name: str) -> Any:  # noqa: ANN401 - a field of any type
     return copy(ReviewLimits.model_fields[name])
 
 
-class Settings(ProjectSettings):
+class Settings(HttpSettings):
     """Settings of the server."""
 
     sandbox: bool = Field(
@@ -142,109 +137,6 @@ class Settings(ProjectSettings):
     review_max_token_minutes: int = _review_limit("max_token_minutes")
     review_max_per_code: int = _review_limit("max_per_code")
     review_stranger_methods: NameList = _review_limit("stranger_methods")
-    transport: Transports = Field(
-        ("stdio",),
-        description="How clients connect: stdio, http (Streamable HTTP at /mcp), sse (the older "
-        "transport at /sse), or http,sse. Default: stdio.",
-    )
-    host: str = Field(
-        "127.0.0.1",
-        description="Address to listen on, for http and sse. Another one than loopback needs "
-        "--auth, and --tls-cert or --trusted-proxy. Default: 127.0.0.1.",
-    )
-    port: int = Field(
-        8000,
-        ge=0,
-        le=65535,
-        description="Port to listen on, for http and sse; 0 picks a free one. Default: 8000.",
-    )
-    public_url: PublicUrl | None = Field(
-        None,
-        description="URL of this server for its clients, without a path, such as "
-        "https://mcp.corp.example: the Host that requests must name, and what tokens are for. "
-        "Default: the address that it listens on.",
-    )
-    tls_cert: HomePath | None = Field(
-        None,
-        description="File with the certificate chain (PEM), to speak TLS. Default: plain HTTP.",
-    )
-    tls_key: HomePath | None = Field(
-        None, description="File with its key, which only its owner may read. Default: none."
-    )
-    trusted_proxy: Networks = Field(
-        (),
-        description="Networks of the proxies in front of this server, comma-separated, such as "
-        "10.0.0.0/8. Only they are believed about their clients; without TLS, only they may "
-        "connect. Default: none.",
-    )
-    allow_origin: Origins = Field(
-        (),
-        description="Origins of web pages that may call this server, comma-separated, such as "
-        "https://inspector.corp.example. Default: none.",
-    )
-    auth: Auth = Field(
-        "none",
-        description="Who may call over HTTP: none (everybody on this machine), issuer (who has a "
-        "token of --auth-issuer), stytch (who has a token of the project), or sandbox (who has a "
-        "token of the sandbox, which then also issues them). Default: none.",
-    )
-    auth_issuer: NameList = Field(
-        (),
-        description="URLs of the authorization servers with tokens that count, comma-separated; "
-        "for --auth stytch, the project's domain.",
-    )
-    auth_clients: NameList | None = Field(
-        None,
-        description="OAuth clients with tokens that count, as comma-separated client ids. "
-        "Default: all.",
-    )
-    auth_project_audience: bool = Field(
-        default=False,
-        description="With --auth stytch, also accept tokens that have only the project as their "
-        "audience. Every token of the project has it, so --auth-clients or --auth-required-scope "
-        "must be given. Default: off; a token must name this server.",
-    )
-    auth_required_scope: Scope | None = Field(
-        None,
-        description="Scope that a token must have if only the project is its audience: "
-        f"{', '.join(Scope)}. Default: none.",
-    )
-    auth_groups_claim: str = Field(
-        "groups",
-        min_length=1,
-        description="Claim of a token with the groups of its user, for the policy. "
-        "Default: groups.",
-    )
-    auth_scopes: Literal["token", "policy"] = Field(
-        "token",
-        description="Where the scopes of a caller come from: the token, or, for issuers that give "
-        "none, grant_scopes in the policy. Default: token.",
-    )
-    scope_prefix: str = Field(
-        "",
-        pattern=r"^[!#-\[\]-~]*$",
-        description="Text before the name of each scope, for issuers that want one. Default: none.",
-    )
-    scope_names: NameList = Field(
-        (),
-        description="Names of scopes at the issuer, comma-separated, such as apps:read=read_apps. "
-        "Default: their own names, with --scope-prefix.",
-    )
-    rate_reads: int = Field(
-        600,
-        ge=0,
-        le=1_000_000,
-        description="Calls a minute that read, of each caller with --auth; 0 for no limit. A tenth "
-        "of them, but at least 10, may come at once. Default: 600.",
-    )
-    rate_changes: int = Field(
-        60,
-        ge=0,
-        le=1_000_000,
-        description="Calls a minute that change something or show a client secret, of each caller "
-        "with --auth; 0 for no limit. A tenth of them, but at least 10, may come at once. "
-        "Default: 60.",
-    )
     audit_log: Literal["-"] | Path | None = Field(
         None,
         description="Folder for the audit log, which only its owner may have access to, or - for "
@@ -275,38 +167,6 @@ class Settings(ProjectSettings):
         description="Lowest level to log to standard error: debug, info, warning or error. "
         "Default: warning.",
     )
-
-    @property
-    def tls(self) -> tuple[Path, Path] | None:
-        """The files with the certificate and the key of the server."""
-        return (self.tls_cert, self.tls_key) if self.tls_cert and self.tls_key else None
-
-    @property
-    def authenticates(self) -> bool:
-        """Whether callers need a token."""
-        return self.auth != "none"
-
-    @property
-    def scopes(self) -> Mapping[Scope, str]:
-        """What the issuers call each scope.
-
-        Raises:
-            SettingsError: a name is not NAME=NAME, is not one of ours, or is given twice.
-        """
-        names = {scope: self.scope_prefix + scope for scope in Scope}
-        for each in self.scope_names:
-            own, _, theirs = each.partition("=")
-            if own not in list(Scope):
-                known = ", ".join(Scope)
-                raise SettingsError(f"--scope-names: {own} is not NAME=NAME with one of {known}.")
-            if not re.fullmatch(SCOPE_NAME, theirs):
-                raise SettingsError(f"--scope-names: {own} needs a name without spaces and quotes.")
-            names[Scope(own)] = theirs
-        if len({each.partition("=")[0] for each in self.scope_names}) < len(self.scope_names):
-            raise SettingsError("--scope-names: a scope has two names.")
-        if len(set(names.values())) < len(names):
-            raise SettingsError("--scope-names: two scopes have the same name.")
-        return names
 
     @property
     def shutdown_seconds(self) -> float:
@@ -407,7 +267,8 @@ class Settings(ProjectSettings):
 
 FLAGS: dict[str, FieldInfo] = {
     name: field
-    for name, field in Settings.model_fields.items()
-    if name not in ProjectSettings.model_fields
+    for fields, others in ((Settings, HttpSettings), (HttpSettings, ProjectSettings))
+    for name, field in fields.model_fields.items()
+    if name not in others.model_fields
 }
-"""The settings with a flag, by field name."""
+"""The settings with a flag, by field name. Those about HTTP are the last."""

@@ -44,7 +44,7 @@ WELL_KNOWN = "/.well-known/oauth-protected-resource"
 CORS = [Middleware(CORSMiddleware, allow_origins=["*"], allow_methods=["GET"])]
 """Clients in browsers read the metadata, which is public."""
 
-NOBODY = Caller()
+STRANGER = Caller()
 """The caller of a request without a valid token."""
 
 SSE_PATHS = ("/sse", "/messages")
@@ -186,12 +186,12 @@ class RequireToken:
         return _as_caller(app, token, until_it_expires=streams)
 
     async def _refuse(self, request: Request, refused: _NoToken | TokenRefused) -> Response:
-        """Refuse a request that nobody is known to have sent."""
+        """Refuse a request of an unknown caller."""
         error = "invalid_token" if isinstance(refused, TokenRefused) else refused.error
         if error is None:  # each login begins so
             return self._challenge(request, 401, {}, self._access.offered)
         what = f"{request['method']} {self._endpoint_of(request)}"
-        await self._authorization.refuse(NOBODY, what, None, f"token: {refused}")
+        await self._authorization.refuse(STRANGER, what, None, f"token: {refused}")
         if isinstance(refused, TokenRefused) and refused.reason is Reason.ISSUER_UNAVAILABLE:
             return PlainTextResponse(UNAVAILABLE, 503, headers={"Retry-After": RETRY_AFTER})
         status = 400 if error == "invalid_request" else 401
@@ -307,8 +307,10 @@ def _as_caller(app: ASGIApp, token: CallerToken, *, until_it_expires: bool) -> A
         request["user"], request["auth"] = user, AuthCredentials(token.scopes)
         named = auth_context_var.set(user)
         try:
-            with anyio.move_on_after(expires and expires - time.time()):
+            with anyio.move_on_after(expires and expires - time.time()) as lifetime:
                 await app(request, receive, send)
+            if lifetime.cancelled_caught:
+                await send({"type": "http.response.body", "body": b""})
         finally:
             auth_context_var.reset(named)
 

@@ -111,7 +111,7 @@ class _SecurityHeaders:
 
 
 class _BehindProxies:
-    """Middleware that believes what trusted proxies say of their clients, and nobody else.
+    """Middleware that believes what trusted proxies say of their clients, and only them.
 
     Without TLS it refuses clients that come past the proxies: their tokens are not protected.
     """

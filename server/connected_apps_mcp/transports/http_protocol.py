@@ -67,7 +67,7 @@ class BoundedProtocol(HttpToolsProtocol):
         """Start the timer for the first request.
 
         Where there are too many connections, the one that has sent no request for longest goes:
-        strangers who say nothing shut out nobody.
+        silent strangers shut no caller out.
         """
         super().connection_made(transport)
         self._start_timer()

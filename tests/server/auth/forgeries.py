@@ -329,8 +329,8 @@ def _with_other_signatures() -> Iterator[Forgery]:
     yield Forgery("signature: for other claims", swapped, Reason.BAD_SIGNATURE)
     renamed = f"{part(HEADER | {'typ': 'at+jwt'})}.{claims}.{signature}"
     yield Forgery("signature: for another header", renamed, Reason.BAD_SIGNATURE)
-    nobody = changed(CLAIMS, {"sub": ..., "client_id": ...})
-    yield Forgery("claims: nobody", signed(HEADER, nobody), Reason.NO_HOLDER)
+    no_holder = changed(CLAIMS, {"sub": ..., "client_id": ...})
+    yield Forgery("claims: no holder", signed(HEADER, no_holder), Reason.NO_HOLDER)
     plain = changed(CLAIMS, {"client_id": ..., "scope": ...})
     yield Forgery(
         "claims: neither client nor scope", signed(HEADER, plain), Reason.NOT_AN_ACCESS_TOKEN

@@ -94,7 +94,7 @@ BAD: dict[str, tuple[dict[str, Any], Reason]] = {
     "no type": ({"token_type": ...}, Reason.NOT_AN_ACCESS_TOKEN),
     "a proof is needed": ({"token_type": "DPoP"}, Reason.NOT_AN_ACCESS_TOKEN),
     "a certificate is needed": ({"cnf": {"x5t#S256": "x"}}, Reason.SENDER_CONSTRAINED),
-    "nobody": ({"sub": ..., "client_id": ...}, Reason.NO_HOLDER),
+    "no holder": ({"sub": ..., "client_id": ...}, Reason.NO_HOLDER),
     "a name that is no text": ({"sub": 5}, Reason.MALFORMED),
 }
 
@@ -113,7 +113,7 @@ async def test_the_response_need_not_name_the_issuer(setup: Introspecting) -> No
 
 @pytest.mark.usefixtures("short_timeouts")
 @pytest.mark.parametrize("status", [301, 302, 307, 400, 401, 403, 404, 500, 503])
-async def test_an_issuer_that_does_not_say_lets_nobody_in(
+async def test_an_issuer_that_does_not_say_lets_no_caller_in(
     status: int, setup: Introspecting
 ) -> None:
     setup.issuer.responses[PATH] = httpx2.Response(
@@ -124,7 +124,7 @@ async def test_an_issuer_that_does_not_say_lets_nobody_in(
 
 
 @pytest.mark.usefixtures("short_timeouts")
-async def test_an_issuer_that_hangs_lets_nobody_in(setup: Introspecting) -> None:
+async def test_an_issuer_that_hangs_lets_no_caller_in(setup: Introspecting) -> None:
     async def hang(_: httpx2.Request) -> httpx2.Response:
         await anyio.sleep(20)
         return httpx2.Response(200, json=setup.response)

@@ -198,7 +198,7 @@ UNUSABLE: dict[str, Any] = {
     "of an unknown type": jwk_of("rsa", kty="AKP"),
     "of a type that is no text": jwk_of("rsa", kty=["RSA"]),
     "of another type": jwk_of("rsa", kty="EC", crv="P-256"),
-    "of a curve that nobody uses": jwk_of("p256", kid="rsa", crv="secp256k1"),
+    "of an unused curve": jwk_of("p256", kid="rsa", crv="secp256k1"),
     "of another curve": jwk_of("p256", kid="rsa", crv="P-384"),
     "beside its curve": jwk_of("p256", kid="rsa", x="AAAA", y="AAAA"),
     "of the curve Ed448": {"kty": "OKP", "crv": "Ed448", "kid": "rsa", "x": "AAAA"},
@@ -319,7 +319,9 @@ BAD_RESPONSES: dict[str, Any] = {
 @pytest.mark.usefixtures("short_timeouts")
 @pytest.mark.parametrize("path", [JWKS, METADATA])
 @pytest.mark.parametrize("trouble", BAD_RESPONSES)
-async def test_an_issuer_in_trouble_lets_nobody_in(trouble: str, path: str, setup: Setup) -> None:
+async def test_an_issuer_in_trouble_lets_no_caller_in(
+    trouble: str, path: str, setup: Setup
+) -> None:
     setup.issuer.responses[path] = BAD_RESPONSES[trouble]
     assert await reason_for(setup, token()) is Reason.ISSUER_UNAVAILABLE
 
@@ -335,12 +337,12 @@ async def test_an_issuer_in_trouble_lets_nobody_in(trouble: str, path: str, setu
         {"key": [jwk_of("rsa")]},
     ],
 )
-async def test_what_is_no_set_of_keys_lets_nobody_in(document: Any, setup: Setup) -> None:
+async def test_what_is_no_set_of_keys_lets_no_caller_in(document: Any, setup: Setup) -> None:
     setup.issuer.responses[JWKS] = httpx2.Response(200, json=document)
     assert await reason_for(setup, token()) is Reason.ISSUER_UNAVAILABLE
 
 
-async def test_an_issuer_without_keys_lets_nobody_in(setup: Setup) -> None:
+async def test_an_issuer_without_keys_lets_no_caller_in(setup: Setup) -> None:
     setup.issuer.keys = []
     assert await reason_for(setup, token()) is Reason.UNKNOWN_KEY
 

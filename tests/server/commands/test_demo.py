@@ -12,10 +12,10 @@ from starlette.responses import JSONResponse
 from starlette.types import Receive, Scope, Send
 from support import REAL, SERVER, serving
 
-from connected_apps_mcp.commands import demo, demo_http
 from connected_apps_mcp.commands.cli import main
 from connected_apps_mcp.commands.common import run
-from connected_apps_mcp.commands.demo_person import Person
+from connected_apps_mcp.commands.demos import over_http, steps
+from connected_apps_mcp.commands.demos.person import Person
 
 MEASURED = {name: value for name, value in os.environ.items() if name.startswith("COVERAGE")}
 """Variables that let coverage measure a process with an environment of its own."""
@@ -50,15 +50,17 @@ def test_the_demo_passes_from_another_folder_under_a_read_only_home(tmp_path: Pa
 
 
 def test_the_demo_over_http_shows_a_login_a_refusal_and_the_step_up(tmp_path: Path) -> None:
-    steps = [line.split(maxsplit=2) for line in demonstrated(tmp_path, "--http").splitlines()[1:-1]]
-    assert [(mark, step) for mark, step, _ in steps] == [
+    passed = [
+        line.split(maxsplit=2) for line in demonstrated(tmp_path, "--http").splitlines()[1:-1]
+    ]
+    assert [(mark, step) for mark, step, _ in passed] == [
         ("ok", step)
         for step in (
             *("login", "consent", "create_app", "delete_app", "step-up"),
             *("delete_app", "audit", "caller"),
         )
     ]
-    login, _, _, refusal, step_up, *_ = (rest for _, _, rest in steps)
+    login, _, _, refusal, step_up, *_ = (rest for _, _, rest in passed)
     assert "apps:write" in login
     assert "apps:delete" not in login
     assert "HTTP 403, it needs apps:delete" in refusal
@@ -67,7 +69,7 @@ def test_the_demo_over_http_shows_a_login_a_refusal_and_the_step_up(tmp_path: Pa
 
 def test_the_demo_over_http_shows_no_token(monkeypatch: pytest.MonkeyPatch) -> None:
     person = Person()
-    monkeypatch.setattr(demo_http, "Person", lambda: person)
+    monkeypatch.setattr(over_http, "Person", lambda: person)
     done = CliRunner().invoke(main, ["demo", "--http"])
     assert done.exit_code == 0
     assert person.memory.tokens
@@ -87,22 +89,22 @@ def test_the_demo_fails_when_a_step_fails(monkeypatch: pytest.MonkeyPatch) -> No
         parameters = StdioServerParameters(
             command=SERVER[0], args=[*SERVER[1:], "--base-url", url], env=REAL
         )
-        monkeypatch.setattr(demo, "SERVER", parameters)
-        with pytest.raises(demo.StepFailed, match="create_app returned"):
-            run(demo.run_demo)
+        monkeypatch.setattr(steps, "SERVER", parameters)
+        with pytest.raises(steps.StepFailed, match="create_app returned"):
+            run(steps.run_demo)
 
 
 def test_a_demo_without_a_server_fails(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(demo, "SERVER", StdioServerParameters(command="/bin/false"))
-    with pytest.raises(demo.FAILURES, match="Connection closed"):
-        run(demo.run_demo)
+    monkeypatch.setattr(steps, "SERVER", StdioServerParameters(command="/bin/false"))
+    with pytest.raises(steps.FAILURES, match="Connection closed"):
+        run(steps.run_demo)
 
 
 def test_a_failed_check_ends_the_demo() -> None:
-    with pytest.raises(demo.StepFailed, match="Not true: two is one"):
-        demo.check("two is one", passed=False)
+    with pytest.raises(steps.StepFailed, match="Not true: two is one"):
+        steps.check("two is one", passed=False)
 
 
 FAILING = {
@@ -122,7 +124,7 @@ FAILING = {
 def test_a_demo_over_http_that_fails_says_why(
     flags: list[str], said: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(demo_http, "FLAGS", flags)
+    monkeypatch.setattr(over_http, "FLAGS", flags)
     done = CliRunner().invoke(main, ["demo", "--http"])
     assert done.exit_code == 1
     assert done.stdout.splitlines()[-1].startswith(f"  --  {said}")
@@ -131,7 +133,7 @@ def test_a_demo_over_http_that_fails_says_why(
 def test_a_login_that_fails_ends_the_demo_without_a_traceback(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(demo_http, "Person", partial(Person, "nobody"))
+    monkeypatch.setattr(over_http, "Person", partial(Person, "unknown"))
     done = CliRunner().invoke(main, ["demo", "--http"])
     assert done.exit_code == 1
     assert done.stdout.endswith("  --  Not true: the issuer sends the person back.\n")

@@ -8,11 +8,11 @@ import pytest
 from mcp import Client, MCPError
 from support import ERAS, answer, listening, refusal
 
-from connected_apps_mcp.commands.demo_person import Person
+from connected_apps_mcp.commands.demos.person import Person
 
 RULES = """
 [[callers]]
-match = { groups = ["nobody-has-it"] }
+match = { groups = ["unused"] }
 toolsets = []
 
 [[callers]]

@@ -44,6 +44,16 @@ class Place:
     issuer: ForeignIssuer
     http: httpx2.AsyncClient
     clock: Clock
+    calls: anyio.Semaphore = field(default_factory=lambda: anyio.Semaphore(len(CLIENTS)))
+    """Callers at work hold a part of it during each round."""
+
+    async def later(self, seconds: float) -> None:
+        """Let time pass between the calls: they have a deadline on the same clock."""
+        for _ in CLIENTS:
+            await self.calls.acquire()
+        self.clock.move(seconds)
+        for _ in CLIENTS:
+            self.calls.release()
 
     async def token(self, client: str = "jwt-0") -> str:
         return await self.issuer.token(self.http, client, self.url)
@@ -73,9 +83,10 @@ class Caller:
             self.place.url, self.place.issuer, self.place.http, self.client
         ) as client:
             while True:
-                answer(await client.call_tool("search_apps", {}))
-                token = self.never[self.calls % len(self.never)]
-                assert await self.place.status(token) == 401
+                async with self.place.calls:
+                    answer(await client.call_tool("search_apps", {}))
+                    token = self.never[self.calls % len(self.never)]
+                    assert await self.place.status(token) == 401
                 self.calls += 1
 
 
@@ -111,7 +122,7 @@ async def test_callers_at_work_do_not_notice_that_keys_rotate(place: Place) -> N
             place.issuer.do("rotate")
             signed.append(await place.token())
             await callers.rounds(1)
-            place.clock.move(REFRESH_SECONDS)
+            await place.later(REFRESH_SECONDS)
             await callers.rounds(1)
             *withdrawn, before, newest = signed
             assert await place.status(before) == 200

@@ -8,7 +8,7 @@ from server.login.clocks import HOURS, Clock
 from server.login.trying import status_of
 from support import ERAS, answer
 
-from connected_apps_mcp.commands.demo_person import Person, http_client
+from connected_apps_mcp.commands.demos.person import Person, http_client
 
 
 @pytest.mark.parametrize("era", ERAS)

@@ -52,7 +52,7 @@ async def other(request: pytest.FixtureRequest, deployment: Deployment) -> str:
     return await deployment.token(**request.param)
 
 
-def told(response: httpx2.Response) -> tuple[int, str]:
+def shown(response: httpx2.Response) -> tuple[int, str]:
     """All that a response says."""
     return response.status_code, response.text
 
@@ -72,7 +72,7 @@ async def test_a_session_of_another_caller_does_not_exist(
         real = way.headers["mcp-session-id"]
         refused, missing = await attempt(real), await attempt("0" * len(real))
         assert refused.status_code == 404
-        assert told(refused) == told(missing)
+        assert shown(refused) == shown(missing)
         assert (await way.ask(mine, "tools/list")).result
 
 
@@ -95,7 +95,7 @@ async def test_an_sse_session_of_another_caller_does_not_exist(
             for url in (way.url, missing_url)
         ]
         assert refused.status_code == 404
-        assert told(refused) == told(missing)
+        assert shown(refused) == shown(missing)
         assert (await way.ask(mine, "tools/list")).result
         assert not [each for each in way.heard if each.get("id") == 901]
     assert not deployment.wire.requests
@@ -157,7 +157,7 @@ async def test_the_answer_to_a_question_of_another_caller_is_refused(
     forged = sealed[:-6] + ("AAAAAA" if not sealed.endswith("AAAAAA") else "BBBBBB")
     refused = await delete(deployment, other, requestState=sealed, inputResponses=YES)
     missing = await delete(deployment, other, requestState=forged, inputResponses=YES)
-    assert told(refused.response) == told(missing.response)
+    assert shown(refused.response) == shown(missing.response)
     assert "error" in refused.message
     assert deployment.wire.app_as_it_is(APP)
     answered = await delete(deployment, mine, requestState=sealed, inputResponses=YES)

@@ -9,7 +9,7 @@ import pytest
 from server.sandbox.oauth.flow import LOOPBACK, OAuthClient
 from support import HELLO, answer, listening, running
 
-from connected_apps_mcp.commands.demo_person import Person
+from connected_apps_mcp.commands.demos.person import Person
 from connected_apps_mcp.sandbox import SANDBOX_CREDENTIALS
 
 CREDENTIALS = {

@@ -314,7 +314,7 @@ async def test_the_public_paths_serve_no_calls(deployment: Deployment) -> None:
 async def raw(
     deployment: Deployment, method: str, path: str, body: str, headers: dict[str, str]
 ) -> int:
-    """The status of a request whose path no client normalizes."""
+    """The status of a request with a path as it is written here."""
     host, _, port = deployment.origin.removeprefix("http://").rpartition(":")
     fields = {"host": f"{host}:{port}", "connection": "close", "content-length": str(len(body))}
     head = [f"{method} {path} HTTP/1.1", *(f"{k}: {v}" for k, v in (fields | headers).items())]

@@ -10,7 +10,7 @@ from server.login.nodes import Program, program
 from server.login.trying import status_of
 from support import ERAS
 
-from connected_apps_mcp.commands.demo_person import Person
+from connected_apps_mcp.commands.demos.person import Person
 
 VERSIONS = {"legacy": "2025-11-25", "auto": "2026-07-28"}
 

@@ -12,7 +12,7 @@ from server.transports.test_overload import ACCEPT, INITIALIZE, limited, url_of
 from support import SHOWN_APP, answer, project_on
 
 from connected_apps_mcp import limits
-from connected_apps_mcp.commands.demo_person import Person
+from connected_apps_mcp.commands.demos.person import Person
 from connected_apps_mcp.protocol.server import AnyServer, build_server
 from connected_apps_mcp.transports import http
 from connected_apps_mcp.transports.http import CallsInFlight

@@ -213,11 +213,11 @@ async def test_only_the_host_of_the_public_url_is_accepted(project: ToolContext)
 
 
 async def said(scope: Scope, receive: Receive, send: Send) -> None:
-    """An application that tells what it knows of its client."""
+    """An application that shows what it knows of its client."""
     request = Request(scope)
     client = request.client.host if request.client else None
-    told = {"client": client, "scheme": request.url.scheme, "headers": list(request.headers)}
-    await JSONResponse(told)(scope, receive, send)
+    known = {"client": client, "scheme": request.url.scheme, "headers": list(request.headers)}
+    await JSONResponse(known)(scope, receive, send)
 
 
 @pytest.mark.parametrize(

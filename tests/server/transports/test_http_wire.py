@@ -199,7 +199,7 @@ def test_a_request_on_one_connection_too_many_is_refused(address: str) -> None:
     assert statuses(address, get(CLOSE)) == [200]
 
 
-def test_connections_that_say_nothing_shut_out_nobody(address: str) -> None:
+def test_connections_that_say_nothing_shut_no_caller_out(address: str) -> None:
     with ExitStack() as silent:
         for _ in range(MAX_CONNECTIONS + 20):
             silent.enter_context(connect(address))

@@ -30,7 +30,7 @@ class FairShare:
             await self._turn()
 
     async def __aexit__(self, *_: object) -> None:
-        """Free a slot, for whoever is next."""
+        """Free a slot for the next in turn."""
         if not self._waiting:
             self._free += 1
             return

@@ -15,17 +15,9 @@ from pydantic_core import PydanticCustomError
 
 from connected_apps_tools.api.models import ClientId, Model
 from connected_apps_tools.scopes import Scope
-from connected_apps_tools.text.printable import printable
 from connected_apps_tools.text.urls import canonical_host
 
-MAX_RULE_TEXT = 80
-"""Most characters shown of a host, a scheme or a malformed URL."""
-
-
-def mistake(value: str, advice: str) -> PydanticCustomError:
-    """A value that a rule cannot have, and what to write instead."""
-    shown = printable(value, MAX_RULE_TEXT)
-    return PydanticCustomError("policy", "{shown}: {advice}", {"shown": shown, "advice": advice})
+from .patterns import mistake
 
 
 def _domain(text: str) -> str:

@@ -1,19 +1,12 @@
-"""The operator's policy: one TOML file, read at the start, that no call can change.
+"""The operator's policy: one TOML file, read at the start, that no call can change."""
 
-An asterisk in a pattern stands for whole labels. It is allowed only as the first label of a host or
-the last one of a scheme, so that the rest names the owner. `*` is one label, as in a certificate
-(RFC 9525, section 6.3), `**` is one or more.
-"""
-
-import ipaddress
-import re
 from collections.abc import Iterable, Iterator
 from functools import reduce
 from operator import or_
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, Protocol, Self
 
-from pydantic import AfterValidator, ConfigDict, Field, ValidationError
+from pydantic import ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
 from connected_apps_tools.api.models import ClientType, Model
@@ -21,10 +14,9 @@ from connected_apps_tools.api.service import INT32_MAX
 from connected_apps_tools.errors import InvalidRequest, PolicyRefusal
 from connected_apps_tools.scopes import Scope
 from connected_apps_tools.text.printable import cut, did_you_mean, printable, redact_tokens
-from connected_apps_tools.text.urls import ACTIVE_SCHEMES, WEB_SCHEMES, Url, canonical_host, parse
+from connected_apps_tools.text.urls import WEB_SCHEMES, Url, parse
 
 from .caller_rules import (
-    MAX_RULE_TEXT,
     CallerFacts,
     CallerRule,
     CallersMatch,
@@ -32,8 +24,8 @@ from .caller_rules import (
     FromList,
     ProtectedApps,
     Reveal,
-    mistake,
 )
+from .patterns import MAX_RULE_TEXT, HostGlob, SchemeGlob, matches
 
 MAX_SENTENCES = 10
 """Most breaches, or mistakes in the file, that one error names."""
@@ -43,76 +35,10 @@ NEW_APP_MINUTES = 60
 
 URL_FIELDS = ("redirect_urls", "post_logout_redirect_urls")
 
-_WILD = frozenset({"*", "**"})
-_NUMBER = re.compile(r"(?:.*\.)?(?:\d+|0x[0-9a-f]*)")
-"""A host that ends in a number. Browsers read it as an IPv4 address."""
-
-_SCHEME_GLOB = re.compile(r"[a-z][a-z0-9+-]*(?:\.[a-z0-9+-]+)*(?:\.\*\*?)?")
-
 _FROM_LAX_TO_STRICT: dict[str, tuple[str, ...]] = {
     "reveal": ("allow", "never"),
     "confirm": ("never", "auto", "always"),
 }
-
-
-def _host_glob(text: str) -> str:
-    first, _, rest = text.partition(".")
-    spelled = rest if first in _WILD else text
-    if not spelled or "*" in spelled:
-        raise mistake(
-            text,
-            "an asterisk stands for a whole label before a name: *.corp.example for one label, "
-            "**.corp.example for one or more; to allow every host, leave redirect_hosts out",
-        )
-    # An IPv6 address may be given with or without brackets.
-    bare = ":" in spelled and not spelled.startswith("[")
-    host = canonical_host(f"[{spelled}]" if bare else spelled)
-    if host is None:
-        raise mistake(text, "give a host alone, without scheme, port and path")
-    if _NUMBER.fullmatch(host) and not _is_ipv4(host):
-        raise mistake(text, "write an address out, as in 127.0.0.1")
-    if spelled == text:
-        return host
-    if Url("", host=host).loopback or _is_address(host):
-        raise mistake(text, "spell loopback names and addresses out, without an asterisk")
-    return f"{first}.{host}"
-
-
-def _is_ipv4(host: str) -> bool:
-    try:
-        ipaddress.IPv4Address(host)
-    except ValueError:
-        return False
-    return True
-
-
-def _is_address(host: str) -> bool:
-    return ":" in host or _is_ipv4(host)
-
-
-def _scheme_glob(text: str) -> str:
-    scheme = text.lower()
-    if not (text.isascii() and _SCHEME_GLOB.fullmatch(scheme)):
-        raise mistake(
-            text,
-            "give a scheme alone, such as https or com.example.app; an asterisk stands for a "
-            "whole label at its end: com.example.* for one label, com.example.** for one or more",
-        )
-    if scheme in ACTIVE_SCHEMES:
-        raise mistake(text, "browsers run or open such URLs, so no policy allows them")
-    return scheme
-
-
-def _matches(glob: list[str], labels: list[str]) -> bool:
-    """Whether labels match a pattern; its first label may be an asterisk."""
-    first, *rest = glob
-    if first == "**":
-        return len(labels) > len(rest) and labels[-len(rest) :] == rest
-    return labels[1:] == rest if first == "*" else labels == glob
-
-
-HostGlob = Annotated[str, AfterValidator(_host_glob)]
-SchemeGlob = Annotated[str, AfterValidator(_scheme_glob)]
 
 
 class AppLike(Protocol):
@@ -351,14 +277,14 @@ class Policy(Model):
             shown = _shown(url.scheme)
             return f"the scheme {shown} has no host; list it in redirect_schemes to allow it"
         labels = url.host.split(".")
-        allowed = any(_matches(glob.split("."), labels) for glob in self.redirect_hosts)
+        allowed = any(matches(glob.split("."), labels) for glob in self.redirect_hosts)
         problem = _ambiguity(url) or ("" if allowed else "is not allowed")
         return f"{_shown(url.host)} {problem}" if problem else None
 
     def _allows_scheme(self, scheme: str) -> bool:
         labels = scheme.split(".")[::-1]
         return all(labels) and any(
-            _matches(glob.split(".")[::-1], labels) for glob in self.redirect_schemes or ()
+            matches(glob.split(".")[::-1], labels) for glob in self.redirect_schemes or ()
         )
 
 

@@ -34,7 +34,7 @@ _CONSENT = """<h1>Allow <bdi>{name}</bdi>?</h1>
 <p><button name="decision" value="allow">Allow</button>
 <button name="decision" value="deny">Deny</button></p>
 </form>
-<p>This is a sandbox for tests: nobody signs in.</p>"""
+<p>This is a sandbox for tests: it asks for no password.</p>"""
 
 
 def consent_page(  # noqa: PLR0913 - each is a part of the page

@@ -41,7 +41,7 @@ async def sdk(url: str) -> AsyncIterator[stytch.Client]:
 
 @pytest.fixture
 async def tokens(app: OAuthClient, url: str) -> AsyncIterator[dict[str, str]]:
-    """Tokens from the socket, whose issuer is the URL of the socket."""
+    """Tokens from the socket. Their issuer is the URL of the socket."""
     async with httpx2.AsyncClient(trust_env=False) as http:
         client = OAuthClient(http, app.client_id, app.secret, origin=url.rstrip("/"))
         yield await client.tokens("openid offline_access")

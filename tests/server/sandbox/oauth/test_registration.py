@@ -137,7 +137,7 @@ def publisher(serve: Serve) -> Publisher:
 
 @pytest.fixture
 async def documented(http: httpx2.AsyncClient, publisher: Publisher) -> OAuthClient:
-    """An app whose id is the URL of its metadata document."""
+    """An app with the URL of its metadata document as its id."""
     return OAuthClient(http, publisher.url)
 
 

@@ -15,7 +15,7 @@ from mcp.shared.auth import OAuthClientInformationFull, OAuthClientMetadata, OAu
 from mcp_types import ElicitRequestParams, ElicitResult
 from pydantic import AnyUrl
 
-from .demo import StepFailed, check
+from .steps import StepFailed, check
 
 REDIRECT = "http://127.0.0.1:8765/callback"
 """Where the issuer sends the person back to. Nothing listens there: the person reads the URL."""

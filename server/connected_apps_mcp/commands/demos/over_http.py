@@ -15,10 +15,10 @@ from mcp import Client
 from mcp.client.stdio import get_default_environment
 
 from connected_apps_mcp.audit.verify import last_lines
+from connected_apps_mcp.commands.common import log_to_stderr
 
-from .common import log_to_stderr
-from .demo import DEMO_NAME, PROGRAM, StepFailed, call, check, show
-from .demo_person import Person, http_client
+from .person import Person, http_client
+from .steps import DEMO_NAME, PROGRAM, StepFailed, call, check, show
 
 AUDIT_LOG = "audit"
 

@@ -10,6 +10,7 @@ from typing import Any
 from mcp.server.context import ServerMiddleware
 
 from connected_apps_mcp.audit import AuditLog
+from connected_apps_mcp.commands.common import print_stderr, report_losses
 from connected_apps_mcp.confirmation.state_keys import open_security
 from connected_apps_mcp.protocol.authorization import Authorization
 from connected_apps_mcp.protocol.rate_limits import Rate, RateLimits
@@ -26,7 +27,6 @@ from connected_apps_tools import TOOLSETS, ToolContext
 from connected_apps_tools.context import ServerInfo
 from connected_apps_tools.selection import OfferedTools, select_tools
 
-from .common import print_stderr, report_losses
 from .service import Service
 
 AT_TERMINAL = (
@@ -59,7 +59,7 @@ async def serve_clients(settings: Settings) -> None:
         if "stdio" in settings.transport:
             await _serve_stdio(service)
         else:
-            from .serving_http import serve_http
+            from .over_http import serve_http
 
             await serve_http(service)
 

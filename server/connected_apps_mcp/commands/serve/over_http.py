@@ -4,12 +4,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from connected_apps_mcp.auth.access import open_access
+from connected_apps_mcp.commands.common import print_stderr
 from connected_apps_mcp.transports import http
 from connected_apps_mcp.transports.http_auth import Guard
 from connected_apps_mcp.transports.http_network import Network
 from connected_apps_mcp.transports.http_tls import tls_context
 
-from .common import print_stderr
 from .service import Service
 
 
@@ -25,13 +25,13 @@ async def serve_http(service: Service) -> None:
             settings.trusted_proxy,
             tls=tls is not None,
         )
-        for transport in settings.transport:
-            print_stderr(f"Serving {network.url}{http.PATHS[transport]}")
         calls = http.CallsInFlight()
         service.server.middleware.append(calls)
         plain = [tool.name for tool in service.offer.on.values() if tool.only_reads]
         async with _guard(service, network.url) as guard:
             app = http.build_app(service.server, settings.transport, network, plain, guard=guard)
+            for transport in settings.transport:
+                print_stderr(f"Serving {network.url}{http.PATHS[transport]}")
             await http.listen(
                 app,
                 listener,

@@ -1,0 +1,1 @@
+"""`connected-apps-mcp demo`: a client at work, over stdio and over HTTP."""

@@ -1,0 +1,1 @@
+"""`connected-apps-mcp serve`: opens what the settings name, and serves clients."""
