@@ -15,11 +15,11 @@ demo: $(VENV)/.installed ## Show the main job on the embedded sandbox
 	@$(BIN)/connected-apps-mcp demo
 
 test: $(VENV)/.installed-dev ## Run the tests, and a part of each long random series
-	@echo "Running the tests: about four minutes on two cores, less on more."
+	@echo "Running the tests: about five minutes on two cores, less on more."
 	$(BIN)/pytest --numprocesses=auto --dist=worksteal
 
 test-all: $(VENV)/.installed-dev ## Run the tests and each series whole, and measure their coverage
-	@echo "Running all tests: about fifteen minutes on two cores, less on more."
+	@echo "Running all tests: about eighteen minutes on two cores, less on more."
 	WHOLE_TESTS=1 $(BIN)/pytest --numprocesses=auto --dist=worksteal --cov --cov-report=term
 
 lint: $(VENV)/.installed-dev ## Check style, types and layering

@@ -17,8 +17,8 @@ class Size(NamedTuple):
 SIZES = {
     "callers at once": Size(16, 64),
     "rounds of many callers": Size(1, 10),
-    "sets of scopes": Size(30, 128),
-    "random faults": Size(500, 10_000),
+    "sets of scopes": Size(12, 128),
+    "random faults": Size(300, 10_000),
     "random sessions": Size(30, 200),
     "kills of a server": Size(10, 50),
     "kills of a writer of the audit log": Size(4, 12),
