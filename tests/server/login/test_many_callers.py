@@ -44,7 +44,9 @@ class Server:
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Server]:
     flags = ["--transport", "http,sse", "--port", "0", "--sandbox", "--auth", "sandbox"]
-    with running("serve", *flags, "--confirm", "always", "--data-dir", str(tmp_path)) as process:
+    flags += ["--confirm", "always", "--data-dir", str(tmp_path)]
+    flags += ["--rate-reads", "0", "--rate-changes", "0"]  # the callers work without a pause
+    with running("serve", *flags) as process:
         assert process.stderr
         origin = process.stderr.readline().split()[-1].removesuffix("/mcp")
         yield Server(origin, process.pid, tmp_path)
