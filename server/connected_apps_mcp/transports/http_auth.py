@@ -195,7 +195,8 @@ class RequireToken:
         if isinstance(refused, TokenRefused) and refused.reason is Reason.ISSUER_UNAVAILABLE:
             return PlainTextResponse(UNAVAILABLE, 503, headers={"Retry-After": RETRY_AFTER})
         status = 400 if error == "invalid_request" else 401
-        fields = {"error": error, "error_description": str(refused)}
+        why = f"The token is refused: {refused}." if error == "invalid_token" else str(refused)
+        fields = {"error": error, "error_description": why}
         return self._challenge(request, status, fields, self._access.offered)
 
     async def _step_up(
