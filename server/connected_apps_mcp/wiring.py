@@ -159,7 +159,7 @@ def open_client(settings: Settings, sandbox: Starlette | None = None) -> Connect
         SettingsError: the sandbox's file cannot be used, or the project id is missing.
     """
     if not settings.sandbox:
-        authenticated = settings.secret is not None
+        authenticated = settings.project_secret is not None
         return ConnectedAppsClient(
             settings.credentials()
             if authenticated
@@ -198,10 +198,15 @@ def secrets_command(settings: Settings) -> SecretsCommand:
     """The command that shows a person the secrets stored under these settings."""
     given = {name: getattr(settings, name) for name in ("sandbox_db", "data_dir")}
     paths = [[flag(name), str(path.resolve())] for name, path in given.items() if path]
+    profile = ["--profile", settings.profile] if settings.profile else []
+    in_environment = not settings.sandbox and not settings.logged_in
     return SecretsCommand(
         program=_program(),
-        variables={} if settings.sandbox else {PROJECT_ID: settings.known_project()},
-        flags=[*(["--sandbox"] if settings.sandbox else []), *chain.from_iterable(paths)],
+        variables={PROJECT_ID: settings.known_project()} if in_environment else {},
+        flags=[
+            *(["--sandbox"] if settings.sandbox else profile),
+            *chain.from_iterable(paths),
+        ],
         fleeting=FileStore.kind if settings.temporary_data else None,
     )
 

@@ -27,7 +27,7 @@ class _NotApproved(click.ClickException):
 
 
 @click.command()
-@setting_flags(("data_dir", "sandbox", "sandbox_db"))
+@setting_flags(("profile", "data_dir", "sandbox", "sandbox_db"))
 def approve(**flags: object) -> None:
     """Approve or reject the calls that wait for a person.
 

@@ -57,7 +57,7 @@ def audit() -> None:
 
 
 @audit.command()
-@setting_flags(("audit_log", "audit_key_file", "data_dir"))
+@setting_flags(("profile", "audit_log", "audit_key_file", "data_dir"))
 @click.option(
     "--first",
     type=click.IntRange(1),
@@ -98,7 +98,7 @@ def verify(first: int, remembered: ChainLink | None, **flags: object) -> None:
 
 
 @audit.command()
-@setting_flags(("audit_log", "data_dir"))
+@setting_flags(("profile", "audit_log", "data_dir"))
 @click.option(
     "-n", "count", type=click.IntRange(1), default=20, show_default=True, help="Number of lines."
 )

@@ -18,6 +18,7 @@ from connected_apps_mcp.settings import settings as config
 from .approve import approve
 from .audit import audit
 from .common import Commands, log_to_stderr, print_stderr, run, setting_flags
+from .login import login, logout, profiles, whoami
 from .policy import policy
 from .sandbox import sandbox
 from .secrets import secrets
@@ -74,8 +75,8 @@ def main() -> None:
     Without a command, it runs `serve` with the given flags, on standard input and output by
     default. MCP hosts start it this way.
 
-    The credentials of the project are the environment variables STYTCH_PROJECT_ID and
-    STYTCH_SECRET. With --sandbox none are needed.
+    The credentials of the project are those of a profile, which `login` stores, or the environment
+    variables STYTCH_PROJECT_ID and STYTCH_SECRET. With --sandbox none are needed.
     """
 
 
@@ -118,6 +119,8 @@ def demo(*, http: bool) -> None:
         raise SystemExit(1) from None
 
 
+for command in (login, logout, whoami, profiles):
+    main.add_command(command)
 main.add_command(approve)
 main.add_command(policy)
 main.add_command(secrets)

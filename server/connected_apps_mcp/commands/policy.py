@@ -34,7 +34,7 @@ def policy() -> None:
 
 
 @policy.command()
-@setting_flags(("policy", "sandbox", "sandbox_db", "base_url"))
+@setting_flags(("policy", "profile", "sandbox", "sandbox_db", "base_url"))
 def check(**flags: object) -> None:
     """Check a policy file, and list the apps that break it.
 

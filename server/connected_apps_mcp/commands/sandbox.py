@@ -12,6 +12,7 @@ from typing import IO, TYPE_CHECKING
 import click
 
 from connected_apps_mcp.settings import settings as config
+from connected_apps_mcp.settings.names import from_environment
 
 from .common import Commands, log_to_stderr, run
 
@@ -302,7 +303,7 @@ def _seed_running(url: str, plan: Seed) -> Seeded:
 def _credentials() -> SandboxCredentials:
     from connected_apps_mcp.sandbox import SANDBOX_CREDENTIALS, SandboxCredentials
 
-    settings = config.ProjectSettings()
+    settings = config.ProjectSettings.of(from_environment(config.ProjectSettings.model_fields), {})
     if not (settings.project_id or settings.secret):
         return SANDBOX_CREDENTIALS
     given = settings.credentials()

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from connected_apps_tools import ToolContext
     from connected_apps_tools.secrets.stores import StoredEntry, StoredSecret, Which
 
-_where = setting_flags(("secret_store", "data_dir", "sandbox", "sandbox_db", "base_url"))
+_where = setting_flags(("profile", "secret_store", "data_dir", "sandbox", "sandbox_db", "base_url"))
 _which = click.option(
     "--next",
     "upcoming",

@@ -49,6 +49,9 @@ def _sandbox_problems(settings: Settings) -> list[str]:
             "--base-url and --sandbox cannot be combined.": (
                 settings.base_url is not None and settings.sandbox
             ),
+            "--profile and --sandbox cannot be combined.": (
+                settings.profile is not None and settings.sandbox
+            ),
             "--audit-log must name a folder, or be - for standard error.": (
                 settings.audit_log == Path()
             ),

@@ -1,14 +1,15 @@
 """The project's credentials.
 
-They are environment variables only, with the names that the vendor's SDKs use: every process of a
-machine can read a command line.
+The environment gives them, under the names that the vendor's SDKs use, or a profile. There is no
+flag for them: every process of a machine can read a command line.
 """
 
-import os
 import re
-from typing import Any
+from collections.abc import Callable, Mapping
+from functools import cached_property
+from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic import BaseModel, ConfigDict, PrivateAttr, SecretStr
 
 from connected_apps_tools.api.service import Credentials, is_live
 
@@ -18,10 +19,13 @@ SECRET = "STYTCH_SECRET"  # noqa: S105 - a variable's name
 
 INTROSPECTION_CLIENT_ID = f"{PREFIX}INTROSPECTION_CLIENT_ID"
 INTROSPECTION_SECRET = f"{PREFIX}INTROSPECTION_SECRET"
-CREDENTIALS = (INTROSPECTION_CLIENT_ID, INTROSPECTION_SECRET)
-"""Variables with our prefix that are no flags: they are credentials."""
+
+PROJECT_ID_PATTERN = r"project-(?:test|live)-[\w-]+"
+"""INFERRED: there are no other prefixes. Whether the service ignores case is UNKNOWN, so an id that
+`is_live` would not recognise must not pass as a test project."""
 
 HINT = "To try it without credentials, use --sandbox."
+LOG_IN = "Run connected-apps-mcp login, or set STYTCH_PROJECT_ID and STYTCH_SECRET."
 
 
 class SettingsError(Exception):
@@ -29,31 +33,56 @@ class SettingsError(Exception):
 
 
 class ProjectSettings(BaseModel):
-    """The credentials, as the environment gives them."""
+    """The credentials."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
-    project_id: str | None = Field(None, validation_alias=PROJECT_ID)
-    secret: SecretStr | None = Field(None, validation_alias=SECRET)
-    introspection_client_id: str | None = Field(None, validation_alias=INTROSPECTION_CLIENT_ID)
-    introspection_secret: SecretStr | None = Field(None, validation_alias=INTROSPECTION_SECRET)
+    project_id: str | None = None
+    secret: SecretStr | None = None
+    introspection_client_id: str | None = None
+    introspection_secret: SecretStr | None = None
+    _sources: Mapping[str, str] = PrivateAttr({})
+    _read_secret: Callable[[], SecretStr] | None = PrivateAttr(None)
 
-    @model_validator(mode="before")
     @classmethod
-    def _read_environment(cls, given: dict[str, Any]) -> dict[str, Any]:
-        """Add what only the environment gives. Empty variables and the case of names do not count.
+    def of(
+        cls,
+        values: Mapping[str, Any],
+        sources: Mapping[str, str],
+        read_secret: Callable[[], SecretStr] | None = None,
+    ) -> Self:
+        """The settings with these values.
 
-        `pydantic-settings` would do no more here, and its import takes longer than that of click.
+        Args:
+            values: the values that are not defaults.
+            sources: where each of them comes from, for people.
+            read_secret: reads the project's secret from where a profile keeps it.
+
+        Raises:
+            ValidationError: a value is malformed.
         """
-        environment = {name.upper(): value for name, value in os.environ.items() if value}
-        fields = {
-            str(field.validation_alias or PREFIX + name.upper()): str(
-                field.validation_alias or name
-            )
-            for name, field in cls.model_fields.items()
-        }
-        found = {fields[name]: environment[name] for name in fields.keys() & environment.keys()}
-        return found | given
+        settings = cls(**values)
+        settings._sources, settings._read_secret = sources, read_secret
+        return settings
+
+    @property
+    def sources(self) -> Mapping[str, str]:
+        """Where each value comes from that is not a default: a flag, a variable or a profile."""
+        return self._sources
+
+    @property
+    def logged_in(self) -> bool:
+        """Whether the credentials are those of a profile."""
+        return self._read_secret is not None
+
+    @cached_property
+    def project_secret(self) -> SecretStr | None:
+        """The secret of the project, from the environment or the profile.
+
+        Raises:
+            SettingsError: the profile's secret cannot be read.
+        """
+        return self._read_secret() if self._read_secret else self.secret
 
     def credentials(self) -> Credentials:
         """The project's credentials.
@@ -63,9 +92,8 @@ class ProjectSettings(BaseModel):
         """
         # Check both before the form of the id, to report an unexpanded placeholder as one.
         given = _require_well_formed(PROJECT_ID, self.project_id)
-        secret = _require_well_formed(
-            SECRET, self.secret.get_secret_value() if self.secret else None
-        )
+        found = self.project_secret
+        secret = _require_well_formed(SECRET, found.get_secret_value() if found else None)
         project_id = _project_id(given)
         environment, other = ("live", "test") if is_live(project_id) else ("test", "live")
         if secret.startswith(f"secret-{other}-"):
@@ -86,7 +114,7 @@ class ProjectSettings(BaseModel):
 
 def _require_well_formed(variable: str, value: str | None) -> str:
     if not value:
-        raise SettingsError(f"{variable} is not set. {HINT}")
+        raise SettingsError(f"{variable} is not set. {LOG_IN} {HINT}")
     if not re.fullmatch(r"[!-~]{1,512}", value) or "${" in value:
         raise SettingsError(
             f"{variable} is malformed: it must be printable ASCII without spaces, "
@@ -96,9 +124,7 @@ def _require_well_formed(variable: str, value: str | None) -> str:
 
 
 def _project_id(value: str) -> str:
-    # INFERRED: there are no other prefixes. Whether the service ignores case is UNKNOWN, so an id
-    # that `is_live` would not recognise must not pass as a test project.
-    if not re.fullmatch(r"project-(?:test|live)-[\w-]+", value):
+    if not re.fullmatch(PROJECT_ID_PATTERN, value):
         raise SettingsError(
             f"{PROJECT_ID} is malformed: it must look like project-test-… or project-live-…, "
             f"in lower case. {HINT}"

@@ -12,8 +12,8 @@ from .credentials import SettingsError
 FOLDER_NAME = "connected-apps-mcp"
 
 
-def user_folder(kind: Literal["data", "state"]) -> Path:
-    """The user's folder for this program's data, or for its state.
+def user_folder(kind: Literal["config", "data", "state"]) -> Path:
+    """The user's folder for this program's configuration, data or state.
 
     Raises:
         SettingsError: the user has no home folder.

@@ -32,7 +32,7 @@ from .credentials import (
 from .folders import user_folder
 from .http import HttpSettings
 from .names import flag, variable
-from .types import HomePath, LogLevel, NameList
+from .types import HomePath, LogLevel, NameList, ProfileName
 
 if TYPE_CHECKING:
     from connected_apps_tools.safety.policy import Policy
@@ -63,6 +63,12 @@ def _review_limit(name: str) -> Any:  # noqa: ANN401 - a field of any type
 class Settings(HttpSettings):
     """Settings of the server."""
 
+    profile: ProfileName | None = Field(
+        None,
+        description="Profile to use: a project with its credentials and flags, which "
+        "connected-apps-mcp login stored. Default: the one named default, if it exists and the "
+        "environment gives no credentials.",
+    )
     sandbox: bool = Field(
         default=False,
         description="Use the embedded sandbox, without credentials or network. Default: off.",

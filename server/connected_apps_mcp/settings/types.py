@@ -67,6 +67,19 @@ def _network(text: str) -> str:
     return str(network)
 
 
+PROFILE_NAME = r"[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?"
+"""The name of a profile is in the name of a file, and of a server in a client."""
+
+
+def _profile_name(text: str) -> str:
+    if not re.fullmatch(PROFILE_NAME, text):
+        raise PydanticCustomError(
+            "profile", "a profile has a name of up to 32 lower-case letters, digits and hyphens"
+        )
+    return text
+
+
+ProfileName = Annotated[str, AfterValidator(_profile_name)]
 PublicUrl = Annotated[str, AfterValidator(_public_url)]
 Origins = Annotated[
     tuple[Annotated[str, AfterValidator(_origin)], ...], BeforeValidator(_comma_separated)

@@ -43,6 +43,29 @@ _one_at_a_time = threading.Lock()
 """Each operation opens a connection, and a busy Secret Service refuses some of many."""
 
 
+class KeyringItem:
+    """One item of the OS keyring. Every method raises `StoreError`, and blocks."""
+
+    def __init__(self, user: str, timeout: float = KEYRING_SECONDS) -> None:
+        self.user = user
+        self._timeout = timeout
+
+    def read(self) -> str | None:
+        """The text of the item; None where there is no item."""
+        return self._run(lambda backend: backend.get_password(SERVICE, self.user))
+
+    def write(self, text: str) -> None:
+        """Write the item, and replace an earlier one."""
+        self._run(lambda backend: backend.set_password(SERVICE, self.user, text))
+
+    def remove(self) -> None:
+        """Delete the item. It is no error if there is none."""
+        self._run(lambda backend: _delete(backend, self.user))
+
+    def _run(self, operation: Callable[[KeyringBackend], _T]) -> _T:
+        return _run_operation(operation, self._timeout)
+
+
 class KeyringStore:
     """One item of the OS keyring per secret.
 
@@ -69,23 +92,24 @@ class KeyringStore:
     def check(self) -> None:
         """Write an item and an index, and delete them."""
         self._index.check()
-        self._run(lambda backend: backend.set_password(SERVICE, PROBE, PROBE))
-        self._run(lambda backend: _delete(backend, PROBE))
+        probe = KeyringItem(PROBE, self._timeout)
+        probe.write(PROBE)
+        probe.remove()
 
     def put(self, key: SecretKey, secret: SecretStr) -> None:
         """Write the item."""
         stored = StoredSecret.now(key, secret)
         self._index.write(key.file_name, stored.without_secret().model_dump_json())
-        self._run(lambda backend: backend.set_password(SERVICE, _user(key), stored.document()))
+        self._item(key).write(stored.document())
 
     def get(self, key: SecretKey) -> StoredSecret | None:
         """Read the item."""
-        document = self._run(lambda backend: backend.get_password(SERVICE, _user(key)))
+        document = self._item(key).read()
         return None if document is None else StoredSecret.from_document(key, document)
 
     def remove(self, key: SecretKey) -> None:
         """Delete the item."""
-        self._run(lambda backend: _delete(backend, _user(key)))
+        self._item(key).remove()
         self._index.remove(key.file_name)
 
     def entries(self, project_id: str) -> list[StoredEntry]:
@@ -96,8 +120,8 @@ class KeyringStore:
         keys = map(SecretKey.of_file_name, self._index.names())
         return list_entries(keys, project_id, self.get)
 
-    def _run(self, operation: Callable[[KeyringBackend], _T]) -> _T:
-        return _run_operation(operation, self._timeout)
+    def _item(self, key: SecretKey) -> KeyringItem:
+        return KeyringItem(_user(key), self._timeout)
 
 
 def require_backend(timeout: float = 5.0) -> None:
