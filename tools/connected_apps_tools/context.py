@@ -50,6 +50,7 @@ class ServerInfo:
     """What results say about this server.
 
     Attributes:
+        profile: the name under which the operator stored the project, if it has one.
         tools_off: why a tool is off, by its name.
         losses: secrets that may be lost, in sentences.
         secrets_command: how a person reads a stored secret.
@@ -57,6 +58,7 @@ class ServerInfo:
 
     version: str = "unknown"
     environment: Literal["sandbox", "test", "live"] = "test"
+    profile: str | None = None
     tools_off: Mapping[str, str] = field(default_factory=dict)
     losses: Sequence[str] = ()
     secrets_command: SecretsCommand = SecretsCommand()

@@ -207,7 +207,8 @@ _TEMPLATE = (
     "and must not set registered claims such as sub or exp."
 )
 _PROJECT_CREDENTIALS = (
-    "The operator has to correct STYTCH_PROJECT_ID and STYTCH_SECRET; another call will not help."
+    "The operator has to correct the credentials of the project (connected-apps-mcp whoami shows "
+    "where they come from); another call will not help."
 )
 _FIRST_PARTY = "Leave this option out, or use a first-party client type."
 

@@ -8,7 +8,7 @@ import signal
 import sys
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -23,6 +23,25 @@ from .policy import policy
 from .sandbox import sandbox
 from .secrets import secrets
 
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
+PROGRAM = "connected-apps-mcp"
+COMPLETION_VARIABLE = "_CONNECTED_APPS_MCP_COMPLETE"
+"""Click reads it in each call by the completion script."""
+
+SHELLS = ("bash", "zsh", "fish")
+
+AT_TERMINAL = """\
+connected-apps-mcp is an MCP server: it lets Claude, IDEs and other MCP clients manage the OAuth
+clients of a Stytch project. A client starts it and speaks MCP on standard input. To go on:
+
+  connected-apps-mcp demo      see it work, on a built-in sandbox
+  connected-apps-mcp login     store the credentials of a project
+  connected-apps-mcp install   add it to your MCP clients
+
+For help: connected-apps-mcp --help. To stop: Ctrl-C."""
+
 
 class _Refused(click.ClickException):
     """The operator must fix a setting before the program can start."""
@@ -36,7 +55,7 @@ class _Commands(Commands):
     def main(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - click's
         """Run a command. Report output that cannot be written, without a traceback."""
         try:
-            return super().main(*args, **kwargs)
+            return super().main(*args, complete_var=COMPLETION_VARIABLE, **kwargs)
         except OSError as error:
             # Other files are opened by name, and click handles a closed pipe.
             where = error.filename or "Standard output"
@@ -45,9 +64,19 @@ class _Commands(Commands):
             raise SystemExit(1) from None
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        if not args or (args[0].startswith("-") and args[0] not in {"-h", "--help", "--version"}):
+        if not args:
+            # A shell that completes an empty line wants the names of the commands.
+            args = [] if ctx.resilient_parsing else ["serve"]
+        elif args[0].startswith("-") and args[0] not in {"-h", "--help", "--version"}:
             args = ["serve", *args]
         return super().parse_args(ctx, args)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Complete a command or, since it may be left out, a flag of `serve`."""
+        found = super().shell_complete(ctx, incomplete)
+        if incomplete.startswith("-"):
+            found += self.commands["serve"].shell_complete(ctx, incomplete)
+        return found
 
     def invoke(self, ctx: click.Context) -> object:
         try:
@@ -93,11 +122,24 @@ def serve(**flags: object) -> None:
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, signal.SIG_DFL)  # until `ShutdownSignals` reacts to it
     gc.disable()  # imports leave no garbage, and collecting costs a tenth of the start-up
-    settings = loading.load(**flags)
+    try:
+        settings = loading.load(**flags)
+    except config.SettingsError:
+        if not any(flags.values()):
+            _greet()
+        raise
+    if "stdio" in settings.transport:
+        _greet()
     log_to_stderr(settings.log_level)
     from .serve.clients import serve_clients
 
     run(serve_clients, settings)
+
+
+def _greet() -> None:
+    """Say to a person at a terminal what this is, and what to do next."""
+    if sys.stdin and sys.stdin.isatty():
+        print_stderr(AT_TERMINAL)
 
 
 @main.command()
@@ -117,6 +159,20 @@ def demo(*, http: bool) -> None:
     except FAILURES as failure:
         click.echo(f"  --  {failure}")
         raise SystemExit(1) from None
+
+
+@main.command()
+@click.argument("shell", type=click.Choice(SHELLS))
+def completion(shell: str) -> None:
+    """Print the completion script of a shell.
+
+    For bash, add to ~/.bashrc:  eval "$(connected-apps-mcp completion bash)". For zsh, the same
+    with zsh in ~/.zshrc. For fish:  connected-apps-mcp completion fish | source
+    """
+    from click.shell_completion import get_completion_class
+
+    if script := get_completion_class(shell):
+        click.echo(script(main, {}, PROGRAM, COMPLETION_VARIABLE).source())
 
 
 for command in (login, logout, whoami, profiles):

@@ -88,7 +88,10 @@ def logout(name: str) -> None:
 @click.command()
 @setting_flags(("profile", "sandbox", "base_url"))
 def whoami(**flags: object) -> None:
-    """Show the project in use, and prove its credentials with one read call."""
+    """Show the project in use, and check its credentials.
+
+    It makes one read call. Exit code 1: the service refuses the credentials, or does not answer.
+    """
     settings = loading.load(**flags)
     log_to_stderr("warning")
     credentials = "sandbox" if settings.sandbox else settings.sources["project_id"]

@@ -108,7 +108,7 @@ def build_server(  # noqa: PLR0913 - each is a separate part
         SERVER_NAME,
         version=version(SERVER_NAME),
         title="Stytch Connected Apps",
-        instructions=" ".join([INSTRUCTIONS, *_live_warning(project), *project.server.losses]),
+        instructions=" ".join([_which_project(project), INSTRUCTIONS, *project.server.losses]),
         cache_hints=CACHE_HINTS,
         lifespan=lifespan,
         get_tool_input_schema=input_schemas.get,
@@ -127,7 +127,11 @@ def build_server(  # noqa: PLR0913 - each is a separate part
     return server
 
 
-def _live_warning(project: ToolContext) -> list[str]:
-    if project.server.environment != "live":
-        return []
-    return [f"This is the live project {project.api.project_id}: real users depend on it."]
+def _which_project(project: ToolContext) -> str:
+    """A sentence that tells this server from others in the same client."""
+    about = project.server
+    if about.environment == "sandbox":
+        return "This is a sandbox, not a real project."
+    profile = f" (profile {about.profile})" if about.profile else ""
+    warning = ": real users depend on it" if about.environment == "live" else ""
+    return f"This is the {about.environment} project {project.api.project_id}{profile}{warning}."

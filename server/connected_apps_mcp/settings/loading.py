@@ -114,11 +114,10 @@ def chosen_profile(given: str | None) -> str:
 def _with_profile(settings: Settings, given: Mapping[str, Any]) -> Settings:
     """The settings, completed by the profile in use if there is one."""
     has_credentials = settings.project_id is not None or settings.secret is not None
+    if has_credentials and not settings.profile:
+        return settings
     profiles, name = Profiles(), settings.profile or DEFAULT_PROFILE
-    if settings.profile:
-        profile: Profile | None = profiles.get(name)
-    else:
-        profile = None if has_credentials else profiles.find(name)
+    profile = profiles.get(name) if settings.profile else profiles.find(name)
     if profile is None:
         return settings
     _refuse_unknown(name, profile)

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import pty
 import re
 import subprocess
 import sys
@@ -407,3 +408,59 @@ def test_nothing_in_the_working_directory_is_imported(tmp_path: Path) -> None:
         [script, "--sandbox"], input="", cwd=tmp_path, capture_output=True, text=True, check=True
     )
     assert done.stderr == ""
+
+
+@pytest.mark.parametrize("flags", [[], ["--sandbox"]])
+def test_a_person_at_a_terminal_reads_what_this_is_and_what_to_do_next(flags: list[str]) -> None:
+    terminal, side = pty.openpty()
+    with subprocess.Popen(
+        [*SERVER, *flags], stdin=side, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stderr
+        greeting = "".join(process.stderr.readline() for _ in range(8))
+        os.close(side)
+        os.close(terminal)
+    assert "connected-apps-mcp is an MCP server" in greeting
+    assert re.findall("^  connected-apps-mcp ([a-z]+) ", greeting, re.MULTILINE) == [
+        "demo",
+        "login",
+        "install",
+    ]
+
+
+def test_a_client_gets_no_greeting() -> None:
+    ended = subprocess.run(
+        [*SERVER, "--sandbox"], input="", capture_output=True, text=True, timeout=30, check=True
+    )
+    assert ended.stderr == ""
+
+
+def completed(*words: str) -> list[str]:
+    """What the shell offers at the last of these words."""
+    shown = run(
+        _CONNECTED_APPS_MCP_COMPLETE="bash_complete",
+        COMP_WORDS=" ".join(["connected-apps-mcp", *words]),
+        COMP_CWORD=str(len(words)),
+    )
+    return re.findall("^plain,(.+)$", shown.stdout, re.MULTILINE)
+
+
+@pytest.mark.parametrize(
+    ("words", "offered"),
+    [
+        ([""], {"serve", "login", "secrets"}),
+        (["log"], {"login", "logout"}),
+        (["--sandbox-"], {"--sandbox-db", "--sandbox-kind"}),
+        (["secrets", "s"], {"show"}),
+        (["login", "--proj"], {"--project-id"}),
+    ],
+)
+def test_the_shell_completes_commands_and_flags(words: list[str], offered: set[str]) -> None:
+    assert offered <= set(completed(*words))
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_the_completion_script_names_the_program(shell: str) -> None:
+    shown = run("completion", shell)
+    assert shown.exit_code == 0
+    assert "_CONNECTED_APPS_MCP_COMPLETE" in shown.stdout

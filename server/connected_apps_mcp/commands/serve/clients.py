@@ -1,7 +1,6 @@
 """Serves MCP clients, as the settings say."""
 
 import gc
-import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from importlib.metadata import version
@@ -10,7 +9,7 @@ from typing import Any
 from mcp.server.context import ServerMiddleware
 
 from connected_apps_mcp.audit import AuditLog
-from connected_apps_mcp.commands.common import print_stderr, report_losses
+from connected_apps_mcp.commands.common import report_losses
 from connected_apps_mcp.confirmation.state_keys import open_security
 from connected_apps_mcp.protocol.authorization import Authorization
 from connected_apps_mcp.protocol.rate_limits import Rate, RateLimits
@@ -28,12 +27,6 @@ from connected_apps_tools.context import ServerInfo
 from connected_apps_tools.selection import OfferedTools, select_tools
 
 from .service import Service
-
-AT_TERMINAL = (
-    "This is an MCP server. An MCP client, such as Claude or an IDE, talks to it on standard "
-    "input. To see it work, run: connected-apps-mcp demo. For help: connected-apps-mcp --help. "
-    "Press Ctrl-C to stop."
-)
 
 
 async def serve_clients(settings: Settings) -> None:
@@ -74,6 +67,7 @@ async def _server(
     about = ServerInfo(
         version=version("connected-apps-mcp"),
         environment=settings.environment,
+        profile=settings.profile,
         losses=await report_losses(project),
         secrets_command=secrets_command(settings),
     )
@@ -90,8 +84,6 @@ async def _server(
 async def _serve_stdio(service: Service) -> None:
     from connected_apps_mcp.transports.stdio import serve_stdio
 
-    if sys.stdin and sys.stdin.isatty():
-        print_stderr(AT_TERMINAL)
     await serve_stdio(
         service.server,
         shutdown_seconds=service.settings.shutdown_seconds,

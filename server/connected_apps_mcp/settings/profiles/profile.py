@@ -1,6 +1,5 @@
 """One profile, as its file holds it. The file has no credential but the project's id."""
 
-import tomllib
 from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints, ValidationError
@@ -36,6 +35,8 @@ class Profile(BaseModel):
         Raises:
             Damaged: the text is not that of a profile.
         """
+        import tomllib
+
         try:
             return cls.model_validate(tomllib.loads(text))
         except tomllib.TOMLDecodeError as error:
