@@ -55,7 +55,7 @@ class _Commands(Commands):
     def main(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - click's
         """Run a command. Report output that cannot be written, without a traceback."""
         try:
-            return super().main(*args, complete_var=COMPLETION_VARIABLE, **kwargs)
+            return super().main(*args, **{"complete_var": COMPLETION_VARIABLE, **kwargs})
         except OSError as error:
             # Other files are opened by name, and click handles a closed pipe.
             where = error.filename or "Standard output"

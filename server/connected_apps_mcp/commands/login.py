@@ -13,12 +13,13 @@ import click
 from connected_apps_mcp.settings import loading
 from connected_apps_mcp.settings import settings as config
 from connected_apps_mcp.settings.names import from_environment
-from connected_apps_mcp.settings.profiles import Profile, Profiles
 
 from .common import log_to_stderr, run, setting_flags
 
 if TYPE_CHECKING:
     from pydantic import JsonValue
+
+    from connected_apps_mcp.settings.profiles import Profile, Profiles
 
 MAX_SECRET = 4_096
 """Longest secret to read from standard input, in characters."""
@@ -58,6 +59,8 @@ def login(name: str, project_id: str | None, **flags: object) -> None:
     The profile remembers the other flags that are given here. Logging in to the same project again
     keeps those that are not given anew.
     """
+    from connected_apps_mcp.settings.profiles import Profiles
+
     profiles = Profiles()
     earlier = profiles.find(name)
     project_id = project_id or _ask_for_project(earlier)
@@ -81,6 +84,8 @@ def logout(name: str) -> None:
 
     The client secrets that servers stored stay where they are.
     """
+    from connected_apps_mcp.settings.profiles import Profiles
+
     Profiles().remove(name)
     click.echo(f"Logged out: profile {name} and the secret of its project are removed.")
 
@@ -111,6 +116,8 @@ def whoami(**flags: object) -> None:
 @click.command()
 def profiles() -> None:
     """List the profiles, with their projects and settings."""
+    from connected_apps_mcp.settings.profiles import Profiles
+
     book = Profiles()
     names = book.names()
     if not names:
@@ -166,6 +173,8 @@ async def _prove(settings: config.Settings) -> None:
 
 
 def _store(profiles: Profiles, name: str, settings: config.Settings) -> None:
+    from connected_apps_mcp.settings.profiles import Profile
+
     credentials = settings.credentials()
     kept_in = profiles.best_place()
     remembered = _remembered(settings)

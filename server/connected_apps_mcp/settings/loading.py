@@ -4,7 +4,7 @@ A flag wins over its variable, and both win over the profile.
 """
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from pydantic import SecretStr, ValidationError
@@ -15,7 +15,6 @@ from connected_apps_tools.text.printable import did_you_mean
 from .contradictions import problems_of
 from .credentials import PREFIX, SettingsError
 from .names import CREDENTIAL_VARIABLES, from_environment
-from .profiles import Profile, Profiles
 from .settings import FLAGS, Settings, flag, variable
 from .types import nearest_value
 
@@ -116,11 +115,13 @@ def _with_profile(settings: Settings, given: Mapping[str, Any]) -> Settings:
     has_credentials = settings.project_id is not None or settings.secret is not None
     if has_credentials and not settings.profile:
         return settings
+    from .profiles import Profiles
+
     profiles, name = Profiles(), settings.profile or DEFAULT_PROFILE
     profile = profiles.get(name) if settings.profile else profiles.find(name)
     if profile is None:
         return settings
-    _refuse_unknown(name, profile)
+    _refuse_unknown(name, profile.settings)
     from_profile = {"profile": name} | profile.settings
     if not has_credentials:
         from_profile["project_id"] = profile.project_id
@@ -132,8 +133,8 @@ def _with_profile(settings: Settings, given: Mapping[str, Any]) -> Settings:
     )
 
 
-def _refuse_unknown(name: str, profile: Profile) -> None:
-    for setting in profile.settings:
+def _refuse_unknown(name: str, settings: Iterable[str]) -> None:
+    for setting in settings:
         if setting not in REMEMBERED:
             raise SettingsError(
                 f"Profile {name}: unknown setting {setting}.{did_you_mean(setting, REMEMBERED)}"
