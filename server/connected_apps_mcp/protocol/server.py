@@ -28,6 +28,7 @@ from .tool_calls import ToolCalls
 AnyServer = Server[Mapping[str, Any]]
 
 SERVER_NAME = "connected-apps-mcp"
+SERVER_TITLE = "Stytch Connected Apps"
 INSTRUCTIONS = (
     "Manages the Connected Apps (OAuth clients) of a Stytch project. Find an app with search_apps "
     "before you change or delete it. Client secrets are stored outside this conversation: show one "
@@ -107,7 +108,7 @@ def build_server(  # noqa: PLR0913 - each is a separate part
     server: AnyServer = _Server(
         SERVER_NAME,
         version=version(SERVER_NAME),
-        title="Stytch Connected Apps",
+        title=SERVER_TITLE + (f" ({about.profile})" if about.profile else ""),
         instructions=" ".join([_which_project(project), INSTRUCTIONS, *project.server.losses]),
         cache_hints=CACHE_HINTS,
         lifespan=lifespan,
