@@ -271,6 +271,7 @@ async def test_two_profiles_are_two_servers_that_say_which_they_are() -> None:
         assert str(live.instructions).startswith(
             "This is the live project project-live-1 (profile live): real users depend on it."
         )
+        assert live.server_info
         assert live.server_info.title == "Stytch Connected Apps (live)"
 
 
