@@ -1,7 +1,7 @@
 """How fast this server is beside its peers, interleaved in one run.
 
 Each server is a process of its own on one core. The other core has the load, raw bytes over pipes
-and sockets, and the service, a fake that answers at once. docs/benchmarks.md says more.
+and sockets, and the service, a fake that answers at once. docs/explanation/benchmarks.md says more.
 """
 
 import json

@@ -20,7 +20,7 @@ from connected_apps_tools.secrets import uninterrupted
 
 ROOT = Path(__file__).parents[1]
 
-DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*/*.md")])
 
 PART = re.compile(
     r"(?P<begin><!-- generated: (?P<name>\w+) -->\n).*?(?P<end><!-- end -->)", re.DOTALL

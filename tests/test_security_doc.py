@@ -1,4 +1,4 @@
-"""docs/security.md claims no more than tests show."""
+"""docs/explanation/security.md claims no more than tests show."""
 
 import ast
 import re
@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-DOC = ROOT / "docs" / "security.md"
+DOC = ROOT / "docs" / "explanation" / "security.md"
 
 ROWS = [
     row

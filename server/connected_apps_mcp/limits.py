@@ -1,4 +1,7 @@
-"""Bounds on what one caller, and all callers together, can use. docs/security.md lists them."""
+"""Bounds on what one caller, and all callers together, can use.
+
+docs/explanation/security.md lists them.
+"""
 
 MAX_BODY_BYTES = 1024 * 1024
 """Longest request body over HTTP."""

@@ -117,7 +117,7 @@ def serve(  # noqa: PLR0913, PLR0917 - a parameter for each option
     accepts and prints fixed ones.
 
     /healthz reports that it is up, and /openapi.json describes its API. Requests under /sandbox/
-    reset it and inject faults: see docs/sandbox.md.
+    reset it and inject faults: see docs/reference/sandbox.md.
     """
     from connected_apps_mcp.sandbox import SANDBOX_CREDENTIALS, RateLimit
     from connected_apps_mcp.transports import http
@@ -223,8 +223,8 @@ def seed(
     Only grants get the given scopes.
 
     The file has "apps", "users" or "organizations" (with "members"), and "generated_apps". Each
-    user or member may have "grants", each with a "client_id" and "scopes". See docs/sandbox.md for
-    an example.
+    user or member may have "grants", each with a "client_id" and "scopes". See
+    docs/reference/sandbox.md for an example.
     """
     if (db is None) == (url is None):
         raise config.SettingsError("Give --db or --url, to say which sandbox to fill.")

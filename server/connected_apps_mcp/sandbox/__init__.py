@@ -1,7 +1,7 @@
 """A stand-in for the Stytch Connected Apps HTTP API, for demonstrations and tests.
 
-It is independent work from public material, not the vendor's code. `docs/sandbox.md` lists every
-choice that was made where the material is silent.
+It is independent work from public material, not the vendor's code. `docs/reference/sandbox.md`
+lists every choice that was made where the material is silent.
 """
 
 from __future__ import annotations

@@ -41,7 +41,10 @@ class StytchSandbox:
         self.ask("POST", "/sandbox/reset", {})
 
     def seed(self, **content: Any) -> dict[str, Any]:  # noqa: ANN401 - any JSON
-        """Fill it with `apps`, `users` or `organizations`; docs/sandbox.md shows the form."""
+        """Fill it with `apps`, `users` or `organizations`.
+
+        docs/reference/sandbox.md shows the form.
+        """
         return self.ask("POST", "/sandbox/seed", content)
 
     def fail(self, *faults: dict[str, Any]) -> None:

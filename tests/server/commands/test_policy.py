@@ -16,7 +16,7 @@ from connected_apps_mcp.sandbox import create_sandbox
 from connected_apps_tools.api.client import ConnectedAppsClient
 from connected_apps_tools.api.models import CreateApp
 
-DOCS = Path(__file__).parents[3] / "docs" / "policy.md"
+DOCS = Path(__file__).parents[3] / "docs" / "reference" / "policy.md"
 
 RULES = """
 redirect_hosts = ["*.corp.example"]

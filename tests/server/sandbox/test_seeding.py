@@ -266,7 +266,7 @@ async def test_the_example_has_apps_and_grants(connect: Connect, kind: ProjectKi
 
 
 async def test_the_seed_in_the_documentation_can_be_seeded(connect: Connect) -> None:
-    documented = (Path(__file__).parents[3] / "docs" / "sandbox.md").read_text()
+    documented = (Path(__file__).parents[3] / "docs" / "reference" / "sandbox.md").read_text()
     plan = documented.partition("```json")[2].partition("```")[0]
     client = await connect(create_sandbox(kind="b2b"))
     assert (await client.post(SEED, content=plan)).status_code == 200

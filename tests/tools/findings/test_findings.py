@@ -13,7 +13,7 @@ from connected_apps_tools import CATALOGUE
 from connected_apps_tools.api.models import AppSettings, ConnectedApp
 from connected_apps_tools.findings.review import RULES, SEVERITIES, Finding, Review, ReviewLimits
 
-DOCS = Path(__file__).parents[3] / "docs" / "review.md"
+DOCS = Path(__file__).parents[3] / "docs" / "reference" / "review.md"
 CYRILLIC_A = "\u0430"
 
 

@@ -20,7 +20,7 @@ from connected_apps_tools.findings.review import Review, ReviewLimits
 from connected_apps_tools.safety.caller_rules import CallerRule
 from connected_apps_tools.safety.policy import Policy
 
-DOCS = Path(__file__).parents[3] / "docs" / "policy.md"
+DOCS = Path(__file__).parents[3] / "docs" / "reference" / "policy.md"
 
 
 def policy(**rules: Any) -> Policy:

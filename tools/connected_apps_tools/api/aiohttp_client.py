@@ -1,6 +1,6 @@
 """Sends requests over a direct connection, with aiohttp. Its errors become those of httpx2.
 
-It takes a fifth of the time of httpx2 (docs/benchmarks.md).
+It takes a fifth of the time of httpx2 (docs/explanation/benchmarks.md).
 """
 
 import ssl

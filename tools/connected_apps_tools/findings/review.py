@@ -25,7 +25,7 @@ RULES: tuple[Rule, ...] = (
     *breaches.BREACH_RULES.values(),
     *comparisons.COMPARISON_RULES,
 )
-"""All kinds of findings; `docs/review.md` explains each."""
+"""All kinds of findings; `docs/reference/review.md` explains each."""
 
 MAX_FACTS_PER_FINDING = 3
 """Most facts in one finding; more are counted."""

@@ -24,7 +24,7 @@ class Redactor:
 
     The forms are plain text, hexadecimal and base64, alone or inside longer data such as a Basic
     header. Any character may be escaped as in JSON, URLs and HTML, and base64 may be broken into
-    lines. docs/secrets.md lists the forms.
+    lines. docs/explanation/secrets.md lists the forms.
     """
 
     def __init__(self) -> None:

@@ -39,7 +39,7 @@ AWS deletes in the background. Until then, no secret with that name can be writt
 """
 
 _STORE = "AWS Secrets Manager"
-_DENIED = "denied access: allow the actions that docs/secrets.md lists."
+_DENIED = "denied access: allow the actions that docs/explanation/secrets.md lists."
 _AWS_CREDENTIALS = "needs valid credentials: set AWS_PROFILE, or AWS_ACCESS_KEY_ID and its secret."
 _REGION = "needs a region: set AWS_DEFAULT_REGION, or one in the profile."
 _UNREACHABLE = "could not be reached: check the network, the region and the endpoint."

@@ -27,7 +27,7 @@ VAULT_SECONDS = 8
 
 _STRANGE = "does not respond like version 2 of the KV engine: check VAULT_ADDR and the mount."
 _VAULT_ADVICE = {
-    "Forbidden": "denied access: renew the token, and allow what docs/secrets.md lists.",
+    "Forbidden": "denied access: renew the token, allow what docs/explanation/secrets.md lists.",
     "InvalidPath": "has no KV engine at this mount: enable version 2 there, or name another mount.",
     "VaultDown": "is sealed or in maintenance: unseal it.",
     "VaultNotInitialized": "is not initialized: initialize and unseal it.",
