@@ -2,8 +2,6 @@
 
 import logging
 import os
-import shutil
-import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import replace
@@ -15,6 +13,8 @@ import httpx2
 from pydantic import SecretStr
 from starlette.applications import Starlette
 
+from connected_apps_mcp.client_configs.entries import PROGRAM
+from connected_apps_mcp.client_configs.launch import installed, on_path
 from connected_apps_mcp.settings.folders import temporary_folder, user_folder
 from connected_apps_mcp.settings.settings import PROJECT_ID, SECRET, Settings, SettingsError, flag
 from connected_apps_tools import ToolContext
@@ -42,8 +42,6 @@ STORE_CREDENTIALS = (
     "VAULT_SECRET_ID",
 )
 """Environment variables with the credentials of the secret stores."""
-
-PROGRAM = "connected-apps-mcp"
 
 NO_SECRET = SecretStr("")
 
@@ -212,12 +210,9 @@ def secrets_command(settings: Settings) -> SecretsCommand:
 
 
 def _program() -> list[str]:
-    """The command line of this program."""
-    script = Path(sys.executable).with_name(PROGRAM)
-    if not script.exists():
-        return [sys.executable, "-P", "-m", __package__]
-    found = shutil.which(PROGRAM)
-    return [PROGRAM if found and Path(found).samefile(script) else str(script)]
+    """The command line of this program, short where a shell finds it."""
+    program, *arguments = installed()
+    return [PROGRAM if program == str(on_path()) else program, *arguments]
 
 
 def open_sandbox(flag: str, database: Path | None, **options: Any) -> Starlette:  # noqa: ANN401

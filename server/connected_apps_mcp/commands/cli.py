@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from connected_apps_mcp.client_configs.entries import PROGRAM
 from connected_apps_mcp.settings import loading
 from connected_apps_mcp.settings import settings as config
 
 from .approve import approve
 from .audit import audit
 from .common import Commands, log_to_stderr, print_stderr, run, setting_flags
+from .install import install, uninstall
 from .login import login, logout, profiles, whoami
 from .policy import policy
 from .sandbox import sandbox
@@ -26,7 +28,6 @@ from .secrets import secrets
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
-PROGRAM = "connected-apps-mcp"
 COMPLETION_VARIABLE = "_CONNECTED_APPS_MCP_COMPLETE"
 """Click reads it in each call by the completion script."""
 
@@ -175,7 +176,7 @@ def completion(shell: str) -> None:
         click.echo(script(main, {}, PROGRAM, COMPLETION_VARIABLE).source())
 
 
-for command in (login, logout, whoami, profiles):
+for command in (login, logout, whoami, profiles, install, uninstall):
     main.add_command(command)
 main.add_command(approve)
 main.add_command(policy)

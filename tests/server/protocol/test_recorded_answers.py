@@ -27,10 +27,10 @@ from support import EVERY_SETTING, HELLO, MODERN, lines, on_service, talk
 from syrupy.assertion import SnapshotAssertion
 from syrupy.extensions.single_file import SingleFileSnapshotExtension
 
+from connected_apps_mcp.client_configs.entries import PROGRAM
 from connected_apps_mcp.sandbox import ProjectKind
 from connected_apps_mcp.sandbox.handlers.seeding import seed
 from connected_apps_mcp.sandbox.seeds.seed import Seed, SeedApp
-from connected_apps_mcp.wiring import PROGRAM
 
 ERAS = ["handshake", "modern"]
 ASKS: dict[str, Any] = {"elicitation": {"form": {}}}

@@ -1,0 +1,71 @@
+"""The command that will still start this server tomorrow."""
+
+import json
+import shutil
+import sys
+from importlib.metadata import PackageNotFoundError, distribution
+from pathlib import Path
+
+from .entries import PROGRAM
+
+RUNNERS = {
+    # The folders in which each makes environments that it may remove at any time.
+    "uvx": ("archive-v0", "environments-v2", "builds-v0"),
+    "pipx": (".cache", "pipx_run"),
+}
+
+
+def launch() -> tuple[str, ...]:
+    """The words that start this program, with an absolute path.
+
+    An environment that `uvx` or `pipx run` made for one run may be gone tomorrow: then it is that
+    call. Else it is the program in the user's folder for programs, where `uv tool` and `pipx` link
+    it, or the one in the virtual environment.
+    """
+    return _by_runner() or installed()
+
+
+def installed() -> tuple[str, ...]:
+    """The words that start this program in the environment that runs now."""
+    return _linked() or _script() or _module()
+
+
+def on_path() -> Path | None:
+    """The program that a shell would start."""
+    found = shutil.which(PROGRAM)
+    return Path(found).absolute() if found else None
+
+
+def _by_runner() -> tuple[str, ...] | None:
+    parts = set(Path(sys.prefix).parts)
+    if parts & set(RUNNERS["uvx"]) and (uvx := shutil.which("uvx")):
+        return (str(Path(uvx).absolute()), *_source("--from"), PROGRAM)
+    if "pipx" in parts and parts & set(RUNNERS["pipx"]) and (pipx := shutil.which("pipx")):
+        return (str(Path(pipx).absolute()), "run", *_source("--spec"), PROGRAM)
+    return None
+
+
+def _source(flag: str) -> list[str]:
+    """Where the package came from, if that is not the public index."""
+    try:
+        text = distribution(PROGRAM).read_text("direct_url.json")
+    except PackageNotFoundError:
+        text = None
+    url = json.loads(text or "{}").get("url")
+    return [flag, url] if url else []
+
+
+def _linked() -> tuple[str, ...] | None:
+    script, found = _script(), on_path()
+    return (str(found),) if script and found and found.samefile(script[0]) else None
+
+
+def _script() -> tuple[str, ...] | None:
+    # Not resolved: the Python of a virtual environment is a link to another one.
+    suffix = ".exe" if sys.platform == "win32" else ""
+    script = Path(sys.executable).with_name(PROGRAM + suffix)
+    return (str(script),) if script.exists() else None
+
+
+def _module() -> tuple[str, ...]:
+    return (sys.executable, "-P", "-m", "connected_apps_mcp")

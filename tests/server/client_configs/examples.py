@@ -1,0 +1,84 @@
+"""Configuration files as people have them, in each format."""
+
+import json
+from collections.abc import Mapping
+
+from connected_apps_mcp.client_configs.clients import Client
+
+OTHER_SECRET = "other-credential-canary-Vb83Kd11"
+"""A credential of another server in the same file."""
+
+TYPICAL = {"command": "npx", "args": ["-y", "other"], "env": {"TOKEN": OTHER_SECRET}}
+
+
+def _json(path: str) -> Mapping[str, str]:
+    commented = f"""// Mine.
+{{
+\t"theme": "dark", // at night
+\t"{path}": {{
+\t\t/* another */
+\t\t"other": {json.dumps(TYPICAL)},
+\t}},
+\t"last": 1.50
+}}
+"""
+    return {
+        "absent": "",
+        "empty": "{}\n",
+        "typical": json.dumps({"a": 1, path: {"other": TYPICAL}, "z": [1, 2]}, indent=2) + "\n",
+        "commented": commented,
+        "one line": json.dumps({path: {"other": TYPICAL}}),
+        "windows": json.dumps({path: {}}, indent=4).replace("\n", "\r\n"),
+    }
+
+
+TOML: Mapping[str, str] = {
+    "absent": "",
+    "empty": "\n",
+    "typical": f"""model = "o3"
+
+[mcp_servers.other]
+command = "npx"
+env = {{ TOKEN = "{OTHER_SECRET}" }}
+""",
+    "commented": f"""# Mine.
+model = "o3"   # fast
+
+[mcp_servers.other] # another
+command = "npx"
+
+[tui]
+theme = "dark"
+# {OTHER_SECRET}
+""",
+}
+
+YAML: Mapping[str, str] = {
+    "absent": "",
+    "empty": "\n",
+    "typical": f"""GOOSE_MODEL: o3
+extensions:
+  other:
+    cmd: npx
+    envs:
+      TOKEN: {OTHER_SECRET}
+""",
+    "commented": f"""# Mine.
+extensions: # all
+    developer: {{enabled: true}}   # {OTHER_SECRET}
+GOOSE_MODEL: 'o3'
+""",
+}
+
+
+def texts_for(client: Client) -> Mapping[str, str]:
+    """Texts of the configuration of this client, by kind. An absent file has no text."""
+    match client.format:
+        case "toml":
+            return TOML
+        case "yaml":
+            return YAML
+    return _json(client.path[0])
+
+
+KINDS = ("absent", "empty", "typical", "commented", "one line", "windows")

@@ -1,0 +1,292 @@
+"""`install` and `uninstall`, for each client, from a fresh home."""
+
+import json
+import os
+import stat
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+from mcp import Client as McpClient
+from mcp import StdioServerParameters
+from pydantic import SecretStr
+from server.client_configs.examples import KINDS, OTHER_SECRET, texts_for
+
+from connected_apps_mcp.client_configs.clients import BY_KEY, CLIENTS, Client
+from connected_apps_mcp.client_configs.documents import entry_of
+from connected_apps_mcp.client_configs.entries import command_of
+from connected_apps_mcp.commands.cli import main
+from connected_apps_mcp.settings.profiles import Profile, Profiles
+
+SECRET = "secret-canary-Zx81kQ0pLm27"
+SCRIPT = Path(sys.executable).with_name("connected-apps-mcp")
+
+PREPARED = [(client.key, kind) for client in CLIENTS for kind in KINDS if kind in texts_for(client)]
+"""Each client with each kind of configuration that it may have."""
+
+
+@pytest.fixture(autouse=True)
+def _no_clients_on_the_path(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Have only our own program on the PATH, and an empty folder as the project."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    (folder / SCRIPT.name).symlink_to(SCRIPT)
+    monkeypatch.setenv("PATH", str(folder))
+    project = tmp_path / "project"
+    project.mkdir()
+    monkeypatch.chdir(project)
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(main, arguments)
+
+
+def put(name: str, project_id: str = "project-test-1") -> None:
+    profile = Profile(project_id=project_id, secret_in="file")
+    Profiles().put(name, profile, SecretStr(SECRET))
+
+
+def prepare(client: Client, kind: str) -> Path:
+    """Write the configuration of a client, unless it is to be absent."""
+    file = client.config("user")
+    assert file
+    if kind != "absent":
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(texts_for(client)[kind].encode())
+    return file
+
+
+def entry_in(client: Client, file: Path, name: str) -> dict[str, object]:
+    entry = entry_of(client.format, file.read_bytes().decode(), (*client.path, name))
+    assert isinstance(entry, dict)
+    return dict(entry)
+
+
+@pytest.mark.parametrize(("key", "kind"), PREPARED)
+def test_install_adds_an_entry_that_starts_the_sandbox(key: str, kind: str) -> None:
+    client = BY_KEY[key]
+    file = prepare(client, kind)
+    assert run("install", key, "--sandbox").exit_code == 0
+    entry = entry_in(client, file, "connected-apps-sandbox")
+    assert command_of(entry) == [os.environ["PATH"] + "/connected-apps-mcp", "--sandbox"]
+
+
+@pytest.mark.parametrize(("key", "kind"), PREPARED)
+def test_installing_twice_changes_nothing(key: str, kind: str) -> None:
+    file = prepare(BY_KEY[key], kind)
+    run("install", key, "--sandbox")
+    before = {each: each.read_bytes() for each in file.parent.iterdir() if each.is_file()}
+    again = run("install", key, "--sandbox")
+    assert "connected-apps-sandbox is already there" in again.stdout
+    assert {each: each.read_bytes() for each in file.parent.iterdir() if each.is_file()} == before
+
+
+@pytest.mark.parametrize(("key", "kind"), PREPARED)
+def test_uninstall_gives_the_original_back_byte_for_byte(key: str, kind: str) -> None:
+    client = BY_KEY[key]
+    file = prepare(client, kind)
+    run("install", key, "--sandbox")
+    assert run("uninstall", key).exit_code == 0
+    if kind == "absent":
+        assert not file.exists()
+    else:
+        assert file.read_bytes().decode() == texts_for(client)[kind]
+
+
+@pytest.mark.parametrize(("key", "kind"), PREPARED)
+def test_three_entries_side_by_side_come_and_go(key: str, kind: str) -> None:
+    client = BY_KEY[key]
+    file = prepare(client, kind)
+    put("default")
+    put("live", "project-live-1")
+    for flags in (["--sandbox"], ["--profile", "live"], []):
+        assert run("install", key, *flags).exit_code == 0
+    assert command_of(entry_in(client, file, "connected-apps-live"))[1:] == ["--profile", "live"]
+    assert run("uninstall", key, "--profile", "live").exit_code == 0
+    assert command_of(entry_in(client, file, "connected-apps"))[1:] == []
+    assert run("uninstall", key).exit_code == 0
+    if kind not in {"absent", "empty", "windows"}:  # else an emptied parent may stay
+        assert file.read_bytes().decode() == texts_for(client)[kind]
+
+
+@pytest.mark.parametrize("key", BY_KEY)
+async def test_the_entry_started_as_written_lists_the_tools(key: str, tmp_path: Path) -> None:
+    client = BY_KEY[key]
+    file = prepare(client, "typical")
+    run("install", key, "--sandbox", "--toolsets", "apps")
+    program, *arguments = command_of(entry_in(client, file, "connected-apps-sandbox"))
+    server = StdioServerParameters(command=program, args=arguments, cwd=tmp_path)
+    async with McpClient(server) as started:
+        listed = {tool.name for tool in (await started.list_tools()).tools}
+    assert listed == {
+        *("create_app", "get_app", "update_app", "delete_app", "search_apps", "clone_app"),
+        "get_server_status",
+    }
+
+
+@pytest.mark.parametrize("key", [each.key for each in CLIENTS if each.project])
+def test_the_entry_of_a_project_works_on_every_machine(key: str) -> None:
+    client = BY_KEY[key]
+    assert run("install", key, "--sandbox", "--scope", "project").exit_code == 0
+    file = client.config("project")
+    assert file
+    assert command_of(entry_in(client, file, "connected-apps-sandbox")) == [
+        "connected-apps-mcp",
+        "--sandbox",
+    ]
+    assert run("uninstall", key, "--scope", "project").exit_code == 0
+    assert not file.exists()
+
+
+@pytest.mark.parametrize("key", [each.key for each in CLIENTS if not each.project])
+def test_a_client_without_projects_refuses_that_scope(key: str) -> None:
+    refused = run("install", key, "--sandbox", "--scope", "project")
+    assert refused.exit_code == 1
+    assert "Use --scope user" in refused.stderr
+
+
+def test_install_passes_its_flags_on() -> None:
+    run("install", "cursor", "--sandbox", "--toolsets", "apps,review", "--read-only")
+    file = BY_KEY["cursor"].config("user")
+    assert file
+    assert command_of(entry_in(BY_KEY["cursor"], file, "connected-apps-sandbox"))[1:] == [
+        *("--sandbox", "--toolsets", "apps,review", "--read-only"),
+    ]
+
+
+def test_no_file_but_that_of_the_profile_holds_a_credential() -> None:
+    put("default")
+    for client in CLIENTS:
+        prepare(client, "typical")
+    assert run("install", *BY_KEY).exit_code == 0
+    holding = [file for file in Path.home().rglob("*") if file.is_file() and holds(file)]
+    assert [file.parent.name for file in holding] == ["credentials"]
+
+
+def holds(file: Path) -> bool:
+    return SECRET in file.read_text()
+
+
+def test_a_backup_has_the_earlier_text_for_its_owner_only() -> None:
+    file = prepare(BY_KEY["cursor"], "typical")
+    file.chmod(0o644)
+    run("install", "cursor", "--sandbox")
+    backup = file.with_name("mcp.json.before-connected-apps-1")
+    assert backup.read_text() == texts_for(BY_KEY["cursor"])["typical"]
+    assert stat.S_IMODE(backup.stat().st_mode) == 0o600
+    assert stat.S_IMODE(file.stat().st_mode) == 0o644
+
+
+@pytest.mark.parametrize("command", ["install", "uninstall"])
+def test_a_dry_run_shows_the_entry_and_no_text_of_others(command: str) -> None:
+    file = prepare(BY_KEY["cursor"], "typical")
+    if command == "uninstall":
+        run("install", "cursor", "--sandbox")
+    before = file.read_bytes()
+    shown = run(command, "cursor", "--sandbox", "--dry-run")
+    assert shown.exit_code == 0
+    assert f"Cursor: {file}, mcpServers.connected-apps-sandbox\n" in shown.stdout
+    assert ("+" if command == "install" else "-") + '   "args": [' in shown.stdout
+    assert OTHER_SECRET not in shown.output
+    assert file.read_bytes() == before
+
+
+def test_a_changed_entry_of_ours_is_replaced() -> None:
+    client = BY_KEY["cursor"]
+    file = prepare(client, "typical")
+    run("install", "cursor", "--sandbox")
+    run("install", "cursor", "--sandbox", "--read-only")
+    assert command_of(entry_in(client, file, "connected-apps-sandbox"))[-1] == "--read-only"
+    run("uninstall", "cursor")
+    assert file.read_text() == texts_for(client)["typical"]
+
+
+def test_another_server_of_our_name_is_left_alone() -> None:
+    file = prepare(BY_KEY["cursor"], "absent")
+    file.parent.mkdir()
+    file.write_text('{"mcpServers": {"connected-apps-sandbox": {"command": "theirs"}}}')
+    refused = run("install", "cursor", "--sandbox")
+    assert refused.exit_code == 1
+    assert f"{file} has another server named connected-apps-sandbox" in refused.stderr
+    assert "theirs" in file.read_text()
+    assert "no entry of this server" in run("uninstall", "cursor").stdout
+    assert "theirs" in file.read_text()
+
+
+def test_a_damaged_file_stops_only_its_own_client() -> None:
+    damaged = prepare(BY_KEY["cursor"], "typical")
+    damaged.write_text('{"mcpServers": {')
+    done = run("install", "cursor", "windsurf", "--sandbox")
+    assert done.exit_code == 1
+    assert f"Cursor: nothing was changed. {damaged}: " in done.stderr
+    assert "Windsurf: connected-apps-sandbox is in" in done.stdout
+    assert damaged.read_text() == '{"mcpServers": {'
+
+
+@pytest.mark.parametrize("flags", [[], ["--profile", "live"]])
+def test_a_profile_that_does_not_exist_is_refused(flags: list[str]) -> None:
+    refused = run("install", "cursor", *flags)
+    assert refused.exit_code == 2
+    assert "connected-apps-mcp login" in refused.stderr
+    assert not (Path.home() / ".cursor").exists()
+
+
+def test_an_unknown_client_is_refused_with_the_one_that_was_meant() -> None:
+    refused = run("install", "curser", "--sandbox")
+    assert refused.exit_code == 2
+    assert "Did you mean cursor?" in refused.stderr
+
+
+def test_without_a_terminal_the_clients_must_be_named() -> None:
+    prepare(BY_KEY["cursor"], "typical")
+    refused = run("install", "--sandbox")
+    assert refused.exit_code == 2
+    assert "Name the clients, or use --all. Found here: cursor." in refused.stderr
+
+
+def test_all_means_the_clients_that_are_found() -> None:
+    for key in ("cursor", "zed"):
+        prepare(BY_KEY[key], "typical")
+    done = run("install", "--all", "--sandbox")
+    assert [line.split(":")[0] for line in done.stdout.splitlines()] == ["Cursor", "Zed", "Next"]
+
+
+def test_without_any_client_all_is_refused() -> None:
+    assert "No client was found here" in run("install", "--all", "--sandbox").stderr
+
+
+def test_the_help_names_every_client() -> None:
+    shown = " ".join(run("install", "--help").stdout.split())
+    named = shown.partition("Clients: ")[2].partition(". Without")[0]
+    assert set(named.replace("- ", "-").replace(" and ", ", ").split(", ")) == set(BY_KEY)
+
+
+@pytest.fixture
+def own_claude(tmp_path: Path) -> Path:
+    """A stand-in for Claude Code's command: it records its arguments, and adds nothing."""
+    log = tmp_path / "claude.log"
+    program = tmp_path / "bin" / "claude"
+    program.write_text(f"#!/bin/sh\nprintf '%s\\n' \"$@\" >> '{log}'\n")
+    program.chmod(0o755)
+    return log
+
+
+def test_the_command_of_a_client_is_preferred(own_claude: Path) -> None:
+    run("install", "claude-code", "--sandbox")
+    used = own_claude.read_text().splitlines()
+    assert used[:3] == ["mcp", "add-json", "connected-apps-sandbox"]
+    assert json.loads(used[3])["args"] == ["--sandbox"]
+    assert used[4:] == ["--scope", "user"]
+
+
+@pytest.mark.usefixtures("own_claude")
+def test_where_that_command_adds_nothing_the_file_is_edited() -> None:
+    assert run("install", "claude-code", "--sandbox").exit_code == 0
+    file = Path.home() / ".claude.json"
+    assert entry_in(BY_KEY["claude-code"], file, "connected-apps-sandbox")
+
+
+@pytest.mark.parametrize("client", CLIENTS, ids=lambda client: client.key)
+def test_every_client_names_its_source(client: Client) -> None:
+    assert client.source.startswith("https://")
