@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: install demo test test-all lint docs bench bench-speed wheel clean
+.PHONY: install demo test test-all lint docs manifests bench bench-speed wheel bundle release-check clean
 .DEFAULT_GOAL := install
 
 install: $(VENV)/.installed ## Make .venv with the command connected-apps-mcp
@@ -29,7 +29,10 @@ lint: $(VENV)/.installed-dev ## Check style, types and layering
 	$(BIN)/lint-imports
 
 docs: $(VENV)/.installed ## Write the generated parts of the documents
-	@$(BIN)/python docs/generate.py
+	@PYTHONPATH=packaging $(BIN)/python docs/generate.py
+
+manifests: $(VENV)/.installed ## Write the files that describe the project to registries and clients
+	@$(BIN)/python packaging/manifests.py
 
 bench: $(VENV)/.installed-bench ## Measure what the server costs a model; OPENAPI=FILE adds a generated peer
 	@$(BIN)/python benchmarks/tokens.py $(if $(OPENAPI),--openapi "$(OPENAPI)")
@@ -40,6 +43,11 @@ bench-speed: $(VENV)/.installed-bench ## Measure how fast the server is beside i
 wheel: $(VENV)/.installed ## Build the wheel into dist/
 	@echo "Building the wheel: some seconds."
 	@$(PIP) wheel --no-deps --wheel-dir dist .
+
+bundle: wheel ## Build the bundle for Claude Desktop into dist/
+	@echo "Installing the official tool for bundles from npm: some seconds."
+	@npm install --prefix packaging/node --no-package-lock --no-audit --no-fund --silent
+	@$(BIN)/python packaging/bundle.py
 
 clean: ## Remove .venv and dist
 	rm -rf $(VENV) dist
