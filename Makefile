@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: install demo test test-all lint docs manifests bench bench-speed wheel bundle release-check clean
+.PHONY: install demo test test-all lint docs manifests bench bench-speed wheel bundle packages release-check clean
 .DEFAULT_GOAL := install
 
 install: $(VENV)/.installed ## Make .venv with the command connected-apps-mcp
@@ -49,6 +49,15 @@ bundle: wheel ## Build the bundle for Claude Desktop into dist/
 	@npm install --prefix packaging/node --no-package-lock --no-audit --no-fund --silent
 	@$(BIN)/python packaging/bundle.py
 
+packages: $(VENV)/.installed-release ## Build the sdist and the wheel into dist/, and check them
+	@echo "Building the packages: some seconds."
+	@rm -rf dist
+	@$(BIN)/python -m build --installer uv >/dev/null
+	@$(BIN)/python -m twine check --strict dist/*
+
+release-check: $(VENV)/.installed ## Say what stands in the way of a release
+	@$(BIN)/python packaging/release.py
+
 clean: ## Remove .venv and dist
 	rm -rf $(VENV) dist
 
@@ -70,4 +79,9 @@ $(VENV)/.installed-dev: $(VENV)/bin/python pyproject.toml constraints.txt
 $(VENV)/.installed-bench: $(VENV)/bin/python pyproject.toml constraints.txt
 	@echo "Installing what the benchmarks need into $(VENV): a minute or two, once."
 	@$(PIP) install --constraint constraints.txt --editable '.[bench]'
+	@touch $@ $(VENV)/.installed
+
+$(VENV)/.installed-release: $(VENV)/bin/python pyproject.toml constraints.txt
+	@echo "Installing what builds and checks packages into $(VENV): a minute, once."
+	@$(PIP) install --constraint constraints.txt --editable '.[release]'
 	@touch $@ $(VENV)/.installed

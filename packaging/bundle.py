@@ -21,11 +21,6 @@ PROJECT = read_project()
 START = "start.py"
 """Starts the server. Some clients run this file and leave out the command of the manifest."""
 
-START_TEXT = """from connected_apps_mcp.__main__ import main
-
-main()
-"""
-
 FORM = [OPTIONS[0], *CREDENTIALS, *OPTIONS[1:]]
 """The settings of the bundle: whether it is the sandbox, else which project; then the others."""
 
@@ -80,7 +75,7 @@ def environment_of(wheel: str) -> str:
             "",
             "[tool.uv]",
             "package = false",
-            f"sources = {{ {PROJECT.name} = {{ path = \"{wheel}\" }} }}",
+            f'sources = {{ {PROJECT.name} = {{ path = "{wheel}" }} }}',
             "constraint-dependencies = [",
             *(f'    "{pin}",' for pin in tested),
             "]",
@@ -96,7 +91,7 @@ def stage(wheel: Path, folder: Path) -> None:
     shutil.copy(ROOT / "LICENSE", folder)
     (folder / "manifest.json").write_text(text_of(manifest()), "utf-8")
     (folder / "pyproject.toml").write_text(environment_of(wheel.name), "utf-8")
-    (folder / START).write_text(START_TEXT, "utf-8")
+    shutil.copy(ROOT / "packaging" / START, folder)
 
 
 def pack(folder: Path, bundle: Path) -> None:

@@ -10,18 +10,19 @@ from pathlib import Path
 from typing import Any
 
 from links import ENTRIES
-from options import OPTIONS, CREDENTIALS, Option
+from options import CREDENTIALS, OPTIONS, SWITCHES_OF_PROFILES, Option
 from project import ROOT, SERVER, TITLE, read_project
 
 Manifest = dict[str, Any]
 
 PROJECT = read_project()
 
-REGISTRY_SCHEMA = (
-    "https://static.modelcontextprotocol.io/schemas/2025-12-11/server.schema.json"
-)
+REGISTRY_SCHEMA = "https://static.modelcontextprotocol.io/schemas/2025-12-11/server.schema.json"
 
 PLUGIN = "packaging/claude-code"
+
+PLUGIN_FORM = [option for option in OPTIONS if option.key not in SWITCHES_OF_PROFILES]
+"""The settings of the plugin. A profile has the credentials, and the other settings."""
 
 
 def _variable(option: Option) -> Manifest:
@@ -88,13 +89,13 @@ def about() -> Manifest:
 
 
 def plugin() -> Manifest:
-    """The plugin for Claude Code. `connected-apps-mcp login` takes the credentials."""
+    """The plugin for Claude Code."""
     return {
         "name": SERVER,
         **about(),
         "homepage": PROJECT.home,
         "repository": PROJECT.home,
-        "userConfig": user_config(OPTIONS),
+        "userConfig": user_config(PLUGIN_FORM),
     }
 
 
@@ -102,7 +103,7 @@ def plugin_servers() -> Manifest:
     """The server that the plugin starts."""
     return {
         "mcpServers": {
-            SERVER: {"command": "uvx", "args": [PROJECT.name], "env": environment(OPTIONS)}
+            SERVER: {"command": "uvx", "args": [PROJECT.name], "env": environment(PLUGIN_FORM)}
         }
     }
 
@@ -113,9 +114,7 @@ def marketplace() -> Manifest:
         "name": PROJECT.name,
         "owner": {"name": PROJECT.author},
         "metadata": {"description": PROJECT.description},
-        "plugins": [
-            {"name": SERVER, "source": f"./{PLUGIN}", "description": PROJECT.description}
-        ],
+        "plugins": [{"name": SERVER, "source": f"./{PLUGIN}", "description": PROJECT.description}],
     }
 
 

@@ -2,7 +2,7 @@
 
 from typing import Literal, NamedTuple
 
-from connected_apps_mcp.settings import settings
+from connected_apps_mcp.settings import loading, settings
 
 CHOSEN = ("sandbox", "profile", "toolsets", "read_only", "allow_live_writes")
 """The settings in such a form. Who needs others writes an entry by hand."""
@@ -45,7 +45,14 @@ def _description(name: str) -> str:
     return text.partition(" Default: ")[0] + " Turn it off to manage your project."
 
 
-OPTIONS = [_option(name) for name in CHOSEN if name in settings.FLAGS]
+OPTIONS = [_option(name) for name in CHOSEN]
+
+SWITCHES_OF_PROFILES = [
+    option.key
+    for option in OPTIONS
+    if option.kind == "boolean" and option.key in loading.REMEMBERED
+]
+"""Switches that a profile may have turned on. A switch of a form that is off must not win over it."""
 
 CREDENTIALS = [
     Option(
