@@ -101,8 +101,12 @@ def pack(folder: Path, bundle: Path) -> None:
         subprocess.CalledProcessError: the tool refuses it.
     """
     tool = ROOT / "packaging" / "node" / "node_modules" / ".bin" / "mcpb"
-    for command in (["validate", folder / "manifest.json"], ["pack", folder, bundle]):
-        subprocess.run([tool, *command], check=True, stdout=sys.stderr)  # noqa: S603 - our own command
+    commands: list[list[str | Path]] = [
+        ["validate", folder / "manifest.json"],
+        ["pack", folder, bundle],
+    ]
+    for command in commands:
+        subprocess.run([tool, *command], check=True, stdout=sys.stderr)  # noqa: S603 - our own
 
 
 def build(dist: Path) -> Path:

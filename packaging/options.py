@@ -1,4 +1,4 @@
-"""The settings that a person chooses in a form of a client, taken from the catalogue of settings."""
+"""The settings that a person chooses in a form of a client, from the catalogue of settings."""
 
 from typing import Literal, NamedTuple
 
@@ -52,7 +52,7 @@ SWITCHES_OF_PROFILES = [
     for option in OPTIONS
     if option.kind == "boolean" and option.key in loading.REMEMBERED
 ]
-"""Switches that a profile may have turned on. A switch of a form that is off must not win over it."""
+"""Switches that a profile can have turned on. One of a form that is off must not win over it."""
 
 CREDENTIALS = [
     Option(

@@ -39,7 +39,7 @@ def _connection(settings: Settings) -> HTTPConnection:
     if not settings.tls_cert:
         return HTTPConnection(address, settings.port, timeout=SECONDS)
     # The certificate is for the name that clients use, not for this address. No secret is sent.
-    context = ssl._create_unverified_context()  # noqa: S323, SLF001
+    context = ssl._create_unverified_context()  # noqa: S323
     return HTTPSConnection(address, settings.port, timeout=SECONDS, context=context)
 
 
