@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: install demo test test-all lint docs bench bench-speed wheel clean
+.PHONY: install demo test test-all lint docs manifests bench bench-speed wheel bundle packages release-check clean
 .DEFAULT_GOAL := install
 
 install: $(VENV)/.installed ## Make .venv with the command connected-apps-mcp
@@ -29,7 +29,10 @@ lint: $(VENV)/.installed-dev ## Check style, types and layering
 	$(BIN)/lint-imports
 
 docs: $(VENV)/.installed ## Write the generated parts of the documents
-	@$(BIN)/python docs/generate.py
+	@PYTHONPATH=packaging $(BIN)/python docs/generate.py
+
+manifests: $(VENV)/.installed ## Write the files that describe the project to registries and clients
+	@$(BIN)/python packaging/manifests.py
 
 bench: $(VENV)/.installed-bench ## Measure what the server costs a model; OPENAPI=FILE adds a generated peer
 	@$(BIN)/python benchmarks/tokens.py $(if $(OPENAPI),--openapi "$(OPENAPI)")
@@ -40,6 +43,20 @@ bench-speed: $(VENV)/.installed-bench ## Measure how fast the server is beside i
 wheel: $(VENV)/.installed ## Build the wheel into dist/
 	@echo "Building the wheel: some seconds."
 	@$(PIP) wheel --no-deps --wheel-dir dist .
+
+bundle: wheel ## Build the bundle for Claude Desktop into dist/
+	@echo "Installing the official tool for bundles from npm: some seconds."
+	@npm install --prefix packaging/node --no-package-lock --no-audit --no-fund --silent
+	@$(BIN)/python packaging/bundle.py
+
+packages: $(VENV)/.installed-release ## Build the sdist and the wheel into dist/, and check them
+	@echo "Building the packages: some seconds."
+	@rm -rf dist
+	@$(BIN)/python -m build --installer uv >/dev/null
+	@$(BIN)/python -m twine check --strict dist/*
+
+release-check: $(VENV)/.installed ## Say what stands in the way of a release
+	@$(BIN)/python packaging/release.py
 
 clean: ## Remove .venv and dist
 	rm -rf $(VENV) dist
@@ -62,4 +79,9 @@ $(VENV)/.installed-dev: $(VENV)/bin/python pyproject.toml constraints.txt
 $(VENV)/.installed-bench: $(VENV)/bin/python pyproject.toml constraints.txt
 	@echo "Installing what the benchmarks need into $(VENV): a minute or two, once."
 	@$(PIP) install --constraint constraints.txt --editable '.[bench]'
+	@touch $@ $(VENV)/.installed
+
+$(VENV)/.installed-release: $(VENV)/bin/python pyproject.toml constraints.txt
+	@echo "Installing what builds and checks packages into $(VENV): a minute, once."
+	@$(PIP) install --constraint constraints.txt --editable '.[release]'
 	@touch $@ $(VENV)/.installed

@@ -17,6 +17,7 @@ from connected_apps_mcp.settings import settings
 from connected_apps_tools import TOOLSETS
 from connected_apps_tools.api import http_client
 from connected_apps_tools.secrets import uninterrupted
+from links import markdown, registry_line
 
 ROOT = Path(__file__).parents[1]
 
@@ -226,6 +227,8 @@ PARTS: Mapping[str, Callable[[], str]] = {
     "bounds": bounds,
     "storeys": storeys,
     "targets": targets,
+    "links": markdown,
+    "registry": registry_line,
 }
 
 

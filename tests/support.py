@@ -15,7 +15,7 @@ import anyio
 import httpx2
 import pytest
 import uvicorn
-from mcp import Client
+from mcp import Client, StdioServerParameters
 from mcp.types import CallToolResult, TextContent
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind
@@ -251,6 +251,12 @@ def announcing(service: ASGIApp, called: threading.Event) -> ASGIApp:
 
 REAL = {"STYTCH_PROJECT_ID": "project-test-1", "STYTCH_SECRET": "secret-canary-Zx81kQ0pLm27"}
 """Credentials in the form of a real project."""
+
+
+async def listed_by(server: StdioServerParameters) -> set[str]:
+    """The names of the tools that a server lists, started as a client starts it."""
+    async with Client(server) as client:
+        return {tool.name for tool in (await client.list_tools()).tools}
 
 
 def exported_by_the_server(spans: InMemorySpanExporter) -> str:
