@@ -1,0 +1,91 @@
+"""A check, what it looks at, and what it finds."""
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from connected_apps_mcp.settings.settings import Settings
+from connected_apps_tools.api.ttl_cache import TtlCache
+from connected_apps_tools.storage.threads import in_thread
+
+from .service_call import ServiceCall
+
+State = Literal["ok", "warning", "broken"]
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a check found.
+
+    Attributes:
+        text: a sentence about it.
+        remedy: what to do, in a sentence; empty only if all is well.
+    """
+
+    state: State
+    text: str
+    remedy: str = ""
+
+
+def ok(text: str) -> Result:
+    """Something is well."""
+    return Result("ok", text)
+
+
+def warning(text: str, remedy: str) -> Result:
+    """Something works, but not as it should."""
+    return Result("warning", text, remedy)
+
+
+def broken(text: str, remedy: str) -> Result:
+    """Something does not work."""
+    return Result("broken", text, remedy)
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What the checks look at.
+
+    Attributes:
+        flags: the flags of the command line, by the name of the setting.
+        settings: the settings, which may contradict each other; None if one is malformed.
+        malformed: what is wrong with the settings if they are None.
+        call: makes one read call to the service, once for all checks.
+    """
+
+    flags: Mapping[str, object]
+    settings: Settings | None
+    malformed: str
+    call: TtlCache[ServiceCall | None]
+
+
+Look = Callable[[Machine], Awaitable[Sequence[Result]]]
+
+
+@dataclass(frozen=True)
+class Check:
+    """A check.
+
+    Attributes:
+        name: what it is about.
+        look: returns what it finds, one result for each line; none if there is nothing to check.
+        seconds: the time that it has.
+    """
+
+    name: str
+    look: Look
+    seconds: float = 10.0
+
+
+def blocking(look: Callable[[Machine], Iterable[Result]]) -> Look:
+    """A check that blocks, in a thread of its own."""
+
+    async def in_its_thread(machine: Machine) -> Sequence[Result]:
+        return await in_thread(lambda: list(look(machine)))
+
+    return in_its_thread
+
+
+def of_settings(look: Callable[[Settings], Iterable[Result]]) -> Look:
+    """A check that blocks and needs the settings. Without them it finds nothing."""
+    return blocking(lambda machine: look(machine.settings) if machine.settings else [])

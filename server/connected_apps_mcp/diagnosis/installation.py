@@ -1,0 +1,75 @@
+"""Checks the command, and the Python that runs it."""
+
+import os
+import platform
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from importlib.metadata import distributions, metadata, version
+from importlib.util import find_spec
+from pathlib import Path
+
+from connected_apps_mcp.wiring import PROGRAM
+
+from .check import Machine, Result, broken, ok, warning
+
+VERSION_SECONDS = 5.0
+
+
+def installed_command(_machine: Machine) -> Iterator[Result]:
+    """Which command runs, and which one a shell finds."""
+    ours = Path(sys.executable).with_name(PROGRAM)
+    yield ok(f"{PROGRAM} {version(PROGRAM)} in {ours.parent}.")
+    copies = {each.resolve(): each for each in reversed(_on_path())}
+    others = [each for real, each in copies.items() if real != ours.resolve()]
+    for other in reversed(others):
+        yield warning(
+            f"PATH also leads to {other}: {_version_of(other)}.",
+            f"Keep one copy: remove that one, or give clients the absolute path {ours}.",
+        )
+    dists = {str(each.locate_file("")) for each in distributions(name=PROGRAM)}
+    if len(dists) > 1:
+        yield warning(
+            f"It is installed twice: in {' and in '.join(sorted(dists))}.",
+            f"Remove both, then install it again: {sys.executable} -m pip uninstall {PROGRAM}",
+        )
+
+
+def python(_machine: Machine) -> Iterator[Result]:
+    """The Python, and the libraries that make the server fast."""
+    found, needed = platform.python_version(), str(metadata(PROGRAM)["Requires-Python"])
+    least = re.search(r">=\s*([\d.]+)", needed)
+    if least and sys.version_info < tuple(map(int, least[1].split("."))):
+        yield broken(
+            f"Python {found} is older than {PROGRAM} allows ({needed}).",
+            f"Install it with a newer Python: uv tool install --python 3.13 {PROGRAM}",
+        )
+    yield ok(f"Python {found}, {sys.executable}.")
+    if sys.platform != "win32" and find_spec("uvloop") is None:
+        yield warning(
+            "The package uvloop is missing: the server is slower than it can be.",
+            f"Install it: {sys.executable} -m pip install uvloop",
+        )
+
+
+def _on_path() -> list[Path]:
+    """The commands of our name in the folders of PATH, in their order."""
+    folders = os.environ.get("PATH", "").split(os.pathsep)
+    found = [Path(folder, PROGRAM) for folder in folders if folder]
+    return [each for each in found if os.access(each, os.X_OK) and each.is_file()]
+
+
+def _version_of(program: Path) -> str:
+    try:
+        done = subprocess.run(  # noqa: S603 - the user's own command
+            [program, "--version"],
+            capture_output=True,
+            text=True,
+            timeout=VERSION_SECONDS,
+            check=True,
+            stdin=subprocess.DEVNULL,
+        )
+    except (OSError, ValueError, subprocess.SubprocessError):
+        return "it does not start"
+    return f"version {done.stdout.split()[-1]}" if done.stdout.split() else "it has no version"
