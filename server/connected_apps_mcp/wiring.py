@@ -139,9 +139,7 @@ def _require_trusted_folder(folder: Path) -> None:
             raise SettingsError(f"--data-dir: {error}") from None
 
 
-def open_settings_store(
-    settings: Settings, files: FileStore, folder: Path
-) -> SecretStore | None:
+def open_settings_store(settings: Settings, files: FileStore, folder: Path) -> SecretStore | None:
     """The secret store that the settings describe; None if secrets are stored nowhere.
 
     Raises:

@@ -1,6 +1,6 @@
 """A check, what it looks at, and what it finds."""
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -8,6 +8,7 @@ from connected_apps_mcp.settings.settings import Settings
 from connected_apps_tools.api.ttl_cache import TtlCache
 from connected_apps_tools.storage.threads import in_thread
 
+from .entries import FoundEntry, UnreadableConfiguration, known_entries
 from .service_call import ServiceCall
 
 State = Literal["ok", "warning", "broken"]
@@ -47,16 +48,16 @@ class Machine:
     """What the checks look at.
 
     Attributes:
-        flags: the flags of the command line, by the name of the setting.
         settings: the settings, which may contradict each other; None if one is malformed.
         malformed: what is wrong with the settings if they are None.
         call: makes one read call to the service, once for all checks.
+        entries: finds what the clients on this machine know of this server.
     """
 
-    flags: Mapping[str, object]
     settings: Settings | None
     malformed: str
     call: TtlCache[ServiceCall | None]
+    entries: Callable[[], Iterable[FoundEntry | UnreadableConfiguration]] = known_entries
 
 
 Look = Callable[[Machine], Awaitable[Sequence[Result]]]

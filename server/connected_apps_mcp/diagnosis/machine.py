@@ -21,4 +21,4 @@ def machine_with(flags: Mapping[str, object]) -> Machine:
     except SettingsError as error:
         malformed = str(error)
     call = TtlCache(partial(call_service, settings), math.inf)
-    return Machine(flags, settings, malformed, call)
+    return Machine(settings, malformed, call)

@@ -9,15 +9,10 @@ import anyio
 
 from connected_apps_mcp.settings.settings import PROJECT_ID, SECRET, Settings, SettingsError
 from connected_apps_tools.api.connection_errors import proxy_for
-from connected_apps_tools.api.service import is_live, LIVE_URL, TEST_URL
+from connected_apps_tools.api.service import LIVE_URL, TEST_URL, is_live
 
 from .check import Machine, Result, broken, ok, warning
 from .commands import command
-
-LOG_IN = (
-    f"Run {command('login')}, or set {PROJECT_ID} and {SECRET} to what the Stytch dashboard shows "
-    "under API keys. To try the server without them, give --sandbox."
-)
 
 MAX_SECONDS_AHEAD = 60.0
 """Difference of the clocks that is no cause for concern: tokens allow for as much."""
@@ -38,13 +33,15 @@ async def credentials(machine: Machine) -> Sequence[Result]:
     try:
         settings.credentials()
     except SettingsError as error:
-        return [broken(str(error), LOG_IN)]
+        return [broken(str(error), _log_in(settings))]
+    source = settings.sources.get("project_id", "")
     found = await machine.call()
     if found is None or (found.health.problem and not found.refused):
-        return [ok(f"{PROJECT_ID} and {SECRET} are well-formed, but no call has proved them.")]
+        return [ok(f"Those from {source} are well-formed, but no call could prove them.")]
     if found.refused:
-        return [broken(f"The service refuses them: {found.health.problem}", LOG_IN)]
-    return [ok(f"The service accepts those of {settings.project_id}.")]
+        text = f"The service refuses those from {source}: {found.health.problem}"
+        return [broken(text, _log_in(settings))]
+    return [ok(f"The service accepts those of {settings.project_id}, from {source}.")]
 
 
 async def service(machine: Machine) -> Sequence[Result]:
@@ -83,7 +80,9 @@ async def proxy(machine: Machine) -> Sequence[Result]:
     source = _variable_of_proxy(url)
     place = _place(used)
     if place is None:
-        return [broken(f"{source} is malformed.", f"Give it as http://HOST:PORT, or unset {source}.")]
+        return [
+            broken(f"{source} is malformed.", f"Give it as http://HOST:PORT, or unset {source}.")
+        ]
     host, port = place
     try:
         with anyio.fail_after(PROXY_SECONDS):
@@ -133,6 +132,14 @@ def _own_certificate(settings: Settings) -> Iterator[Result]:
 
 def _correct(name: str) -> str:
     return f"Name a file or folder of certificates in PEM, or run: unset {name}"
+
+
+def _log_in(settings: Settings) -> str:
+    profile = ["--profile", settings.profile] if settings.profile else []
+    return (
+        f"Run {command('login', *profile)}, or correct {PROJECT_ID} and {SECRET} where they are "
+        "set. To try the server without credentials, give --sandbox."
+    )
 
 
 def _url(settings: Settings) -> str:

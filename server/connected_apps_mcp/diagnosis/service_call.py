@@ -8,7 +8,7 @@ from functools import partial
 from connected_apps_mcp.settings.settings import Settings, SettingsError
 from connected_apps_mcp.wiring import open_client
 from connected_apps_tools.api.health import ServiceHealth, ask, service_health
-from connected_apps_tools.errors import ServiceError
+from connected_apps_tools.errors import InvalidRequest, ServiceError
 
 SECONDS = 6.0
 """Time for the call, with its retries. A setting may make it shorter."""
@@ -41,12 +41,13 @@ async def call_service(settings: Settings | None) -> ServiceCall | None:
     """Make a call; None if the settings lead to no service, or have no credentials for it."""
     if settings is None or settings.sandbox:
         return None
+    in_time = settings.model_copy(update={"deadline": min(settings.deadline, SECONDS)})
     try:
         settings.credentials()
-    except SettingsError:
+        client = open_client(in_time)
+    except (SettingsError, InvalidRequest):  # other checks report them
         return None
-    in_time = settings.model_copy(update={"deadline": min(settings.deadline, SECONDS)})
-    async with open_client(in_time) as api:
+    async with client as api:
         health = await service_health(partial(ask, api))
         return ServiceCall(health, _seconds_ahead(api.service_date))
 

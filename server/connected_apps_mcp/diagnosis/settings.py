@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from connected_apps_mcp.settings import loading
 from connected_apps_mcp.settings.contradictions import policy_problems, problems_of
-from connected_apps_mcp.settings.settings import FLAGS, SettingsError, flag, variable
+from connected_apps_mcp.settings.settings import FLAGS, SettingsError
 
 from .check import Machine, Result, broken, ok
 from .commands import command
@@ -22,7 +22,7 @@ def settings(machine: Machine) -> Iterator[Result]:
             yield broken(problem, _correct(problem))
     given = [name for name in FLAGS if name in machine.settings.model_fields_set]
     for name in given:
-        yield ok(f"{flag(name)} comes from {_source(machine, name)}.")
+        yield ok(f"{name} comes from {machine.settings.sources[name]}.")
     if not given:
         yield ok("Every setting has its default.")
 
@@ -40,10 +40,3 @@ def _correct(problem: str) -> str:
     named = re.findall(r"--[a-z][a-z-]+|\b[A-Z]+(?:_[A-Z]+)+\b", problem)
     subject = " and ".join(dict.fromkeys(named)) or "the setting"
     return f"Correct {subject}. To see what is allowed, run: {command('help', 'serve')}"
-
-
-def _source(machine: Machine, name: str) -> str:
-    """Where a setting comes from."""
-    if machine.flags.get(name) is not None:
-        return "the flag"
-    return f"the variable {variable(name)}"
