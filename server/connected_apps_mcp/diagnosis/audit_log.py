@@ -10,9 +10,9 @@ from connected_apps_mcp.settings.settings import Settings, SettingsError
 from connected_apps_tools.storage.errors import StoreError
 from connected_apps_tools.storage.private_folder import PrivateFolder
 
-from .check import Result, broken, ok
+from .check import Result, broken, cause, ok
 from .commands import command
-from .folders import private_file, private_folder
+from .folders import private_file, private_folder, usable_data_folder
 
 
 def audit_log(settings: Settings) -> Iterator[Result]:
@@ -21,11 +21,13 @@ def audit_log(settings: Settings) -> Iterator[Result]:
         try:
             read_key(settings.audit_key_file)
         except StoreError as error:
-            yield broken(str(error), private_file(settings.audit_key_file))
+            yield broken(cause(error), private_file(settings.audit_key_file))
             return
+    if settings.data_dir and not settings.audit_log and usable_data_folder(settings) is None:
+        return  # `folders` reports it
     try:
         folder = settings.audit_folder
-    except SettingsError:  # `folders` reports it
+    except SettingsError:  # as above
         return
     if folder is None:
         goes = "goes to standard error" if settings.audit_log else "is as temporary as the sandbox"
@@ -37,7 +39,7 @@ def audit_log(settings: Settings) -> Iterator[Result]:
             return
         yield _verified(settings, folder)
     except StoreError as error:
-        yield broken(str(error), f"{private_folder(folder)} Or name another one: --audit-log")
+        yield broken(cause(error), f"{private_folder(folder)} Or name another one: --audit-log")
 
 
 def _verified(settings: Settings, folder: Path) -> Result:

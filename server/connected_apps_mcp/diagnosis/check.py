@@ -1,5 +1,6 @@
 """A check, what it looks at, and what it finds."""
 
+import re
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -43,6 +44,11 @@ def broken(text: str, remedy: str) -> Result:
     return Result("broken", text, remedy)
 
 
+def cause(error: Exception) -> str:
+    """What an error says, without what it says to do: a remedy says that."""
+    return re.split(r"\. |: (?=run |choose )", str(error))[0].removesuffix(".") + "."
+
+
 @dataclass(frozen=True)
 class Machine:
     """What the checks look at.
@@ -71,11 +77,13 @@ class Check:
         name: what it is about.
         look: returns what it finds, one result for each line; none if there is nothing to check.
         seconds: the time that it has.
+        acts: whether it makes something, if only for a moment. It runs after those that only look.
     """
 
     name: str
     look: Look
     seconds: float = 10.0
+    acts: bool = False
 
 
 def blocking(look: Callable[[Machine], Iterable[Result]]) -> Look:

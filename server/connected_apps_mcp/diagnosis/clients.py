@@ -1,6 +1,6 @@
 """Checks the clients that know this server: each entry is started as a client starts it."""
 
-import shlex
+import re
 import shutil
 from collections.abc import Sequence
 
@@ -17,6 +17,9 @@ from .starting import DoesNotStart, tools_of
 
 SECRETS = (CREDENTIAL_VARIABLES["secret"], CREDENTIAL_VARIABLES["introspection_secret"])
 """Variables that should not be in the configuration of a client."""
+
+SECRET_WORD = re.compile(r"STYTCH_SECRET=\S+|\bsecret-(?:test|live)-\S+")
+"""A secret among the words of a command line."""
 
 AT_ONCE = 2
 """Servers that run at a time: a start takes a processor."""
@@ -49,22 +52,19 @@ async def _started(entry: FoundEntry) -> Result:
     try:
         count = await tools_of(entry)
     except DoesNotStart as error:
-        by_hand = shlex.join([entry.command, *entry.arguments])
-        return broken(
-            f"{entry} {error}", f"To see why, run: {by_hand}. To write it anew: {install}"
-        )
+        return broken(f"{entry} {error}", f"{install}. To see more, start it in a terminal.")
     return ok(f"{entry} works: it lists {count} tools.")
 
 
 def _secrets_in(entry: FoundEntry) -> list[Result]:
     named = [name for name in SECRETS if _is_secret(entry.environment.get(name, ""))]
-    if not named:
+    if not named and not SECRET_WORD.search(" ".join(entry.arguments)):
         return []
     remedy = (
         f"Run {command('login')}, then {command('install', *entry.install)}. "
         "Then replace the secret in the Stytch dashboard, if others could read the file."
     )
-    return [warning(f"{entry} holds {' and '.join(named)} in plain text.", remedy)]
+    return [warning(f"{entry} holds {' and '.join(named) or 'a secret'} in plain text.", remedy)]
 
 
 def _is_secret(value: str) -> bool:
@@ -75,3 +75,5 @@ def _is_secret(value: str) -> bool:
 def _redact(entry: FoundEntry) -> None:
     for name in (*SECRETS, *STORE_CREDENTIALS):
         REDACTOR.add(entry.environment.get(name))
+    for word in SECRET_WORD.findall(" ".join([entry.command, *entry.arguments])):
+        REDACTOR.add(word.removeprefix("STYTCH_SECRET="))

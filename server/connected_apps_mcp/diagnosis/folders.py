@@ -11,7 +11,7 @@ from connected_apps_mcp.settings.settings import Settings, SettingsError
 from connected_apps_tools.storage.errors import StoreError
 from connected_apps_tools.storage.private_folder import require_trusted
 
-from .check import Result, broken, ok, warning
+from .check import Result, broken, cause, ok, warning
 
 ANOTHER = "give another folder with --data-dir"
 
@@ -24,28 +24,30 @@ def folders(settings: Settings) -> Iterator[Result]:
     try:
         folder = settings.data_folder
     except SettingsError as error:
-        yield broken(str(error), "Set HOME to your home folder, or give a folder with --data-dir.")
+        yield broken(
+            cause(error), "Set HOME to your home folder, or give a folder with --data-dir."
+        )
         return
     yield _data_folder(folder) if folder else ok("The data is temporary.")
     if settings.state_key_file:
         try:
             read_keys(settings.state_key_file)
         except SettingsError as error:
-            yield broken(str(error), private_file(settings.state_key_file))
+            yield broken(cause(error), private_file(settings.state_key_file))
 
 
 def _data_folder(folder: Path) -> Result:
+    existing = _existing(folder)
+    if not existing.is_dir():
+        return broken(f"{existing} is no folder.", f"Move it away, or {ANOTHER}.")
     remedy = f"Run: chmod go-w {shlex.quote(str(folder))}. If it is not yours, {ANOTHER}."
     try:
         if folder.exists():
             require_trusted(folder)
     except StoreError as error:
-        return broken(str(error), remedy)
+        return broken(cause(error), remedy)
     except OSError as error:
         return broken(f"{folder} cannot be used: {error.strerror}.", remedy)
-    existing = _existing(folder)
-    if not existing.is_dir():
-        return broken(f"{existing} is no folder.", f"Move it away, or {ANOTHER}.")
     if not os.access(existing, os.W_OK | os.X_OK):
         return broken(
             f"{existing} cannot be written.",

@@ -3,6 +3,7 @@
 import os
 import platform
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -10,7 +11,7 @@ from importlib.metadata import distributions, metadata, version
 from importlib.util import find_spec
 from pathlib import Path
 
-from connected_apps_mcp.wiring import PROGRAM
+from connected_apps_mcp.wiring import PROGRAM, program
 
 from .check import Machine, Result, broken, ok, warning
 
@@ -26,7 +27,7 @@ def installed_command(_machine: Machine) -> Iterator[Result]:
     for other in reversed(others):
         yield warning(
             f"PATH also leads to {other}: {_version_of(other)}.",
-            f"Keep one copy: remove that one, or give clients the absolute path {ours}.",
+            f"Keep one copy: remove that one, or start it as: {shlex.join(program())}",
         )
     dists = {str(each.locate_file("")) for each in distributions(name=PROGRAM)}
     if len(dists) > 1:

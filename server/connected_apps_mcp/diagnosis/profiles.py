@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from connected_apps_mcp.settings.credentials import SettingsError
 from connected_apps_mcp.settings.profiles import Profiles
 
-from .check import Machine, Result, broken, ok, warning
+from .check import Machine, Result, broken, cause, ok, warning
 from .commands import command
 
 
@@ -16,7 +16,7 @@ def profiles(machine: Machine) -> Iterator[Result]:
         book = Profiles()
         names = book.names()
     except SettingsError as error:
-        yield broken(str(error), f"To make them anew, run: {command('login')}")
+        yield broken(cause(error), f"To make them anew, run: {command('login')}")
         return
     for name in names:
         try:
@@ -25,6 +25,6 @@ def profiles(machine: Machine) -> Iterator[Result]:
                 book.secret_of(name, profile.secret_in)
         except SettingsError as error:
             again = f"Run: {command('login', '--profile', name)}. If it is no longer needed, run: "
-            yield warning(str(error), again + command("logout", "--profile", name))
+            yield warning(cause(error), again + command("logout", "--profile", name))
         else:
             yield ok(f"{name} can be used.")

@@ -53,10 +53,11 @@ def _probe(store: SecretStore, project_id: str) -> None:
 
 
 def _remedy(settings: Settings, folder: Path) -> str:
-    if settings.secret_store == "file":
-        return private_folder(folder / SECRETS)
+    kind = settings.secret_store
+    if kind in {"file", "auto"}:
+        return f"{private_folder(folder / SECRETS)} Or choose another store: --secret-store"
     return (
-        f"Correct what the {settings.secret_store} store needs (docs/secrets.md), or choose "
+        f"Correct what the {kind} store needs (docs/secrets.md), or choose "
         "another one: --secret-store file"
     )
 

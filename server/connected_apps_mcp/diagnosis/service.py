@@ -11,7 +11,7 @@ from connected_apps_mcp.settings.settings import PROJECT_ID, SECRET, Settings, S
 from connected_apps_tools.api.connection_errors import proxy_for
 from connected_apps_tools.api.service import LIVE_URL, TEST_URL, is_live
 
-from .check import Machine, Result, broken, ok, warning
+from .check import Machine, Result, broken, cause, ok, warning
 from .commands import command
 
 MAX_SECONDS_AHEAD = 60.0
@@ -33,7 +33,7 @@ async def credentials(machine: Machine) -> Sequence[Result]:
     try:
         settings.credentials()
     except SettingsError as error:
-        return [broken(str(error), _log_in(settings))]
+        return [broken(cause(error), _log_in(settings))]
     source = settings.sources.get("project_id", "")
     found = await machine.call()
     if found is None or (found.health.problem and not found.refused):

@@ -38,5 +38,5 @@ def variables(_machine: Machine) -> Iterator[Result]:
 
 def _correct(problem: str) -> str:
     named = re.findall(r"--[a-z][a-z-]+|\b[A-Z]+(?:_[A-Z]+)+\b", problem)
-    subject = " and ".join(dict.fromkeys(named)) or "the setting"
+    subject = " or ".join(dict.fromkeys(named)) or "the setting"
     return f"Correct {subject}. To see what is allowed, run: {command('help', 'serve')}"

@@ -9,7 +9,7 @@ from connected_apps_tools.secrets.journal import Journal
 from connected_apps_tools.secrets.recovery import report_on
 from connected_apps_tools.storage.errors import StoreError
 
-from .check import Result, broken, ok, warning
+from .check import Result, broken, cause, ok, warning
 from .commands import command
 from .folders import private_folder, usable_data_folder
 
@@ -25,7 +25,7 @@ def journal(settings: Settings) -> Iterator[Result]:
     try:
         intents, unreadable = Journal(place).abandoned()
     except StoreError as error:
-        yield broken(str(error), private_folder(place))
+        yield broken(cause(error), private_folder(place))
         return
     look = command("secrets", "list", settings=settings)
     for intent in intents:
@@ -50,7 +50,7 @@ def approvals(settings: Settings) -> Iterator[Result]:
     try:
         calls = list(Approvals(place).look())
     except StoreError as error:
-        yield broken(str(error), private_folder(place))
+        yield broken(cause(error), private_folder(place))
         return
     approve = command("approve", settings=settings)
     expired = sum(has_expired for _, has_expired in calls)

@@ -63,9 +63,9 @@ class AiohttpClient:
         async with self._session.request(
             method, url, data=body, headers=headers, allow_redirects=False
         ) as response:
-            received, headers = await _read(response), response.headers
+            received, head = await _read(response), response.headers
             return HttpResponse(
-                response.status, received, headers.get("retry-after"), headers.get("date")
+                response.status, received, head.get("retry-after"), head.get("date")
             )
 
     async def aclose(self) -> None:
