@@ -3,6 +3,7 @@
 import re
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import wraps
 from typing import Literal
 
 from connected_apps_mcp.settings.settings import Settings
@@ -58,12 +59,14 @@ class Machine:
         malformed: what is wrong with the settings if they are None.
         call: makes one read call to the service, once for all checks.
         entries: finds what the clients on this machine know of this server.
+        start_seconds: the time that the server of an entry has to list its tools.
     """
 
     settings: Settings | None
     malformed: str
     call: TtlCache[ServiceCall | None]
     entries: Callable[[], Iterable[FoundEntry | UnreadableConfiguration]] = known_entries
+    start_seconds: float = 8.0
 
 
 Look = Callable[[Machine], Awaitable[Sequence[Result]]]
@@ -75,7 +78,7 @@ class Check:
 
     Attributes:
         name: what it is about.
-        look: returns what it finds, one result for each line; none if there is nothing to check.
+        look: what it asks, in its docstring. It returns what it finds, one result for each line; none if there is nothing to check.
         seconds: the time that it has.
         acts: whether it makes something, if only for a moment. It runs after those that only look.
     """
@@ -89,6 +92,7 @@ class Check:
 def blocking(look: Callable[[Machine], Iterable[Result]]) -> Look:
     """A check that blocks, in a thread of its own."""
 
+    @wraps(look)
     async def in_its_thread(machine: Machine) -> Sequence[Result]:
         return await in_thread(lambda: list(look(machine)))
 
@@ -97,4 +101,9 @@ def blocking(look: Callable[[Machine], Iterable[Result]]) -> Look:
 
 def of_settings(look: Callable[[Settings], Iterable[Result]]) -> Look:
     """A check that blocks and needs the settings. Without them it finds nothing."""
-    return blocking(lambda machine: look(machine.settings) if machine.settings else [])
+
+    @wraps(look)
+    def if_there_are_any(machine: Machine) -> Iterable[Result]:
+        return look(machine.settings) if machine.settings else []
+
+    return blocking(if_there_are_any)

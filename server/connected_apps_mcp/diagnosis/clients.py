@@ -32,7 +32,7 @@ async def clients(machine: Machine) -> Sequence[Result]:
 
     async def check(number: int, entry: FoundEntry) -> None:
         async with limiter:
-            results[number] = [*_secrets_in(entry), await _started(entry)]
+            results[number] = [*_secrets_in(entry), await _started(entry, machine.start_seconds)]
 
     async with anyio.create_task_group() as checks:
         for number, found in enumerate(machine.entries()):
@@ -45,15 +45,15 @@ async def clients(machine: Machine) -> Sequence[Result]:
     return [result for number in sorted(results) for result in results[number]]
 
 
-async def _started(entry: FoundEntry) -> Result:
+async def _started(entry: FoundEntry, seconds: float) -> Result:
     install = f"Run: {command('install', *entry.install)}"
     if shutil.which(entry.command) is None:
         return broken(f"{entry} names a command that is not there: {entry.command}", install)
     try:
-        count = await tools_of(entry)
+        count = await tools_of(entry, seconds)
     except DoesNotStart as error:
         return broken(f"{entry} {error}", f"{install}. To see more, start it in a terminal.")
-    return ok(f"{entry} works: it lists {count} tools.")
+    return ok(f"{entry} works. Tools: {count}.")
 
 
 def _secrets_in(entry: FoundEntry) -> list[Result]:

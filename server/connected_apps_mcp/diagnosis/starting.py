@@ -12,9 +12,6 @@ from connected_apps_tools.text.printable import printable
 
 from .entries import FoundEntry
 
-SECONDS = 8.0
-"""Time for a server to start and to list its tools."""
-
 MAX_LAST_WORDS = 300
 """Most characters to show of what a server says before it ends."""
 
@@ -23,7 +20,7 @@ class DoesNotStart(Exception):
     """The server did not list its tools. The text says why, as the end of a sentence."""
 
 
-async def tools_of(entry: FoundEntry) -> int:
+async def tools_of(entry: FoundEntry, seconds: float) -> int:
     """The number of tools that the server of an entry lists.
 
     It is started with the variables of the entry and those of this process, but without ours: a
@@ -39,11 +36,11 @@ async def tools_of(entry: FoundEntry) -> int:
             env=_environment() | dict(entry.environment),
         )
         try:
-            with anyio.fail_after(SECONDS):
+            with anyio.fail_after(seconds):
                 async with Client(stdio_client(server, words)) as client:
                     return len((await client.list_tools()).tools)
         except TimeoutError:
-            raise DoesNotStart(f"does not list its tools within {SECONDS:g} seconds") from None
+            raise DoesNotStart(f"does not list its tools within {seconds:g} seconds") from None
         except (OSError, ValueError):
             raise DoesNotStart("cannot be started") from None
         except (MCPError, BaseExceptionGroup):

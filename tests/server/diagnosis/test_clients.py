@@ -1,0 +1,146 @@
+"""The doctor starts the entry of each client as the client does, and stops it."""
+
+import os
+import re
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import anyio
+import pytest
+from support import SERVER
+
+from connected_apps_mcp.diagnosis.catalogue import CHECKS, diagnose
+from connected_apps_mcp.diagnosis.check import Result
+from connected_apps_mcp.diagnosis.entries import FoundEntry, UnreadableConfiguration
+from connected_apps_mcp.diagnosis.machine import machine_with
+from connected_apps_tools.text.redaction import REDACTOR
+
+from .faults import CANARY
+
+CHECK = [check for check in CHECKS if check.name == "clients"]
+
+INSTALL = re.compile(r"connected-apps-mcp install cursor\b")
+
+
+def entry(*command: str, **environment: str) -> FoundEntry:
+    """An entry with this command line."""
+    program, *arguments = command
+    file = Path("/home/me/.cursor/mcp.json")
+    return FoundEntry("Cursor", ["cursor"], file, "connected-apps", program, arguments, environment)
+
+
+def python(program: str) -> FoundEntry:
+    """An entry that runs a program in Python."""
+    return entry(sys.executable, "-c", program)
+
+
+async def examine(
+    *found: FoundEntry | UnreadableConfiguration, seconds: float = 20.0
+) -> Sequence[Result]:
+    machine = replace(machine_with({"sandbox": True}), entries=lambda: found, start_seconds=seconds)
+    return [result for _, result in await diagnose(machine, CHECK)]
+
+
+async def test_an_entry_that_works_says_how_many_tools_it_lists() -> None:
+    (result,) = await examine(entry(*SERVER, "--sandbox", "--tools", "get_app"))
+    assert result.state == "ok"
+    assert result.text.endswith("works. Tools: 1.")
+
+
+async def test_each_entry_has_a_line_in_their_order() -> None:
+    first, second = await examine(entry(*SERVER, "--sandbox"), entry("/nowhere/connected-apps-mcp"))
+    assert (first.state, second.state) == ("ok", "broken")
+
+
+async def test_a_command_that_is_not_there_is_to_be_installed_anew() -> None:
+    (result,) = await examine(entry("/nowhere/connected-apps-mcp"))
+    assert result.state == "broken"
+    assert "/nowhere/connected-apps-mcp" in result.text
+    assert INSTALL.search(result.remedy)
+
+
+async def test_what_a_server_says_before_it_ends_is_shown() -> None:
+    (result,) = await examine(entry(*SERVER, "--toolsets", "nothing", "--sandbox"))
+    assert result.state == "broken"
+    assert "unknown toolset nothing" in result.text
+    assert INSTALL.search(result.remedy)
+
+
+async def test_what_it_says_is_printable_and_holds_no_secret_of_the_entry() -> None:
+    said = f"\\x1b[31m {CANARY} \\u202e"
+    ends = replace(python(f"import sys; sys.exit('{said}')"), environment={"STYTCH_SECRET": CANARY})
+    holds, fails = await examine(ends)
+    assert (holds.state, fails.state) == ("warning", "broken")
+    assert CANARY not in REDACTOR.redact(fails.text)
+    assert fails.text.isprintable()
+
+
+@pytest.mark.parametrize(
+    "program",
+    ["import time; time.sleep(60)", "print('Hello', flush=True); input(); input(); input()"],
+)
+async def test_a_program_that_does_not_speak_mcp_is_reported(program: str) -> None:
+    (result,) = await examine(python(program), seconds=0.5)
+    assert result.state == "broken"
+    assert INSTALL.search(result.remedy)
+
+
+async def test_its_whole_process_group_ends(tmp_path: Path) -> None:
+    pids = tmp_path / "pids"
+    program = f"""
+import os, signal, subprocess, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+child = subprocess.Popen(["sleep", "60"])
+open({str(pids)!r}, "w").write(f"{{os.getpid()}} {{child.pid}}")
+time.sleep(60)
+"""
+    await examine(python(program), seconds=2.0)
+    for pid in map(int, pids.read_text().split()):
+        with anyio.fail_after(20):
+            while _runs(pid):
+                await anyio.sleep(0.01)
+
+
+def _runs(pid: int) -> bool:
+    """Whether a process runs. One that nobody has waited for has no command line any more."""
+    try:
+        return bool(Path(f"/proc/{pid}/cmdline").read_bytes())
+    except OSError:
+        return False
+
+
+async def test_a_secret_in_an_entry_is_to_be_replaced_by_a_profile() -> None:
+    warned, works = await examine(entry(*SERVER, "--sandbox", STYTCH_SECRET=CANARY))
+    assert (warned.state, works.state) == ("warning", "ok")
+    assert "STYTCH_SECRET in plain text" in warned.text
+    assert re.search(r"login, then .*install cursor", warned.remedy)
+    assert CANARY not in warned.text + warned.remedy
+
+
+async def test_a_secret_among_the_words_of_a_command_is_found_too() -> None:
+    command = f"exit; STYTCH_SECRET={CANARY} connected-apps-mcp"
+    warned, fails = await examine(entry("sh", "-c", command))
+    assert "a secret in plain text" in warned.text
+    assert CANARY not in f"{warned} {fails}"
+
+
+async def test_a_placeholder_that_the_client_fills_in_is_no_secret() -> None:
+    results = await examine(entry(*SERVER, "--sandbox", STYTCH_SECRET="${env:STYTCH_SECRET}"))
+    assert [result.state for result in results] == ["ok"]
+
+
+async def test_the_variables_of_this_shell_do_not_make_an_entry_work(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(os.environ, "CONNECTED_APPS_MCP_SANDBOX", "true")
+    (result,) = await examine(entry(*SERVER))
+    assert result.state == "broken"
+    assert "STYTCH_PROJECT_ID is not set" in result.text
+
+
+async def test_a_configuration_that_cannot_be_read_is_a_warning() -> None:
+    (result,) = await examine(UnreadableConfiguration("Zed", "settings.json, line 3: not JSON"))
+    assert result.state == "warning"
+    assert "Zed: settings.json, line 3" in result.text
