@@ -78,7 +78,8 @@ class Check:
 
     Attributes:
         name: what it is about.
-        look: what it asks, in its docstring. It returns what it finds, one result for each line; none if there is nothing to check.
+        look: what it asks, in its docstring. It returns one result for each line of the report; none
+            if there is nothing to check.
         seconds: the time that it has.
         acts: whether it makes something, if only for a moment. It runs after those that only look.
     """

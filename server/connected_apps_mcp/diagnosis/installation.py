@@ -19,7 +19,7 @@ VERSION_SECONDS = 5.0
 
 
 def installed_command(_machine: Machine) -> Iterator[Result]:
-    """Which command runs, and which one a shell finds."""
+    """Whether there is one copy of the command, and which one runs."""
     ours = Path(sys.executable).with_name(PROGRAM)
     yield ok(f"{PROGRAM} {version(PROGRAM)} in {ours.parent}.")
     copies = {each.resolve(): each for each in reversed(_on_path())}
@@ -38,7 +38,7 @@ def installed_command(_machine: Machine) -> Iterator[Result]:
 
 
 def python(_machine: Machine) -> Iterator[Result]:
-    """The Python, and the libraries that make the server fast."""
+    """Whether this Python will do, and has what makes the server fast."""
     found, needed = platform.python_version(), str(metadata(PROGRAM)["Requires-Python"])
     least = re.search(r">=\s*([\d.]+)", needed)
     if least and sys.version_info < tuple(map(int, least[1].split("."))):

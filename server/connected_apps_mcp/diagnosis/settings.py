@@ -12,7 +12,7 @@ from .commands import command
 
 
 def settings(machine: Machine) -> Iterator[Result]:
-    """What is wrong with the settings, and where each that is not a default comes from."""
+    """Whether the settings are valid, and where each that is not a default comes from."""
     if machine.settings is None:
         for problem in machine.malformed.splitlines():
             yield broken(problem, _correct(problem))
@@ -28,7 +28,7 @@ def settings(machine: Machine) -> Iterator[Result]:
 
 
 def variables(_machine: Machine) -> Iterator[Result]:
-    """Variables with our prefix that are no settings."""
+    """Whether there are variables with our prefix that are no settings."""
     try:
         loading.refuse_unknown_variables()
     except SettingsError as error:

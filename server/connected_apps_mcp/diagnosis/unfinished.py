@@ -17,7 +17,7 @@ JOURNAL = "journal"
 
 
 def journal(settings: Settings) -> Iterator[Result]:
-    """Calls that another process left unfinished. Nothing is recovered here."""
+    """Whether another process left a call unfinished. Nothing is recovered here."""
     folder = usable_data_folder(settings)
     if folder is None:
         return
@@ -42,7 +42,7 @@ def journal(settings: Settings) -> Iterator[Result]:
 
 
 def approvals(settings: Settings) -> Iterator[Result]:
-    """Calls that wait for the approval of a person."""
+    """Whether calls wait for the approval of a person."""
     folder = usable_data_folder(settings)
     if folder is None:
         return
