@@ -11,6 +11,7 @@ from .check import Check, Machine, Result, blocking, broken, of_settings, warnin
 from .clients import clients
 from .folders import disk, folders
 from .installation import installed_command, python
+from .over_http import address, issuers
 from .policy import policy
 from .profiles import profiles
 from .sandbox import sandbox
@@ -38,6 +39,8 @@ CHECKS = (
     Check("approvals", of_settings(approvals)),
     Check("audit log", of_settings(audit_log)),
     Check("policy", of_settings(policy)),
+    Check("address", of_settings(address), acts=True),
+    Check("issuers", issuers),
     Check("clients", clients, seconds=60.0, acts=True),
 )
 

@@ -78,8 +78,7 @@ class Check:
 
     Attributes:
         name: what it is about.
-        look: what it asks, in its docstring. It returns one result for each line of the report; none
-            if there is nothing to check.
+        look: what it asks, in its docstring. It returns a result for each line of the report.
         seconds: the time that it has.
         acts: whether it makes something, if only for a moment. It runs after those that only look.
     """

@@ -497,6 +497,34 @@ def _no_folder(on: Planting) -> None:
     _sandbox(on, on.desk.folder / "nowhere" / "apps.sqlite3")
 
 
+# Over HTTP
+
+
+@fault("an address that is in use", "address", remedy="--port 0", state="warning")
+def _address_in_use(on: Planting) -> None:
+    port = on.stack.enter_context(silent()).rpartition(":")[2]
+    on.desk.flags |= {"transport": "http", "port": port}
+
+
+simple(
+    "an issuer that is not there",
+    "issuers",
+    remedy="auth-issuer.*/.well-known/",
+    flags={
+        "transport": "http",
+        "port": "0",
+        "auth": "issuer",
+        "auth-issuer": "http://127.0.0.1:CLOSED",
+    },
+)
+
+
+@fault("a page in place of an issuer", "issuers", remedy="auth-issuer.*/.well-known/")
+def _no_issuer(on: Planting) -> None:
+    issuer = on.stack.enter_context(answering(200, "<html>"))
+    on.desk.flags |= {"transport": "http", "port": "0", "auth": "issuer", "auth-issuer": issuer}
+
+
 # The installation
 
 
