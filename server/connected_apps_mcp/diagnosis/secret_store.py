@@ -57,7 +57,7 @@ def _remedy(settings: Settings, folder: Path) -> str:
     if kind in {"file", "auto"}:
         return f"{private_folder(folder / SECRETS)} Or choose another store: --secret-store"
     return (
-        f"Correct what the {kind} store needs (docs/secrets.md), or choose "
+        f"Correct what the {kind} store needs (docs/explanation/secrets.md), or choose "
         "another one: --secret-store file"
     )
 

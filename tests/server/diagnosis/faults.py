@@ -347,7 +347,7 @@ simple(
 simple(
     "a vault without an address",
     "secret store",
-    remedy="docs/secrets.md",
+    remedy="secrets.md",
     flags={"secret-store": "vault"},
     environment={"VAULT_TOKEN": CANARY, "VAULT_ADDR": ""},
 )
