@@ -2,7 +2,7 @@
 
 import re
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import anyio
 
@@ -12,7 +12,7 @@ from connected_apps_tools.text.redaction import REDACTOR
 
 from .check import Machine, Result, broken, ok, warning
 from .commands import command
-from .entries import FoundEntry, UnreadableConfiguration
+from .entries import FoundEntry, Launch, UnreadableConfiguration
 from .starting import DoesNotStart, tools_of
 
 SECRETS = (CREDENTIAL_VARIABLES["secret"], CREDENTIAL_VARIABLES["introspection_secret"])
@@ -27,44 +27,71 @@ AT_ONCE = 2
 
 async def clients(machine: Machine) -> Sequence[Result]:
     """Whether the entry of each client works, and holds no secret."""
-    results: dict[int, list[Result]] = {}
+    found = list(machine.entries())
+    entries = [each for each in found if isinstance(each, FoundEntry)]
+    for entry in entries:
+        _redact(entry.launch)
+    started = await _start(_distinct(entry.launch for entry in entries), machine.start_seconds)
+    results: list[Result] = []
+    for each in found:
+        if isinstance(each, UnreadableConfiguration):
+            remedy = f"Correct the file, then run: {command('install')}"
+            results.append(warning(f"{each.client}: {each.why}", remedy))
+        else:
+            results += [*_secrets_in(each), _works(each, started)]
+    return results
+
+
+Outcomes = list[tuple[Launch, int | str]]
+"""For each launch, how many tools the server lists, or why it lists none."""
+
+
+def _distinct(launches: Iterable[Launch]) -> list[Launch]:
+    """The launches that differ: most people have the same entry in each client."""
+    distinct: list[Launch] = []
+    for launch in launches:
+        if launch not in distinct:
+            distinct.append(launch)
+    return distinct
+
+
+async def _start(launches: Sequence[Launch], seconds: float) -> Outcomes:
+    outcomes: Outcomes = []
     limiter = anyio.CapacityLimiter(AT_ONCE)
 
-    async def check(number: int, entry: FoundEntry) -> None:
+    async def start(launch: Launch) -> None:
+        if shutil.which(launch.command) is None:
+            outcomes.append((launch, f"names a command that is not there: {launch.command}"))
+            return
         async with limiter:
-            results[number] = [*_secrets_in(entry), await _started(entry, machine.start_seconds)]
+            try:
+                outcomes.append((launch, await tools_of(launch, seconds)))
+            except DoesNotStart as error:
+                outcomes.append((launch, str(error)))
 
-    async with anyio.create_task_group() as checks:
-        for number, found in enumerate(machine.entries()):
-            if isinstance(found, UnreadableConfiguration):
-                remedy = f"Correct the file, then run: {command('install')}"
-                results[number] = [warning(f"{found.client}: {found.why}", remedy)]
-            else:
-                _redact(found)
-                checks.start_soon(check, number, found)
-    return [result for number in sorted(results) for result in results[number]]
+    async with anyio.create_task_group() as tasks:
+        for launch in launches:
+            tasks.start_soon(start, launch)
+    return outcomes
 
 
-async def _started(entry: FoundEntry, seconds: float) -> Result:
-    install = f"Run: {command('install', *entry.install)}"
-    if shutil.which(entry.command) is None:
-        return broken(f"{entry} names a command that is not there: {entry.command}", install)
-    try:
-        count = await tools_of(entry, seconds)
-    except DoesNotStart as error:
-        return broken(f"{entry} {error}", f"{install}. To see more, start it in a terminal.")
-    return ok(f"{entry} works. Tools: {count}.")
+def _works(entry: FoundEntry, started: Outcomes) -> Result:
+    outcome = next(outcome for launch, outcome in started if launch == entry.launch)
+    if isinstance(outcome, str):
+        install = command("install", *entry.install)
+        return broken(f"{entry} {outcome}", f"Run: {install}. To see more, start it in a terminal.")
+    return ok(f"{entry} works. Tools: {outcome}.")
 
 
-def _secrets_in(entry: FoundEntry) -> list[Result]:
-    named = [name for name in SECRETS if _is_secret(entry.environment.get(name, ""))]
-    if not named and not SECRET_WORD.search(" ".join(entry.arguments)):
-        return []
-    remedy = (
-        f"Run {command('login')}, then {command('install', *entry.install)}. "
-        "Then replace the secret in the Stytch dashboard, if others could read the file."
-    )
-    return [warning(f"{entry} holds {' and '.join(named) or 'a secret'} in plain text.", remedy)]
+def _secrets_in(entry: FoundEntry) -> Iterator[Result]:
+    given = entry.launch.environment
+    named = [name for name in SECRETS if _is_secret(given.get(name, ""))]
+    if named or SECRET_WORD.search(" ".join(entry.launch.arguments)):
+        yield warning(
+            f"{entry} holds {' and '.join(named) or 'a secret'} in plain text.",
+            f"Run {command('login')}, then {command('install', *entry.install)}. Then replace the "
+            "secret in the Stytch dashboard, if others could read the file.",
+        )
 
 
 def _is_secret(value: str) -> bool:
@@ -72,8 +99,8 @@ def _is_secret(value: str) -> bool:
     return bool(value) and "${" not in value
 
 
-def _redact(entry: FoundEntry) -> None:
+def _redact(launch: Launch) -> None:
     for name in (*SECRETS, *STORE_CREDENTIALS):
-        REDACTOR.add(entry.environment.get(name))
-    for word in SECRET_WORD.findall(" ".join([entry.command, *entry.arguments])):
+        REDACTOR.add(launch.environment.get(name))
+    for word in SECRET_WORD.findall(" ".join([launch.command, *launch.arguments])):
         REDACTOR.add(word.removeprefix("STYTCH_SECRET="))

@@ -6,6 +6,19 @@ from pathlib import Path
 
 
 @dataclass(frozen=True)
+class Launch:
+    """How a client starts a server.
+
+    Attributes:
+        environment: the variables that it sets. They may hold secrets.
+    """
+
+    command: str
+    arguments: Sequence[str] = ()
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True)
 class FoundEntry:
     """An entry of this server in the configuration of a client.
 
@@ -14,16 +27,14 @@ class FoundEntry:
         install: the words of the command that installs the entry anew.
         file: the configuration.
         name: the name of the entry.
-        environment: the variables that it sets. They may hold secrets.
+        launch: what it starts.
     """
 
     client: str
     install: Sequence[str]
     file: Path
     name: str
-    command: str
-    arguments: Sequence[str] = ()
-    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+    launch: Launch
 
     def __str__(self) -> str:
         """The entry, for a person."""

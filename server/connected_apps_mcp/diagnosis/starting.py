@@ -10,7 +10,7 @@ from mcp.client.stdio import stdio_client
 from connected_apps_mcp.settings.credentials import PREFIX
 from connected_apps_tools.text.printable import printable
 
-from .entries import FoundEntry
+from .entries import Launch
 
 MAX_LAST_WORDS = 300
 """Most characters to show of what a server says before it ends."""
@@ -20,10 +20,10 @@ class DoesNotStart(Exception):
     """The server did not list its tools. The text says why, as the end of a sentence."""
 
 
-async def tools_of(entry: FoundEntry, seconds: float) -> int:
-    """The number of tools that the server of an entry lists.
+async def tools_of(launch: Launch, seconds: float) -> int:
+    """The number of tools that the server lists.
 
-    It is started with the variables of the entry and those of this process, but without ours: a
+    It is started with the variables of the launch and those of this process, but without ours: a
     client that is started from the desktop does not have them. Its whole process group ends here.
 
     Raises:
@@ -31,9 +31,9 @@ async def tools_of(entry: FoundEntry, seconds: float) -> int:
     """
     with TemporaryFile("w+", errors="replace") as words:
         server = StdioServerParameters(
-            command=entry.command,
-            args=list(entry.arguments),
-            env=_environment() | dict(entry.environment),
+            command=launch.command,
+            args=list(launch.arguments),
+            env=_environment() | dict(launch.environment),
         )
         try:
             with anyio.fail_after(seconds):

@@ -130,12 +130,11 @@ simple(
 simple("an unknown profile", "settings", remedy="--profile", flags={"profile": "nowhere"})
 
 
-def in_profile(on: Planting, name: str) -> None:
+def keep_in_profile(desk: Desk, name: str) -> None:
     """Keep the credentials in a profile."""
-    project, secret = (
-        on.desk.environment.pop(f"STYTCH_{each}") for each in ("PROJECT_ID", "SECRET")
-    )
-    Profiles().put(name, Profile(project_id=project, secret_in="file"), SecretStr(secret))
+    taken = desk.environment.pop
+    profile = Profile(project_id=taken("STYTCH_PROJECT_ID"), secret_in="file")
+    Profiles().put(name, profile, SecretStr(taken("STYTCH_SECRET")))
 
 
 def config() -> Path:
@@ -144,7 +143,7 @@ def config() -> Path:
 
 @fault("a profile that lost its secret", "credentials", remedy="login --profile default")
 def _lost_secret(on: Planting) -> None:
-    in_profile(on, "default")
+    keep_in_profile(on.desk, "default")
     (config() / "credentials" / "default").unlink()
 
 
@@ -156,7 +155,7 @@ def _lost_secret(on: Planting) -> None:
 )
 def _lost_other_secret(on: Planting) -> None:
     environment = dict(on.desk.environment)
-    in_profile(on, "live")
+    keep_in_profile(on.desk, "live")
     on.desk.environment = environment
     (config() / "credentials" / "live").unlink()
 
@@ -164,7 +163,7 @@ def _lost_other_secret(on: Planting) -> None:
 @fault("a damaged profile", "profiles", remedy="login --profile old", state="warning")
 def _damaged_profile(on: Planting) -> None:
     environment = dict(on.desk.environment)
-    in_profile(on, "old")
+    keep_in_profile(on.desk, "old")
     on.desk.environment = environment
     (config() / "profiles" / "old.toml").write_text("project_id = ")
 
@@ -405,7 +404,7 @@ def _expired(on: Planting) -> None:
     _wait(on, datetime.now(UTC) - timedelta(hours=1))
 
 
-async def _record(folder: Path) -> None:
+async def record_some(folder: Path) -> None:
     log = log_in(folder)
     await record(log, 3)
     await log.aclose()
@@ -415,7 +414,7 @@ def _audited(on: Planting) -> Path:
     """An audit log with some lines."""
     folder = on.desk.data / "audit"
     on.desk.data.mkdir(mode=0o700)
-    anyio.run(_record, folder)
+    anyio.run(record_some, folder)
     return folder
 
 

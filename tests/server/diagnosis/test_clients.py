@@ -13,7 +13,7 @@ from support import SERVER
 
 from connected_apps_mcp.diagnosis.catalogue import CHECKS, diagnose
 from connected_apps_mcp.diagnosis.check import Result
-from connected_apps_mcp.diagnosis.entries import FoundEntry, UnreadableConfiguration
+from connected_apps_mcp.diagnosis.entries import FoundEntry, Launch, UnreadableConfiguration
 from connected_apps_mcp.diagnosis.machine import machine_with
 from connected_apps_tools.text.redaction import REDACTOR
 
@@ -28,7 +28,8 @@ def entry(*command: str, **environment: str) -> FoundEntry:
     """An entry with this command line."""
     program, *arguments = command
     file = Path("/home/me/.cursor/mcp.json")
-    return FoundEntry("Cursor", ["cursor"], file, "connected-apps", program, arguments, environment)
+    launch = Launch(program, arguments, environment)
+    return FoundEntry("Cursor", ["cursor"], file, "connected-apps", launch)
 
 
 def python(program: str) -> FoundEntry:
@@ -54,6 +55,15 @@ async def test_each_entry_has_a_line_in_their_order() -> None:
     assert (first.state, second.state) == ("ok", "broken")
 
 
+async def test_the_same_entry_in_two_clients_is_started_once(tmp_path: Path) -> None:
+    starts = tmp_path / "starts"
+    counting = python(f"open({str(starts)!r}, 'a').write('.')")
+    results = await examine(counting, replace(counting, client="Zed"))
+    assert [result.state for result in results] == ["broken", "broken"]
+    assert "Zed" in results[1].text
+    assert starts.read_text() == "."
+
+
 async def test_a_command_that_is_not_there_is_to_be_installed_anew() -> None:
     (result,) = await examine(entry("/nowhere/connected-apps-mcp"))
     assert result.state == "broken"
@@ -70,7 +80,8 @@ async def test_what_a_server_says_before_it_ends_is_shown() -> None:
 
 async def test_what_it_says_is_printable_and_holds_no_secret_of_the_entry() -> None:
     said = f"\\x1b[31m {CANARY} \\u202e"
-    ends = replace(python(f"import sys; sys.exit('{said}')"), environment={"STYTCH_SECRET": CANARY})
+    program = f"import sys; sys.exit('{said}')"
+    ends = entry(sys.executable, "-c", program, STYTCH_SECRET=CANARY)
     holds, fails = await examine(ends)
     assert (holds.state, fails.state) == ("warning", "broken")
     assert CANARY not in REDACTOR.redact(fails.text)

@@ -2,20 +2,26 @@
 
 import json
 import os
+import pwd
 import re
 import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import NoReturn
 
+import anyio
 import pytest
 from click.testing import CliRunner
 from support import SERVER
 
 from connected_apps_mcp.commands.cli import main
-from connected_apps_mcp.diagnosis.catalogue import CHECKS
+from connected_apps_mcp.diagnosis.catalogue import CHECKS, diagnose
+from connected_apps_mcp.diagnosis.check import Check, Machine, blocking
+from connected_apps_mcp.diagnosis.machine import machine_with
+from connected_apps_mcp.sandbox import create_sandbox
 
-from .faults import CANARY, FAULTS, Planting
+from .faults import CANARY, FAULTS, Planting, keep_in_profile, record_some
 from .machines import SECRET, Desk, examine, healthy_desk
 
 STATES = {"ok", "warning", "broken"}
@@ -49,6 +55,79 @@ def test_where_all_is_well_every_line_is_green(desk: Desk) -> None:
     report = examine(desk)
     assert report.about("warning", "broken") == set()
     assert report.code == 0
+
+
+WELL: dict[str, dict[str, str]] = {
+    "a sandbox in memory": {"sandbox": ""},
+    "a sandbox in a file that is not there yet": {"sandbox": "", "sandbox-db": "PATH/apps.sqlite3"},
+    "a sandbox in a file": {"sandbox": "", "sandbox-db": "PATH/used.sqlite3"},
+    "an audit log on standard error": {"audit-log": "-"},
+    "an audit log in a folder of its own": {"audit-log": "PATH/audit"},
+    "no store": {"secret-store": "none"},
+    "a policy": {"policy": "PATH/policy.toml"},
+    "a server over HTTP": {"transport": "http", "port": "0"},
+    "a folder that was used before": {"data-dir": "PATH/used"},
+}
+
+
+@pytest.mark.parametrize("name", WELL)
+def test_what_an_operator_may_choose_is_green_too(name: str, desk: Desk) -> None:
+    (desk.folder / "policy.toml").write_text('reveal = "never"')
+    create_sandbox(database=desk.folder / "used.sqlite3")
+    (desk.folder / "used").mkdir(mode=0o700)
+    anyio.run(record_some, desk.folder / "used" / "audit")
+    if "sandbox" in WELL[name]:
+        desk.flags.clear()
+    desk.flags |= {
+        flag: value.replace("PATH", str(desk.folder)) for flag, value in WELL[name].items()
+    }
+    report = examine(desk)
+    assert report.about("warning", "broken") == set(), report.text
+
+
+def test_the_credentials_may_be_those_of_a_profile(desk: Desk) -> None:
+    keep_in_profile(desk, "default")
+    report = examine(desk)
+    assert report.about("warning", "broken") == set()
+    assert "from profile default" in report.text
+
+
+def test_without_a_home_folder_the_doctor_says_so(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unknown(_uid: int) -> NoReturn:
+        raise KeyError
+
+    monkeypatch.delenv("HOME")
+    monkeypatch.setattr(pwd, "getpwuid", unknown)
+    del desk.flags["data-dir"]
+    report = examine(desk)
+    assert report.code == 1
+    assert "data folder" in report.about("broken")
+    assert "Set HOME" in report.remedies()
+
+
+async def test_a_check_that_takes_too_long_or_fails_does_not_end_the_others() -> None:
+    async def hang(_machine: Machine) -> NoReturn:
+        await anyio.sleep_forever()
+        raise AssertionError
+
+    async def fail(_machine: Machine) -> NoReturn:
+        raise RuntimeError(CANARY)
+
+    def fail_in_a_thread(_machine: Machine) -> NoReturn:
+        raise RuntimeError(CANARY)
+
+    checks = [
+        Check("slow", hang, seconds=0.01),
+        Check("failing", fail),
+        Check("blocking", blocking(fail_in_a_thread)),
+        *(check for check in CHECKS if check.name == "python"),
+    ]
+    found = await diagnose(machine_with({"sandbox": True}), checks)
+    assert [result.state for _, result in found] == ["warning", "broken", "broken", "ok"]
+    assert "did not end within 0.01 seconds" in found[0][1].text
+    assert CANARY not in str(found)
 
 
 @pytest.mark.parametrize("name", FAULTS)
