@@ -13,6 +13,7 @@ from connected_apps_tools.api.service import LIVE_URL, TEST_URL, is_live
 
 from .check import Machine, Result, broken, cause, ok, warning
 from .commands import command
+from .service_call import credentials_problem
 
 MAX_SECONDS_AHEAD = 60.0
 """Difference of the clocks that is no cause for concern: tokens allow for as much."""
@@ -30,10 +31,8 @@ async def credentials(machine: Machine) -> Sequence[Result]:
     settings = machine.settings
     if settings is None or settings.sandbox:
         return []
-    try:
-        settings.credentials()
-    except SettingsError as error:
-        return [broken(cause(error), _log_in(settings))]
+    if problem := await credentials_problem(settings):
+        return [broken(cause(problem), _log_in(settings))]
     source = settings.sources.get("project_id", "")
     found = await machine.call()
     if found is None or (found.health.problem and not found.refused):
@@ -102,17 +101,19 @@ def certificates(machine: Machine) -> Iterator[Result]:
     settings = machine.settings
     if settings is None:
         return
-    for name, is_there in {"SSL_CERT_FILE": Path.is_file, "SSL_CERT_DIR": Path.is_dir}.items():
-        given = os.environ.get(name)
-        if given and not is_there(Path(given)):
-            yield broken(f"{name} names {given}, which is not there.", _correct(name))
-            return
+    file, folders = (os.environ.get(name) for name in ("SSL_CERT_FILE", "SSL_CERT_DIR"))
+    if file and not Path(file).is_file():
+        yield broken(f"SSL_CERT_FILE names {file}, which is not there.", _correct("SSL_CERT_FILE"))
+        return
+    if folders and not any(Path(each).is_dir() for each in folders.split(os.pathsep)):
+        yield broken(f"SSL_CERT_DIR names {folders}, which is not there.", _correct("SSL_CERT_DIR"))
+        return
     import httpx2
 
     try:
         httpx2.create_ssl_context()
     except (OSError, ValueError):
-        name = "SSL_CERT_FILE" if os.environ.get("SSL_CERT_FILE") else "SSL_CERT_DIR"
+        name = "SSL_CERT_FILE" if file else "SSL_CERT_DIR"
         yield broken(f"{name} names certificates that cannot be used.", _correct(name))
         return
     yield from _own_certificate(settings)

@@ -9,6 +9,7 @@ from connected_apps_mcp.settings.settings import Settings, SettingsError
 from connected_apps_mcp.wiring import open_client
 from connected_apps_tools.api.health import ServiceHealth, ask, service_health
 from connected_apps_tools.errors import InvalidRequest, ServiceError
+from connected_apps_tools.storage.threads import in_thread
 
 SECONDS = 6.0
 """Time for the call, with its retries. A setting may make it shorter."""
@@ -39,17 +40,29 @@ class ServiceCall:
 
 async def call_service(settings: Settings | None) -> ServiceCall | None:
     """Make a call; None if the settings lead to no service, or have no credentials for it."""
-    if settings is None or settings.sandbox:
+    if settings is None or settings.sandbox or await credentials_problem(settings):
         return None
     in_time = settings.model_copy(update={"deadline": min(settings.deadline, SECONDS)})
     try:
-        settings.credentials()
         client = open_client(in_time)
-    except (SettingsError, InvalidRequest):  # other checks report them
+    except InvalidRequest:  # `settings` reports the base URL
         return None
     async with client as api:
         health = await service_health(partial(ask, api))
         return ServiceCall(health, _seconds_ahead(api.service_date))
+
+
+async def credentials_problem(settings: Settings) -> SettingsError | None:
+    """Why there are no credentials. The keyring may wait for a person, so this takes a thread."""
+
+    def read() -> SettingsError | None:
+        try:
+            settings.credentials()
+        except SettingsError as error:
+            return error
+        return None
+
+    return await in_thread(read)
 
 
 def _seconds_ahead(date: str | None) -> float | None:

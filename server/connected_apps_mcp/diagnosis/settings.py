@@ -15,7 +15,10 @@ def settings(machine: Machine) -> Iterator[Result]:
     """Whether the settings are valid, and where each that is not a default comes from."""
     if machine.settings is None:
         for problem in machine.malformed.splitlines():
-            yield broken(problem, _correct(problem))
+            yield broken(
+                problem,
+                f"{_correct(problem)} Then run this again: many checks need valid settings.",
+            )
         return
     for problem in problems_of(machine.settings):
         if problem not in policy_problems(machine.settings):  # it has a check of its own
@@ -39,4 +42,4 @@ def variables(_machine: Machine) -> Iterator[Result]:
 def _correct(problem: str) -> str:
     named = re.findall(r"--[a-z][a-z-]+|\b[A-Z]+(?:_[A-Z]+)+\b", problem)
     subject = " or ".join(dict.fromkeys(named)) or "the setting"
-    return f"Correct {subject}. To see what is allowed, run: {command('help', 'serve')}"
+    return f"Correct {subject}. To see what is allowed, run: {command('help', 'serve')}."
