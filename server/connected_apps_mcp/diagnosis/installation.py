@@ -4,6 +4,7 @@ import os
 import platform
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,7 +12,9 @@ from importlib.metadata import distributions, metadata, version
 from importlib.util import find_spec
 from pathlib import Path
 
-from connected_apps_mcp.wiring import PROGRAM, program
+from connected_apps_mcp.client_configs.entries import PROGRAM
+from connected_apps_mcp.client_configs.launch import installed
+from connected_apps_mcp.wiring import program
 
 from .check import Machine, Result, broken, ok, warning
 
@@ -20,7 +23,7 @@ VERSION_SECONDS = 5.0
 
 def installed_command(_machine: Machine) -> Iterator[Result]:
     """Whether there is one copy of the command, and which one runs."""
-    ours = Path(sys.executable).with_name(PROGRAM)
+    ours = Path(installed()[0])
     yield ok(f"{PROGRAM} {version(PROGRAM)} in {ours.parent}.")
     copies = {each.resolve(): each for each in reversed(_on_path())}
     others = [each for real, each in copies.items() if real != ours.resolve()]
@@ -57,8 +60,8 @@ def python(_machine: Machine) -> Iterator[Result]:
 def _on_path() -> list[Path]:
     """The commands of our name in the folders of PATH, in their order."""
     folders = os.environ.get("PATH", "").split(os.pathsep)
-    found = [Path(folder, PROGRAM) for folder in folders if folder]
-    return [each for each in found if os.access(each, os.X_OK) and each.is_file()]
+    found = (shutil.which(PROGRAM, path=folder) for folder in folders if folder)
+    return [Path(each) for each in found if each]
 
 
 def _version_of(program: Path) -> str:

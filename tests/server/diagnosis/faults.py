@@ -1,5 +1,6 @@
 """Faults that a test plants on a desk where all is well."""
 
+import json
 import os
 import shutil
 import sys
@@ -14,7 +15,7 @@ import anyio
 import pytest
 from pydantic import SecretStr
 from server.audit.logs import files_of, log_in, record
-from support import cannot_run
+from support import SERVER, cannot_run
 
 from connected_apps_mcp.callers import Caller
 from connected_apps_mcp.confirmation.approvals import Approvals, PendingCall, ProjectLabel
@@ -551,3 +552,32 @@ def _installed_twice(on: Planting) -> None:
 def _no_uvloop(on: Planting) -> None:
     on.patch.setattr("connected_apps_mcp.commands.common.HAS_UVLOOP", False)
     on.patch.setitem(sys.modules, "uvloop", None)
+
+
+# Clients
+
+
+def _cursor(entry: dict[str, object]) -> None:
+    text = json.dumps({"mcpServers": {"connected-apps": entry}})
+    write(Path(os.environ["HOME"], ".cursor", "mcp.json"), text)
+
+
+@fault("an entry of a command that is gone", "clients", remedy="install cursor --scope user")
+def _gone_command(_on: Planting) -> None:
+    _cursor({"command": "/nowhere/connected-apps-mcp", "args": ["--sandbox"]})
+
+
+@fault("an entry without a project", "clients", remedy="install cursor --scope user")
+def _no_project(_on: Planting) -> None:
+    _cursor({"command": SERVER[0], "args": SERVER[1:]})
+
+
+@fault("a secret in an entry", "clients", remedy="login, then .*install cursor", state="warning")
+def _secret_in_entry(_on: Planting) -> None:
+    args, secret = [*SERVER[1:], "--sandbox"], {"STYTCH_SECRET": CANARY}
+    _cursor({"command": SERVER[0], "args": args, "env": secret})
+
+
+@fault("a damaged configuration", "clients", remedy="Correct the file", state="warning")
+def _damaged_configuration(_on: Planting) -> None:
+    write(Path(os.environ["HOME"], ".cursor", "mcp.json"), '{"connected-apps-mcp": ')

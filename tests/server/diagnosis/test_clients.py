@@ -11,15 +11,30 @@ import anyio
 import pytest
 from support import SERVER
 
+from connected_apps_mcp.client_configs.clients import CLIENTS, Client
+from connected_apps_mcp.client_configs.documents import with_entry
+from connected_apps_mcp.client_configs.entries import Entry, environment_of
+from connected_apps_mcp.client_configs.installing import Place
 from connected_apps_mcp.diagnosis.catalogue import CHECKS, diagnose
 from connected_apps_mcp.diagnosis.check import Result
-from connected_apps_mcp.diagnosis.entries import FoundEntry, Launch, UnreadableConfiguration
+from connected_apps_mcp.diagnosis.entries import (
+    FoundEntry,
+    Launch,
+    UnreadableConfiguration,
+    known_entries,
+)
 from connected_apps_mcp.diagnosis.machine import machine_with
 from connected_apps_tools.text.redaction import REDACTOR
 
 from .faults import CANARY
 
 CHECK = [check for check in CHECKS if check.name == "clients"]
+
+
+@pytest.fixture(autouse=True)
+def _in_no_project(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+
 
 INSTALL = re.compile(r"connected-apps-mcp install cursor\b")
 
@@ -144,6 +159,49 @@ async def test_the_variables_of_this_shell_do_not_make_an_entry_work(
     (result,) = await examine(entry(*SERVER))
     assert result.state == "broken"
     assert "STYTCH_PROJECT_ID is not set" in result.text
+
+
+@pytest.mark.parametrize("client", CLIENTS, ids=lambda client: client.key)
+def test_the_entry_of_every_client_is_found_as_it_was_installed(client: Client) -> None:
+    given = Entry("connected-apps-live", (*SERVER, "--profile", "live", "--read-only"))
+    place = Place.of(client, "user")
+    place.file.parent.mkdir(parents=True, exist_ok=True)
+    place.file.write_text(
+        with_entry(client.format, "", (*client.path, given.name), client.shape(given))
+    )
+    (found,) = known_entries()
+    assert isinstance(found, FoundEntry)
+    assert (found.client, found.name, found.file) == (client.title, given.name, place.file)
+    assert found.launch == Launch(given.program, given.arguments, {})
+    assert found.install == [client.key, "--scope", "user", "--profile", "live"]
+
+
+def cursor(text: str) -> Path:
+    """The configuration of Cursor, with this text."""
+    file = Path.home() / ".cursor" / "mcp.json"
+    file.parent.mkdir()
+    file.write_text(text)
+    return file
+
+
+def test_the_variables_of_an_entry_are_read_whatever_their_name() -> None:
+    for key in ("env", "envs", "environment"):
+        assert environment_of({"command": "x", key: {"A": "b", "C": 1}}) == {"A": "b"}
+    assert environment_of({"command": "x", "env": "A=b"}) == environment_of("x") == {}
+
+
+def test_entries_of_others_are_left_alone() -> None:
+    cursor('{"mcpServers": {"other": {"command": "other-mcp", "args": []}}}')
+    assert list(known_entries()) == []
+
+
+def test_a_damaged_configuration_is_reported_if_it_names_this_server() -> None:
+    file = cursor('{"mcpServers": {"connected-apps": {"command": "connected-apps-mcp"')
+    (found,) = known_entries()
+    assert isinstance(found, UnreadableConfiguration)
+    assert str(file) in found.why
+    file.write_text('{"mcpServers": {"other": ')
+    assert list(known_entries()) == []
 
 
 async def test_a_configuration_that_cannot_be_read_is_a_warning() -> None:

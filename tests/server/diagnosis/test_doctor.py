@@ -35,7 +35,8 @@ def _nothing_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Iterator[Desk]:
+def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
+    monkeypatch.chdir(tmp_path)  # away from the configurations of a project
     with healthy_desk(tmp_path) as desk:
         yield desk
 
@@ -57,10 +58,16 @@ def test_where_all_is_well_every_line_is_green(desk: Desk) -> None:
     assert report.code == 0
 
 
+FILES = {"secret-store": "file"}
+
 WELL: dict[str, dict[str, str]] = {
     "a sandbox in memory": {"sandbox": ""},
-    "a sandbox in a file that is not there yet": {"sandbox": "", "sandbox-db": "PATH/apps.sqlite3"},
-    "a sandbox in a file": {"sandbox": "", "sandbox-db": "PATH/used.sqlite3"},
+    "a sandbox in a new file": {
+        "sandbox": "",
+        "sandbox-db": "PATH/apps.sqlite3",
+        **FILES,
+    },
+    "a sandbox in a file": {"sandbox": "", "sandbox-db": "PATH/used.sqlite3", **FILES},
     "an audit log on standard error": {"audit-log": "-"},
     "an audit log in a folder of its own": {"audit-log": "PATH/audit"},
     "no store": {"secret-store": "none"},
