@@ -13,6 +13,7 @@ from connected_apps_mcp import limits
 from connected_apps_mcp.audit import refusals
 from connected_apps_mcp.commands import stderr_log
 from connected_apps_mcp.confirmation import approvals
+from connected_apps_mcp.diagnosis.catalogue import CHECKS
 from connected_apps_mcp.settings import settings
 from connected_apps_tools import TOOLSETS
 from connected_apps_tools.api import http_client
@@ -183,6 +184,14 @@ def bounds() -> str:
     return table(["what", "bound", "beyond it"], rows)
 
 
+def checks() -> str:
+    """Every check of the doctor, and what it asks."""
+    return table(
+        ["check", "what it asks"],
+        ([check.name, " ".join((check.look.__doc__ or "").split())] for check in CHECKS),
+    )
+
+
 def storeys() -> str:
     """The storeys of both packages, from the contracts in pyproject.toml: upper import lower."""
     drawing = [
@@ -225,6 +234,7 @@ PARTS: Mapping[str, Callable[[], str]] = {
     "tools": tools,
     "flags": flags,
     "bounds": bounds,
+    "checks": checks,
     "storeys": storeys,
     "targets": targets,
     "links": markdown,
