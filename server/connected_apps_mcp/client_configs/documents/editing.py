@@ -1,6 +1,7 @@
 """The edits of every format, with the checks before and after each."""
 
 import json
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import accumulate
@@ -14,6 +15,8 @@ Format = Literal["json", "toml", "yaml"]
 Names: TypeAlias = tuple[str, ...]
 Data: TypeAlias = dict[str, JsonValue]
 """What a document holds, in its order."""
+
+_LONE_RETURN = re.compile(r"\r(?!\n)")
 
 
 class _Editor(Protocol):
@@ -39,7 +42,7 @@ def entry_of(format: Format, text: str, path: Names) -> JsonValue | None:  # noq
         Unreadable: the text is damaged.
     """
     with _bounded():
-        return _find(_editor(format).parse(text), path)
+        return _find(_parsed(_editor(format), text), path)
 
 
 def with_entry(
@@ -55,59 +58,54 @@ def with_entry(
     """
     with _bounded():
         editor = _editor(format)
-        data = editor.parse(text)
+        data = _parsed(editor, text)
         earlier = _find(data, path)
-        if earlier is None:
-            return _added(editor, text, path, value)
-        if _canonical(earlier) == _canonical(value):
-            return text
-        return _added(editor, _removed(editor, text, path), path, value)
+        if earlier is not None:
+            if _canonical(earlier) == _canonical(value):
+                return text
+            text = _removed(editor, text, data, path)
+            data = _parsed(editor, text)
+        return _added(editor, text, data, path, value)
 
 
 def without_entry(format: Format, text: str, path: Names) -> str:  # noqa: A002
     """The text without the entry at this path. All else stays byte for byte.
 
-    After `with_entry` this gives the original back, also if something else has changed since.
-    Empty parents go with the entry if `with_entry` made them.
+    After `with_entry` this gives the original back, byte for byte: parents that it made go too. If
+    something else has changed since, an empty parent may stay.
 
     Raises:
         Unreadable: the text is damaged, or cannot be edited without a loss.
     """
     with _bounded():
         editor = _editor(format)
-        if _find(editor.parse(text), path) is None:
-            return text
-        return _removed(editor, text, path)
+        data = _parsed(editor, text)
+        return text if _find(data, path) is None else _removed(editor, text, data, path)
 
 
-def _added(editor: _Editor, text: str, path: Names, value: Data) -> str:
-    expected = _canonical(_with(editor.parse(text), path, value))
+def _added(editor: _Editor, text: str, data: Data, path: Names, value: Data) -> str:
+    expected = _canonical(_with(data, path, value))
     changed = editor.added(text, path, value)
     if not _holds(editor, changed, [expected]):
         raise Unreadable(
-            "an entry cannot be added to it without a change to the rest. Add it by hand"
+            "an entry cannot be added to it without a change to the rest", "Add it by hand"
         )
     return changed
 
 
-def _removed(editor: _Editor, text: str, path: Names) -> str:
-    data = editor.parse(text)
-    value = _find(data, path)
+def _removed(editor: _Editor, text: str, data: Data, path: Names) -> str:
     expected = [_canonical(_without(data, gone)) for gone in _removable(data, path)]
     right = [each for each in editor.removals(text, path) if _holds(editor, each, expected)]
     if not right:
         raise Unreadable(
-            "the entry cannot be removed without a change to the rest. Remove it by hand"
+            "the entry cannot be removed without a change to the rest", "Remove it by hand"
         )
-    return next((each for each in right if _gives(editor, each, path, value, text)), right[0])
-
-
-def _gives(editor: _Editor, text: str, path: Names, value: JsonValue, result: str) -> bool:
-    """Whether the text becomes this result with the entry, so that it must be the original."""
-    try:
-        return isinstance(value, dict) and editor.added(text, path, value) == result
-    except Unreadable:
-        return False
+    value = _find(data, path)
+    if isinstance(value, dict):
+        for original in right:
+            if editor.added(original, path, value) == text:
+                return original
+    return right[0]
 
 
 def _holds(editor: _Editor, text: str, expected: list[str]) -> bool:
@@ -115,6 +113,14 @@ def _holds(editor: _Editor, text: str, expected: list[str]) -> bool:
         return _canonical(editor.parse(text)) in expected
     except Unreadable:
         return False
+
+
+def _parsed(editor: _Editor, text: str) -> Data:
+    if _LONE_RETURN.search(text):
+        raise Unreadable(
+            "it has carriage returns for line breaks", "Save it with usual line breaks"
+        )
+    return editor.parse(text)
 
 
 def _find(data: JsonValue, path: Names) -> JsonValue:
@@ -150,12 +156,12 @@ def _removable(data: Data, path: Names) -> Iterator[Names]:
 def _child(data: Data, name: str) -> Data:
     child = data.get(name, {})
     if not isinstance(child, dict):
-        raise Unreadable(f"its {name} cannot have entries. Correct it by hand")
+        raise Unreadable(f"its {name} cannot have entries")
     return child
 
 
 def _canonical(data: JsonValue) -> str:
-    return json.dumps(data, default=repr)
+    return json.dumps(data, default=repr, sort_keys=True)
 
 
 def _editor(format: Format) -> _Editor:  # noqa: A002
@@ -177,4 +183,4 @@ def _bounded() -> Iterator[None]:
     try:
         yield
     except RecursionError:
-        raise Unreadable("it is nested too deeply") from None
+        raise Unreadable("it is nested too deeply", "Edit it by hand") from None

@@ -96,7 +96,12 @@ class _Source:
 
     @cached_property
     def unit(self) -> str:
-        return unit(self.plain)
+        return unit(self.text, self.plain)
+
+    def indentation(self, position: int) -> str:
+        """The blanks that the line of a position starts with; none where a comment is before it."""
+        blanks = indentation(self.plain, position)
+        return blanks if blanks == indentation(self.text, position) else ""
 
     def reach(self, path: tuple[str, ...]) -> tuple[_Object, tuple[str, ...]]:
         """The innermost object on the way to the end of a path, and the names that are missing."""
@@ -105,8 +110,6 @@ class _Source:
             member = next((each for each in found.members if each.name == name), None)
             if member is None:
                 return found, path[depth:]
-            if self.plain[member.value] != "{":
-                raise Unreadable(f"its {name} is not an object. Correct it by hand")
             found = self._object(member.value)
         return found, path[-1:]
 
@@ -142,9 +145,9 @@ def _after_last(source: _Source, target: _Object, name: str, value: JsonValue) -
     comma = source.comma(last.end, target.close)
     content = last.end if comma is None else comma + 1
     slot = _end_of_comments(text, content)
-    indent, separator = indentation(text, slot), " "
+    indent, separator = source.indentation(slot), " "
     if starts_line(text, last.start):
-        indent = indentation(text, last.start)
+        indent = source.indentation(last.start)
         separator = source.line_break + indent
     elif "//" in text[content:slot]:
         indent += source.unit
@@ -169,7 +172,7 @@ def _into_empty(source: _Source, target: _Object, name: str, value: JsonValue) -
     """
     text = source.text
     slot = len(text[: target.close].rstrip(BLANKS))
-    indent = indentation(text, target.start)
+    indent = source.indentation(target.start)
     if "\n" not in text[slot : target.close]:
         return text[:slot] + _member(source, name, value, indent) + text[slot:]
     indent += source.unit
@@ -198,6 +201,7 @@ def _cuts(source: _Source, parent: _Object, index: int) -> Iterator[str]:
         earlier = source.comma(parent.members[index - 1].end, member.start) or 0
         yield text[:earlier] + text[earlier + 1 : before] + text[member.end :]
     else:
+        yield text[:before] + text[member.end :].lstrip(BLANKS)
         yield text[: member.start] + text[member.end :]
         yield text[:before] + text[member.end :]
         yield text[:before] + text[member.end :].removeprefix(source.line_break)
@@ -219,12 +223,12 @@ def _comma_blanked(found: re.Match[str]) -> str:
 def _without_duplicates(pairs: list[tuple[str, JsonValue]]) -> dict[str, JsonValue]:
     data = dict(pairs)
     if len(data) < len(pairs):
-        raise Unreadable("an object in it has the same key twice. Keep one of them")
+        raise Unreadable("an object in it has the same key twice", "Keep one")
     return data
 
 
 def _no_constant(_name: str) -> None:
-    raise Unreadable("it holds NaN or Infinity, which JSON has no numbers for")
+    raise Unreadable("it holds NaN or Infinity, which are not valid JSON")
 
 
 _strict = json.JSONDecoder(object_pairs_hook=_without_duplicates, parse_constant=_no_constant)

@@ -29,10 +29,17 @@ def starts_line(text: str, position: int) -> bool:
     return not _line_before(text, position).strip(" \t")
 
 
-def unit(text: str) -> str:
-    """One step of indentation: that of the first indented line, or two spaces."""
-    found = re.search(r"^([ \t]+)[^\s]", text, re.MULTILINE)
-    return found[1] if found else "  "
+def unit(text: str, plain: str) -> str:
+    """One step of indentation: that of the first indented line, or two spaces.
+
+    Args:
+        text: the text.
+        plain: the same without comments; blanks are in their place.
+    """
+    for found in re.finditer(r"^([ \t]+)[^\s]", plain, re.MULTILINE):
+        if text.startswith(found[1], found.start()):
+            return found[1]
+    return "  "
 
 
 def appended(text: str, lines: str) -> str:

@@ -64,8 +64,9 @@ def removals(text: str, path: tuple[str, ...]) -> Iterator[str]:
     before, after, end = text[: first.start], text[last.next :], line_break(text)
     if not before:
         yield after.removeprefix(end)
-    if before.endswith(end + end):
+    if before.endswith("\n" + end):
         yield before.removesuffix(end) + after
+    if before.endswith(end + end):
         yield before.removesuffix(end + end) + after
     yield before + after
 
@@ -93,7 +94,7 @@ class _Source:
         """The inline table that an entry is in, or has to go into."""
         for each in self.statements:
             above = len(each.path) < len(path) and path[: len(each.path)] == each.path
-            if above and self.plain[each.value] == "{":
+            if above and self.plain.startswith("{", each.value):
                 return each
         return None
 

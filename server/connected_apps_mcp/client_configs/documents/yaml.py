@@ -38,8 +38,6 @@ def added(text: str, path: tuple[str, ...], value: dict[str, JsonValue]) -> str:
         if target.flow_style:
             return _into_flow(text, target, rest, value)
         return _into_block(text, target, rest, value)
-    if not _is_nothing(target):
-        raise Unreadable(f"its {path[len(pairs) - 1]} is not a mapping. Correct it by hand")
     slot = _after_colon(text, pairs[-1][0])
     return f"{text[:slot]} {{ {_flow(rest, value)} }}{text[slot:]}"
 
@@ -61,7 +59,7 @@ def removals(text: str, path: tuple[str, ...]) -> Iterator[str]:
 
 def _composed(text: str) -> Node | None:
     try:
-        root: Node | None = YAML(typ="safe", pure=True).compose(text)
+        root: Node | None = _yaml().compose(text)
     except ComposerError as error:
         cause = "it holds more than one document" if "single" in str(error.context) else _INVALID
         raise Unreadable(_where(error) + cause) from None
@@ -70,6 +68,10 @@ def _composed(text: str) -> Node | None:
     except YAMLError:
         raise Unreadable(_INVALID) from None
     return root
+
+
+def _yaml() -> YAML:
+    return YAML(typ="safe", pure=True, plug_ins=[])
 
 
 _INVALID = "it is not valid YAML"
@@ -102,7 +104,9 @@ def _mapping(node: MappingNode, seen: set[str]) -> dict[str, JsonValue]:
     for key, value in node.value:
         name = _name(key)
         if name in data:
-            raise Unreadable(f"line {key.start_mark.line + 1}: the same key is there twice")
+            raise Unreadable(
+                f"line {key.start_mark.line + 1}: the same key is there twice", "Keep one"
+            )
         data[name] = _data(value, seen)
     return data
 
@@ -121,7 +125,7 @@ def _scalar(node: Node) -> JsonValue:
     if kind not in ("null", "bool", "int", "float"):
         return {tag: str(node.value)}
     try:
-        value: JsonValue = YAML(typ="safe", pure=True).constructor.construct_object(node)
+        value: JsonValue = _yaml().constructor.construct_object(node)
     except ValueError:
         raise Unreadable(f"line {node.start_mark.line + 1}: a number in it is too long") from None
     return value
@@ -146,8 +150,9 @@ def _way(root: Node, path: tuple[str, ...]) -> tuple[list[Pair], tuple[str, ...]
     for depth, name in enumerate(path):
         if node.anchor:
             raise Unreadable(
-                f"line {node.start_mark.line + 1}: the mapping has an anchor (&), so that an edit "
-                "would also change its aliases. Edit it by hand"
+                f"line {node.start_mark.line + 1}: the mapping has an anchor (&), so an edit "
+                "would change its aliases too",
+                "Edit it by hand",
             )
         found = (
             [pair for pair in node.value if _name(pair[0]) == name]
@@ -223,11 +228,12 @@ def _end(text: str, node: Node) -> int:
 
 
 def _after_colon(text: str, key: Node) -> int:
-    return text.index(":", key.end_mark.index) + 1
+    end = int(key.end_mark.index)
+    return max(end, text.find(":", end) + 1)
 
 
 def _block(text: str, path: tuple[str, ...], value: dict[str, JsonValue], indent: str) -> str:
-    step, lines = unit(text), []
+    step, lines = unit(text, text), []
     for name in path:
         lines.append(f"{indent}{_key(name)}:")
         indent += step
@@ -243,8 +249,11 @@ def _flow(path: tuple[str, ...], value: dict[str, JsonValue]) -> str:
 
 def _key(name: str) -> str:
     """A name as a key: plain if that is sure to be the same text."""
-    plain = re.fullmatch(r"[A-Za-z][\w-]*", name) and parse(f"{name}: 1") == {name: 1}
+    plain = re.fullmatch(r"[A-Za-z][\w-]*", name) and name.lower() not in _NO_TEXT
     return name if plain else _json(name)
+
+
+_NO_TEXT = {"y", "n", "yes", "no", "on", "off", "true", "false", "null"}
 
 
 def _json(value: JsonValue) -> str:
