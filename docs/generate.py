@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 import links
 from generator import (
     bounds,
+    checks,
     clients,
     code,
     commands,
@@ -31,6 +32,7 @@ PART = re.compile(
 
 PARTS: Mapping[str, Callable[..., str]] = {
     "bounds": bounds.bounds,
+    "checks": checks.checks,
     "client": clients.client,
     "clients": clients.clients,
     "commands": commands.commands,

@@ -15,7 +15,7 @@ from starlette.applications import Starlette
 
 from connected_apps_mcp.client_configs.entries import PROGRAM
 from connected_apps_mcp.client_configs.launch import installed, on_path
-from connected_apps_mcp.settings.folders import temporary_folder, user_folder
+from connected_apps_mcp.settings.folders import temporary_folder
 from connected_apps_mcp.settings.settings import PROJECT_ID, SECRET, Settings, SettingsError, flag
 from connected_apps_tools import ToolContext
 from connected_apps_tools.api.client import ConnectedAppsClient
@@ -61,7 +61,7 @@ async def open_project(
         REDACTOR.add(os.environ.get(name))
     with data_folder(settings) as folder:
         files = FileStore(folder / "secrets")
-        store = _open_store(settings, files, folder)
+        store = open_settings_store(settings, files, folder)
         last_resort = files if store and store is not files else None
         async with (
             open_client(settings, sandbox) as api,
@@ -120,12 +120,12 @@ def data_folder(settings: Settings) -> Iterator[Path]:
     Raises:
         SettingsError: others can write there, or the user has no home folder.
     """
-    if settings.temporary_data:
+    folder = settings.data_folder
+    if folder is None:
         # The apps end with the process, so their secrets need not outlive it.
         with temporary_folder() as temporary:
             yield temporary
         return
-    folder = settings.data_dir or user_folder("data")
     _require_trusted_folder(folder)
     yield folder
 
@@ -139,7 +139,12 @@ def _require_trusted_folder(folder: Path) -> None:
             raise SettingsError(f"--data-dir: {error}") from None
 
 
-def _open_store(settings: Settings, files: FileStore, folder: Path) -> SecretStore | None:
+def open_settings_store(settings: Settings, files: FileStore, folder: Path) -> SecretStore | None:
+    """The secret store that the settings describe; None if secrets are stored nowhere.
+
+    Raises:
+        SettingsError: it cannot be opened.
+    """
     kind = settings.secret_store
     if kind == "auto" and settings.sandbox_in_memory:
         kind = "file"
@@ -194,22 +199,24 @@ class _RefusesToSend(httpx2.AsyncBaseTransport):
 
 def secrets_command(settings: Settings) -> SecretsCommand:
     """The command that shows a person the secrets stored under these settings."""
-    given = {name: getattr(settings, name) for name in ("sandbox_db", "data_dir")}
-    paths = [[flag(name), str(path.resolve())] for name, path in given.items() if path]
-    profile = ["--profile", settings.profile] if settings.profile else []
     in_environment = not settings.sandbox and not settings.logged_in
     return SecretsCommand(
-        program=_program(),
+        program=program(),
         variables={PROJECT_ID: settings.known_project()} if in_environment else {},
-        flags=[
-            *(["--sandbox"] if settings.sandbox else profile),
-            *chain.from_iterable(paths),
-        ],
+        flags=place_flags(settings),
         fleeting=FileStore.kind if settings.temporary_data else None,
     )
 
 
-def _program() -> list[str]:
+def place_flags(settings: Settings) -> list[str]:
+    """The flags that lead another command to the same apps and the same data."""
+    given = {name: getattr(settings, name) for name in ("sandbox_db", "data_dir")}
+    paths = [[flag(name), str(path.resolve())] for name, path in given.items() if path]
+    profile = ["--profile", settings.profile] if settings.profile else []
+    return [*(["--sandbox"] if settings.sandbox else profile), *chain.from_iterable(paths)]
+
+
+def program() -> list[str]:
     """The command line of this program, short where a shell finds it."""
     program, *arguments = installed()
     return [PROGRAM if program == str(on_path()) else program, *arguments]

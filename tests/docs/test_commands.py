@@ -16,7 +16,6 @@ CODE = re.compile(r"^ *```(?P<kind>\w*)\n(?P<block>.*?)^ *```|`(?P<span>[^`]+)`"
 SHELLS = {None, "console", "sh", "bash"}
 OUTPUT = re.compile(r"^(?! *\$ ).*\n", re.M)
 CALL = re.compile(rf"(?<!--tag )(?<![\w/.-]){PROGRAM}(?P<words>(?: [^|<>\n#;)]*)?)")
-PROMISED = {"doctor"}
 HELP = {"-h", "--help", "--version", "help", "COMMAND"}
 
 
@@ -57,7 +56,6 @@ CALLS = sorted(
         for path in generate.DOCUMENTS
         if path.name != "CHANGELOG.md"
         for words in shown(path.read_text("utf-8"))
-        if words.partition(" ")[0] not in PROMISED - main.commands.keys()
     }
 )
 

@@ -4,6 +4,7 @@ import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import ExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Literal
 from weakref import WeakValueDictionary
@@ -12,7 +13,8 @@ import anyio
 
 from connected_apps_tools.api.app_names import AppNames
 from connected_apps_tools.api.client import ConnectedAppsClient
-from connected_apps_tools.api.models import ConnectedApp, PageOfApps
+from connected_apps_tools.api.health import ask
+from connected_apps_tools.api.models import ConnectedApp
 from connected_apps_tools.api.ttl_cache import TtlCache
 from connected_apps_tools.findings.limits import ReviewLimits
 from connected_apps_tools.safety.policy import Policy
@@ -146,12 +148,8 @@ class ToolContext:
     @classmethod
     def of(cls, api: ConnectedAppsClient, secrets: SecretLifecycle, folder: Path) -> "ToolContext":
         """The context of calls on the project of a client."""
-
-        async def ask() -> str:
-            await api.search(PageOfApps(limit=1))
-            return "answers"
-
-        return cls(api, secrets, folder, AppNames(api), TtlCache(ask, PULSE_SECONDS))
+        check = TtlCache(partial(ask, api), PULSE_SECONDS)
+        return cls(api, secrets, folder, AppNames(api), check)
 
     def for_call(self, report_progress: ReportProgress) -> "ToolContext":
         """A copy for one call, which has read nothing yet."""

@@ -107,7 +107,7 @@ async def open_access(
     Raises:
         SettingsError: the settings about issuers contradict themselves.
     """
-    issuers = _issuers(settings, public_url)
+    issuers = issuers_of(settings, public_url)
     routes: tuple[Route, ...] = ()
     transport: httpx2.AsyncBaseTransport | None = None
     if settings.auth == "sandbox" and sandbox:
@@ -141,7 +141,12 @@ async def open_access(
         await verifier.aclose()
 
 
-def _issuers(settings: Settings, public_url: str) -> tuple[TrustedIssuer, ...]:
+def issuers_of(settings: Settings, public_url: str) -> tuple[TrustedIssuer, ...]:
+    """The issuers of the tokens that count, as the settings name them.
+
+    Raises:
+        SettingsError: a URL of them cannot be used.
+    """
     try:
         match settings.auth:
             case "stytch":

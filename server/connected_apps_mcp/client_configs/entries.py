@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import PurePath
 
 PROGRAM = "connected-apps-mcp"
+MODULE = "connected_apps_mcp"
 NAME = "connected-apps"
 """The name of an entry for the default profile. Others have a suffix."""
 
@@ -45,7 +46,7 @@ def is_name(name: str) -> bool:
 
 def starts_us(shaped: object) -> bool:
     """Whether an entry, in the shape of any client, starts this server."""
-    return any(PurePath(word).stem == PROGRAM for word in command_of(shaped))
+    return any(PurePath(word).stem in {PROGRAM, MODULE} for word in command_of(shaped))
 
 
 def command_of(shaped: object) -> list[str]:
@@ -54,6 +55,15 @@ def command_of(shaped: object) -> list[str]:
         return []
     program = shaped.get("command", shaped.get("cmd"))
     return [*_words(program), *_words(shaped.get("args"))]
+
+
+def environment_of(shaped: object) -> dict[str, str]:
+    """The variables that an entry sets, whatever the shape. They may hold secrets."""
+    if not isinstance(shaped, dict):
+        return {}
+    given = [shaped.get(key) for key in ("env", "envs", "environment")]
+    pairs = (pair for each in given if isinstance(each, dict) for pair in each.items())
+    return {name: value for name, value in pairs if isinstance(value, str)}
 
 
 def _words(value: object) -> list[str]:

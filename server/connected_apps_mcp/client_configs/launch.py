@@ -6,7 +6,7 @@ import sys
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
-from .entries import PROGRAM
+from .entries import MODULE, PROGRAM
 
 RUNNERS = {
     # The folders in which each makes environments that it may remove at any time.
@@ -68,4 +68,4 @@ def _script() -> tuple[str, ...] | None:
 
 
 def _module() -> tuple[str, ...]:
-    return (sys.executable, "-P", "-m", "connected_apps_mcp")
+    return (sys.executable, "-P", "-m", MODULE)

@@ -19,6 +19,7 @@ from connected_apps_mcp.settings import settings as config
 from .approve import approve
 from .audit import audit
 from .common import Commands, log_to_stderr, print_stderr, run, setting_flags
+from .doctor import doctor
 from .install import install, uninstall
 from .login import login, logout, profiles, whoami
 from .policy import policy
@@ -81,7 +82,6 @@ class _Commands(Commands):
 
     def invoke(self, ctx: click.Context) -> object:
         try:
-            loading.refuse_unknown_variables()
             return super().invoke(ctx)
         except config.SettingsError as error:
             raise _Refused(str(error)) from None
@@ -99,7 +99,8 @@ def _discard_output() -> None:
     epilog="For more about a command: connected-apps-mcp COMMAND --help.",
 )
 @click.version_option(package_name="connected-apps-mcp")
-def main() -> None:
+@click.pass_context
+def main(ctx: click.Context) -> None:
     """An MCP server for the OAuth clients (Connected Apps) of a Stytch project.
 
     Without a command, it runs `serve` with the given flags, on standard input and output by
@@ -108,6 +109,8 @@ def main() -> None:
     The credentials of the project are those of a profile, which `login` stores, or the environment
     variables STYTCH_PROJECT_ID and STYTCH_SECRET. With --sandbox none are needed.
     """
+    if ctx.invoked_subcommand != doctor.name:  # which reports them itself
+        loading.refuse_unknown_variables()
 
 
 @main.command()
@@ -176,7 +179,7 @@ def completion(shell: str) -> None:
         click.echo(script(main, {}, PROGRAM, COMPLETION_VARIABLE).source())
 
 
-for command in (login, logout, whoami, profiles, install, uninstall):
+for command in (login, logout, whoami, profiles, install, uninstall, doctor):
     main.add_command(command)
 main.add_command(approve)
 main.add_command(policy)

@@ -143,6 +143,12 @@ class Approvals:
             if not name.startswith(USED_ANSWER) and (call := self._read(name)):
                 yield call
 
+    def look(self) -> Iterator[tuple[PendingCall, bool]]:
+        """Like iterating, but it removes nothing: each call, and whether it has expired."""
+        for name in self._folder.names():
+            if not name.startswith(USED_ANSWER) and (call := _parsed(self._folder.read(name))):
+                yield call, self._has_expired(call)
+
     def identity(self) -> str:
         """A random name of this folder, so that an answer can be tied to it."""
         self._folder.create(IDENTITY, token_hex(16))
@@ -194,11 +200,7 @@ class Approvals:
         return self._folder.create(USED_ANSWER + answer, _now().isoformat())
 
     def _read(self, name: str) -> PendingCall | None:
-        text = self._folder.read(name)
-        try:
-            call = PendingCall.model_validate_json(text) if text else None
-        except ValidationError:
-            call = None
+        call = _parsed(self._folder.read(name))
         if call and call.id == name and not self._has_expired(call):
             return call
         self._folder.remove(name)
@@ -240,6 +242,14 @@ class Approvals:
             return True
         except StoreError:
             return False
+
+
+def _parsed(text: str | None) -> PendingCall | None:
+    """The call in a file; None if the file is missing or damaged."""
+    try:
+        return PendingCall.model_validate_json(text) if text else None
+    except ValidationError:
+        return None
 
 
 def _age(call: PendingCall) -> datetime:

@@ -26,6 +26,20 @@ def open_security(path: Path | None, folder: Path) -> RequestStateSecurity:
     """
     if path is None:
         return RequestStateSecurity.ephemeral()
+    keys = read_keys(path)
+    try:
+        identity = Approvals(folder / FOLDER).identity()
+    except StoreError as error:
+        raise SettingsError(f"--data-dir: {error}") from None
+    return RequestStateSecurity(keys=keys, audience=identity)
+
+
+def read_keys(path: Path) -> list[str]:
+    """The keys in a file.
+
+    Raises:
+        SettingsError: it cannot be read, is open to others or is malformed.
+    """
     try:
         with path.open(encoding="ascii") as file:
             if os.fstat(file.fileno()).st_mode & 0o077:
@@ -42,8 +56,4 @@ def open_security(path: Path | None, folder: Path) -> RequestStateSecurity:
         raise SettingsError(f"--state-key-file: {path} holds a key twice.")
     for key in keys:
         REDACTOR.add(key)
-    try:
-        identity = Approvals(folder / FOLDER).identity()
-    except StoreError as error:
-        raise SettingsError(f"--data-dir: {error}") from None
-    return RequestStateSecurity(keys=keys, audience=identity)
+    return keys

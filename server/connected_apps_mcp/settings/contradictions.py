@@ -25,12 +25,17 @@ def problems_of(settings: Settings) -> list[str]:
         *_transport_problems(settings),
         *_network_problems(settings),
         *_auth_problems(settings),
+        *policy_problems(settings),
     ]
+    return problems or _tool_problems(settings)
+
+
+def policy_problems(settings: Settings) -> list[str]:
+    """A sentence for each contradiction between the policy and other settings, or in itself."""
     try:
-        problems += [*_caller_rule_problems(settings), *_laxer_than_policy(settings)]
+        return [*_caller_rule_problems(settings), *_laxer_than_policy(settings)]
     except InvalidRequest as error:
-        return [*problems, f"--policy: {error}"]
-    return problems + _tool_problems(settings)
+        return [f"--policy: {error}"]
 
 
 def _that_are(problems: Mapping[str, bool]) -> list[str]:

@@ -76,15 +76,23 @@ def read(**flags: Any) -> Settings:  # noqa: ANN401 - pydantic checks them
     Raises:
         SettingsError: a setting is unknown or malformed, or settings contradict each other.
     """
+    settings = read_unchecked(**flags)
+    for problem in problems_of(settings):
+        raise SettingsError(problem)
+    return settings
+
+
+def read_unchecked(**flags: Any) -> Settings:  # noqa: ANN401 - pydantic checks them
+    """Like `read`, but settings may contradict each other.
+
+    Raises:
+        SettingsError: a setting is unknown or malformed.
+    """
     given = {name: value for name, value in flags.items() if value is not None}
     environment = from_environment(Settings.model_fields)
     sources = {name: variable(name) for name in environment} | {name: flag(name) for name in given}
     settings = _settings(environment | given, sources)
-    if not settings.sandbox:
-        settings = _with_profile(settings, environment | given)
-    for problem in problems_of(settings):
-        raise SettingsError(problem)
-    return settings
+    return settings if settings.sandbox else _with_profile(settings, environment | given)
 
 
 def check(values: Mapping[str, Any]) -> Settings:

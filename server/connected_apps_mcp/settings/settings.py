@@ -256,6 +256,15 @@ class Settings(HttpSettings):
         return self.sandbox_in_memory and self.data_dir is None
 
     @property
+    def data_folder(self) -> Path | None:
+        """The data folder; None for a temporary one.
+
+        Raises:
+            SettingsError: no folder is given, and the user has no home folder.
+        """
+        return None if self.temporary_data else self.data_dir or user_folder("data")
+
+    @property
     def audit_folder(self) -> Path | None:
         """Folder of the audit log; None for standard error or a temporary folder.
 

@@ -63,8 +63,10 @@ class AiohttpClient:
         async with self._session.request(
             method, url, data=body, headers=headers, allow_redirects=False
         ) as response:
-            received = await _read(response)
-            return HttpResponse(response.status, received, response.headers.get("retry-after"))
+            received, head = await _read(response), response.headers
+            return HttpResponse(
+                response.status, received, head.get("retry-after"), head.get("date")
+            )
 
     async def aclose(self) -> None:
         """Close the connections."""

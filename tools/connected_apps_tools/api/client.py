@@ -117,6 +117,8 @@ class ConnectedAppsClient:
         self._transport = transport
         self.deadline = deadline
         """Timeout of a call (seconds), with all its requests, retries and waits."""
+        self.service_date: str | None = None
+        """The header Date of the last response."""
         self._in_flight = FairShare(MAX_IN_FLIGHT)
         """Requests queue here, where it is known that they were not sent."""
         self._http: HttpClient | None = None
@@ -289,6 +291,7 @@ class ConnectedAppsClient:
             raise unanswered(error, self._base_url) from None
         except httpx2.DecodingError:
             raise UnexpectedAnswer("The body of the response could not be decoded.") from None
+        self.service_date = received.date
         logger.debug("%s %s: %d", method, path, received.status)
         return read_response(received, request.operation.response, request.client_id)
 

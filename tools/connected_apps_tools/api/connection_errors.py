@@ -204,7 +204,7 @@ def unreachable(error: BaseException, base_url: str) -> NotSent:
     cause = next(cause for test, cause in CAUSES if any(map(test, chain)))
     failure = NotSent(f"The service could not be reached: {cause.text}.")
     failure.transient = cause.transient
-    failure.hint = f"{cause.hint} {PROXY}" if _proxied(base_url) else cause.hint
+    failure.hint = f"{cause.hint} {PROXY}" if proxy_for(base_url) else cause.hint
     names = ", ".join(dict.fromkeys(type(each).__name__ for each in chain))
     logger.warning("The service could not be reached: %s (%s)", cause.text, names)
     return failure
@@ -227,21 +227,20 @@ def unanswered(error: httpx2.TransportError, base_url: str) -> NoAnswer:
     advice = [
         NoAnswer.hint,
         HTTP_FOR_HTTPS if base_url.startswith("http://") else "",
-        PROXY if _proxied(base_url) else "",
+        PROXY if proxy_for(base_url) else "",
     ]
     failure.hint = " ".join(filter(None, advice))
     logger.warning("The service did not answer: %s (%s)", text, type(error).__name__)
     return failure
 
 
-def _proxied(base_url: str) -> bool:
+def proxy_for(base_url: str) -> str | None:
+    """The proxy that calls to a URL go through. Its URL may hold a password."""
     url = httpx2.URL(base_url)
+    if is_local(base_url) or proxy_bypass(url.host):
+        return None
     proxies = getproxies()
-    return (
-        not is_local(base_url)
-        and bool(proxies.get(url.scheme) or proxies.get("all"))
-        and not proxy_bypass(url.host)
-    )
+    return proxies.get(url.scheme) or proxies.get("all")
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:

@@ -35,7 +35,10 @@ class TransportClient:
         finally:
             await response.aclose()
         return HttpResponse(
-            response.status_code, received.read(), response.headers.get("retry-after")
+            response.status_code,
+            received.read(),
+            response.headers.get("retry-after"),
+            response.headers.get("date"),
         )
 
     async def aclose(self) -> None:

@@ -55,6 +55,7 @@ class HttpResponse(NamedTuple):
     status: int
     body: bytes
     retry_after: str | None
+    date: str | None
 
 
 def read_response(received: HttpResponse, model: type[A], client_id: str | None = None) -> A:

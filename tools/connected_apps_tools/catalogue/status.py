@@ -4,9 +4,9 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from connected_apps_tools.api.health import service_health
 from connected_apps_tools.api.models import Request, Result
 from connected_apps_tools.context import ToolContext
-from connected_apps_tools.errors import ConnectedAppsError
 from connected_apps_tools.tool import Effect, Tool
 
 
@@ -32,21 +32,17 @@ async def get_server_status(context: ToolContext, request: NoArguments) -> Serve
 
     Use it when a tool is missing or when calls fail.
     """
-    untrusted = None
-    try:
-        service = await context.service_check()
-    except ConnectedAppsError as error:
-        service = f"fails: {error}"
-        untrusted = ["service"] if error.quotes else None
+    service = await service_health(context.service_check)
+    quotes = service.problem is not None and service.problem.quotes
     return ServerStatus(
         project_id=context.api.project_id,
         environment=context.server.environment,
-        service=service,
+        service=service.text,
         secret_store=context.secrets.store.kind,
         version=context.server.version,
         tools_off=dict(context.server.tools_off),
         losses=list(context.server.losses) or None,
-        untrusted=untrusted,
+        untrusted=["service"] if quotes else None,
     )
 
 

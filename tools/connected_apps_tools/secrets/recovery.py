@@ -79,7 +79,7 @@ async def recover(
             f"The journal contains {name}, which this version cannot read." for name in unreadable
         ]
         reports = {text: LossReport(text, text) for text in texts}
-        reports |= {intent.id: _report(intent, f", and {LATE}") for intent in ours}
+        reports |= {intent.id: report_on(intent, f", and {LATE}") for intent in ours}
         async with anyio.create_task_group() as checks:
             for intent in ours:
                 checks.start_soon(check, intent)
@@ -89,36 +89,36 @@ async def recover(
 async def _check(lifecycle: SecretLifecycle, intent: Intent) -> LossReport | None:
     """Check an intent, and fix the store; return a report if the intent stays."""
     if not lifecycle.is_same_service(intent):
-        report = _report(intent, ELSEWHERE.format(origin=intent.origin))
+        report = report_on(intent, ELSEWHERE.format(origin=intent.origin))
         return replace(report, for_models="")
     try:
         if intent.act == "complete_secret_rotation":
             return await _check_completion(lifecycle, intent)
         return await _check_candidates(lifecycle, intent)
     except (ConnectedAppsError, StoreError) as error:
-        report = _report(intent, f", and could not be checked: {error}")
-        return replace(report, for_models=_report(intent, UNCHECKED).for_models)
+        report = report_on(intent, f", and could not be checked: {error}")
+        return replace(report, for_models=report_on(intent, UNCHECKED).for_models)
 
 
 async def _check_completion(lifecycle: SecretLifecycle, intent: Intent) -> LossReport | None:
     state = await lifecycle.recover_completion(intent.client_id or "", forced=intent.forced)
     if state == "lost":
-        return _report(intent, CURRENT_LOST)
+        return report_on(intent, CURRENT_LOST)
     if state == "open" and intent.recent:
-        return _report(intent, TOO_EARLY)
+        return report_on(intent, TOO_EARLY)
     return await _done(lifecycle, intent)
 
 
 async def _check_candidates(lifecycle: SecretLifecycle, intent: Intent) -> LossReport | None:
     lost, stored = await find_candidates(lifecycle.api, lifecycle.store, intent)
     if lost:
-        return _report(intent, LOST, lost)
+        return report_on(intent, LOST, lost)
     if stored and intent.client_id:
         return await _done(lifecycle, intent)
     if intent.recent:
-        return _report(intent, PERHAPS_ANOTHER if stored else TOO_EARLY, stored)
+        return report_on(intent, PERHAPS_ANOTHER if stored else TOO_EARLY, stored)
     no_trace = intent.act == "create_app" and not stored
-    return await _done(lifecycle, intent, _report(intent, NO_TRACE) if no_trace else None)
+    return await _done(lifecycle, intent, report_on(intent, NO_TRACE) if no_trace else None)
 
 
 async def _done(
@@ -129,7 +129,9 @@ async def _done(
     return report
 
 
-def _report(intent: Intent, how: str, apps: Sequence[ConnectedApp] = ()) -> LossReport:
+def report_on(intent: Intent, how: str, apps: Sequence[ConnectedApp] = ()) -> LossReport:
+    """A report of an interrupted call. `how` is the rest of its sentence."""
+
     def text(*, names: bool) -> str:
         about = f" for {intent.client_id}" if intent.client_id else ""
         about += in_brackets(intent.client_name) if names else ""

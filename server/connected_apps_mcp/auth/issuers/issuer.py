@@ -22,6 +22,14 @@ class Issuer:
         self._metadata = Kept(f"the metadata of {trusted.url}", self._discover, clock)
         self._keys = Kept(f"the keys of {trusted.url}", self._fetch_keys, clock)
 
+    async def keys(self) -> tuple[Key, ...]:
+        """All keys.
+
+        Raises:
+            TokenRefused: they cannot be fetched.
+        """
+        return await self._keys.get()
+
     async def keys_for(self, kid: str | None) -> list[Key]:
         """The keys that a token may be signed with: all that have its key id.
 
@@ -31,7 +39,7 @@ class Issuer:
         Raises:
             TokenRefused: there is none.
         """
-        found = _choose(await self._keys.get(), kid)
+        found = _choose(await self.keys(), kid)
         if not found and kid is not None:
             found = _choose(await self._keys.newer(), kid)
         if not found:

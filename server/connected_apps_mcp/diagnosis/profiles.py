@@ -1,0 +1,30 @@
+"""Checks the profiles that are not in use: `credentials` checks the one that is."""
+
+from collections.abc import Iterator
+
+from connected_apps_mcp.settings.credentials import SettingsError
+from connected_apps_mcp.settings.profiles import Profiles
+
+from .check import Machine, Result, broken, cause, ok, warning
+from .commands import command
+
+
+def profiles(machine: Machine) -> Iterator[Result]:
+    """Whether each profile can be read, with its secret."""
+    used = machine.settings.profile if machine.settings else None
+    try:
+        book = Profiles()
+        names = book.names()
+    except SettingsError as error:
+        yield broken(cause(error), f"To make them anew, run: {command('login')}")
+        return
+    for name in names:
+        try:
+            profile = book.find(name)
+            if profile and name != used:
+                book.secret_of(name, profile.secret_in)
+        except SettingsError as error:
+            again = f"Run: {command('login', '--profile', name)}. If it is no longer needed, run: "
+            yield warning(cause(error), again + command("logout", "--profile", name))
+        else:
+            yield ok(f"{name} can be used.")
