@@ -28,8 +28,9 @@ lint: $(VENV)/.installed-dev ## Check style, types and layering
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-docs: $(VENV)/.installed ## Write the generated parts of the documents
+docs: $(VENV)/.installed-docs ## Write the generated parts of the documents, and build the site into site/
 	@PYTHONPATH=packaging $(BIN)/python docs/generate.py
+	@$(BIN)/zensical build --strict --clean
 
 manifests: $(VENV)/.installed ## Write the files that describe the project to registries and clients
 	@$(BIN)/python packaging/manifests.py
@@ -58,8 +59,8 @@ packages: $(VENV)/.installed-release ## Build the sdist and the wheel into dist/
 release-check: $(VENV)/.installed ## Say what stands in the way of a release
 	@$(BIN)/python packaging/release.py
 
-clean: ## Remove .venv and dist
-	rm -rf $(VENV) dist
+clean: ## Remove .venv, dist and site
+	rm -rf $(VENV) dist site
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.13")'
@@ -84,4 +85,9 @@ $(VENV)/.installed-bench: $(VENV)/bin/python pyproject.toml constraints.txt
 $(VENV)/.installed-release: $(VENV)/bin/python pyproject.toml constraints.txt
 	@echo "Installing what builds and checks packages into $(VENV): a minute, once."
 	@$(PIP) install --constraint constraints.txt --editable '.[release]'
+	@touch $@ $(VENV)/.installed
+
+$(VENV)/.installed-docs: $(VENV)/bin/python pyproject.toml constraints.txt
+	@echo "Installing what builds the site into $(VENV): a minute, once."
+	@$(PIP) install --constraint constraints.txt --editable '.[docs]'
 	@touch $@ $(VENV)/.installed

@@ -12,7 +12,8 @@ CHECKOUT = Path(__file__).parents[1]
 
 
 @pytest.mark.parametrize(
-    "target", ["install", "demo", "test", "test-all", "bench", "bench-speed", "wheel", "packages"]
+    "target",
+    ["install", "demo", "test", "test-all", "docs", "bench", "bench-speed", "wheel", "packages"],
 )
 def test_each_slow_step_is_announced_in_the_line_before(target: str, tmp_path: Path) -> None:
     for name in ("pyproject.toml", "constraints.txt"):

@@ -1,7 +1,7 @@
 """The server's settings: one typed object, read from the environment and the command line.
 
 The field `base_url` is the variable CONNECTED_APPS_MCP_BASE_URL and the flag --base-url. The
-description of each field is its help text and its row in the README.
+description of each field is its help text and its row in docs/reference/settings.md.
 """
 
 from copy import copy

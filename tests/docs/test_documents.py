@@ -6,13 +6,17 @@ from pathlib import Path
 import pytest
 
 import generate
+from generator import markdown, site
+from generator.places import ROOT
 
-DOCUMENTS = pytest.mark.parametrize("document", generate.DOCUMENTS, ids=lambda path: path.name)
+DOCUMENTS = pytest.mark.parametrize(
+    "document", generate.DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT))
+)
 
 FOLDERS = [
-    generate.ROOT,
-    generate.ROOT / "server" / "connected_apps_mcp",
-    generate.ROOT / "tools" / "connected_apps_tools",
+    ROOT,
+    ROOT / "server" / "connected_apps_mcp",
+    ROOT / "tools" / "connected_apps_tools",
 ]
 """Where the paths in the documents begin."""
 
@@ -31,9 +35,9 @@ def test_the_generated_parts_are_up_to_date(document: Path) -> None:
 
 
 def test_every_part_that_can_be_generated_is_in_a_document() -> None:
-    assert sorted(part["name"] for part in generate.PART.finditer(all_text())) == sorted(
-        generate.PARTS
-    )
+    parts = [part[0].partition("\n")[0] for part in generate.PART.finditer(all_text())]
+    assert len(parts) == len(set(parts))
+    assert {part["name"] for part in generate.PART.finditer(all_text())} == set(generate.PARTS)
 
 
 @DOCUMENTS
@@ -50,12 +54,16 @@ def test_every_file_that_is_named_by_its_path_is_there(document: Path) -> None:
 
 
 def test_every_make_target_that_the_readme_names_is_there() -> None:
-    makefile = (generate.ROOT / "Makefile").read_text("utf-8")
-    named = set(TARGETS.findall((generate.ROOT / "README.md").read_text("utf-8")))
+    makefile = (ROOT / "Makefile").read_text("utf-8")
+    named = set(TARGETS.findall((ROOT / "README.md").read_text("utf-8")))
     assert named
     assert named <= set(re.findall(r"^([a-z-]+):", makefile, re.MULTILINE))
 
 
+def test_the_site_lists_every_page() -> None:
+    assert site.unlisted() == []
+
+
 def test_the_summary_of_a_text_is_its_first_sentence() -> None:
-    assert generate.summary("An app, i.e. a\n client. More.") == "An app, i.e. a client."
-    assert generate.summary("No end") == "No end"
+    assert markdown.summary("An app, i.e. a\n client. More.") == "An app, i.e. a client."
+    assert markdown.summary("No end") == "No end"

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from connected_apps_tools import CATALOGUE
 
-DOCS = Path(__file__).parents[1] / "docs" / "how-to" / "http.md"
+DOCS = Path(__file__).parents[2] / "docs" / "how-to" / "http.md"
 
 
 def test_every_tool_is_in_the_row_of_its_scope() -> None:

@@ -1,0 +1,85 @@
+"""The command line: every command with its flags, and its exit codes."""
+
+import re
+from collections.abc import Iterator
+
+import click
+
+from connected_apps_mcp.client_configs.entries import PROGRAM
+from connected_apps_mcp.commands.cli import main
+from connected_apps_mcp.settings import settings
+
+from .markdown import escaped, table
+
+EXIT_CODES = re.compile(r"Exit code (?P<codes>.+)", re.DOTALL)
+SETTINGS = {settings.flag(name) for name in settings.FLAGS}
+
+
+def all_commands(
+    group: click.Group = main, parents: tuple[str, ...] = ()
+) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+    """Every command that does something, with its words."""
+    for name, command in sorted(group.commands.items()):
+        words = (*parents, name)
+        if isinstance(command, click.Group):
+            yield from all_commands(command, words)
+        else:
+            yield words, command
+
+
+def commands() -> str:
+    """A section for each command: what it does, its arguments and flags."""
+    return "\n".join(_section(words, command) for words, command in all_commands())
+
+
+def exit_codes() -> str:
+    """The exit codes of the commands that have some of their own."""
+    return table(
+        ["command", "exit codes"],
+        (
+            [f"`{' '.join(words)}`", escaped(found["codes"])]
+            for words, command in all_commands()
+            for paragraph in _paragraphs(command)
+            if (found := EXIT_CODES.search(paragraph))
+        ),
+    )
+
+
+def _section(words: tuple[str, ...], command: click.Command) -> str:
+    usage = " ".join([PROGRAM, *words, *command.collect_usage_pieces(click.Context(command))])
+    return (
+        "\n\n".join(
+            [
+                f"### {' '.join(words)}",
+                f"```text\n{usage}\n```",
+                *map(escaped, _paragraphs(command)),
+                *_flags(command),
+            ]
+        )
+        + "\n"
+    )
+
+
+def _paragraphs(command: click.Command) -> list[str]:
+    text = (command.help or "").replace("\b", "")
+    return [" ".join(paragraph.split()) for paragraph in re.split(r"\n\s*\n", text)]
+
+
+def _flags(command: click.Command) -> Iterator[str]:
+    options = [each for each in command.params if isinstance(each, click.Option)]
+    own = [each for each in options if each.opts[0] not in SETTINGS]
+    if own:
+        rows = ([f"`{_names(option)}`", escaped(option.help or "")] for option in own)
+        yield table(["flag", "meaning"], rows).rstrip()
+    shared = [f"`{option.opts[0]}`" for option in options if option.opts[0] in SETTINGS]
+    if len(shared) == len(SETTINGS):
+        yield "All [settings](settings.md)."
+    elif shared:
+        yield f"[Settings](settings.md): {', '.join(shared)}."
+
+
+def _names(option: click.Option) -> str:
+    names = ", ".join(option.opts)
+    if option.is_flag:
+        return names
+    return f"{names} {option.make_metavar(click.Context(click.Command('')))}"
