@@ -25,7 +25,7 @@ def _package(folder: str, package: str) -> Iterable[str]:
     yield f"{folder}/{package}"
     for layer in _layers(package):
         for at, module in enumerate(layer.split(" | ")):
-            yield f"  {'├─' if at == 0 else '│ '} {module:<13} {_purpose(path / module)}"
+            yield f"  {'├─' if at == 0 else '│ '} {module:<14} {_purpose(path / module)}"
 
 
 def _layers(package: str) -> list[str]:
