@@ -5,7 +5,6 @@ replacement is a moment in which a client could still write; the backup has what
 """
 
 import codecs
-import contextlib
 import os
 import secrets
 import stat
@@ -100,13 +99,16 @@ def _read(path: Path) -> str | None:
     _refuse_unusual(found, path)
     flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
     with os.fdopen(os.open(path, flags | getattr(os, "O_BINARY", 0)), "rb") as file:
-        opened = os.fstat(file.fileno())
-        _refuse_unusual(opened, path)
+        _refuse_unusual(os.fstat(file.fileno()), path)
         data = file.read(LARGEST)
         after = os.fstat(file.fileno())
-    if (opened.st_size, opened.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
+    if _state(found) != _state(after):
         raise FileRefused(f"{path} is being written right now. Try again when its program is done.")
     return _text(data, path)
+
+
+def _state(found: os.stat_result) -> tuple[int, ...]:
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
 
 
 def _refuse_unusual(found: os.stat_result, path: Path) -> None:
@@ -157,14 +159,16 @@ def _backups(path: Path) -> Iterator[Path]:
 
 
 def _backed_up(path: Path, text: str) -> Path:
-    data = text.encode()
-    for backup in _backups(path):
-        with contextlib.suppress(FileExistsError):
-            _write(backup, data, 0o600)
-            return backup
-        if _is_file(backup) and backup.read_bytes() == data:
-            return backup
-    raise AssertionError("the places never end")
+    return next(each for each in _backups(path) if _holds(each, text.encode()))
+
+
+def _holds(backup: Path, data: bytes) -> bool:
+    """Whether a backup with these bytes is there now."""
+    try:
+        _write(backup, data, 0o600)
+    except FileExistsError:
+        return _is_file(backup) and backup.read_bytes() == data
+    return True
 
 
 def _was_empty(path: Path) -> bool:

@@ -3,7 +3,13 @@
 import pytest
 from pydantic import JsonValue
 
-from connected_apps_mcp.client_configs.documents import Format, with_entry, without_entry
+from connected_apps_mcp.client_configs.documents import (
+    Format,
+    Unreadable,
+    entry_of,
+    with_entry,
+    without_entry,
+)
 
 ENTRY: dict[str, JsonValue] = {"command": "/bin/ours", "args": ["--sandbox"]}
 
@@ -185,3 +191,43 @@ def test_what_was_added_after_an_entry_stays_without_it() -> None:
     assert without_entry("json", more, ("mcpServers", "ours")) == (
         '{"theme": "dark", "mcpServers": {}}'
     )
+
+
+def test_an_inline_table_gets_the_tables_of_an_entry() -> None:
+    text = with_entry("toml", "mcp_servers = {}\n", ("mcp_servers", "ours"), {"env": {"A": "1"}})
+    assert text == 'mcp_servers = {ours = {env = {A = "1"}}}\n'
+
+
+def test_an_entry_in_an_inline_table_of_an_inline_table_is_not_removed() -> None:
+    text = "mcp = {servers = {ours = {a = 1}, other = {}}}\n"
+    with pytest.raises(Unreadable, match=r"change to the rest\. Remove it by hand\.$"):
+        without_entry("toml", text, ("mcp", "servers", "ours"))
+
+
+def test_keys_that_are_no_text_stay() -> None:
+    text = "extensions:\n  1: {}\n  true: {}\n"
+    assert with_entry("yaml", text, ("extensions", "ours"), {"a": 1}) == (
+        f"{text}  ours:\n    a: 1\n"
+    )
+
+
+def test_values_of_yaml_are_those_of_its_present_version() -> None:
+    text = "ours: {a: yes, b: true, c: 1.5, d: 0o17, e: ~, f: 2026-01-01}"
+    assert entry_of("yaml", text, ("ours",)) == {
+        "a": "yes",
+        "b": True,
+        "c": 1.5,
+        "d": 15,
+        "e": None,
+        "f": {"tag:yaml.org,2002:timestamp": "2026-01-01"},
+    }
+
+
+def test_numbers_of_one_value_are_not_taken_for_the_same() -> None:
+    text = with_entry("json", '{"ours": {"timeout": 1}}', ("ours",), {"timeout": True})
+    assert entry_of("json", text, ("ours",)) == {"timeout": True}
+
+
+def test_an_entry_with_its_keys_in_another_order_stays_as_it_is() -> None:
+    text = '{"ours": {"args": [], "command": "x"}}'
+    assert with_entry("json", text, ("ours",), {"command": "x", "args": []}) == text

@@ -95,17 +95,18 @@ def _added(editor: _Editor, text: str, data: Data, path: Names, value: Data) -> 
 
 def _removed(editor: _Editor, text: str, data: Data, path: Names) -> str:
     expected = [_canonical(_without(data, gone)) for gone in _removable(data, path)]
-    right = [each for each in editor.removals(text, path) if _holds(editor, each, expected)]
-    if not right:
+    value = _find(data, path)
+    best: str | None = None
+    for each in editor.removals(text, path):
+        if _holds(editor, each, expected):
+            if isinstance(value, dict) and editor.added(each, path, value) == text:
+                return each  # the original
+            best = each if best is None else best
+    if best is None:
         raise Unreadable(
             "the entry cannot be removed without a change to the rest", "Remove it by hand"
         )
-    value = _find(data, path)
-    if isinstance(value, dict):
-        for original in right:
-            if editor.added(original, path, value) == text:
-                return original
-    return right[0]
+    return best
 
 
 def _holds(editor: _Editor, text: str, expected: list[str]) -> bool:
