@@ -102,10 +102,12 @@ def _a_cold_test_starts_it_for_real(request: pytest.FixtureRequest) -> Iterator[
 def _a_home_of_its_own(
     monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    monkeypatch.setenv("HOME", str(tmp_path_factory.mktemp("home")))
+    home = str(tmp_path_factory.mktemp("home"))
     for name in list(os.environ):
-        if name.startswith(("XDG_", "STYTCH_", "CONNECTED_APPS_MCP_")):
+        if name.startswith(("XDG_", "STYTCH_", "CONNECTED_APPS_MCP_", "DBUS_SESSION_")):
             monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", home)
+    monkeypatch.setenv("XDG_RUNTIME_DIR", home)  # the keyring of the tester is not there
 
 
 @pytest.fixture(autouse=True)

@@ -6,19 +6,19 @@ import anyio
 
 from connected_apps_tools.storage.errors import StoreError
 
-from .audit_log import audit_log
 from .check import Check, Machine, Result, blocking, broken, of_settings, warning
-from .clients import clients
-from .folders import disk, folders
-from .installation import installed_command, python
-from .over_http import address, issuers
-from .policy import policy
-from .profiles import profiles
-from .sandbox import sandbox
-from .secret_store import secret_store
-from .service import certificates, clock, credentials, proxy, service
-from .settings import settings, variables
-from .unfinished import approvals, journal
+from .clients.clients import clients
+from .network.over_http import address, issuers
+from .network.service import certificates, clock, credentials, proxy, service
+from .setup.installation import installed_command, python
+from .setup.policy import policy
+from .setup.profiles import profiles
+from .setup.sandbox import sandbox
+from .setup.settings import settings, variables
+from .storage.audit_log import audit_log
+from .storage.folders import disk, folders
+from .storage.secret_store import secret_store
+from .storage.unfinished import approvals, journal
 
 CHECKS = (
     Check("command", blocking(installed_command)),

@@ -46,7 +46,8 @@ def alone(program: str, **environment: str) -> str:
     """The output of a program in a separate process."""
     ran = subprocess.run(
         [sys.executable, "-c", program],
-        env={"PATH": os.environ["PATH"], "HOME": os.devnull} | environment,
+        env={"PATH": os.environ["PATH"], "HOME": os.devnull, "XDG_RUNTIME_DIR": os.devnull}
+        | environment,
         capture_output=True,
         text=True,
         timeout=20,

@@ -148,6 +148,13 @@ def test_without_a_session_bus_there_is_no_keyring() -> None:
     ]
 
 
+def test_a_client_that_does_not_pass_the_bus_on_gets_the_keyring(
+    unlocked_bus: str, tmp_path: Path
+) -> None:
+    (tmp_path / "bus").symlink_to(unlocked_bus.removeprefix("unix:path=").partition(",")[0])
+    assert alone(ASKS, XDG_RUNTIME_DIR=str(tmp_path)).splitlines() == ["True"]
+
+
 def test_a_missing_bus_is_no_keyring(tmp_path: Path) -> None:
     printed = alone(ASKS, DBUS_SESSION_BUS_ADDRESS=f"unix:path={tmp_path / 'gone'}")
     assert printed.startswith("False\nThere is no OS keyring")

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from pydantic import SecretStr
@@ -23,6 +26,9 @@ PROBE = "probe"
 
 KEYRING_SECONDS = 20.0
 """Timeout of the keyring. A person may have to unlock it."""
+
+BUS_VARIABLE = "DBUS_SESSION_BUS_ADDRESS"
+"""The address of the session bus, on which Linux has its keyring."""
 
 _ATTEMPTS = 5
 
@@ -176,7 +182,17 @@ def _retried(operation: Callable[[KeyringBackend], _T], backend: KeyringBackend)
     return operation(backend)
 
 
+def _find_session_bus() -> None:
+    """Name the session bus where the environment does not, since many clients do not pass it on."""
+    runtime = os.environ.get("XDG_RUNTIME_DIR") or f"/run/user/{os.geteuid()}"
+    bus = Path(runtime) / "bus"  # where systemd has it
+    if BUS_VARIABLE not in os.environ and bus.is_socket() and bus.stat().st_uid == os.geteuid():
+        os.environ[BUS_VARIABLE] = f"unix:path={bus}"
+
+
 def _backend() -> KeyringBackend:
+    if sys.platform == "linux":
+        _find_session_bus()
     import keyring
     from keyring.backends.chainer import ChainerBackend
 

@@ -4,13 +4,13 @@ import shlex
 from collections.abc import Iterator
 
 from connected_apps_mcp.confirmation.approvals import FOLDER, Approvals
+from connected_apps_mcp.diagnosis.check import Result, broken, cause, ok, warning
+from connected_apps_mcp.diagnosis.commands import command
 from connected_apps_mcp.settings.settings import Settings
 from connected_apps_tools.secrets.journal import Journal
 from connected_apps_tools.secrets.recovery import report_on
 from connected_apps_tools.storage.errors import StoreError
 
-from .check import Result, broken, cause, ok, warning
-from .commands import command
 from .folders import private_folder, usable_data_folder
 
 JOURNAL = "journal"

@@ -7,13 +7,13 @@ from secrets import token_hex
 
 from pydantic import SecretStr
 
+from connected_apps_mcp.diagnosis.check import Result, broken, ok
 from connected_apps_mcp.settings.settings import Settings, SettingsError
 from connected_apps_mcp.wiring import open_settings_store
 from connected_apps_tools.secrets.stores import SecretKey, SecretStore
 from connected_apps_tools.secrets.stores.files import FileStore
 from connected_apps_tools.storage.errors import StoreError
 
-from .check import Result, broken, ok
 from .folders import private_folder, usable_data_folder
 
 SECRETS = "secrets"

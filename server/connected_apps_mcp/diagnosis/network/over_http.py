@@ -4,9 +4,8 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from connected_apps_mcp.diagnosis.check import Machine, Result, broken, cause, ok, warning
 from connected_apps_mcp.settings.settings import Settings, SettingsError
-
-from .check import Machine, Result, broken, cause, ok, warning
 
 if TYPE_CHECKING:
     from connected_apps_mcp.auth.issuers.issuer import Issuer

@@ -14,9 +14,8 @@ from pathlib import Path
 
 from connected_apps_mcp.client_configs.entries import PROGRAM
 from connected_apps_mcp.client_configs.launch import installed
+from connected_apps_mcp.diagnosis.check import Machine, Result, broken, ok, warning
 from connected_apps_mcp.wiring import program
-
-from .check import Machine, Result, broken, ok, warning
 
 VERSION_SECONDS = 5.0
 

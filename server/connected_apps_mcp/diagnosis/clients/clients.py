@@ -6,13 +6,13 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import anyio
 
+from connected_apps_mcp.diagnosis.check import Machine, Result, broken, ok, warning
+from connected_apps_mcp.diagnosis.commands import command
+from connected_apps_mcp.diagnosis.entries import FoundEntry, Launch, UnreadableConfiguration
 from connected_apps_mcp.settings.names import CREDENTIAL_VARIABLES
 from connected_apps_mcp.wiring import STORE_CREDENTIALS
 from connected_apps_tools.text.redaction import REDACTOR
 
-from .check import Machine, Result, broken, ok, warning
-from .commands import command
-from .entries import FoundEntry, Launch, UnreadableConfiguration
 from .starting import DoesNotStart, tools_of
 
 SECRETS = (CREDENTIAL_VARIABLES["secret"], CREDENTIAL_VARIABLES["introspection_secret"])

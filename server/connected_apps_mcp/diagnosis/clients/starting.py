@@ -7,10 +7,9 @@ import anyio
 from mcp import Client, MCPError, StdioServerParameters
 from mcp.client.stdio import stdio_client
 
+from connected_apps_mcp.diagnosis.entries import Launch
 from connected_apps_mcp.settings.credentials import PREFIX
 from connected_apps_tools.text.printable import printable
-
-from .entries import Launch
 
 MAX_LAST_WORDS = 300
 """Most characters to show of what a server says before it ends."""

@@ -6,12 +6,12 @@ from pathlib import Path
 
 from connected_apps_mcp.audit.key import read_key
 from connected_apps_mcp.audit.verify import Snapshot, Unreadable, verify
+from connected_apps_mcp.diagnosis.check import Result, broken, cause, ok
+from connected_apps_mcp.diagnosis.commands import command
 from connected_apps_mcp.settings.settings import Settings, SettingsError
 from connected_apps_tools.storage.errors import StoreError
 from connected_apps_tools.storage.private_folder import PrivateFolder
 
-from .check import Result, broken, cause, ok
-from .commands import command
 from .folders import private_file, private_folder, usable_data_folder
 
 

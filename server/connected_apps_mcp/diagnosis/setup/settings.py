@@ -3,12 +3,11 @@
 import re
 from collections.abc import Iterator
 
+from connected_apps_mcp.diagnosis.check import Machine, Result, broken, ok
+from connected_apps_mcp.diagnosis.commands import command
 from connected_apps_mcp.settings import loading
 from connected_apps_mcp.settings.contradictions import policy_problems, problems_of
 from connected_apps_mcp.settings.settings import FLAGS, SettingsError
-
-from .check import Machine, Result, broken, ok
-from .commands import command
 
 
 def settings(machine: Machine) -> Iterator[Result]:

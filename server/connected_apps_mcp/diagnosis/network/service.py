@@ -7,13 +7,12 @@ from urllib.parse import urlsplit
 
 import anyio
 
+from connected_apps_mcp.diagnosis.check import Machine, Result, broken, cause, ok, warning
+from connected_apps_mcp.diagnosis.commands import command
+from connected_apps_mcp.diagnosis.service_call import credentials_problem
 from connected_apps_mcp.settings.settings import PROJECT_ID, SECRET, Settings, SettingsError
 from connected_apps_tools.api.connection_errors import proxy_for
 from connected_apps_tools.api.service import LIVE_URL, TEST_URL, is_live
-
-from .check import Machine, Result, broken, cause, ok, warning
-from .commands import command
-from .service_call import credentials_problem
 
 MAX_SECONDS_AHEAD = 60.0
 """Difference of the clocks that is no cause for concern: tokens allow for as much."""

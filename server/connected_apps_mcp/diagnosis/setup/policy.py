@@ -2,11 +2,10 @@
 
 from collections.abc import Iterator
 
+from connected_apps_mcp.diagnosis.check import Result, broken, ok
+from connected_apps_mcp.diagnosis.commands import command
 from connected_apps_mcp.settings.contradictions import policy_problems
 from connected_apps_mcp.settings.settings import Settings
-
-from .check import Result, broken, ok
-from .commands import command
 
 
 def policy(settings: Settings) -> Iterator[Result]:

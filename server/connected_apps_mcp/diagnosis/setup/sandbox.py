@@ -5,9 +5,8 @@ import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
+from connected_apps_mcp.diagnosis.check import Result, broken, ok
 from connected_apps_mcp.settings.settings import Settings
-
-from .check import Result, broken, ok
 
 ANOTHER = "name another file with --sandbox-db"
 

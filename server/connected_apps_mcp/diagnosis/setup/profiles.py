@@ -2,11 +2,10 @@
 
 from collections.abc import Iterator
 
+from connected_apps_mcp.diagnosis.check import Machine, Result, broken, cause, ok, warning
+from connected_apps_mcp.diagnosis.commands import command
 from connected_apps_mcp.settings.credentials import SettingsError
 from connected_apps_mcp.settings.profiles import Profiles
-
-from .check import Machine, Result, broken, cause, ok, warning
-from .commands import command
 
 
 def profiles(machine: Machine) -> Iterator[Result]:

@@ -1,0 +1,1 @@
+"""The clients on this machine, and their entries of this server."""

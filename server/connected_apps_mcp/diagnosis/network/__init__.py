@@ -1,0 +1,1 @@
+"""The service, and the network on the way to it and to this server."""
