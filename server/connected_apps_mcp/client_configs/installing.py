@@ -134,6 +134,6 @@ def _refused(file: Path) -> Iterator[None]:
     try:
         yield
     except Unreadable as error:
-        raise Refused(f"{file}: {error}.") from None
+        raise Refused(f"{file}: {error}") from None
     except FileRefused as error:
         raise Refused(str(error)) from None
