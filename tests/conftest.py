@@ -27,6 +27,7 @@ from sizes import WHOLE, parts
 from support import ERAS, project_on
 from warm import cold_starts, warm_starts
 
+from connected_apps_mcp.commands.common import OUR_PACKAGES
 from connected_apps_mcp.protocol.server import build_server
 from connected_apps_mcp.sandbox import create_sandbox
 from connected_apps_tools import ToolContext
@@ -126,7 +127,11 @@ def _logging_as_before() -> Iterator[None]:
     """Take back what a command in this process does to logging."""
     root, hook = logging.getLogger(), sys.excepthook
     handlers, level, factory = root.handlers[:], root.level, logging.getLogRecordFactory()
+    others = [logging.getLogger(name) for name in (*OUR_PACKAGES, "stamina")]
+    levels = [other.level for other in others]
     yield
+    for other, earlier in zip(others, levels, strict=True):
+        other.setLevel(earlier)
     root.handlers[:] = handlers
     root.setLevel(level)
     logging.setLogRecordFactory(factory)

@@ -137,3 +137,7 @@ def _refused(file: Path) -> Iterator[None]:
         raise Refused(f"{file}: {error}") from None
     except FileRefused as error:
         raise Refused(str(error)) from None
+    except UnicodeEncodeError:
+        raise Refused(
+            "The path of this program is not UTF-8. Install it in another folder."
+        ) from None
