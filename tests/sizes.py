@@ -35,6 +35,7 @@ SIZES = {
     "calls between rotations": Size(2, 50),
     "random queues of callers": Size(20, 200),
     "random configuration files": Size(60, 1_000),
+    "clients to install in": Size(8, 14),
 }
 
 

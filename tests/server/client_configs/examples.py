@@ -3,7 +3,9 @@
 import json
 from collections.abc import Mapping
 
-from connected_apps_mcp.client_configs.clients import Client
+from sizes import sized
+
+from connected_apps_mcp.client_configs.clients import CLIENTS, Client
 
 OTHER_SECRET = "other-credential-canary-Vb83Kd11"
 """A credential of another server in the same file."""
@@ -82,3 +84,16 @@ def texts_for(client: Client) -> Mapping[str, str]:
 
 
 KINDS = ("absent", "empty", "typical", "commented", "one line", "windows")
+
+
+def _different_first() -> list[Client]:
+    """All clients. Those that differ in the format, the place or the shape of an entry come first."""
+    kinds = {
+        (client.format, client.path, client.shape.__qualname__): client
+        for client in reversed(CLIENTS)
+    }
+    return sorted(CLIENTS, key=lambda client: client not in kinds.values())
+
+
+TRIED = _different_first()[: sized("clients to install in")]
+"""The clients to install in: at least one of each kind."""
