@@ -87,7 +87,7 @@ KINDS = ("absent", "empty", "typical", "commented", "one line", "windows")
 
 
 def _different_first() -> list[Client]:
-    """All clients. Those that differ in the format, the place or the shape of an entry come first."""
+    """All clients. Those with another format, place or shape of an entry come first."""
     kinds = {
         (client.format, client.path, client.shape.__qualname__): client
         for client in reversed(CLIENTS)
