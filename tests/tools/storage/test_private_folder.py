@@ -20,6 +20,8 @@ from connected_apps_tools.secrets.stores.files import FileStore
 from connected_apps_tools.storage.errors import StoreError
 from connected_apps_tools.storage.private_folder import STALE_SECONDS, PrivateFolder
 
+pytestmark = pytest.mark.usefixtures("_folders_of_each_system")
+
 KEY = SecretKey("project-test-1", "connected-app-test-1")
 
 

@@ -70,7 +70,8 @@ class PrivateFolder:
     that belongs to another user, or that is a symbolic link. Every method raises `StoreError`.
     """
 
-    _opens: ClassVar[type[OpenFolder]] = Folder
+    opens: ClassVar[type[OpenFolder]] = Folder
+    """How this system opens a folder. The tests try each way."""
 
     def __init__(self, path: Path, *, within: Path | None = None) -> None:
         """Store files in `path`.
@@ -286,7 +287,7 @@ class PrivateFolder:
         with self._explained():
             if self._within:
                 require_trusted(self._within)
-            return self._opens(self.path)
+            return self.opens(self.path)
 
     @contextlib.contextmanager
     def _explained(self) -> Iterator[None]:
