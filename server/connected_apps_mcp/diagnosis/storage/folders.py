@@ -10,7 +10,7 @@ from connected_apps_mcp.confirmation.state_keys import read_keys
 from connected_apps_mcp.diagnosis.check import Result, broken, cause, ok, warning
 from connected_apps_mcp.settings.settings import Settings, SettingsError
 from connected_apps_tools.storage.errors import StoreError
-from connected_apps_tools.storage.private_folder import require_trusted
+from connected_apps_tools.storage.system import require_trusted
 
 ANOTHER = "give another folder with --data-dir"
 
