@@ -37,7 +37,7 @@ class ShutdownSignals:
     async def __aenter__(self) -> Self:
         await self._tasks.__aenter__()
         if sys.platform == "win32":
-            self._handle_console_events()
+            self._handle_outside_the_loop(signal.SIGINT, signal.SIGBREAK)
         else:
             numbers = [signal.SIGINT, signal.SIGTERM]
             if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
@@ -49,20 +49,16 @@ class ShutdownSignals:
             self._tasks.start_soon(self._listen, received)
         return self
 
-    def _handle_console_events(self) -> None:
-        """Handle them without the event loop, which handles no signals on Windows.
-
-        It wakes up for each, so this process soon notices it.
-        """
+    def _handle_outside_the_loop(self, *numbers: signal.Signals) -> None:
+        """Handle signals without the event loop, which handles none on Windows but wakes up."""
         loop = asyncio.get_running_loop()
 
         def handle(number: int, frame: FrameType | None) -> None:
             self._count_signal(number, frame)
             loop.call_soon_threadsafe(self._react_to_one)
 
-        if sys.platform == "win32":
-            for number in (signal.SIGINT, signal.SIGBREAK):
-                self._handlers.callback(signal.signal, number, signal.signal(number, handle))
+        for number in numbers:
+            self._handlers.callback(signal.signal, number, signal.signal(number, handle))
 
     async def __aexit__(self, *_: object) -> None:
         self._tasks.cancel_scope.cancel()
