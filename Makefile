@@ -26,6 +26,8 @@ lint: $(VENV)/.installed-dev ## Check style, types and layering
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+	$(BIN)/mypy --platform win32 --cache-dir .mypy_cache/win32 server tools
+	$(BIN)/mypy --platform darwin --cache-dir .mypy_cache/darwin server tools
 	$(BIN)/lint-imports
 
 docs: $(VENV)/.installed-docs ## Write the generated parts of the documents, and build the site into site/

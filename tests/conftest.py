@@ -32,6 +32,9 @@ from connected_apps_mcp.protocol.server import build_server
 from connected_apps_mcp.sandbox import create_sandbox
 from connected_apps_tools import ToolContext
 from connected_apps_tools.api.client import ConnectedAppsClient
+from connected_apps_tools.storage.by_path import PathFolder
+from connected_apps_tools.storage.posix import DescriptorFolder
+from connected_apps_tools.storage.private_folder import PrivateFolder
 from connected_apps_tools.text.redaction import REDACTOR, Redactor
 
 # Test cases are the same in every run.
@@ -137,6 +140,14 @@ def _logging_as_before() -> Iterator[None]:
     logging.setLogRecordFactory(factory)
     logging.captureWarnings(capture=False)
     sys.excepthook = hook
+
+
+@pytest.fixture(params=[DescriptorFolder, PathFolder], ids=["by descriptor", "by path"])
+def _folders_of_each_system(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Private folders as POSIX systems open them, and as Windows does."""
+    monkeypatch.setattr(PrivateFolder, "opens", request.param)
 
 
 @pytest.fixture

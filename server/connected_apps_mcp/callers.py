@@ -1,7 +1,6 @@
 """Who calls the server: the user of this process, or the holder of an access token over HTTP."""
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache, cached_property
@@ -13,6 +12,7 @@ from mcp.server.auth.provider import AccessToken
 
 from connected_apps_tools.safety.caller_rules import CallerFacts
 from connected_apps_tools.scopes import Scope
+from connected_apps_tools.storage.system import user_name
 
 
 @dataclass(frozen=True)
@@ -41,14 +41,8 @@ class Caller:
 
     @classmethod
     def of_process(cls) -> Self:
-        """The user of this process: the name, or the number where there is no name."""
-        import pwd  # not on Windows, where there is no log either
-
-        uid = os.geteuid()
-        try:
-            return cls(user=pwd.getpwuid(uid).pw_name)
-        except KeyError:
-            return cls(user=str(uid))
+        """The user of this process."""
+        return cls(user=user_name())
 
     @cached_property
     def identity(self) -> str:

@@ -28,7 +28,7 @@ from connected_apps_tools.secrets.lifecycle import SecretLifecycle
 from connected_apps_tools.secrets.stores import SecretStore, open_store, require_usable
 from connected_apps_tools.secrets.stores.files import FileStore
 from connected_apps_tools.storage.errors import StoreError
-from connected_apps_tools.storage.private_folder import require_trusted
+from connected_apps_tools.storage.system import require_trusted
 from connected_apps_tools.text.redaction import REDACTOR
 
 from .audit import AuditFailed, AuditLog, Ledger, Stream

@@ -1,15 +1,17 @@
 """The key that ties the lines together. With it, a log can be forged."""
 
-import os
 import secrets
-import stat
 from pathlib import Path
 
 from connected_apps_tools.storage.errors import StoreError
+from connected_apps_tools.storage.system import is_open_to_others, way_to_close
 from connected_apps_tools.text.redaction import REDACTOR
 
 MIN_CHARACTERS = 32
 MAX_KEY_BYTES = 4096
+
+GROUP_CAN_READ = 0o027
+"""The permissions that no other user may have: the group of the file may read it."""
 
 
 def new_key() -> str:
@@ -25,8 +27,8 @@ def read_key(path: Path) -> bytes:
     """
     try:
         with path.open("rb") as file:
-            if stat.S_IMODE(os.fstat(file.fileno()).st_mode) & 0o027:
-                raise StoreError(f"{path} is open to other users: run chmod 600 on it.")
+            if is_open_to_others(file.fileno(), GROUP_CAN_READ):
+                raise StoreError(f"{path} is open to other users: {way_to_close(path)}.")
             text = file.read(MAX_KEY_BYTES + 1)
     except OSError as error:
         raise StoreError(f"The key {path} cannot be read: {error.strerror}.") from None

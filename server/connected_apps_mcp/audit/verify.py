@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from connected_apps_tools.storage.errors import StoreError
+from connected_apps_tools.storage.system import lock
 
 from . import chain
 from .chain import ChainLink, ChainStep, Head, lines_to_come, walk
@@ -98,23 +99,17 @@ def _explained(folder: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _locked(lock: Path) -> Iterator[None]:
+def _locked(path: Path) -> Iterator[None]:
     """Lock writers out. Where there is no lock file, as in a copy, there are no writers."""
-    import fcntl
-
-    if not lock.exists():
+    if not path.exists():
         yield
         return
-    with lock.open("rb") as file:
+    with path.open("rb") as file:
         deadline = time.monotonic() + LOCK_SECONDS
-        while True:
-            try:
-                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() > deadline:
-                    raise Unreadable(f"{lock} is held by another process.") from None
-                time.sleep(0.01)
+        while not lock(file.fileno(), wait=False, shared=True):
+            if time.monotonic() > deadline:
+                raise Unreadable(f"{path} is held by another process.")
+            time.sleep(0.01)
         yield
 
 

@@ -8,6 +8,7 @@ import codecs
 import os
 import secrets
 import stat
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import count, takewhile
@@ -125,14 +126,14 @@ def _refuse_unusual(found: os.stat_result, path: Path) -> None:
 
 
 def _refuse_other_owner(found: os.stat_result, path: Path) -> None:
-    if os.name == "posix" and found.st_uid != os.geteuid():
+    if sys.platform != "win32" and found.st_uid != os.geteuid():
         raise FileRefused(f"{path} belongs to another user. Run the command as that user.")
 
 
 def _refuse_read_only(path: Path) -> None:
     """Refuse what is read-only on purpose, which a replacement would not notice, or not as root."""
     folder = path.parent
-    places = [folder, path] if os.name == "posix" else [path]
+    places = [folder, path] if sys.platform != "win32" else [path]
     for place in places:
         if place.exists() and not place.stat().st_mode & stat.S_IWUSR:
             raise FileRefused(f"{place} is read-only. Make it writable, or add the entry by hand.")
@@ -209,7 +210,7 @@ def _write(path: Path, data: bytes, mode: int) -> None:
 
 
 def _sync(folder: Path) -> None:
-    if os.name != "posix":
+    if sys.platform == "win32":
         return  # Windows has no way to do so
     descriptor = os.open(folder, os.O_RDONLY)
     try:

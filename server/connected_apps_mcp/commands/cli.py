@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 from contextlib import suppress
+from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -56,6 +57,8 @@ class _Commands(Commands):
 
     def main(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - click's
         """Run a command. Report output that cannot be written, without a traceback."""
+        if sys.platform == "win32":
+            _write_utf8()
         try:
             return super().main(*args, **{"complete_var": COMPLETION_VARIABLE, **kwargs})
         except OSError as error:
@@ -85,6 +88,13 @@ class _Commands(Commands):
             return super().invoke(ctx)
         except config.SettingsError as error:
             raise _Refused(str(error)) from None
+
+
+def _write_utf8() -> None:
+    """Write UTF-8 into files and pipes too: the code page of Windows lacks most characters."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):  # there may be none
+            stream.reconfigure(encoding="utf-8")
 
 
 def _discard_output() -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import re
 import signal
+import sys
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
@@ -154,12 +155,21 @@ def run_with(
         ).secret.get_secret_value()
 
     environment = os.environ | {name: _with_project(act, flags)}
-    for number in (signal.SIGPIPE, signal.SIGXFSZ):  # Python ignores them, its children must not
-        signal.signal(number, signal.SIG_DFL)
     try:
-        os.execvpe(command[0], command, environment)  # noqa: S606 - the user asked for it
+        _become(command, environment)
     except OSError as error:
         raise click.ClickException(f"{command[0]}: {error.strerror}") from None
+
+
+def _become(command: tuple[str, ...], environment: dict[str, str]) -> NoReturn:
+    """Run a command in the place of this process."""
+    if sys.platform == "win32":  # the shell would not wait for a process that takes the place
+        import subprocess
+
+        raise SystemExit(subprocess.run(command, env=environment, check=False).returncode)  # noqa: S603 - the user asked for it
+    for number in (signal.SIGPIPE, signal.SIGXFSZ):  # Python ignores them, its children must not
+        signal.signal(number, signal.SIG_DFL)
+    os.execvpe(command[0], command, environment)  # noqa: S606 - the user asked for it
 
 
 async def _require_stored(project: ToolContext, client_id: str, *, upcoming: bool) -> StoredSecret:

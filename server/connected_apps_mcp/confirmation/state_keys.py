@@ -1,12 +1,12 @@
 """The keys that seal a question, so that a client can neither read nor make what it sends back."""
 
-import os
 from pathlib import Path
 
 from mcp.server.request_state import RequestStateSecurity
 
 from connected_apps_mcp.settings.settings import SettingsError
 from connected_apps_tools.storage.errors import StoreError
+from connected_apps_tools.storage.system import is_open_to_others, way_to_close
 from connected_apps_tools.text.redaction import REDACTOR
 
 from .approvals import FOLDER, Approvals
@@ -42,8 +42,10 @@ def read_keys(path: Path) -> list[str]:
     """
     try:
         with path.open(encoding="ascii") as file:
-            if os.fstat(file.fileno()).st_mode & 0o077:
-                raise SettingsError(f"--state-key-file: {path} is open to others: chmod 600.")
+            if is_open_to_others(file.fileno()):
+                raise SettingsError(
+                    f"--state-key-file: {path} is open to other users: {way_to_close(path)}."
+                )
             keys = file.read().split()
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) else "it is not ASCII"

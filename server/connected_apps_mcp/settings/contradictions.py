@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 from connected_apps_tools.api.service import check_base_url
 from connected_apps_tools.errors import InvalidRequest
+from connected_apps_tools.storage.system import is_open_to_others, way_to_close
 from connected_apps_tools.text.urls import is_loopback
 
 from .credentials import INTROSPECTION_CLIENT_ID, INTROSPECTION_SECRET, SettingsError
@@ -101,10 +102,10 @@ def _network_problems(settings: Settings) -> list[str]:
         ),
         "--tls-cert and --tls-key belong together.": bool(settings.tls_cert)
         != bool(settings.tls_key),
-        "--tls-key can be read by other users: run chmod 600 on it.": (
-            settings.tls_key is not None and _others_can_read(settings.tls_key)
-        ),
     }
+    if settings.tls_key and _others_can_read(settings.tls_key):
+        problem = f"--tls-key can be read by other users: {way_to_close(settings.tls_key)}."
+        wrong[problem] = True
     wrong |= {
         f"{flag(name)} needs --transport http or sse.": "stdio" in settings.transport
         and bool(getattr(settings, name))
@@ -213,6 +214,6 @@ def _tool_problems(settings: Settings) -> list[str]:
 
 def _others_can_read(path: Path) -> bool:
     try:
-        return bool(path.stat().st_mode & 0o077)
+        return is_open_to_others(path)
     except OSError:  # its use reports the cause
         return False

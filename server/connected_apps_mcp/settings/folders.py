@@ -1,11 +1,12 @@
 """The user's folders and temporary folders."""
 
-import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
+
+from connected_apps_tools.storage.system import user_name
 
 from .credentials import SettingsError
 
@@ -26,7 +27,7 @@ def user_folder(kind: Literal["config", "data", "state"]) -> Path:
         folder = Path()
     if not folder.is_absolute():  # some versions of platformdirs report a missing home this way
         raise SettingsError(
-            f"No home folder: HOME is not set, and user {os.geteuid()} has none. "
+            f"No home folder: HOME is not set, and user {user_name()} has none. "
             "Set HOME, or give --data-dir."
         )
     return folder

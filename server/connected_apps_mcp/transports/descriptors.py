@@ -174,23 +174,30 @@ class _Watch:
     def __init__(self, descriptor: int, event: int, react: Callable[[], object]) -> None:
         self._selector = selectors.DefaultSelector()
         self._selector.register(descriptor, event)
+        self._watched = _descriptor_of(self._selector)
         self._loop = asyncio.get_running_loop()
         self._react = react
         self._on = False
 
     def start(self) -> None:
         if not self._on:
-            self._loop.add_reader(self._selector.fileno(), self._react)
+            self._loop.add_reader(self._watched, self._react)
             self._on = True
 
     def stop(self) -> None:
         if self._on:
-            self._loop.remove_reader(self._selector.fileno())
+            self._loop.remove_reader(self._watched)
             self._on = False
 
     def close(self) -> None:
         self.stop()
         self._selector.close()
+
+
+def _descriptor_of(selector: selectors.DefaultSelector) -> int:
+    if sys.platform == "win32":  # nothing is watched there
+        raise NotImplementedError
+    return selector.fileno()
 
 
 class _PolledInput(Input):

@@ -4,12 +4,14 @@ First signal: finish calls in flight. Second: stop, but finish storing a client 
 at once.
 """
 
+import asyncio
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import ExitStack
 from types import FrameType
-from typing import Any, Self
+from typing import Self
 
 import anyio
 
@@ -18,7 +20,7 @@ FORCED_EXIT = 3
 
 
 class ShutdownSignals:
-    """Handles SIGINT, SIGTERM and SIGHUP while it is open.
+    """Handles SIGINT, SIGTERM and SIGHUP while it is open; on Windows Ctrl-C and Ctrl-Break.
 
     SIGHUP stays ignored if it was, as under nohup.
     """
@@ -30,27 +32,39 @@ class ShutdownSignals:
         self._handled = 0
         """Signals that the event loop handled."""
         self._tasks = anyio.create_task_group()
-        self._receiver: Any = None
+        self._handlers = ExitStack()
 
     async def __aenter__(self) -> Self:
         await self._tasks.__aenter__()
-        if sys.platform != "win32":  # asyncio handles no signals there; hosts close the input
+        if sys.platform == "win32":
+            self._handle_outside_the_loop(signal.SIGINT, signal.SIGBREAK)
+        else:
             numbers = [signal.SIGINT, signal.SIGTERM]
             if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
                 numbers.append(signal.SIGHUP)
-            self._receiver = anyio.open_signal_receiver(*numbers)
-            self._receiver.__enter__()  # now, not when the task runs
+            receiver = anyio.open_signal_receiver(*numbers)
+            received = self._handlers.enter_context(receiver)  # now, not when the task runs
             for number in numbers:
                 signal.signal(number, self._count_signal)
-            self._tasks.start_soon(self._listen)
+            self._tasks.start_soon(self._listen, received)
         return self
+
+    def _handle_outside_the_loop(self, *numbers: signal.Signals) -> None:
+        """Handle signals without the event loop, which handles none on Windows but wakes up."""
+        loop = asyncio.get_running_loop()
+
+        def handle(number: int, frame: FrameType | None) -> None:
+            self._count_signal(number, frame)
+            loop.call_soon_threadsafe(self._react_to_one)
+
+        for number in numbers:
+            self._handlers.callback(signal.signal, number, signal.signal(number, handle))
 
     async def __aexit__(self, *_: object) -> None:
         self._tasks.cancel_scope.cancel()
         # Without the exception, which the group would wrap.
         await self._tasks.__aexit__(None, None, None)
-        if self._receiver:
-            self._receiver.__exit__(None, None, None)
+        self._handlers.close()
 
     def react(self, *reactions: Callable[[], object]) -> None:
         """Call these on the first and second signal, or now if the signal already came."""
@@ -64,8 +78,11 @@ class ShutdownSignals:
         if self._received == FORCED_EXIT:
             os._exit(1)
 
-    async def _listen(self) -> None:
-        async for _ in self._receiver:
-            self._handled += 1
-            for reaction in self._reactions[self._handled - 1 : self._handled]:
-                reaction()
+    async def _listen(self, received: AsyncIterator[signal.Signals]) -> None:
+        async for _ in received:
+            self._react_to_one()
+
+    def _react_to_one(self) -> None:
+        self._handled += 1
+        for reaction in self._reactions[self._handled - 1 : self._handled]:
+            reaction()

@@ -45,8 +45,9 @@ class Wire:
         self._input.close()
         self._output.close()
         _flush()
-        os.dup2(self._in, STDIN)  # neither is closed: a thread may still use them
-        os.dup2(self._out, STDOUT)
+        if sys.platform != "win32":  # there it would wait for the threads that use them
+            os.dup2(self._in, STDIN)  # neither is closed: a thread may still use them
+            os.dup2(self._out, STDOUT)
 
     async def lines(self) -> AsyncIterator[bytes]:
         """The lines that are not empty, until the client closes its side or `end` is called."""

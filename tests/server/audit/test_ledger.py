@@ -26,6 +26,8 @@ from connected_apps_mcp.audit import AuditFailed, AuditLog, Ledger, Outcome
 from connected_apps_mcp.audit.verify import Unreadable, verify
 from connected_apps_tools.storage.errors import StoreError
 
+pytestmark = pytest.mark.usefixtures("_folders_of_each_system")
+
 FIRST = "audit.000001.jsonl"
 
 

@@ -23,6 +23,8 @@ from connected_apps_mcp.audit.verify import verify
 from connected_apps_mcp.callers import Caller
 from connected_apps_tools.text.redaction import REDACTOR
 
+pytestmark = pytest.mark.usefixtures("_folders_of_each_system")
+
 SECRET = "secret-canary-Kq72nV4xTb9mWz"
 
 

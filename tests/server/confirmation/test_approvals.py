@@ -22,6 +22,8 @@ from connected_apps_mcp.confirmation.approvals import (
 from connected_apps_tools.safety.question import Question, digest
 from connected_apps_tools.storage.errors import StoreError
 
+pytestmark = pytest.mark.usefixtures("_folders_of_each_system")
+
 PROJECT = ProjectLabel("project-test-mine", "test")
 
 

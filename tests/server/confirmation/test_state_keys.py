@@ -28,8 +28,8 @@ def key_file(folder: Path, text: str, mode: int = 0o600) -> Path:
 @pytest.mark.parametrize(
     ("text", "mode", "rule"),
     [
-        (OLD, 0o640, "is open to others: chmod 600"),
-        (OLD, 0o604, "is open to others: chmod 600"),
+        (OLD, 0o640, "is open to other users: run chmod 600"),
+        (OLD, 0o604, "is open to other users: run chmod 600"),
         ("", 0o600, "give one key or more, each of 32 characters or more"),
         (OLD[:31], 0o600, "give one key or more, each of 32 characters or more"),
         (f"{OLD}\n{NEW[:31]}\n", 0o600, "give one key or more, each of 32 characters or more"),

@@ -28,6 +28,8 @@ from connected_apps_tools.secrets.journal import Intent, Journal
 from connected_apps_tools.secrets.lifecycle import SecretLifecycle
 from connected_apps_tools.secrets.recovery import recover
 
+pytestmark = pytest.mark.usefixtures("_folders_of_each_system")
+
 
 async def test_a_rotation_with_an_unknown_outcome_is_reported_until_it_is_fixed(
     project: ToolContext, wire: Watched, monkeypatch: pytest.MonkeyPatch

@@ -20,6 +20,8 @@ from connected_apps_tools.secrets.stores.files import FileStore
 from connected_apps_tools.storage.errors import StoreError
 from connected_apps_tools.storage.private_folder import STALE_SECONDS, PrivateFolder
 
+pytestmark = pytest.mark.usefixtures("_folders_of_each_system")
+
 KEY = SecretKey("project-test-1", "connected-app-test-1")
 
 
@@ -141,6 +143,30 @@ def test_a_damaged_file_hides_no_other(path: Path) -> None:
     assert [entry.key for entry in caught.value.entries] == [other]
     store.remove(KEY)
     assert [entry.key for entry in store.entries(KEY.project_id)] == [other]
+
+
+def test_names_of_files_differ_by_more_than_case() -> None:
+    names = {SecretKey("project-test-1", client_id).file_name for client_id in ("aa", "aA", "AA")}
+    assert len({name.lower() for name in names}) == 3
+    assert {key and key.client_id for key in map(SecretKey.of_file_name, names)} == {
+        "aa",
+        "aA",
+        "AA",
+    }
+
+
+def test_a_file_with_the_name_that_an_earlier_version_gave_it_stays_in_use(path: Path) -> None:
+    store, key = FileStore(path), dataclasses.replace(KEY, client_id="Odd")
+    store.put(key, SecretStr("earlier"))
+    (path / key.file_name).rename(path / key.earlier_file_name)
+    store.put(key, SecretStr("later"))
+    assert [file.name for file in path.iterdir()] == [key.earlier_file_name]
+    stored = store.get(key)
+    assert stored
+    assert stored.secret.get_secret_value() == "later"
+    assert [entry.key for entry in store.entries(KEY.project_id)] == [key]
+    store.remove(key)
+    assert store.get(key) is None
 
 
 def test_stale_drafts_are_removed_and_fresh_ones_are_not(folder: PrivateFolder, path: Path) -> None:

@@ -5,18 +5,16 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
-import stat
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import ClassVar, Protocol
 
 from .errors import StoreError
+from .system import Folder, full_path, lock, require_trusted, sync
 
 STALE_SECONDS = 3600
 """Age after which `check` removes the draft of an interrupted write."""
-
-ROOT = 0
-"""The user who can read and write everything anyway."""
 
 LOCK_POLL_SECONDS = 0.002
 """Pause between two attempts to lock a file."""
@@ -25,12 +23,55 @@ READ_BYTES = 1 << 16
 """Bytes of one read."""
 
 
+class OpenFolder(Protocol):
+    """A private folder, open for use: what the shared code needs of the system."""
+
+    def __init__(self, path: Path) -> None:
+        """Open the folder. The first use makes it. One that is not private is refused."""
+        ...
+
+    def open(self, name: str, flags: int) -> int:
+        """A file as a descriptor. A symbolic link is refused."""
+        ...
+
+    def stat(self, name: str) -> os.stat_result:
+        """What the system knows of a file or a symbolic link."""
+        ...
+
+    def names(self) -> list[str]:
+        """The names of all files."""
+        ...
+
+    def replace(self, draft: str, name: str) -> None:
+        """Give a file another name, and remove the file that had it."""
+        ...
+
+    def link(self, draft: str, name: str) -> None:
+        """Give a file a second name, unless another file has it."""
+        ...
+
+    def remove(self, name: str) -> None:
+        """Remove a file."""
+        ...
+
+    def sync(self) -> None:
+        """Wait until new and removed names are on the disk, where the system offers it."""
+        ...
+
+    def close(self) -> None:
+        """Close the folder."""
+        ...
+
+
 class PrivateFolder:
-    """A 0700 folder of 0600 files, each written whole or not at all.
+    """A folder of files for their owner alone (0700, 0600), each written whole or not at all.
 
     The first write makes the folder. Each use refuses a folder that other users can read or write,
     that belongs to another user, or that is a symbolic link. Every method raises `StoreError`.
     """
+
+    opens: ClassVar[type[OpenFolder]] = Folder
+    """How this system opens a folder. The tests try each way."""
 
     def __init__(self, path: Path, *, within: Path | None = None) -> None:
         """Store files in `path`.
@@ -52,8 +93,8 @@ class PrivateFolder:
     def write(self, name: str, text: str) -> None:
         """Write a file, or replace it. When this returns, the file is on the disk."""
         with self._opened() as folder, _draft(name, text, folder) as draft:
-            os.replace(draft, name, src_dir_fd=folder, dst_dir_fd=folder)
-            os.fsync(folder)
+            folder.replace(draft, name)
+            folder.sync()
 
     def has(self, name: str) -> bool:
         """Whether there is a file of this name."""
@@ -61,7 +102,7 @@ class PrivateFolder:
             return False
         with self._opened() as folder:
             try:
-                os.stat(name, dir_fd=folder, follow_symlinks=False)
+                folder.stat(name)
             except FileNotFoundError:
                 return False
             return True
@@ -90,7 +131,7 @@ class PrivateFolder:
         with self._opened() as folder:
             try:
                 with _file(name, os.O_RDONLY, folder) as file:
-                    if unless_held and not _lock(file, wait=False, shared=True):
+                    if unless_held and not lock(file, wait=False, shared=True):
                         return None
                     return _read_all(file, start)
             except FileNotFoundError:
@@ -103,28 +144,26 @@ class PrivateFolder:
         """
         with self._opened() as folder:
             draft = f".{name}.draft"
-            flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
-            descriptor = os.open(draft, flags, 0o600, dir_fd=folder)
+            descriptor = folder.open(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL)
             try:
-                _lock(descriptor, wait=True)
+                lock(descriptor, wait=True)
                 write_all(descriptor, text.encode())
-                os.fsync(descriptor)
-                os.rename(draft, name, src_dir_fd=folder, dst_dir_fd=folder)
-                os.fsync(folder)
+                sync(descriptor)
+                folder.replace(draft, name)
+                folder.sync()
             except BaseException:
                 os.close(descriptor)
                 with contextlib.suppress(FileNotFoundError):
-                    os.unlink(draft, dir_fd=folder)
+                    folder.remove(draft)
                 raise
             return descriptor
 
     def try_lock(self, name: str) -> int | None:
         """Lock a file while the returned descriptor is open; None where it is locked already."""
         with self._opened() as folder:
-            flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW
-            descriptor, locked = os.open(name, flags, 0o600, dir_fd=folder), False
+            descriptor, locked = folder.open(name, os.O_RDWR | os.O_CREAT), False
             try:
-                locked = _lock(descriptor, wait=False)
+                locked = lock(descriptor, wait=False)
             finally:
                 if not locked:
                     os.close(descriptor)
@@ -142,25 +181,25 @@ class PrivateFolder:
             if time.monotonic() > deadline:
                 raise StoreError(f"{self.path / name} is held by another process.")
             time.sleep(LOCK_POLL_SECONDS)
-        folder, lock = held
+        folder, locked = held
         try:
             yield _OpenFolder(self.path, folder)
         finally:
-            os.close(lock)
-            os.close(folder)
+            os.close(locked)
+            folder.close()
 
-    def _open_locked(self, name: str) -> tuple[int, int] | None:
-        """The folder and the lock in it as descriptors; None where the lock is taken.
+    def _open_locked(self, name: str) -> tuple[OpenFolder, int] | None:
+        """The folder, and the lock in it as a descriptor; None where the lock is taken.
 
         Each attempt opens the folder anew, since somebody may replace it while a process waits.
         """
-        folder, lock = self._open(), None
+        folder, locked = self._open(), None
         try:
-            lock = _OpenFolder(self.path, folder).try_lock(name)
+            locked = _OpenFolder(self.path, folder).try_lock(name)
         finally:
-            if lock is None:
-                os.close(folder)
-        return None if lock is None else (folder, lock)
+            if locked is None:
+                folder.close()
+        return None if locked is None else (folder, locked)
 
     def append(self, name: str, data: bytes) -> None:
         """Add to an existing file: all of it, or nothing. When this returns, it is on the disk.
@@ -171,7 +210,7 @@ class PrivateFolder:
             size = os.fstat(file).st_size
             try:
                 write_all(file, data)
-                os.fsync(file)
+                sync(file)
             except OSError:
                 with contextlib.suppress(OSError):
                     os.ftruncate(file, size)
@@ -181,7 +220,7 @@ class PrivateFolder:
         """Cut a file to a size, in bytes. When this returns, the cut is on the disk."""
         with self._opened() as folder, _file(name, os.O_WRONLY, folder) as file:
             os.ftruncate(file, size)
-            os.fsync(file)
+            sync(file)
 
     def create(self, name: str, text: str) -> bool:
         """Write a file unless there is one of this name. Return whether it was written.
@@ -190,13 +229,13 @@ class PrivateFolder:
         """
         with self._opened() as folder, _draft(name, text, folder) as draft:
             try:
-                os.link(draft, name, src_dir_fd=folder, dst_dir_fd=folder)
+                folder.link(draft, name)
                 is_new = True
             except FileExistsError:
                 is_new = False
-            os.unlink(draft, dir_fd=folder)
+            folder.remove(draft)
             if is_new:
-                os.fsync(folder)
+                folder.sync()
             return is_new
 
     def remove(self, name: str) -> bool:
@@ -205,10 +244,10 @@ class PrivateFolder:
             return False
         with self._opened() as folder:
             try:
-                os.unlink(name, dir_fd=folder)
+                folder.remove(name)
             except FileNotFoundError:
                 return False
-            os.fsync(folder)
+            folder.sync()
             return True
 
     def names(self) -> list[str]:
@@ -216,59 +255,39 @@ class PrivateFolder:
         if not self._exists():
             return []
         with self._opened() as folder:
-            return sorted(name for name in _names(folder) if not name.startswith("."))
+            return sorted(name for name in folder.names() if not name.startswith("."))
 
     def _exists(self) -> bool:
         with self._explained():
             try:
-                os.lstat(self.path)
+                os.lstat(full_path(self.path))
             except FileNotFoundError:
                 return False
             return True
 
     def _remove_stale_drafts(self) -> None:
         with self._opened() as folder:
-            for name in _names(folder):
+            for name in folder.names():
                 with contextlib.suppress(FileNotFoundError):
-                    age = time.time() - os.stat(name, dir_fd=folder).st_mtime
+                    age = time.time() - folder.stat(name).st_mtime
                     if name.endswith(".draft") and age > STALE_SECONDS:
-                        os.unlink(name, dir_fd=folder)
+                        folder.remove(name)
 
     @contextlib.contextmanager
-    def _opened(self) -> Iterator[int]:
-        """The folder as a descriptor, opened and checked for this one use."""
-        descriptor = self._open()
+    def _opened(self) -> Iterator[OpenFolder]:
+        """The folder, opened and checked for this one use."""
+        folder = self._open()
         try:
             with self._explained():
-                yield descriptor
+                yield folder
         finally:
-            os.close(descriptor)
+            folder.close()
 
-    def _open(self) -> int:
+    def _open(self) -> OpenFolder:
         with self._explained():
             if self._within:
                 require_trusted(self._within)
-            descriptor = self._open_or_make()
-            try:
-                self._require_private(os.fstat(descriptor))
-            except BaseException:
-                os.close(descriptor)
-                raise
-            return descriptor
-
-    def _open_or_make(self) -> int:
-        flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
-        try:
-            return os.open(self.path, flags)
-        except FileNotFoundError:
-            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
-            return os.open(self.path, flags)
-
-    def _require_private(self, found: os.stat_result) -> None:
-        if found.st_uid != os.geteuid():
-            raise StoreError(f"{self.path} belongs to another user: choose another folder.")
-        if stat.S_IMODE(found.st_mode) & 0o077:
-            raise StoreError(f"{self.path} is open to other users: run chmod 700 on it.")
+            return self.opens(self.path)
 
     @contextlib.contextmanager
     def _explained(self) -> Iterator[None]:
@@ -281,33 +300,17 @@ class PrivateFolder:
 class _OpenFolder(PrivateFolder):
     """A private folder that is open already: its methods neither open nor check it again."""
 
-    def __init__(self, path: Path, descriptor: int) -> None:
+    def __init__(self, path: Path, folder: OpenFolder) -> None:
         super().__init__(path)
-        self._descriptor = descriptor
+        self._folder = folder
 
     def _exists(self) -> bool:
         return True
 
     @contextlib.contextmanager
-    def _opened(self) -> Iterator[int]:
+    def _opened(self) -> Iterator[OpenFolder]:
         with self._explained():
-            yield self._descriptor
-
-
-def require_trusted(folder: Path) -> None:
-    """Make a folder where there is none, and check that other users cannot replace its contents.
-
-    Raises:
-        StoreError: they can.
-        OSError: the folder cannot be made or read.
-    """
-    if not folder.is_dir():
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    found = folder.stat()
-    if found.st_uid not in {os.geteuid(), ROOT}:
-        raise StoreError(f"{folder} belongs to another user: choose another folder.")
-    if stat.S_IMODE(found.st_mode) & (stat.S_IWGRP | stat.S_IWOTH):
-        raise StoreError(f"{folder} can be written by other users: run chmod go-w on it.")
+            yield self._folder
 
 
 def write_all(descriptor: int, data: bytes) -> None:
@@ -318,17 +321,17 @@ def write_all(descriptor: int, data: bytes) -> None:
 
 
 def _read_all(descriptor: int, start: int) -> bytes:
+    os.lseek(descriptor, start, os.SEEK_SET)
     parts = [b""]
-    while part := os.pread(descriptor, READ_BYTES, start):
+    while part := os.read(descriptor, READ_BYTES):
         parts.append(part)
-        start += len(part)
     return b"".join(parts)
 
 
 @contextlib.contextmanager
-def _file(name: str, flags: int, folder: int) -> Iterator[int]:
+def _file(name: str, flags: int, folder: OpenFolder) -> Iterator[int]:
     """A file of the folder as a descriptor. A symbolic link is refused."""
-    descriptor = os.open(name, flags | os.O_NOFOLLOW, 0o600, dir_fd=folder)
+    descriptor = folder.open(name, flags)
     try:
         yield descriptor
     finally:
@@ -336,32 +339,16 @@ def _file(name: str, flags: int, folder: int) -> Iterator[int]:
 
 
 @contextlib.contextmanager
-def _draft(name: str, text: str, folder: int) -> Iterator[str]:
+def _draft(name: str, text: str, folder: OpenFolder) -> Iterator[str]:
     """The name of a new file with this text, on the disk. A failure in the block removes it."""
     data = text.encode()
     draft = f".{name}.{secrets.token_hex(8)}.draft"
     try:
         with _file(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, folder) as file:
             write_all(file, data)
-            os.fsync(file)
+            sync(file)
         yield draft
     except BaseException:
         with contextlib.suppress(FileNotFoundError):
-            os.unlink(draft, dir_fd=folder)
+            folder.remove(draft)
         raise
-
-
-def _names(folder: int) -> list[str]:
-    return os.listdir(folder)
-
-
-def _lock(descriptor: int, *, wait: bool, shared: bool = False) -> bool:
-    """Lock a file until it is closed; False where another process has locked it."""
-    import fcntl  # not on Windows, which cannot use this folder anyway
-
-    kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
-    try:
-        fcntl.flock(descriptor, kind if wait else kind | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True

@@ -2,6 +2,7 @@
 
 import os
 from tempfile import TemporaryFile
+from typing import TextIO, cast
 
 import anyio
 from mcp import Client, MCPError, StdioServerParameters
@@ -36,7 +37,7 @@ async def tools_of(launch: Launch, seconds: float) -> int:
         )
         try:
             with anyio.fail_after(seconds):
-                async with Client(stdio_client(server, words)) as client:
+                async with Client(stdio_client(server, cast("TextIO", words))) as client:
                     return len((await client.list_tools()).tools)
         except TimeoutError:
             raise DoesNotStart(f"does not list its tools within {seconds:g} seconds") from None

@@ -3,7 +3,6 @@
 import os
 import platform
 import re
-import shlex
 import shutil
 import subprocess
 import sys
@@ -16,6 +15,7 @@ from connected_apps_mcp.client_configs.entries import PROGRAM
 from connected_apps_mcp.client_configs.launch import installed
 from connected_apps_mcp.diagnosis.check import Machine, Result, broken, ok, warning
 from connected_apps_mcp.wiring import program
+from connected_apps_tools.text.command_lines import command_line
 
 VERSION_SECONDS = 5.0
 
@@ -29,7 +29,7 @@ def installed_command(_machine: Machine) -> Iterator[Result]:
     for other in reversed(others):
         yield warning(
             f"PATH also leads to {other}: {_version_of(other)}.",
-            f"Keep one copy: remove that one, or start it as: {shlex.join(program())}",
+            f"Keep one copy: remove that one, or start it as: {command_line(program())}",
         )
     dists = {str(each.locate_file("")) for each in distributions(name=PROGRAM)}
     if len(dists) > 1:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from connected_apps_mcp.diagnosis.check import Result, broken, ok
+from connected_apps_mcp.diagnosis.commands import change_mode
 from connected_apps_mcp.settings.settings import Settings
 
 ANOTHER = "name another file with --sandbox-db"
@@ -45,6 +46,6 @@ def _readable(file: Path) -> Result:
     if not os.access(file, os.W_OK):
         return broken(
             f"{file} cannot be written.",
-            f"Run: chmod u+w {shlex.quote(str(file))}. If it is not yours, {ANOTHER}.",
+            f"{change_mode('u+w', file)} If it is not yours, {ANOTHER}.",
         )
     return ok(f"{file} can be used.")

@@ -8,9 +8,10 @@ from pathlib import Path
 
 from connected_apps_mcp.confirmation.state_keys import read_keys
 from connected_apps_mcp.diagnosis.check import Result, broken, cause, ok, warning
+from connected_apps_mcp.diagnosis.commands import change_mode
 from connected_apps_mcp.settings.settings import Settings, SettingsError
 from connected_apps_tools.storage.errors import StoreError
-from connected_apps_tools.storage.private_folder import require_trusted
+from connected_apps_tools.storage.system import require_trusted
 
 ANOTHER = "give another folder with --data-dir"
 
@@ -39,7 +40,7 @@ def _data_folder(folder: Path) -> Result:
     existing = _existing(folder)
     if not existing.is_dir():
         return broken(f"{existing} is no folder.", f"Move it away, or {ANOTHER}.")
-    remedy = f"Run: chmod go-w {shlex.quote(str(folder))}. If it is not yours, {ANOTHER}."
+    remedy = f"{change_mode('go-w', folder)} If it is not yours, {ANOTHER}."
     try:
         if folder.exists():
             require_trusted(folder)
@@ -50,7 +51,7 @@ def _data_folder(folder: Path) -> Result:
     if not os.access(existing, os.W_OK | os.X_OK):
         return broken(
             f"{existing} cannot be written.",
-            f"Run: chmod u+rwx {shlex.quote(str(existing))}. If it is not yours, {ANOTHER}.",
+            f"{change_mode('u+rwx', existing)} If it is not yours, {ANOTHER}.",
         )
     return ok(f"{folder} is yours." if folder.exists() else f"{folder} is made at the first use.")
 
@@ -81,15 +82,13 @@ def disk(settings: Settings) -> Iterator[Result]:
 
 def private_folder(folder: Path) -> str:
     """How to make a folder private."""
-    return (
-        f"Run: chmod 700 {shlex.quote(str(folder))}. If it is a link, or not yours, move it away."
-    )
+    return f"{change_mode('700', folder)} If it is a link, or not yours, move it away."
 
 
 def private_file(file: Path) -> str:
     """How to make a file with keys private."""
     return (
-        f"Run: chmod 600 {shlex.quote(str(file))}. If it has no key, make one with "
+        f"{change_mode('600', file)} If it has no key, make one with "
         f"'openssl rand -hex 32 > {shlex.quote(str(file))}'."
     )
 

@@ -24,6 +24,7 @@ from connected_apps_tools.secrets.stores.aws import AwsStore
 from connected_apps_tools.secrets.stores.files import FileStore
 from connected_apps_tools.secrets.stores.os_keyring import KeyringStore
 from connected_apps_tools.secrets.stores.vault import VaultStore
+from connected_apps_tools.storage.by_path import PathFolder
 from connected_apps_tools.storage.private_folder import PrivateFolder
 
 
@@ -104,7 +105,16 @@ def open_file_store(tmp_path: Path) -> OpenStore:
     return lambda: FileStore(tmp_path / "secrets")
 
 
-@pytest.fixture(params=["file", "keyring", "auto", "aws", "vault"])
+@pytest.fixture
+def open_file_by_path_store(
+    open_file_store: OpenStore, monkeypatch: pytest.MonkeyPatch
+) -> OpenStore:
+    """Open a store in a folder as Windows does."""
+    monkeypatch.setattr(PrivateFolder, "opens", PathFolder)
+    return open_file_store
+
+
+@pytest.fixture(params=["file", "file_by_path", "keyring", "auto", "aws", "vault"])
 def open_store(request: pytest.FixtureRequest) -> OpenStore:
     """Open each store; opened twice, it is the same place."""
     opener: OpenStore = request.getfixturevalue(f"open_{request.param}_store")

@@ -146,6 +146,13 @@ def test_an_odd_id_is_stored_like_any_other(store: SecretStore, project: str, od
     assert {entry.client_id for entry in store.entries(project)} == {odd, "a"}
 
 
+def test_ids_that_differ_by_case_are_two(store: SecretStore, project: str) -> None:
+    for number, client_id in enumerate(("App", "app")):
+        store.put(SecretKey(project, client_id), SecretStr(f"secret-000{number}"))
+    found = {entry.client_id: entry.last_four for entry in store.entries(project)}
+    assert found == {"App": "0000", "app": "0001"}
+
+
 def test_many_threads_use_a_store_at_once(open_store: OpenStore, project: str) -> None:
     stores = [open_store(), open_store()]
 

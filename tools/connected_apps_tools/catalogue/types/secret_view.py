@@ -1,7 +1,6 @@
 """A client secret that the service has just shown, as a result describes it."""
 
 import re
-import shlex
 
 from pydantic import Field
 
@@ -10,6 +9,7 @@ from connected_apps_tools.context import ServerInfo
 from connected_apps_tools.secrets.capture import CapturedSecret
 from connected_apps_tools.secrets.fallback_store import StorageLocation
 from connected_apps_tools.secrets.stores import Which
+from connected_apps_tools.text.command_lines import command_line
 
 REVEAL: dict[Which, str] = {
     "current": "reveal_client_secret",
@@ -75,17 +75,17 @@ def _how_to_get(server: ServerInfo, location: StorageLocation, client_id: str, w
 
 
 def _command(server: ServerInfo, location: StorageLocation, client_id: str, which: Which) -> str:
-    """The whole command line, ready to paste into a POSIX shell."""
+    """The whole command line, ready to paste into a shell."""
     how = server.secrets_command
     # The service makes the ids. Only a plain word may reach a shell.
     app = (
         client_id if re.fullmatch(r"[A-Za-z0-9][\w-]{0,127}", client_id, re.ASCII) else "CLIENT_ID"
     )
-    return " ".join(
+    upcoming = ["--next"] if which == "next" else []
+    return command_line(
         [
-            *(f"{name}={shlex.quote(value)}" for name, value in how.variables.items()),
-            shlex.join([*how.program, "secrets", "show", app]),
-            *(["--next"] if which == "next" else []),
-            shlex.join([*how.flags, "--secret-store", location.kind]),
-        ]
+            *[*how.program, "secrets", "show", app, *upcoming],
+            *[*how.flags, "--secret-store", location.kind],
+        ],
+        how.variables,
     )

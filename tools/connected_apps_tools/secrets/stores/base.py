@@ -20,6 +20,10 @@ StoreKind = Literal["auto", "keyring", "file", "aws", "vault", "none"]
 """The stores that an operator can choose."""
 
 
+LOWER_CASE = "a-z0-9_-"
+"""What an id keeps in the name of a file. The ids of the service have nothing else."""
+
+
 @dataclass(frozen=True)
 class SecretKey:
     """Identifies a secret: project, app, and current or next."""
@@ -35,7 +39,13 @@ class SecretKey:
 
     @property
     def file_name(self) -> str:
-        """The name of its file."""
+        """The name of its file. No two names differ by case alone: many file systems ignore it."""
+        ids = [segment(text, LOWER_CASE) for text in (self.project_id, self.client_id)]
+        return ".".join([*ids, self.which, "json"])
+
+    @property
+    def earlier_file_name(self) -> str:
+        """The name that an earlier version gave its file: with capital letters as they are."""
         return ".".join([*self.segments, "json"])
 
     @classmethod
@@ -53,13 +63,13 @@ class SecretKey:
         return cls.of_segments(segments) if ending == "json" else None
 
 
-def segment(text: str) -> str:
+def segment(text: str, kept: str = "A-Za-z0-9_-") -> str:
     """An id as one segment of a name, with characters that every store allows.
 
     The service's ids are unchanged. Other ids are escaped, not refused: an odd id must neither lead
     to another place nor lose the secret.
     """
-    return re.sub("[^A-Za-z0-9_-]", _escaped, text)
+    return re.sub(f"[^{kept}]", _escaped, text)
 
 
 def _escaped(character: re.Match[str]) -> str:
@@ -204,7 +214,7 @@ def list_entries(
         PartlyListed: some secrets are damaged.
     """
     entries, damaged = [], []
-    ours = [key for key in keys if key and key.project_id == project_id]
+    ours = {key for key in keys if key and key.project_id == project_id}
     for key in sorted(ours, key=lambda key: (key.client_id, key.which)):
         try:
             found = read(key)

@@ -24,7 +24,7 @@ class FileStore:
 
     def location(self, key: SecretKey) -> str:
         """The path of the file."""
-        return f"the file {self._folder.path / key.file_name}"
+        return f"the file {self._folder.path / self._name(key)}"
 
     def check(self) -> None:
         """Write to the folder."""
@@ -32,18 +32,24 @@ class FileStore:
 
     def put(self, key: SecretKey, secret: SecretStr) -> None:
         """Write the file atomically."""
-        self._folder.write(key.file_name, StoredSecret.now(key, secret).document())
+        self._folder.write(self._name(key), StoredSecret.now(key, secret).document())
 
     def get(self, key: SecretKey) -> StoredSecret | None:
         """Read the file."""
-        document = self._folder.read(key.file_name)
+        document = self._folder.read(self._name(key))
         return None if document is None else StoredSecret.from_document(key, document)
 
     def remove(self, key: SecretKey) -> None:
         """Remove the file."""
-        self._folder.remove(key.file_name)
+        self._folder.remove(self._name(key))
 
     def entries(self, project_id: str) -> list[StoredEntry]:
         """Read every file of the project."""
         keys = map(SecretKey.of_file_name, self._folder.names())
         return list_entries(keys, project_id, self.get)
+
+    def _name(self, key: SecretKey) -> str:
+        """The name of the file of a key, or the name that an earlier version gave it."""
+        earlier = key.earlier_file_name
+        is_there = earlier != key.file_name and earlier in self._folder.names()
+        return earlier if is_there else key.file_name

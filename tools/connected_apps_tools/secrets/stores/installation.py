@@ -1,15 +1,19 @@
 """The libraries that stores need, and how to install them."""
 
 import re
-import shlex
 import sys
 from importlib.metadata import requires
 from importlib.util import find_spec
+from itertools import chain
 from pathlib import Path
 
 from connected_apps_tools.storage.errors import StoreError
+from connected_apps_tools.text.command_lines import command_line
 
 DISTRIBUTION = "connected-apps-mcp"
+
+SCRIPTS = "Scripts" if sys.platform == "win32" else "bin"
+"""The folder of the programs in an environment."""
 
 LIBRARIES = {"aws": "boto3", "vault": "hvac"}
 """The library for each store. The store's name is also the name of the extra."""
@@ -35,16 +39,16 @@ def how_to_add(extra: str, prefix: Path | None = None) -> str:
     """
     prefix = prefix or Path(sys.prefix)
     names = _requirements(extra)
-    libraries = shlex.join(names)
     if (prefix / "pipx_metadata.json").exists():
-        return f"run pipx inject {DISTRIBUTION} {libraries}"
+        return "run " + command_line(["pipx", "inject", DISTRIBUTION, *names])
     by_uv = (prefix / "pyvenv.cfg").exists() and "\nuv = " in (prefix / "pyvenv.cfg").read_text()
     if by_uv and not (prefix / "uv-receipt.toml").exists() and "archive-v0" in prefix.parts:
-        return "start it with uvx " + " ".join(f"--with {shlex.quote(name)}" for name in names)
-    python = shlex.quote(str(prefix / "bin" / "python"))
+        flags = chain.from_iterable(("--with", name) for name in names)
+        return "start it with " + command_line(["uvx", *flags])
+    python = str(prefix / SCRIPTS / "python")
     if by_uv:
-        return f"run uv pip install --python {python} {libraries}"
-    return f"run {python} -m pip install {libraries}"
+        return "run " + command_line(["uv", "pip", "install", "--python", python, *names])
+    return "run " + command_line([python, "-m", "pip", "install", *names])
 
 
 def _requirements(extra: str) -> list[str]:

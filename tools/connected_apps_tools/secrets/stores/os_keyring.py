@@ -184,6 +184,8 @@ def _retried(operation: Callable[[KeyringBackend], _T], backend: KeyringBackend)
 
 def _find_session_bus() -> None:
     """Name the session bus where the environment does not, since many clients do not pass it on."""
+    if sys.platform != "linux":
+        return
     runtime = os.environ.get("XDG_RUNTIME_DIR") or f"/run/user/{os.geteuid()}"
     bus = Path(runtime) / "bus"  # where systemd has it
     if BUS_VARIABLE not in os.environ and bus.is_socket() and bus.stat().st_uid == os.geteuid():
@@ -191,8 +193,7 @@ def _find_session_bus() -> None:
 
 
 def _backend() -> KeyringBackend:
-    if sys.platform == "linux":
-        _find_session_bus()
+    _find_session_bus()
     import keyring
     from keyring.backends.chainer import ChainerBackend
 
