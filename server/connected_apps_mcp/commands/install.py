@@ -77,7 +77,7 @@ def install(
 
     It adds one entry, which starts this server with the flags given here, and leaves the rest of
     the file as it is. No entry holds a credential: log in first, or use --sandbox. It keeps a
-    backup of each file that it changes. Where a client has a command for it, it uses that.
+    backup of each file that it changes. Where a client has a command for it, that makes new files.
 
     Exit code 1: a client could not be configured.
     """
