@@ -82,10 +82,11 @@ def client(key: str) -> str:
 def _own_command(known: Client) -> Iterator[str]:
     if known.own:
         entry = Entry(NAME, (COMMAND,))
-        ran = shlex.join([known.own.program, *known.own.add(entry, "user")])
+        ran = shlex.join([known.own.program, *known.own.add(entry)])
+        when = "" if known.own.remove else " and the file is new"
         yield (
-            f"If `{known.own.program}` is on the `PATH`, `install` lets the client write its file "
-            f"(scope: {' or '.join(known.own.scopes)}):\n\n```console\n$ {ran}\n```\n"
+            f"If `{known.own.program}` is on the `PATH`{when}, `install` lets the client write its "
+            f"file (scope: user):\n\n```console\n$ {ran}\n```\n"
         )
 
 
@@ -96,6 +97,8 @@ def _files(known: Client) -> Iterator[list[str]]:
         yield [system, f"`{PureWindowsPath(path) if system == 'Windows' else path}`"]
     if known.folder_variable:
         yield [f"if `{known.folder_variable}` is set", "the same name in that folder"]
+    if known.folder_pointer:
+        yield [f"if there is `~/{known.folder_pointer}`", "the same name in the folder it names"]
     if known.project:
         yield ["a project (`--scope project`)", f"`{known.project}`"]
 

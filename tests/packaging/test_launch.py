@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from support import listed_by
 
 from connected_apps_mcp.client_configs.entries import command_of
 from links import PROJECT
+from project import ROOT
 
 Run = Callable[..., str]
 Variables = Mapping[str, str]
@@ -65,6 +67,26 @@ async def test_uvx_from_a_wheel_names_the_wheel(
     run("uvx", "--from", wheel, *INSTALL, HOME=str(home))
     assert written(home) == [*(uvx(tools), "--from", wheel.as_uri(), PROJECT.name, "--sandbox")]
     assert await works(written(home), home, tools)
+
+
+async def test_uvx_from_a_repository_names_its_commit(
+    run: Run, home: Path, tools: Variables
+) -> None:
+    commit = run("git", "-C", ROOT, "rev-parse", "HEAD").strip()
+    run("uvx", "--from", f"git+{ROOT.as_uri()}", *INSTALL, HOME=str(home))
+    source = f"git+{ROOT.as_uri()}@{commit}"
+    assert written(home) == [uvx(tools), "--from", source, PROJECT.name, "--sandbox"]
+    assert await works(written(home), home, tools)
+
+
+def test_uvx_is_found_beside_uv_where_it_is_not_on_the_path(
+    run: Run, dist: Path, home: Path, tools: Variables
+) -> None:
+    for name in ("dirname", "realpath"):  # the script of the package needs them
+        (home / name).symlink_to(shutil.which(name) or name)
+    variables = {"HOME": str(home), "PATH": str(home), "UV_PYTHON": sys.executable}
+    run(uvx(tools), "--from", dist / PROJECT.wheel, *INSTALL, **variables)
+    assert written(home)[0] == uvx(tools)
 
 
 async def test_a_tool_of_uv_is_started_where_uv_links_it(

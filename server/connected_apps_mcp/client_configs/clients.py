@@ -32,10 +32,6 @@ def _with_type(kind: str) -> Shape:
     return lambda entry: {"type": kind} | _plain(entry)
 
 
-def _copilot(entry: Entry) -> dict[str, JsonValue]:
-    return {"type": "local", **_plain(entry), "tools": ["*"]}
-
-
 def _opencode(entry: Entry) -> dict[str, JsonValue]:
     return {"type": "local", "command": [*entry.command], "enabled": True}
 
@@ -54,39 +50,35 @@ def _goose(entry: Entry) -> dict[str, JsonValue]:
 
 @dataclass(frozen=True)
 class OwnCommand:
-    """The command of a client that adds an entry, and the one that removes it.
+    """The command of a client that adds an entry to the configuration of the user.
+
+    Such a command loses comments: VS Code writes the whole file anew, Codex the tables of servers.
+    So it is for a new file, or for one that only the client writes.
 
     Attributes:
         program: its name on the PATH.
         add: the arguments that add an entry.
-        remove: the arguments that remove it; None where the client has no such command.
-        scopes: the scopes that it knows.
+        remove: the arguments that remove it, if only the client writes the file.
     """
 
     program: str
-    add: Callable[[Entry, Scope], list[str]]
-    remove: Callable[[Entry, Scope], list[str]] | None = None
-    scopes: tuple[Scope, ...] = ("user",)
+    add: Callable[[Entry], list[str]]
+    remove: Callable[[Entry], list[str]] | None = None
 
 
 CLAUDE = OwnCommand(
     "claude",
-    lambda entry, scope: [
+    lambda entry: [
         *("mcp", "add-json", entry.name, json.dumps({"type": "stdio"} | _plain(entry))),
-        *("--scope", scope),
+        *("--scope", "user"),
     ],
-    lambda entry, scope: ["mcp", "remove", entry.name, "--scope", scope],
-    ("user", "project"),
+    lambda entry: ["mcp", "remove", entry.name, "--scope", "user"],
 )
 CODE = OwnCommand(
     "code",
-    lambda entry, _: ["--add-mcp", json.dumps({"name": entry.name} | _plain(entry))],
+    lambda entry: ["--add-mcp", json.dumps({"name": entry.name} | _plain(entry))],
 )
-CODEX = OwnCommand(
-    "codex",
-    lambda entry, _: ["mcp", "add", entry.name, "--", *entry.command],
-    lambda entry, _: ["mcp", "remove", entry.name],
-)
+CODEX = OwnCommand("codex", lambda entry: ["mcp", "add", entry.name, "--", *entry.command])
 
 
 @dataclass(frozen=True)
@@ -107,6 +99,7 @@ class Client:
         own: its own command that adds servers.
         programs: programs on the PATH that show that it is on this machine.
         folder_variable: an environment variable with the folder of the file.
+        folder_pointer: a file in the user's folder with the folder of the file.
     """
 
     key: str
@@ -121,6 +114,7 @@ class Client:
     own: OwnCommand | None = None
     programs: tuple[str, ...] = ()
     folder_variable: str | None = None
+    folder_pointer: str | None = None
 
     def config(self, scope: Scope) -> Path | None:
         """Its configuration in this scope; None where it has none."""
@@ -128,19 +122,25 @@ class Client:
             return Path.cwd() / self.project if self.project else None
         template = (self.windows if sys.platform == "win32" else None) or self.file
         path = Path(template.format(**_folders()))
-        folder = os.environ.get(self.folder_variable or "")
+        folder = os.environ.get(self.folder_variable or "") or self._pointed()
         return Path(folder) / path.name if folder else path
 
     @property
     def is_here(self) -> bool:
         """Whether it seems to be on this machine: it has a program on the PATH, or a folder."""
         file = self.config("user")
-        folder = file.parent if file and file.parent != Path.home() else None
-        return (
-            any(map(shutil.which, self.programs))
-            or bool(file and file.exists())
-            or bool(folder and folder.is_dir())
+        places = [file, file.parent] if file and file.parent != Path.home() else [file]
+        return any(map(shutil.which, self.programs)) or any(
+            os.access(place, os.F_OK) for place in places if place
         )
+
+    def _pointed(self) -> str | None:
+        if self.folder_pointer is None:
+            return None
+        try:
+            return (Path.home() / self.folder_pointer).read_text("utf-8").strip()
+        except (OSError, UnicodeDecodeError):
+            return None
 
 
 def _folders() -> Mapping[str, str]:
@@ -174,7 +174,7 @@ CLIENTS: tuple[Client, ...] = (
     Client(
         key="cursor",
         title="Cursor",
-        source="https://cursor.com/docs/context/mcp",
+        source="https://cursor.com/docs/mcp",
         file="{home}/.cursor/mcp.json",
         project=".cursor/mcp.json",
         programs=("cursor",),
@@ -182,7 +182,7 @@ CLIENTS: tuple[Client, ...] = (
     Client(
         key="vscode",
         title="VS Code",
-        source="https://code.visualstudio.com/docs/copilot/customization/mcp-servers",
+        source="https://code.visualstudio.com/docs/agents/reference/mcp-configuration",
         file="{config}/Code/User/mcp.json",
         project=".vscode/mcp.json",
         path=("servers",),
@@ -244,13 +244,16 @@ CLIENTS: tuple[Client, ...] = (
         source="https://lmstudio.ai/docs/app/mcp",
         file="{home}/.lmstudio/mcp.json",
         programs=("lms",),
+        # https://github.com/lmstudio-ai/lmstudio-js, findLMStudioHome.ts
+        folder_variable="LMSTUDIO_HOME",
+        folder_pointer=".lmstudio-home-pointer",
     ),
     Client(
         key="cline",
         title="Cline",
-        source="https://docs.cline.bot/mcp/configuring-mcp-servers",
-        file="{config}/Code/User/globalStorage/saoudrizwan.claude-dev/settings"
-        "/cline_mcp_settings.json",
+        source="https://docs.cline.bot/getting-started/config",
+        file="{home}/.cline/data/settings/cline_mcp_settings.json",
+        programs=("cline",),
     ),
     Client(
         key="copilot-cli",
@@ -258,8 +261,10 @@ CLIENTS: tuple[Client, ...] = (
         source="https://docs.github.com/en/copilot/how-tos/copilot-cli/customize-copilot"
         "/add-mcp-servers",
         file="{home}/.copilot/mcp-config.json",
-        shape=_copilot,
+        project=".mcp.json",
+        shape=_with_type("stdio"),
         programs=("copilot",),
+        folder_variable="COPILOT_HOME",
     ),
     Client(
         key="opencode",

@@ -1,7 +1,10 @@
 """An entry: how a client starts this server, and under which name."""
 
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import PurePath
+from typing import Any
 
 PROGRAM = "connected-apps-mcp"
 MODULE = "connected_apps_mcp"
@@ -40,13 +43,40 @@ def name_for(profile: str | None, *, sandbox: bool) -> str:
 
 
 def is_name(name: str) -> bool:
-    """Whether an entry of ours may have this name."""
-    return name == NAME or name.startswith(f"{NAME}-")
+    """Whether `name_for` may have given this name."""
+    return bool(re.fullmatch(NAME + r"(-[a-z0-9-]+)?", name))
 
 
 def starts_us(shaped: object) -> bool:
-    """Whether an entry, in the shape of any client, starts this server."""
-    return any(PurePath(word).stem in {PROGRAM, MODULE} for word in command_of(shaped))
+    """Whether an entry, in the shape of any client, starts this server.
+
+    A path that ends in our name counts only as the program: as an argument of another server it
+    may be a checkout that this server works on.
+    """
+    program, *arguments = command_of(shaped) or [""]
+    return PurePath(program).stem == PROGRAM or not {PROGRAM, MODULE}.isdisjoint(arguments)
+
+
+def is_same(earlier: object, wanted: Mapping[str, Any]) -> bool:
+    """Whether an earlier entry does what the wanted one does.
+
+    Clients, and people in them, add settings to an entry. Only what it adds to the environment
+    makes it another one.
+    """
+    if not isinstance(earlier, dict):
+        return False
+    variables = [environment_of(entry) for entry in (earlier, wanted)]
+    return wanted.items() <= earlier.items() and variables[0] == variables[1]
+
+
+def without_values(shaped: object) -> object:
+    """An entry to show: the values of its environment and headers may be credentials."""
+    if not isinstance(shaped, dict):
+        return shaped
+    return {
+        key: dict.fromkeys(value, "***") if isinstance(value, dict) else value
+        for key, value in shaped.items()
+    }
 
 
 def command_of(shaped: object) -> list[str]:

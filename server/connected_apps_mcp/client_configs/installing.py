@@ -70,7 +70,7 @@ class Place:
             Refused: nothing was changed.
         """
         own = self._own_command()
-        if own and _ran(own.program, own.add(entry, self.scope)) and self._has(entry):
+        if own and _ran(own.program, own.add(entry)) and self._has(entry):
             return None
         old = self._text()
         path = (*self.client.path, entry.name)
@@ -86,7 +86,7 @@ class Place:
         """
         own = self._own_command()
         if own and own.remove:
-            _ran(own.program, own.remove(entry, self.scope))
+            _ran(own.program, own.remove(entry))
         if self.read(entry.name) is None:
             return None
         old = self._text()
@@ -95,8 +95,15 @@ class Place:
             return replace_config(self.file, old, without_entry(self.client.format, old, path))
 
     def _own_command(self) -> OwnCommand | None:
+        """The client's own command, where it costs nothing that a person wrote.
+
+        Without the folder of the client, a command of its name may belong to another machine: in
+        WSL, `code` is that of Windows.
+        """
         own = self.client.own
-        return own if own and self.scope in own.scopes else None
+        if own and self.scope == "user" and self.file.parent.is_dir():
+            return own if own.remove or not self._text() else None
+        return None
 
     def _has(self, entry: Entry) -> bool:
         return command_of(self.read(entry.name)) == [*entry.command]

@@ -1,6 +1,7 @@
 """The command that will still start this server tomorrow."""
 
 import json
+import os
 import shutil
 import sys
 from importlib.metadata import PackageNotFoundError, distribution
@@ -15,12 +16,19 @@ RUNNERS = {
 }
 
 
+class NotLasting(Exception):
+    """No command of tomorrow is known. The text says the way out."""
+
+
 def launch() -> tuple[str, ...]:
     """The words that start this program, with an absolute path.
 
     An environment that `uvx` or `pipx run` made for one run may be gone tomorrow: then it is that
     call. Else it is the program in the user's folder for programs, where `uv tool` and `pipx` link
     it, or the one in the virtual environment.
+
+    Raises:
+        NotLasting: the environment is for one run, and what made it is not found.
     """
     return _by_runner() or installed()
 
@@ -38,21 +46,35 @@ def on_path() -> Path | None:
 
 def _by_runner() -> tuple[str, ...] | None:
     parts = set(Path(sys.prefix).parts)
-    if parts & set(RUNNERS["uvx"]) and (uvx := shutil.which("uvx")):
-        return (str(Path(uvx).absolute()), *_source("--from"), PROGRAM)
-    if "pipx" in parts and parts & set(RUNNERS["pipx"]) and (pipx := shutil.which("pipx")):
-        return (str(Path(pipx).absolute()), "run", *_source("--spec"), PROGRAM)
+    if parts & set(RUNNERS["uvx"]):
+        return (_found("uvx"), *_source("--from"), PROGRAM)
+    if "pipx" in parts and parts & set(RUNNERS["pipx"]):
+        return (_found("pipx"), "run", *_source("--spec"), PROGRAM)
     return None
 
 
+def _found(runner: str) -> str:
+    # uv says in a variable where it is.
+    beside = str(Path(os.environ.get("UV", "")).parent)
+    found = shutil.which(runner) or shutil.which(runner, path=beside)
+    if not found:
+        raise NotLasting(
+            f"{sys.prefix} is an environment for one run, and {runner} is not on the PATH. Add it "
+            f"to the PATH, or install the program: uv tool install {PROGRAM}."
+        )
+    return str(Path(found).absolute())
+
+
 def _source(flag: str) -> list[str]:
-    """Where the package came from, if that is not the public index."""
+    """Where the package came from, if that is not the index."""
     try:
         text = distribution(PROGRAM).read_text("direct_url.json")
     except PackageNotFoundError:
         text = None
-    url = json.loads(text or "{}").get("url")
-    return [flag, url] if url else []
+    origin = json.loads(text or "{}")
+    if version := origin.get("vcs_info"):
+        return [flag, f"{version['vcs']}+{origin['url']}@{version['commit_id']}"]
+    return [flag, origin["url"]] if origin else []
 
 
 def _linked() -> tuple[str, ...] | None:

@@ -11,6 +11,7 @@ import click
 
 from connected_apps_mcp.settings import loading
 from connected_apps_mcp.settings import settings as config
+from connected_apps_mcp.settings.names import from_environment
 
 from .common import print_stderr, setting_flags
 
@@ -76,13 +77,13 @@ def install(
 
     It adds one entry, which starts this server with the flags given here, and leaves the rest of
     the file as it is. No entry holds a credential: log in first, or use --sandbox. It keeps a
-    backup of each file that it changes. Where a client has a command for it, it uses that.
+    backup of each file that it changes. Where a client has a command for it, that makes new files.
 
     Exit code 1: a client could not be configured.
     """
-    _require_project(flags)
+    wanted = _wanted(flags)
     chosen = _chosen("Add it to", clients, scope, everywhere=everywhere)
-    entry = _entry(flags, scope)
+    entry = _entry(wanted, scope)
     done = [client for client in chosen if _add(client, entry, scope, dry_run=dry_run)]
     if done and not dry_run:
         click.echo(f"Next: restart {_listed(done)}, and ask: list my connected apps.")
@@ -104,8 +105,8 @@ def uninstall(
 ) -> None:
     """Remove this server from MCP clients.
 
-    With --profile or --sandbox it removes that entry only, else every entry that starts this
-    server. The rest of each file stays as it is.
+    With --profile or --sandbox it removes that entry only, else every entry that `install` has
+    added. The rest of each file stays as it is.
 
     Exit code 1: a client could not be configured.
     """
@@ -118,39 +119,60 @@ def uninstall(
         raise SystemExit(1)
 
 
-def _require_project(flags: dict[str, Any]) -> None:
-    """Check the flags, and that an entry with them would find a project.
+def _wanted(flags: dict[str, Any]) -> dict[str, Any]:
+    """The settings that the entry names: the flags, and variables, which clients do not pass on.
 
     Raises:
-        SettingsError: they are invalid, or there is no such profile.
+        SettingsError: they are invalid, or an entry with them would find no project.
     """
+    from connected_apps_mcp.client_configs.entries import name_for
+    from connected_apps_mcp.settings.profiles import Profiles
+
     settings = loading.read(**flags)
-    if not settings.sandbox and settings.profile is None:
+    given = {name: value for name, value in flags.items() if value is not None}
+    wanted = {
+        name: getattr(settings, name) if config.FLAGS[name].annotation is bool else value
+        for name, value in (from_environment(ENTRY_FLAGS) | given).items()
+    }
+    if settings.sandbox:
+        return wanted
+    profile = settings.profile or loading.DEFAULT_PROFILE
+    if Profiles().find(profile) is None:
         raise config.SettingsError(
-            "There is no profile named default. Run connected-apps-mcp login first: clients do not "
-            "pass the environment on. To try it without credentials, use --sandbox."
+            f"There is no profile named {profile}. Run connected-apps-mcp login first: clients do "
+            "not pass the environment on. To try it without credentials, use --sandbox."
         )
+    if name_for(profile, sandbox=False) == name_for(None, sandbox=True):
+        raise config.SettingsError(
+            f"The entry of a profile named {profile} would replace that of --sandbox. Log in again "
+            "with another --profile."
+        )
+    return wanted
 
 
-def _entry(flags: dict[str, Any], scope: Scope) -> Entry:
+def _entry(wanted: dict[str, Any], scope: Scope) -> Entry:
     from connected_apps_mcp.client_configs.entries import PROGRAM, Entry, name_for
-    from connected_apps_mcp.client_configs.launch import launch
+    from connected_apps_mcp.client_configs.launch import NotLasting, launch
 
-    # Colleagues have the program in other places.
-    program = launch() if scope == "user" else (PROGRAM,)
+    try:
+        # Colleagues have the program in other places.
+        program = launch() if scope == "user" else (PROGRAM,)
+    except NotLasting as error:
+        raise config.SettingsError(str(error)) from None
     return Entry(
-        name_for(flags["profile"], sandbox=bool(flags["sandbox"])),
-        (*program, *_arguments(flags)),
+        name_for(wanted.get("profile"), sandbox=wanted.get("sandbox", False)),
+        (*program, *_arguments(wanted)),
     )
 
 
-def _arguments(flags: dict[str, Any]) -> Iterable[str]:
+def _arguments(wanted: dict[str, Any]) -> Iterable[str]:
     for name in ENTRY_FLAGS:
-        value, flag = flags[name], config.flag(name)
-        if isinstance(value, bool):
-            yield flag if value else f"--no-{flag[2:]}"
-        elif value is not None:
-            yield from (flag, value)
+        if name in wanted:
+            value, flag = wanted[name], config.flag(name)
+            if isinstance(value, bool):
+                yield flag if value else f"--no-{flag[2:]}"
+            else:
+                yield from (flag, value)
 
 
 def _chosen(question: str, keys: Iterable[str], scope: Scope, *, everywhere: bool) -> list[Client]:
@@ -177,14 +199,14 @@ def _chosen(question: str, keys: Iterable[str], scope: Scope, *, everywhere: boo
 
 def _add(client: Client, entry: Entry, scope: Scope, *, dry_run: bool) -> bool:
     """Add the entry to a client, and say what was done. Return whether it is there."""
-    from connected_apps_mcp.client_configs.entries import starts_us
+    from connected_apps_mcp.client_configs.entries import is_same, starts_us
     from connected_apps_mcp.client_configs.installing import Place, Refused
 
     wanted = client.shape(entry)
     try:
         place = Place.of(client, scope)
         earlier = place.read(entry.name)
-        if earlier == wanted:
+        if is_same(earlier, wanted):
             click.echo(f"{client.title}: {entry.name} is already there.")
             return True
         if earlier is not None and not starts_us(earlier):
@@ -203,12 +225,12 @@ def _add(client: Client, entry: Entry, scope: Scope, *, dry_run: bool) -> bool:
 
 
 def _remove(client: Client, only: str | None, scope: Scope, *, dry_run: bool) -> bool:
-    from connected_apps_mcp.client_configs.entries import Entry
+    from connected_apps_mcp.client_configs.entries import Entry, is_name
     from connected_apps_mcp.client_configs.installing import Place, Refused
 
     try:
         place = Place.of(client, scope)
-        names = [name for name in place.ours() if only in {None, name}]
+        names = [name for name in place.ours() if is_name(name) and only in {None, name}]
         for name in names:
             if dry_run:
                 _show_difference(place, name, place.read(name), None)
@@ -225,10 +247,12 @@ def _remove(client: Client, only: str | None, scope: Scope, *, dry_run: bool) ->
 
 def _show_difference(place: Place, name: str, before: object, after: object) -> None:
     """Show an entry before and after, and nothing else of the file: it may hold credentials."""
+    from connected_apps_mcp.client_configs.entries import without_values
+
     click.echo(f"{place.client.title}: {place.file}, {'.'.join(place.client.path)}.{name}")
     for sign, entry in (("-", before), ("+", after)):
         if entry is not None:
-            for line in json.dumps(entry, indent=2).splitlines():
+            for line in json.dumps(without_values(entry), indent=2).splitlines():
                 click.echo(f"{sign} {line}")
 
 

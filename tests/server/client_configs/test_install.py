@@ -262,29 +262,184 @@ def test_the_help_names_every_client() -> None:
     assert set(named.replace("- ", "-").replace(" and ", ", ").split(", ")) == set(BY_KEY)
 
 
-@pytest.fixture
-def own_claude(tmp_path: Path) -> Path:
-    """A stand-in for Claude Code's command: it records its arguments, and adds nothing."""
-    log = tmp_path / "claude.log"
-    program = tmp_path / "bin" / "claude"
-    program.write_text(f"#!/bin/sh\nprintf '%s\\n' \"$@\" >> '{log}'\n")
-    program.chmod(0o755)
+def stand_in(program: str, tmp_path: Path) -> Path:
+    """The log of a stand-in for a client's own command, which adds nothing."""
+    log = tmp_path / f"{program}.log"
+    script = tmp_path / "bin" / program
+    script.write_text(f"#!/bin/sh\nprintf '%s\\n' \"$@\" >> '{log}'\n")
+    script.chmod(0o755)
     return log
 
 
-def test_the_command_of_a_client_is_preferred(own_claude: Path) -> None:
+def test_the_command_of_a_client_is_preferred(tmp_path: Path) -> None:
+    log = stand_in("claude", tmp_path)
+    prepare(BY_KEY["claude-code"], "typical")
     run("install", "claude-code", "--sandbox")
-    used = own_claude.read_text().splitlines()
+    used = log.read_text().splitlines()
     assert used[:3] == ["mcp", "add-json", "connected-apps-sandbox"]
     assert json.loads(used[3])["args"] == ["--sandbox"]
     assert used[4:] == ["--scope", "user"]
 
 
-@pytest.mark.usefixtures("own_claude")
-def test_where_that_command_adds_nothing_the_file_is_edited() -> None:
+def test_where_that_command_adds_nothing_the_file_is_edited(tmp_path: Path) -> None:
+    stand_in("claude", tmp_path)
     assert run("install", "claude-code", "--sandbox").exit_code == 0
     file = Path.home() / ".claude.json"
     assert entry_in(BY_KEY["claude-code"], file, "connected-apps-sandbox")
+
+
+OWN = [
+    ("codex", "codex", ["mcp", "add", "connected-apps-sandbox", "--"]),
+    ("vscode", "code", ["--add-mcp"]),
+]
+
+
+@pytest.mark.parametrize(("key", "program", "words"), OWN)
+def test_a_command_that_loses_comments_makes_new_files(
+    tmp_path: Path, key: str, program: str, words: list[str]
+) -> None:
+    log = stand_in(program, tmp_path)
+    prepare(BY_KEY[key], "absent").parent.mkdir(parents=True)
+    run("install", key, "--sandbox")
+    assert log.read_text().splitlines()[: len(words)] == words
+
+
+@pytest.mark.parametrize(("key", "program", "words"), OWN)
+def test_a_command_that_loses_comments_is_not_used_on_a_file_of_a_person(
+    tmp_path: Path, key: str, program: str, words: list[str]
+) -> None:
+    log = stand_in(program, tmp_path)
+    prepare(BY_KEY[key], "commented")
+    assert run("install", key, "--sandbox").exit_code == 0
+    assert not log.exists(), words
+
+
+def test_a_command_without_the_folder_of_its_client_is_not_used(tmp_path: Path) -> None:
+    log = stand_in("code", tmp_path)
+    assert run("install", "vscode", "--sandbox").exit_code == 0
+    assert not log.exists()
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        {"command": "npx", "args": ["server-filesystem", "/home/me/connected-apps-mcp"]},
+        {"command": "uvx", "args": ["other", "--log", "connected-apps-mcp.log"]},
+    ],
+)
+def test_a_server_that_works_on_our_checkout_stays(command: dict[str, object]) -> None:
+    file = prepare(BY_KEY["cursor"], "empty")
+    file.write_text(json.dumps({"mcpServers": {"connected-apps-files": command}}))
+    before = file.read_bytes()
+    assert "no entry of this server" in run("uninstall", "cursor").stdout
+    assert file.read_bytes() == before
+
+
+def test_an_entry_that_a_person_named_stays() -> None:
+    client = BY_KEY["cursor"]
+    file = prepare(client, "empty")
+    file.write_text('{"mcpServers": {"stytch": {"command": "connected-apps-mcp"}}}')
+    before = file.read_bytes()
+    run("install", "cursor", "--sandbox")
+    run("uninstall", "cursor")
+    assert file.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["/opt/venv/bin/connected-apps-mcp"],
+        ["/usr/bin/uvx", "connected-apps-mcp", "--sandbox"],
+        ["/usr/bin/uvx", "--from", "file:///a.whl", "connected-apps-mcp"],
+        ["/usr/bin/pipx", "run", "connected-apps-mcp"],
+        ["/usr/bin/python3", "-P", "-m", "connected_apps_mcp"],
+    ],
+)
+def test_an_entry_of_ours_is_removed_however_it_starts(words: list[str]) -> None:
+    file = prepare(BY_KEY["cursor"], "empty")
+    entry = {"command": words[0], "args": words[1:]}
+    file.write_text(json.dumps({"mcpServers": {"connected-apps": entry}}))
+    assert "connected-apps is removed" in run("uninstall", "cursor").stdout
+
+
+def with_earlier(more: dict[str, object]) -> Path:
+    """The entry for the sandbox in Cursor, with more in it than `install` writes."""
+    client = BY_KEY["cursor"]
+    run("install", "cursor", "--sandbox")
+    file = prepare(client, "absent")
+    entry = entry_in(client, file, "connected-apps-sandbox") | more
+    file.write_text(json.dumps({"mcpServers": {"connected-apps-sandbox": entry}}))
+    return file
+
+
+def test_what_a_client_added_to_the_entry_stays() -> None:
+    file = with_earlier({"autoApprove": ["get_app"], "env": {}})
+    before = file.read_bytes()
+    assert "is already there" in run("install", "cursor", "--sandbox").stdout
+    assert file.read_bytes() == before
+
+
+def test_a_credential_in_an_earlier_entry_goes() -> None:
+    file = with_earlier({"env": {"STYTCH_SECRET": SECRET}})
+    run("install", "cursor", "--sandbox")
+    assert SECRET not in file.read_text()
+
+
+@pytest.mark.parametrize("command", ["install", "uninstall"])
+def test_a_dry_run_does_not_show_a_credential_in_an_earlier_entry(command: str) -> None:
+    with_earlier({"env": {"STYTCH_SECRET": SECRET}})
+    shown = run(command, "cursor", "--sandbox", "--dry-run")
+    assert '"STYTCH_SECRET": "***"' in shown.stdout
+    assert SECRET not in shown.output
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "name", "arguments"),
+    [
+        ("CONNECTED_APPS_MCP_PROFILE", "live", "connected-apps-live", ["--profile", "live"]),
+        ("CONNECTED_APPS_MCP_SANDBOX", "1", "connected-apps-sandbox", ["--sandbox"]),
+        ("CONNECTED_APPS_MCP_READ_ONLY", "0", "connected-apps", ["--no-read-only"]),
+        ("CONNECTED_APPS_MCP_TOOLSETS", "apps", "connected-apps", ["--toolsets", "apps"]),
+    ],
+)
+def test_a_variable_becomes_a_flag_of_the_entry(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str, name: str, arguments: list[str]
+) -> None:
+    put("default")
+    put("live", "project-live-1")
+    monkeypatch.setenv(variable, value)
+    assert run("install", "cursor").exit_code == 0
+    file = prepare(BY_KEY["cursor"], "absent")
+    assert command_of(entry_in(BY_KEY["cursor"], file, name))[1:] == arguments
+
+
+def test_credentials_in_the_environment_do_not_hide_the_profile(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    put("default")
+    monkeypatch.setenv("STYTCH_PROJECT_ID", "project-test-1")
+    monkeypatch.setenv("STYTCH_SECRET", SECRET)
+    assert run("install", "cursor").exit_code == 0
+
+
+def test_a_profile_with_the_name_of_the_sandbox_is_refused() -> None:
+    put("sandbox")
+    refused = run("install", "cursor", "--profile", "sandbox")
+    assert refused.exit_code == 2
+    assert "would replace that of --sandbox" in refused.stderr
+
+
+def test_a_folder_that_the_client_moved_is_followed(tmp_path: Path) -> None:
+    moved = tmp_path / "models"
+    (Path.home() / ".lmstudio-home-pointer").write_text(f"{moved}\n")
+    assert run("install", "lm-studio", "--sandbox").exit_code == 0
+    assert entry_in(BY_KEY["lm-studio"], moved / "mcp.json", "connected-apps-sandbox")
+
+
+def test_claude_code_and_copilot_share_the_entry_of_a_project() -> None:
+    project = ("--sandbox", "--scope", "project")
+    run("install", "claude-code", *project)
+    assert "is already there" in run("install", "copilot-cli", *project).stdout
 
 
 @pytest.mark.parametrize("client", CLIENTS, ids=lambda client: client.key)
