@@ -45,8 +45,13 @@ def exit_codes() -> str:
     )
 
 
+def context_of(command: click.Command) -> click.Context:
+    """Click makes a command's help option once: it must have the names that it has for users."""
+    return click.Context(command, **main.context_settings)
+
+
 def _section(words: tuple[str, ...], command: click.Command) -> str:
-    usage = " ".join([PROGRAM, *words, *command.collect_usage_pieces(click.Context(command))])
+    usage = " ".join([PROGRAM, *words, *command.collect_usage_pieces(context_of(command))])
     return (
         "\n\n".join(
             [

@@ -10,6 +10,7 @@ import pytest
 import generate
 from connected_apps_mcp.client_configs.entries import PROGRAM
 from connected_apps_mcp.commands.cli import main
+from generator.commands import context_of
 from generator.places import ROOT
 
 CODE = re.compile(r"^ *```(?P<kind>\w*)\n(?P<block>.*?)^ *```|`(?P<span>[^`]+)`", re.M | re.S)
@@ -41,7 +42,7 @@ def check(words: list[str]) -> None:
         words = words[1:]
     if HELP & set(words):
         return
-    *_, left, _ = command.make_parser(click.Context(command)).parse_args(words)
+    *_, left, _ = command.make_parser(context_of(command)).parse_args(words)
     if left:
         raise click.UsageError(f"{left} are too many")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from importlib.util import find_spec
@@ -19,8 +20,8 @@ if TYPE_CHECKING:
 RECOVERY_SECONDS = 10.0
 """Time at start for recovering calls that an earlier process left unfinished."""
 
-HAS_UVLOOP = find_spec("uvloop") is not None
-"""Whether there is uvloop, the faster event loop."""
+HAS_UVLOOP = sys.platform != "win32" and find_spec("uvloop") is not None
+"""Whether there is uvloop, the faster event loop. On Windows, anyio would want another one."""
 
 OUR_PACKAGES = ("connected_apps_mcp", "connected_apps_tools")
 
