@@ -1,6 +1,8 @@
 """The clients that `install` knows: where each has its configuration, and how an entry looks there.
 
-The sources were read in November 2026.
+The sources were read in November 2026. Tried with the clients themselves, on Linux: Claude Code
+2.1, Codex 0.169, Gemini CLI 0.61, OpenCode 1.18, Copilot CLI 1.0 and Cline 3.0. The others are as
+their documents say.
 """
 
 from __future__ import annotations
@@ -169,6 +171,7 @@ CLIENTS: tuple[Client, ...] = (
         key="claude-desktop",
         title="Claude Desktop",
         source="https://modelcontextprotocol.io/docs/develop/connect-local-servers",
+        # INFERRED for Linux, which the page does not name.
         file="{config}/Claude/claude_desktop_config.json",
     ),
     Client(
@@ -202,6 +205,7 @@ CLIENTS: tuple[Client, ...] = (
         title="Zed",
         source="https://zed.dev/docs/ai/mcp",
         file="{xdg}/zed/settings.json",
+        # https://github.com/zed-industries/zed, crates/paths/src/paths.rs
         windows="{config}/Zed/settings.json",
         project=".zed/settings.json",
         path=("context_servers",),

@@ -121,7 +121,8 @@ class Place:
 def _ran(program: str, arguments: list[str]) -> bool:
     """Whether a command of the client ran without a failure."""
     found = shutil.which(program)
-    if found is None:
+    # cmd.exe, which runs such files, takes the quotes of JSON for its own.
+    if found is None or found.lower().endswith((".cmd", ".bat")):
         return False
     try:
         ended = subprocess.run(  # noqa: S603 - without a shell
