@@ -62,6 +62,7 @@ def take_away() -> None:
 
     vars(builtins)["__import__"] = import_
     vars(os)["open"] = open_
+    vars(sys)["modules"]["uvloop"] = None  # so that it is not found either
     vars(shutil)["_use_fd_functions"] = False
     for module, names in MISSING.items():
         for name in names:
