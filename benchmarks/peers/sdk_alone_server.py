@@ -17,8 +17,8 @@ from connected_apps_mcp.transports import http
 from connected_apps_mcp.transports.http_network import Network
 from connected_apps_mcp.transports.shutdown import ShutdownSignals
 from connected_apps_mcp.transports.stdio import serve_stdio
-from connected_apps_tools.api.aiohttp_client import AiohttpClient
-from connected_apps_tools.api.http_client import headers_of
+from connected_apps_tools.api.http.aiohttp_client import AiohttpClient
+from connected_apps_tools.api.http.http_client import headers_of
 from connected_apps_tools.api.service import Credentials
 
 SHUTDOWN_SECONDS = 5.0

@@ -5,7 +5,7 @@ from connected_apps_mcp.audit import refusals
 from connected_apps_mcp.commands import stderr_log
 from connected_apps_mcp.confirmation import approvals
 from connected_apps_mcp.settings import settings
-from connected_apps_tools.api import http_client
+from connected_apps_tools.api.http import http_client
 from connected_apps_tools.secrets import uninterrupted
 
 from .markdown import table

@@ -19,7 +19,7 @@ from tools.api.bodies import APP, ENVELOPE, FOUND
 
 from connected_apps_tools import errors
 from connected_apps_tools.api.client import ConnectedAppsClient
-from connected_apps_tools.api.http_client import MAX_IN_FLIGHT, MAX_RESPONSE_BYTES
+from connected_apps_tools.api.http.http_client import MAX_IN_FLIGHT, MAX_RESPONSE_BYTES
 from connected_apps_tools.api.models import CreateApp, PageOfApps, UpdateApp
 from connected_apps_tools.api.service import Credentials
 

@@ -25,10 +25,10 @@ from connected_apps_tools.errors import (
 from connected_apps_tools.text.redaction import REDACTOR
 
 from . import operations
-from .connection_errors import unanswered, unreachable
 from .fair_share import FairShare
-from .http_client import MAX_IN_FLIGHT, HttpClient, headers_of
-from .httpx2_client import ProxyTransport, TransportClient
+from .http.connection_errors import unanswered, unreachable
+from .http.http_client import MAX_IN_FLIGHT, HttpClient, headers_of
+from .http.httpx2_client import ProxyTransport, TransportClient
 from .models import (
     AppResponse,
     ConnectedApp,
@@ -311,7 +311,7 @@ class ConnectedAppsClient:
     def _open(self) -> HttpClient:
         headers = headers_of(self._credentials)
         if self._transport is None and not _may_have_proxy(self._base_url):
-            from .aiohttp_client import AiohttpClient  # its import takes 200 ms
+            from .http.aiohttp_client import AiohttpClient  # its import takes 200 ms
 
             return AiohttpClient(self._base_url, headers)
         return TransportClient(self._base_url, headers, self._transport or ProxyTransport())

@@ -11,7 +11,7 @@ from connected_apps_mcp.diagnosis.check import Machine, Result, broken, cause, o
 from connected_apps_mcp.diagnosis.commands import command
 from connected_apps_mcp.diagnosis.service_call import credentials_problem
 from connected_apps_mcp.settings.settings import PROJECT_ID, SECRET, Settings, SettingsError
-from connected_apps_tools.api.connection_errors import proxy_for
+from connected_apps_tools.api.http.connection_errors import proxy_for
 from connected_apps_tools.api.service import LIVE_URL, TEST_URL, is_live
 
 MAX_SECONDS_AHEAD = 60.0

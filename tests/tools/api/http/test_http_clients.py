@@ -17,7 +17,7 @@ from tools.api.bodies import FOUND
 
 from connected_apps_tools import errors
 from connected_apps_tools.api.client import ConnectedAppsClient
-from connected_apps_tools.api.http_client import MAX_RESPONSE_BYTES
+from connected_apps_tools.api.http.http_client import MAX_RESPONSE_BYTES
 from connected_apps_tools.api.models import CreateApp
 from connected_apps_tools.api.service import Credentials
 

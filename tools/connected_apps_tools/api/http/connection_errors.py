@@ -12,9 +12,8 @@ from urllib.request import getproxies, proxy_bypass
 
 import httpx2
 
+from connected_apps_tools.api.service import is_local
 from connected_apps_tools.errors import NoAnswer, NotSent
-
-from .service import is_local
 
 logger = logging.getLogger(__name__)
 

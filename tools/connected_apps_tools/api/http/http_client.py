@@ -5,10 +5,9 @@ from typing import Protocol
 
 import httpx2
 
+from connected_apps_tools.api.responses import HttpResponse
+from connected_apps_tools.api.service import Credentials
 from connected_apps_tools.errors import UnexpectedAnswer
-
-from .responses import HttpResponse
-from .service import Credentials
 
 TIMEOUT = httpx2.Timeout(connect=5.0, read=20.0, write=10.0, pool=10.0)
 """Seconds that one step of one attempt may take."""

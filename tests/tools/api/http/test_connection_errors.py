@@ -209,7 +209,7 @@ async def test_the_cause_is_logged_without_the_text_of_an_exception(
 
 
 def test_an_error_says_that_a_retry_may_help_where_its_hint_says_so() -> None:
-    from connected_apps_tools.api.connection_errors import CAUSES
+    from connected_apps_tools.api.http.connection_errors import CAUSES
 
     for _, cause in CAUSES:
         assert cause.transient == ("try again" in cause.hint), cause.text

@@ -10,8 +10,9 @@ import httpx2
 from aiohttp.http_exceptions import ContentEncodingError
 from yarl import URL
 
+from connected_apps_tools.api.responses import HttpResponse
+
 from .http_client import JSON, KEEPALIVE_SECONDS, MAX_IN_FLIGHT, TIMEOUT, Body
-from .responses import HttpResponse
 
 MAX_HEADER_BYTES = 64 * 1024
 """Longest line and longest field in the head of a response."""

@@ -2,8 +2,9 @@
 
 import httpx2
 
+from connected_apps_tools.api.responses import HttpResponse
+
 from .http_client import JSON, KEEPALIVE_SECONDS, MAX_IN_FLIGHT, TIMEOUT, Body
-from .responses import HttpResponse
 
 
 class TransportClient:

@@ -1,0 +1,1 @@
+"""Sends requests over HTTP, and explains why a connection failed."""
