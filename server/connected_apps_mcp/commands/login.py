@@ -183,7 +183,7 @@ def _store(profiles: Profiles, name: str, settings: config.Settings) -> None:
     click.echo(f"Logged in to {credentials.project_id}, as profile {name}.")
     click.echo(f"Its secret is in {profiles.where(name, kept_in)}.")
     if kept_in == "file":
-        click.echo("There is no OS keyring here. Only you may read that file; it is not encrypted.")
+        click.echo("No OS keyring answers here. Only you may read that file; it is not encrypted.")
 
 
 def _remembered(settings: config.Settings) -> dict[str, JsonValue]:

@@ -62,7 +62,7 @@ def test_login_stores_credentials_that_the_service_accepts(service: str) -> None
 def test_login_says_aloud_that_a_file_has_the_secret(service: str) -> None:
     shown = log_in(service).stdout
     assert f"Its secret is in the file {config()}/credentials/default.\n" in shown
-    assert "There is no OS keyring here." in shown
+    assert "No OS keyring answers here." in shown
     assert (config() / "credentials" / "default").stat().st_mode & 0o777 == 0o600
 
 
