@@ -87,8 +87,8 @@ def install(
     done = [client for client in chosen if _add(client, entry, scope, dry_run=dry_run)]
     if done and not dry_run:
         click.echo(f"Next: restart {_listed(done)}, and ask: list my connected apps.")
-    if scope == "project":
-        click.echo("Who shares this project needs connected-apps-mcp on the PATH too.")
+    if done and scope == "project":
+        click.echo("Everybody who shares this project needs connected-apps-mcp on the PATH.")
     if len(done) < len(chosen):
         raise SystemExit(1)
 
