@@ -5,10 +5,10 @@ from typing import Literal, NamedTuple
 from connected_apps_mcp.settings import loading, settings
 
 CHOSEN = ("sandbox", "profile", "toolsets", "read_only", "allow_live_writes")
-"""The settings in such a form. Who needs others writes an entry by hand."""
+"""The settings in such a form. A person who needs others writes an entry by hand."""
 
 DEFAULTS = {"sandbox": True}
-"""Who has chosen nothing yet gets the sandbox, where the server works at once."""
+"""A person who has chosen nothing yet gets the sandbox, where the server works at once."""
 
 
 class Option(NamedTuple):

@@ -1,7 +1,7 @@
 """The command line: every command with its flags, and its exit codes."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 
 import click
 
@@ -12,7 +12,8 @@ from connected_apps_mcp.settings import settings
 from .markdown import escaped, table
 
 EXIT_CODES = re.compile(r"Exit code (?P<codes>.+)", re.DOTALL)
-SETTINGS = {settings.flag(name) for name in settings.FLAGS}
+SETTINGS = dict.fromkeys(settings.flag(name) for name in settings.FLAGS)
+"""The flags of the settings, in their order."""
 
 
 def all_commands(
@@ -76,11 +77,22 @@ def _flags(command: click.Command) -> Iterator[str]:
     if own:
         rows = ([f"`{_names(option)}`", escaped(option.help or "")] for option in own)
         yield table(["flag", "meaning"], rows).rstrip()
-    shared = [f"`{option.opts[0]}`" for option in options if option.opts[0] in SETTINGS]
-    if len(shared) == len(SETTINGS):
+    yield from _shared({option.opts[0] for option in options} & SETTINGS.keys())
+
+
+def _shared(flags: Set[str]) -> Iterator[str]:
+    """The settings of a command: those that it has, or those that it lacks if they are fewer."""
+    lacking = SETTINGS.keys() - flags
+    if not lacking:
         yield "All [settings](settings.md)."
-    elif shared:
-        yield f"[Settings](settings.md): {', '.join(shared)}."
+    elif len(lacking) < len(flags):
+        yield f"All [settings](settings.md) but {_listed(lacking)}."
+    elif flags:
+        yield f"[Settings](settings.md): {_listed(flags)}."
+
+
+def _listed(flags: Set[str]) -> str:
+    return ", ".join(f"`{flag}`" for flag in SETTINGS if flag in flags)
 
 
 def _names(option: click.Option) -> str:

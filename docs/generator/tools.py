@@ -77,27 +77,32 @@ def _section(toolset: str | None, tool: Tool[Any, Any]) -> str:
         f"### {tool.name}\n",
         f"{escaped(described.description or '')}\n",
         "; ".join(f"{name}: {fact}" for name, fact in facts.items()) + ".\n",
-        _fields("argument", described.input_schema),
-        _fields("result", described.output_schema or {}),
+        _fields("argument", described.input_schema, mark="required"),
+        _fields("result", described.output_schema or {}, mark="always"),
     ]
     return "\n".join(parts)
 
 
-def _fields(what: str, schema: Schema) -> str:
-    rows = list(_rows(schema, schema))
-    return table([what, "type", "meaning"], rows) if rows else f"No {what}s.\n"
+def _fields(what: str, schema: Schema, mark: str) -> str:
+    """A table of the fields. Those that are never left out have the mark."""
+    rows = list(_rows(schema, schema, mark))
+    if not rows:
+        return f"No {what}s.\n"
+    head = [what, "type", "meaning"]
+    columns = len(head) if any(meaning for *_, meaning in rows) else len(head) - 1
+    return table(head[:columns], (row[:columns] for row in rows))
 
 
-def _rows(schema: Schema, root: Schema, prefix: str = "") -> Iterable[list[str]]:
+def _rows(schema: Schema, root: Schema, mark: str, prefix: str = "") -> Iterable[list[str]]:
     """A row for each property, and for the properties of those that are objects."""
     required = schema.get("required", ())
     for name, given in schema.get("properties", {}).items():
         field = _resolved(given, root)
         meaning = field.get("description", "")
-        mark = " (required)" if name in required else ""
-        yield [f"`{prefix}{name}`{mark}", escaped(_type(field, root)), escaped(meaning)]
+        marked = f" ({mark})" if name in required else ""
+        yield [f"`{prefix}{name}`{marked}", escaped(_type(field, root)), escaped(meaning)]
         inner, brackets = _inner(field, root)
-        yield from _rows(inner, root, f"{prefix}{name}{brackets}.")
+        yield from _rows(inner, root, mark, f"{prefix}{name}{brackets}.")
 
 
 def _inner(field: Schema, root: Schema) -> tuple[Schema, str]:
@@ -118,5 +123,10 @@ def _type(field: Schema, root: Schema) -> str:
         return " or ".join(f"`{each}`" for each in field["enum"])
     if "items" in field:
         return f"array of {_type(_resolved(field['items'], root), root)}"
-    bounds = [text.format(f"{field[key]:,}") for key, text in BOUNDS.items() if key in field]
+    bounds = [_bound(text, field[key]) for key, text in BOUNDS.items() if key in field]
     return ", ".join([str(field.get("type", "any")), *bounds])
+
+
+def _bound(text: str, number: int) -> str:
+    bound = text.format(f"{number:,}")
+    return bound.removesuffix("s") if number == 1 else bound

@@ -53,7 +53,7 @@ class _Refused(click.ClickException):
 
 
 class _Commands(Commands):
-    """The commands. `serve` is the default, because hosts run the program without a command."""
+    """The commands. `serve` is the default, because clients start the program without one."""
 
     def main(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - click's
         """Run a command. Report output that cannot be written, without a traceback."""
@@ -114,7 +114,7 @@ def main(ctx: click.Context) -> None:
     """An MCP server for the OAuth clients (Connected Apps) of a Stytch project.
 
     Without a command, it runs `serve` with the given flags, on standard input and output by
-    default. MCP hosts start it this way.
+    default. MCP clients start it this way.
 
     The credentials of the project are those of a profile, which `login` stores, or the environment
     variables STYTCH_PROJECT_ID and STYTCH_SECRET. With --sandbox none are needed.

@@ -27,7 +27,7 @@ MAX_TEXT = 1_000
 @setting_flags()
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object, for programs.")
 def doctor(*, as_json: bool, **flags: object) -> None:
-    """Find what is wrong on this machine, and say what to do about it.
+    """Find what is wrong here, and say what to do.
 
     Give the flags that the server runs with. It looks at the installation, settings, credentials,
     secret store, logs and clients. It changes nothing, but it writes a probe to the secret store

@@ -72,8 +72,8 @@ def install(
     """Add this server to MCP clients.
 
     Clients: claude-code, claude-desktop, cursor, vscode, windsurf, zed, gemini-cli, codex, goose,
-    lm-studio, cline, copilot-cli, opencode and kiro. Without one, it lists those found here, and
-    asks.
+    lm-studio, cline, copilot-cli, opencode and kiro. Without one, it asks about each that it finds
+    here.
 
     It adds one entry, which starts this server with the flags given here, and leaves the rest of
     the file as it is. No entry holds a credential: log in first, or use --sandbox. It keeps a
@@ -81,14 +81,13 @@ def install(
 
     Exit code 1: a client could not be configured.
     """
-    wanted = _wanted(flags)
-    chosen = _chosen("Add it to", clients, scope, everywhere=everywhere)
-    entry = _entry(wanted, scope)
+    entry = _entry(_wanted(flags), scope)
+    chosen = _chosen(f"Add {entry.name} to", clients, scope, everywhere=everywhere)
     done = [client for client in chosen if _add(client, entry, scope, dry_run=dry_run)]
     if done and not dry_run:
         click.echo(f"Next: restart {_listed(done)}, and ask: list my connected apps.")
-    if scope == "project":
-        click.echo("Who shares this project needs connected-apps-mcp on the PATH too.")
+    if done and scope == "project":
+        click.echo("Everybody who shares this project needs connected-apps-mcp on the PATH.")
     if len(done) < len(chosen):
         raise SystemExit(1)
 
@@ -113,7 +112,7 @@ def uninstall(
     from connected_apps_mcp.client_configs.entries import name_for
 
     only = name_for(which["profile"], sandbox=which["sandbox"]) if any(which.values()) else None
-    chosen = _chosen("Remove it from", clients, scope, everywhere=everywhere)
+    chosen = _chosen("Remove this server from", clients, scope, everywhere=everywhere)
     done = [client for client in chosen if _remove(client, only, scope, dry_run=dry_run)]
     if len(done) < len(chosen):
         raise SystemExit(1)

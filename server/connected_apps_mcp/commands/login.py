@@ -132,7 +132,8 @@ def profiles() -> None:
 
 
 def _shown(value: JsonValue) -> str:
-    return json.dumps(value) if not isinstance(value, list) else ",".join(map(str, value))
+    text = ",".join(map(str, value)) if isinstance(value, list) else str(value)
+    return text.lower() if isinstance(value, bool) else text
 
 
 def _ask_for_project(earlier: Profile | None) -> str:
@@ -147,7 +148,9 @@ def _ask_for_project(earlier: Profile | None) -> str:
 def _read_secret() -> str:
     """The secret, asked for without echo, or read from standard input."""
     if not sys.stdin.isatty():
-        return sys.stdin.read(MAX_SECRET + 1).strip()
+        if secret := sys.stdin.read(MAX_SECRET + 1).strip():
+            return secret
+        raise config.SettingsError("Standard input holds no secret.")
     with warnings.catch_warnings():
         warnings.simplefilter("error")  # getpass warns where it would echo
         return str(click.prompt("Secret (it is not shown)", hide_input=True, err=True)).strip()

@@ -38,8 +38,8 @@ def policy() -> None:
 def check(**flags: object) -> None:
     """Check a policy file, and list the apps that break it.
 
-    It prints the rules of the file. If STYTCH_PROJECT_ID and STYTCH_SECRET are set, or --sandbox is
-    given, it checks the apps too. It changes nothing.
+    It prints the rules of the file. With the credentials of a project, or with --sandbox, it checks
+    the apps too. It changes nothing.
 
     Exit code 0: no app breaks a rule. 1: an app breaks a rule. 2: the file is invalid, or the apps
     cannot be read.

@@ -49,8 +49,8 @@ class _VariableName(click.ParamType[str]):
 def secrets() -> None:
     """List, show, use and delete stored client secrets.
 
-    Give the flags that the server runs with, and STYTCH_PROJECT_ID or --sandbox. If STYTCH_SECRET
-    is set too, interrupted calls are looked up at the service.
+    Give the flags that the server runs with. The commands need the project, of a profile, of
+    STYTCH_PROJECT_ID or of the sandbox. With its secret, they look up interrupted calls too.
     """
 
 

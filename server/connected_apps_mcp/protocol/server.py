@@ -129,7 +129,7 @@ def build_server(  # noqa: PLR0913 - each is a separate part
 
 
 def _which_project(project: ToolContext) -> str:
-    """A sentence that tells this server from others in the same client."""
+    """A sentence that sets this server apart from others in the same client."""
     about = project.server
     if about.environment == "sandbox":
         return "This is a sandbox, not a real project."

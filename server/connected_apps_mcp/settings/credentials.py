@@ -90,15 +90,16 @@ class ProjectSettings(BaseModel):
         Raises:
             SettingsError: one of the two is missing or malformed, or they do not match.
         """
+        the_id, the_secret = self._names()
         # Check both before the form of the id, to report an unexpanded placeholder as one.
-        given = _require_well_formed(PROJECT_ID, self.project_id)
+        given = _require_well_formed(the_id, self.project_id)
         found = self.project_secret
-        secret = _require_well_formed(SECRET, found.get_secret_value() if found else None)
-        project_id = _project_id(given)
+        secret = _require_well_formed(the_secret, found.get_secret_value() if found else None)
+        project_id = _project_id(the_id, given)
         environment, other = ("live", "test") if is_live(project_id) else ("test", "live")
         if secret.startswith(f"secret-{other}-"):
             raise SettingsError(
-                f"{SECRET} belongs to a {other} project, but {PROJECT_ID} names a {environment} "
+                f"{the_secret} belongs to a {other} project. {the_id} names a {environment} "
                 "project. Take both from the same project."
             )
         return Credentials(project_id, SecretStr(secret))
@@ -109,24 +110,30 @@ class ProjectSettings(BaseModel):
         Raises:
             SettingsError: it is missing or malformed.
         """
-        return _project_id(_require_well_formed(PROJECT_ID, self.project_id))
+        the_id, _ = self._names()
+        return _project_id(the_id, _require_well_formed(the_id, self.project_id))
+
+    def _names(self) -> tuple[str, str]:
+        """What a person calls the two credentials: the variables, unless they come from a login."""
+        in_environment = self._sources.get("project_id", PROJECT_ID) == PROJECT_ID
+        return (PROJECT_ID, SECRET) if in_environment else ("The project id", "The secret")
 
 
-def _require_well_formed(variable: str, value: str | None) -> str:
+def _require_well_formed(name: str, value: str | None) -> str:
     if not value:
-        raise SettingsError(f"{variable} is not set. {LOG_IN} {HINT}")
+        raise SettingsError(f"{name} is not set. {LOG_IN} {HINT}")
     if not re.fullmatch(r"[!-~]{1,512}", value) or "${" in value:
         raise SettingsError(
-            f"{variable} is malformed: it must be printable ASCII without spaces, "
+            f"{name} is malformed: it must be printable ASCII without spaces, "
             f"complete, and not an unexpanded placeholder. {HINT}"
         )
     return value
 
 
-def _project_id(value: str) -> str:
+def _project_id(name: str, value: str) -> str:
     if not re.fullmatch(PROJECT_ID_PATTERN, value):
         raise SettingsError(
-            f"{PROJECT_ID} is malformed: it must look like project-test-… or project-live-…, "
+            f"{name} is malformed: it must look like project-test-… or project-live-…, "
             f"in lower case. {HINT}"
         )
     return value

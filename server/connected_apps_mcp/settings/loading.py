@@ -96,12 +96,12 @@ def read_unchecked(**flags: Any) -> Settings:  # noqa: ANN401 - pydantic checks 
 
 
 def check(values: Mapping[str, Any]) -> Settings:
-    """The settings with these values alone. The environment and profiles do not count.
+    """The settings with these values, of a login. The environment and profiles do not count.
 
     Raises:
         SettingsError: as in `load`.
     """
-    settings = _settings(values, {})
+    settings = _settings(values, dict.fromkeys(("project_id", "secret"), "login"))
     for problem in problems_of(settings):
         raise SettingsError(problem)
     settings.credentials()

@@ -126,12 +126,12 @@ REFUSED: dict[str, tuple[list[str], dict[str, str], str]] = {
     "the secret of a live project for a test project": (
         [],
         REAL | {"STYTCH_SECRET": f"secret-live-{CANARY}"},
-        "STYTCH_SECRET belongs to a live project, but STYTCH_PROJECT_ID names a test project",
+        "STYTCH_SECRET belongs to a live project. STYTCH_PROJECT_ID names a test project",
     ),
     "the secret of a test project for a live project": (
         [],
         {"STYTCH_PROJECT_ID": "project-live-1", "STYTCH_SECRET": f"secret-test-{CANARY}"},
-        "STYTCH_SECRET belongs to a test project, but STYTCH_PROJECT_ID names a live project",
+        "STYTCH_SECRET belongs to a test project. STYTCH_PROJECT_ID names a live project",
     ),
     "a base URL with the path of the operations": (
         ["--base-url", "https://api.example/v1/"],

@@ -102,10 +102,10 @@ def test_a_service_that_cannot_be_reached_stores_nothing() -> None:
 @pytest.mark.parametrize(
     ("project", "secret", "cause"),
     [
-        ("project-live-1", "secret-test-1", "STYTCH_SECRET belongs to a test project"),
-        ("prod", "secret", "must look like project-test-"),
-        (PROJECT, "", "STYTCH_SECRET is not set"),
-        (PROJECT, "two words", "STYTCH_SECRET is malformed"),
+        ("project-live-1", "secret-test-1", "The secret belongs to a test project. The project id"),
+        ("prod", "secret", "The project id is malformed: it must look like project-test-"),
+        (PROJECT, "", "Standard input holds no secret."),
+        (PROJECT, "two words", "The secret is malformed"),
     ],
 )
 def test_malformed_credentials_are_refused_unsent(project: str, secret: str, cause: str) -> None:
@@ -137,8 +137,8 @@ def test_a_profile_remembers_flags_with_absolute_paths(
     monkeypatch.chdir(tmp_path)
     log_in(service, "--data-dir", "data", "--toolsets", "apps,review")
     assert run("profiles").stdout.splitlines()[1:] == [
-        f'             --base-url "{service}"',
-        f'             --data-dir "{tmp_path}/data"',
+        f"             --base-url {service}",
+        f"             --data-dir {tmp_path}/data",
         "             --toolsets apps,review",
     ]
 

@@ -168,7 +168,7 @@ def _end_of_comments(text: str, start: int) -> int:
 def _into_empty(source: _Source, target: _Object, name: str, value: JsonValue) -> str:
     """Add to an object without members. Its blanks and comments stay, also where that looks odd.
 
-    They tell an object that was there from one that was made, which `removals` must know.
+    They show whether an object was there or was made, which `removals` must know.
     """
     text = source.text
     slot = len(text[: target.close].rstrip(BLANKS))
