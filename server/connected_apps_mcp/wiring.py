@@ -45,6 +45,9 @@ STORE_CREDENTIALS = (
 
 NO_SECRET = SecretStr("")
 
+SECRETS, INDEX, JOURNAL = "secrets", "index", "journal"
+"""Folders in the data folder: the file store, the index of the keyring, the journal."""
+
 
 @asynccontextmanager
 async def open_project(
@@ -60,13 +63,13 @@ async def open_project(
     for name in STORE_CREDENTIALS:
         REDACTOR.add(os.environ.get(name))
     with data_folder(settings) as folder:
-        files = FileStore(folder / "secrets")
+        files = FileStore(folder / SECRETS)
         store = open_settings_store(settings, files, folder)
         last_resort = files if store and store is not files else None
         async with (
             open_client(settings, sandbox) as api,
             SecretLifecycle(
-                api, Journal(folder / "journal"), FallbackStore(api.project_id, store, last_resort)
+                api, Journal(folder / JOURNAL), FallbackStore(api.project_id, store, last_resort)
             ) as lifecycle,
         ):
             yield replace(ToolContext.of(api, lifecycle, folder), policy=settings.loaded_policy)
@@ -150,7 +153,7 @@ def open_settings_store(settings: Settings, files: FileStore, folder: Path) -> S
         kind = "file"
     try:
         require_usable(kind)
-        return open_store(kind, files=files, index=folder / "index")
+        return open_store(kind, files=files, index=folder / INDEX)
     except StoreError as error:
         raise SettingsError(f"--secret-store {kind}: {error}") from None
 

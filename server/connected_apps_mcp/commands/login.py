@@ -62,7 +62,7 @@ def login(name: str, project_id: str | None, **flags: object) -> None:
     from connected_apps_mcp.settings.profiles import Profiles
 
     profiles = Profiles()
-    earlier = profiles.find(name)
+    earlier = _earlier(profiles, name)
     project_id = project_id or _ask_for_project(earlier)
     same_project = earlier is not None and earlier.project_id == project_id
     remembered = earlier.settings if earlier and same_project else {}
@@ -116,19 +116,33 @@ def whoami(**flags: object) -> None:
 @click.command()
 def profiles() -> None:
     """List the profiles, with their projects and settings."""
-    from connected_apps_mcp.settings.profiles import Profiles
+    from connected_apps_mcp.settings.profiles import DamagedProfile, Profiles
 
     book = Profiles()
     names = book.names()
     if not names:
         click.echo("There is no profile. To make one, run connected-apps-mcp login.", err=True)
     for name in names:
-        profile = book.get(name)
+        try:
+            profile = book.get(name)
+        except DamagedProfile as error:
+            click.echo(f"{name:12} {error}", err=True)
+            continue
         click.echo(
             f"{name:12} {profile.project_id}  secret in {book.where(name, profile.secret_in)}"
         )
         for setting, value in profile.settings.items():
             click.echo(f"{'':12} {config.flag(setting)} {_shown(value)}")
+
+
+def _earlier(profiles: Profiles, name: str) -> Profile | None:
+    """The profile to replace; None where there is none, or a damaged one."""
+    from connected_apps_mcp.settings.profiles import DamagedProfile
+
+    try:
+        return profiles.find(name)
+    except DamagedProfile:
+        return None
 
 
 def _shown(value: JsonValue) -> str:

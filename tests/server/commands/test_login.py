@@ -201,6 +201,33 @@ def test_logout_from_an_unknown_profile_is_refused() -> None:
     assert "There is no profile old." in refused.stderr
 
 
+@pytest.fixture
+def damaged(service: str) -> Path:
+    """The file of a damaged profile, beside a profile that can be used."""
+    log_in(service)
+    log_in(service, "--profile", "staging")
+    file = config() / "profiles" / "default.toml"
+    file.write_text("project_id = ")
+    return file
+
+
+def test_a_damaged_profile_can_be_replaced_by_logging_in(service: str, damaged: Path) -> None:
+    assert log_in(service).exit_code == 0
+    assert PROJECT in damaged.read_text()
+
+
+def test_a_damaged_profile_can_be_removed_with_its_secret(damaged: Path) -> None:
+    assert run("logout").exit_code == 0
+    assert not damaged.exists()
+    assert not (config() / "credentials" / "default").exists()
+
+
+def test_a_damaged_profile_hides_no_other(damaged: Path) -> None:
+    listed = run("profiles")
+    assert listed.stdout.startswith("staging ")
+    assert f"{damaged}: not TOML" in listed.stderr
+
+
 def test_profiles_says_how_to_make_the_first() -> None:
     assert "run connected-apps-mcp login" in run("profiles").stderr
 

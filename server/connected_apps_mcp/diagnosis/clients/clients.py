@@ -79,7 +79,8 @@ def _works(entry: FoundEntry, started: Outcomes) -> Result:
     outcome = next(outcome for launch, outcome in started if launch == entry.launch)
     if isinstance(outcome, str):
         install = command("install", *entry.install)
-        return broken(f"{entry} {outcome}", f"Run: {install}. To see more, start it in a terminal.")
+        remedy = f"Correct that, or run: {install}. To see more, start it in a terminal."
+        return broken(f"{entry} {outcome}", remedy)
     return ok(f"{entry} works. Tools: {outcome}.")
 
 

@@ -9,15 +9,12 @@ from pydantic import SecretStr
 
 from connected_apps_mcp.diagnosis.check import Result, broken, ok
 from connected_apps_mcp.settings.settings import Settings, SettingsError
-from connected_apps_mcp.wiring import open_settings_store
+from connected_apps_mcp.wiring import INDEX, SECRETS, open_settings_store
 from connected_apps_tools.secrets.stores import SecretKey, SecretStore
 from connected_apps_tools.secrets.stores.files import FileStore
 from connected_apps_tools.storage.errors import StoreError
 
 from .folders import private_folder, usable_data_folder
-
-SECRETS = "secrets"
-INDEX = "index"
 
 
 def secret_store(settings: Settings) -> Iterator[Result]:

@@ -7,13 +7,12 @@ from connected_apps_mcp.confirmation.approvals import FOLDER, Approvals
 from connected_apps_mcp.diagnosis.check import Result, broken, cause, ok, warning
 from connected_apps_mcp.diagnosis.commands import command
 from connected_apps_mcp.settings.settings import Settings
+from connected_apps_mcp.wiring import JOURNAL
 from connected_apps_tools.secrets.journal import Journal
 from connected_apps_tools.secrets.recovery import report_on
 from connected_apps_tools.storage.errors import StoreError
 
 from .folders import private_folder, usable_data_folder
-
-JOURNAL = "journal"
 
 
 def journal(settings: Settings) -> Iterator[Result]:

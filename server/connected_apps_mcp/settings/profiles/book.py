@@ -18,6 +18,10 @@ from .profile import Damaged, KeptIn, Profile
 ENDING = ".toml"
 
 
+class DamagedProfile(SettingsError):
+    """The file of a profile cannot be understood."""
+
+
 class Profiles:
     """The profiles of the user. Every method raises `SettingsError`.
 
@@ -36,14 +40,18 @@ class Profiles:
         return [file.removesuffix(ENDING) for file in files if file.endswith(ENDING)]
 
     def find(self, name: str) -> Profile | None:
-        """The profile of this name; None where there is none."""
+        """The profile of this name; None where there is none.
+
+        Raises:
+            DamagedProfile: its file is damaged.
+        """
         path = self._files.path / (name + ENDING)
         with _explained():
             text = self._files.read(path.name)
         try:
             return None if text is None else Profile.from_toml(text)
         except Damaged as error:
-            raise SettingsError(f"{path}: {error}. Correct it, or log in again.") from None
+            raise DamagedProfile(f"{path}: {error}. Correct it, or log in again.") from None
 
     def get(self, name: str) -> Profile:
         """The profile of this name.
@@ -53,12 +61,7 @@ class Profiles:
         """
         if found := self.find(name):
             return found
-        names = self.names()
-        there_are = f" There are: {', '.join(names)}." if names else ""
-        raise SettingsError(
-            f"There is no profile {name}.{did_you_mean(name, names)}{there_are} To make it, run "
-            f"connected-apps-mcp login --profile {name}."
-        )
+        raise self._unknown(name)
 
     def put(self, name: str, profile: Profile, secret: SecretStr) -> None:
         """Store a profile with its secret, and replace an earlier one of this name.
@@ -66,19 +69,30 @@ class Profiles:
         The secret comes first: a profile without one is of no use. An earlier secret in another
         place goes last.
         """
-        earlier = self.find(name)
+        earlier = self._places_of_secret(name)
         with _explained():
             self._place(name, profile.secret_in).write(secret.get_secret_value())
             self._files.write(name + ENDING, profile.to_toml())
-            if earlier and earlier.secret_in != profile.secret_in:
-                self._place(name, earlier.secret_in).remove()
+            for each in earlier - {profile.secret_in}:
+                self._place(name, each).remove()
 
     def remove(self, name: str) -> None:
         """Remove a profile and its secret."""
-        kept_in = self.get(name).secret_in
+        places = self._places_of_secret(name)
+        if not places:
+            raise self._unknown(name)
         with _explained():
-            self._place(name, kept_in).remove()
+            for each in places:
+                self._place(name, each).remove()
             self._files.remove(name + ENDING)
+
+    def _places_of_secret(self, name: str) -> set[KeptIn]:
+        """Where the secret of a profile may be: anywhere if its file is damaged."""
+        try:
+            found = self.find(name)
+        except DamagedProfile:
+            return {"file", self.best_place()}
+        return {found.secret_in} if found else set()
 
     def secret_of(self, name: str, kept_in: KeptIn) -> SecretStr:
         """The secret of the project.
@@ -103,6 +117,14 @@ class Profiles:
     def where(self, name: str, kept_in: KeptIn) -> str:
         """Where the secret is, for a person; reads nothing."""
         return str(self._place(name, kept_in))
+
+    def _unknown(self, name: str) -> SettingsError:
+        names = self.names()
+        there_are = f" There are: {', '.join(names)}." if names else ""
+        return SettingsError(
+            f"There is no profile {name}.{did_you_mean(name, names)}{there_are} To make it, run "
+            f"connected-apps-mcp login --profile {name}."
+        )
 
     def _place(self, name: str, kept_in: KeptIn) -> Place:
         return place_of(name, kept_in, self._secrets)
