@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import click
 
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from connected_apps_mcp.client_configs.clients import Client, Scope
     from connected_apps_mcp.client_configs.entries import Entry
     from connected_apps_mcp.client_configs.installing import Place
+
+Outcome = Literal["changed", "unchanged", "refused"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -83,12 +85,12 @@ def install(
     """
     entry = _entry(_wanted(flags), scope)
     chosen = _chosen(f"Add {entry.name} to", clients, scope, everywhere=everywhere)
-    done = [client for client in chosen if _add(client, entry, scope, dry_run=dry_run)]
-    if done and not dry_run:
-        click.echo(f"Next: restart {_listed(done)}, and ask: list my connected apps.")
-    if done and scope == "project":
-        click.echo("Everybody who shares this project needs connected-apps-mcp on the PATH.")
-    if len(done) < len(chosen):
+    outcomes = {client: _add(client, entry, scope, dry_run=dry_run) for client in chosen}
+    if changed := [client.title for client in chosen if outcomes[client] == "changed"]:
+        click.echo(f"Next: restart {', '.join(changed)}, and ask: list my connected apps.")
+        if scope == "project":
+            click.echo("Everybody who shares this project needs connected-apps-mcp on the PATH.")
+    if "refused" in outcomes.values():
         raise SystemExit(1)
 
 
@@ -196,8 +198,8 @@ def _chosen(question: str, keys: Iterable[str], scope: Scope, *, everywhere: boo
     ]
 
 
-def _add(client: Client, entry: Entry, scope: Scope, *, dry_run: bool) -> bool:
-    """Add the entry to a client, and say what was done. Return whether it is there."""
+def _add(client: Client, entry: Entry, scope: Scope, *, dry_run: bool) -> Outcome:
+    """Add the entry to a client, and say what was done."""
     from connected_apps_mcp.client_configs.entries import is_same, starts_us
     from connected_apps_mcp.client_configs.installing import Place, Refused
 
@@ -207,20 +209,20 @@ def _add(client: Client, entry: Entry, scope: Scope, *, dry_run: bool) -> bool:
         earlier = place.read(entry.name)
         if is_same(earlier, wanted):
             click.echo(f"{client.title}: {entry.name} is already there.")
-            return True
+            return "unchanged"
         if earlier is not None and not starts_us(earlier):
             raise Refused(
                 f"{place.file} has another server named {entry.name}. Rename it, then try again."
             )
         if dry_run:
             _show_difference(place, entry.name, earlier, wanted)
-            return True
+            return "unchanged"
         backup = place.add(entry)
     except Refused as refused:
         print_stderr(f"{client.title}: nothing was changed. {refused}")
-        return False
+        return "refused"
     click.echo(f"{client.title}: {entry.name} is in {place.file}.{_kept(backup)}")
-    return True
+    return "changed"
 
 
 def _remove(client: Client, only: str | None, scope: Scope, *, dry_run: bool) -> bool:
@@ -257,7 +259,3 @@ def _show_difference(place: Place, name: str, before: object, after: object) -> 
 
 def _kept(backup: object) -> str:
     return f" The earlier file is {backup}." if backup else ""
-
-
-def _listed(clients: list[Client]) -> str:
-    return ", ".join(client.title for client in clients)
