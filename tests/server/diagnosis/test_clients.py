@@ -1,5 +1,6 @@
 """The doctor starts the entry of each client as the client does, and stops it."""
 
+import json
 import os
 import re
 import sys
@@ -174,6 +175,15 @@ def test_the_entry_of_every_client_is_found_as_it_was_installed(client: Client) 
     assert (found.client, found.name, found.file) == (client.title, given.name, place.file)
     assert found.launch == Launch(given.program, given.arguments, {})
     assert found.install == [client.key, "--scope", "user", "--profile", "live"]
+
+
+async def test_the_entry_of_a_project_is_not_started(tmp_path: Path) -> None:
+    started = tmp_path / "started"
+    command = {"command": "sh", "args": ["-c", f"touch {started}", "connected-apps-mcp"]}
+    (tmp_path / ".mcp.json").write_text(json.dumps({"mcpServers": {"connected-apps": command}}))
+    (result,) = await examine(*known_entries())
+    assert (result.state, started.exists()) == ("ok", False)
+    assert "is not started here: others may have written that file" in result.text
 
 
 def cursor(text: str) -> Path:

@@ -11,6 +11,7 @@ from connected_apps_mcp.diagnosis.commands import command
 from connected_apps_mcp.diagnosis.entries import FoundEntry, Launch, UnreadableConfiguration
 from connected_apps_mcp.settings.names import CREDENTIAL_VARIABLES
 from connected_apps_mcp.wiring import STORE_CREDENTIALS
+from connected_apps_tools.storage.threads import in_thread
 from connected_apps_tools.text.redaction import REDACTOR
 
 from .starting import DoesNotStart, tools_of
@@ -26,12 +27,16 @@ AT_ONCE = 2
 
 
 async def clients(machine: Machine) -> Sequence[Result]:
-    """Whether the entry of each client works, and holds no secret."""
-    found = list(machine.entries())
+    """Whether the entry of each client works, and holds no secret.
+
+    That of a project is not started: a client asks before it runs what a repository brought along.
+    """
+    found = await in_thread(lambda: list(machine.entries()))
     entries = [each for each in found if isinstance(each, FoundEntry)]
     for entry in entries:
         _redact(entry.launch)
-    started = await _start(_distinct(entry.launch for entry in entries), machine.start_seconds)
+    own = _distinct(entry.launch for entry in entries if not entry.shared)
+    started = await _start(own, machine.start_seconds)
     results: list[Result] = []
     for each in found:
         if isinstance(each, UnreadableConfiguration):
@@ -76,6 +81,8 @@ async def _start(launches: Sequence[Launch], seconds: float) -> Outcomes:
 
 
 def _works(entry: FoundEntry, started: Outcomes) -> Result:
+    if entry.shared:
+        return ok(f"{entry} is not started here: others may have written that file.")
     outcome = next(outcome for launch, outcome in started if launch == entry.launch)
     if isinstance(outcome, str):
         install = command("install", *entry.install)
