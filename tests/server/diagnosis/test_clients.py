@@ -186,6 +186,18 @@ async def test_the_entry_of_a_project_is_not_started(tmp_path: Path) -> None:
     assert "is not started here: others may have written that file" in result.text
 
 
+async def test_in_a_folder_that_is_gone_the_doctor_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    (_, result), *_ = await diagnose(machine_with({"sandbox": True}), CHECK)
+    assert (result.state, result.text) == ("broken", "This folder is gone.")
+    assert "in a folder that is there" in result.remedy
+
+
 def cursor(text: str) -> Path:
     """The configuration of Cursor, with this text."""
     file = Path.home() / ".cursor" / "mcp.json"

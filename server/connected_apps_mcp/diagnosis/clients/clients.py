@@ -6,9 +6,10 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import anyio
 
-from connected_apps_mcp.diagnosis.check import Machine, Result, broken, ok, warning
+from connected_apps_mcp.diagnosis.check import Machine, Result, broken, cause, ok, warning
 from connected_apps_mcp.diagnosis.commands import command
 from connected_apps_mcp.diagnosis.entries import FoundEntry, Launch, UnreadableConfiguration
+from connected_apps_mcp.settings.credentials import SettingsError
 from connected_apps_mcp.settings.names import CREDENTIAL_VARIABLES
 from connected_apps_mcp.wiring import STORE_CREDENTIALS
 from connected_apps_tools.storage.threads import in_thread
@@ -31,7 +32,9 @@ async def clients(machine: Machine) -> Sequence[Result]:
 
     That of a project is not started: a client asks before it runs what a repository brought along.
     """
-    found = await in_thread(lambda: list(machine.entries()))
+    found = await in_thread(_found_on, machine)
+    if isinstance(found, SettingsError):
+        return [broken(cause(found), "Set HOME, and run this in a folder that is there.")]
     entries = [each for each in found if isinstance(each, FoundEntry)]
     for entry in entries:
         _redact(entry.launch)
@@ -45,6 +48,13 @@ async def clients(machine: Machine) -> Sequence[Result]:
         else:
             results += [*_secrets_in(each), _works(each, started)]
     return results
+
+
+def _found_on(machine: Machine) -> list[FoundEntry | UnreadableConfiguration] | SettingsError:
+    try:
+        return list(machine.entries())
+    except SettingsError as error:
+        return error
 
 
 Outcomes = list[tuple[Launch, int | str]]
