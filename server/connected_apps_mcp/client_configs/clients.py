@@ -18,6 +18,9 @@ from typing import Literal
 
 from pydantic import JsonValue
 
+from connected_apps_mcp.settings.credentials import SettingsError
+from connected_apps_mcp.settings.folders import home_folder
+
 from .documents import Format
 from .entries import Entry
 
@@ -119,9 +122,13 @@ class Client:
     folder_pointer: str | None = None
 
     def config(self, scope: Scope) -> Path | None:
-        """Its configuration in this scope; None where it has none."""
+        """Its configuration in this scope; None where it has none.
+
+        Raises:
+            SettingsError: the user has no home folder, or this folder is gone.
+        """
         if scope == "project":
-            return Path.cwd() / self.project if self.project else None
+            return _here() / self.project if self.project else None
         template = (self.windows if sys.platform == "win32" else None) or self.file
         path = Path(template.format(**_folders()))
         folder = os.environ.get(self.folder_variable or "") or self._pointed()
@@ -131,7 +138,7 @@ class Client:
     def is_here(self) -> bool:
         """Whether it seems to be on this machine: it has a program on the PATH, or a folder."""
         file = self.config("user")
-        places = [file, file.parent] if file and file.parent != Path.home() else [file]
+        places = [file, file.parent] if file and file.parent != home_folder() else [file]
         return any(map(shutil.which, self.programs)) or any(
             os.access(place, os.F_OK) for place in places if place
         )
@@ -140,13 +147,20 @@ class Client:
         if self.folder_pointer is None:
             return None
         try:
-            return (Path.home() / self.folder_pointer).read_text("utf-8").strip()
+            return (home_folder() / self.folder_pointer).read_text("utf-8").strip()
         except (OSError, UnicodeDecodeError):
             return None
 
 
+def _here() -> Path:
+    try:
+        return Path.cwd()
+    except FileNotFoundError:
+        raise SettingsError("This folder is gone. Change to another one.") from None
+
+
 def _folders() -> Mapping[str, str]:
-    home = Path.home()
+    home = home_folder()
     xdg = os.environ.get("XDG_CONFIG_HOME") or str(home / ".config")
     by_system = {
         "darwin": str(home / "Library" / "Application Support"),

@@ -11,7 +11,7 @@ import click
 from connected_apps_mcp.settings import loading
 from connected_apps_mcp.settings import settings as config
 
-from .common import log_to_stderr, setting_flags
+from .common import at_terminal, log_to_stderr, setting_flags
 
 if TYPE_CHECKING:
     from connected_apps_mcp.confirmation.approvals import PendingCall
@@ -78,4 +78,4 @@ def _show(call: PendingCall) -> None:
 
 
 def _at_terminal() -> bool:
-    return sys.stdin.isatty() and sys.stdout.isatty()
+    return at_terminal() and sys.stdout.isatty()

@@ -19,7 +19,7 @@ from connected_apps_mcp.settings import settings as config
 
 from .approve import approve
 from .audit import audit
-from .common import Commands, log_to_stderr, print_stderr, run, setting_flags
+from .common import Commands, at_terminal, log_to_stderr, print_stderr, run, setting_flags
 from .doctor import doctor
 from .install import install, uninstall
 from .login import login, logout, profiles, whoami
@@ -152,7 +152,7 @@ def serve(**flags: object) -> None:
 
 def _greet() -> None:
     """Say to a person at a terminal what this is, and what to do next."""
-    if sys.stdin and sys.stdin.isatty():
+    if at_terminal():
         print_stderr(AT_TERMINAL)
 
 

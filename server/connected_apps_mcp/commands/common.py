@@ -87,6 +87,11 @@ def _open_missing_streams() -> None:
             os.open(os.devnull, os.O_RDWR)
 
 
+def at_terminal() -> bool:
+    """Whether a person can answer: standard input is a terminal. There may be none."""
+    return bool(sys.stdin) and sys.stdin.isatty()
+
+
 def print_stderr(line: str) -> None:
     """Print a line to standard error, ignoring failures."""
     with suppress(OSError):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
@@ -13,9 +12,11 @@ from connected_apps_mcp.settings import loading
 from connected_apps_mcp.settings import settings as config
 from connected_apps_mcp.settings.names import from_environment
 
-from .common import print_stderr, setting_flags
+from .common import at_terminal, print_stderr, setting_flags
 
 if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
     from connected_apps_mcp.client_configs.clients import Client, Scope
     from connected_apps_mcp.client_configs.entries import Entry
     from connected_apps_mcp.client_configs.installing import Place
@@ -41,6 +42,15 @@ class _ClientName(click.ParamType[str]):
             meant = did_you_mean(value, BY_KEY)
             self.fail(f"unknown client {value!r}.{meant} Known: {', '.join(BY_KEY)}.", param, ctx)
         return value
+
+    def shell_complete(
+        self, _ctx: click.Context, _param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        from click.shell_completion import CompletionItem
+
+        from connected_apps_mcp.client_configs.clients import BY_KEY
+
+        return [CompletionItem(key) for key in BY_KEY if key.startswith(incomplete)]
 
 
 def _where(command: F) -> F:
@@ -187,7 +197,7 @@ def _chosen(question: str, keys: Iterable[str], scope: Scope, *, everywhere: boo
         raise config.SettingsError(f"No client was found here. Name one of {', '.join(BY_KEY)}.")
     if everywhere:
         return found
-    if not sys.stdin.isatty():
+    if not at_terminal():
         raise config.SettingsError(
             f"Name the clients, or use --all. Found here: {', '.join(each.key for each in found)}."
         )

@@ -14,7 +14,7 @@ from connected_apps_mcp.settings import loading
 from connected_apps_mcp.settings import settings as config
 from connected_apps_mcp.settings.names import from_environment
 
-from .common import log_to_stderr, run, setting_flags
+from .common import at_terminal, log_to_stderr, run, setting_flags
 
 if TYPE_CHECKING:
     from pydantic import JsonValue
@@ -151,7 +151,7 @@ def _shown(value: JsonValue) -> str:
 
 
 def _ask_for_project(earlier: Profile | None) -> str:
-    if not sys.stdin.isatty():
+    if not at_terminal():
         raise config.SettingsError(
             "--project-id is needed: standard input is not a terminal, so it gives the secret."
         )
@@ -161,13 +161,23 @@ def _ask_for_project(earlier: Profile | None) -> str:
 
 def _read_secret() -> str:
     """The secret, asked for without echo, or read from standard input."""
-    if not sys.stdin.isatty():
-        if secret := sys.stdin.read(MAX_SECRET + 1).strip():
-            return secret
-        raise config.SettingsError("Standard input holds no secret.")
+    try:
+        secret = _asked_for() if at_terminal() else _piped()
+    except UnicodeDecodeError:
+        raise config.SettingsError("The secret is not text.") from None
+    return secret.strip()
+
+
+def _asked_for() -> str:
     with warnings.catch_warnings():
         warnings.simplefilter("error")  # getpass warns where it would echo
-        return str(click.prompt("Secret (it is not shown)", hide_input=True, err=True)).strip()
+        return str(click.prompt("Secret (it is not shown)", hide_input=True, err=True))
+
+
+def _piped() -> str:
+    if secret := sys.stdin and sys.stdin.read(MAX_SECRET + 1).strip():
+        return secret
+    raise config.SettingsError("Standard input holds no secret.")
 
 
 async def _prove(settings: config.Settings) -> None:
@@ -196,11 +206,13 @@ def _store(profiles: Profiles, name: str, settings: config.Settings) -> None:
     kept_in = profiles.best_place()
     remembered = _remembered(settings)
     profile = Profile(project_id=credentials.project_id, secret_in=kept_in, settings=remembered)
-    profiles.put(name, profile, credentials.secret)
+    stay = profiles.put(name, profile, credentials.secret)
     click.echo(f"Logged in to {credentials.project_id}, as profile {name}.")
     click.echo(f"Its secret is in {profiles.where(name, kept_in)}.")
     if kept_in == "file":
         click.echo("No OS keyring answers here. Only you may read that file; it is not encrypted.")
+    for place in stay:
+        click.echo(f"An earlier secret is still in {place}, which does not answer.", err=True)
 
 
 def _remembered(settings: config.Settings) -> dict[str, JsonValue]:

@@ -33,6 +33,7 @@ class FoundEntry:
         file: the configuration.
         name: the name of the entry.
         launch: what it starts.
+        shared: whether the file is that of a project, which others may have written.
     """
 
     client: str
@@ -40,6 +41,7 @@ class FoundEntry:
     file: Path
     name: str
     launch: Launch
+    shared: bool = False
 
     def __str__(self) -> str:
         """The entry, for a person."""
@@ -72,7 +74,8 @@ def _entries_in(place: Place) -> Iterator[FoundEntry | UnreadableConfiguration]:
             command, *arguments = command_of(shaped)
             launch = Launch(command, arguments, environment_of(shaped))
             again = [place.client.key, "--scope", place.scope, *_which(arguments)]
-            yield FoundEntry(place.client.title, again, place.file, name, launch)
+            shared = place.scope == "project"
+            yield FoundEntry(place.client.title, again, place.file, name, launch, shared)
     except Refused as error:
         if _names_us(place.file):
             yield UnreadableConfiguration(place.client.title, str(error))

@@ -1,7 +1,7 @@
 """The user's folders and temporary folders."""
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
@@ -21,14 +21,28 @@ def user_folder(kind: Literal["config", "data", "state"]) -> Path:
     """
     from platformdirs import PlatformDirs
 
+    folders = PlatformDirs(FOLDER_NAME, appauthor=False)
+    way_out = "Set HOME." if kind == "config" else "Set HOME, or give --data-dir."
+    return _at_home(lambda: getattr(folders, f"user_{kind}_path"), way_out)
+
+
+def home_folder() -> Path:
+    """The user's home folder.
+
+    Raises:
+        SettingsError: the user has none.
+    """
+    return _at_home(Path.home, "Set HOME.")
+
+
+def _at_home(find: Callable[[], Path], way_out: str) -> Path:
     try:
-        folder: Path = getattr(PlatformDirs(FOLDER_NAME, appauthor=False), f"user_{kind}_path")
+        folder = find()
     except RuntimeError:
         folder = Path()
     if not folder.is_absolute():  # some versions of platformdirs report a missing home this way
         raise SettingsError(
-            f"No home folder: HOME is not set, and user {user_name()} has none. "
-            "Set HOME, or give --data-dir."
+            f"No home folder: HOME is not set, and user {user_name()} has none. {way_out}"
         )
     return folder
 

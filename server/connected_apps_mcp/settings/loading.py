@@ -114,7 +114,7 @@ def chosen_profile(given: str | None) -> str:
     Raises:
         SettingsError: it is not the name of a profile.
     """
-    values = {"profile": given} if given else from_environment(("profile",))
+    values = {"profile": given} if given is not None else from_environment(("profile",))
     return _settings(values, {}).profile or DEFAULT_PROFILE
 
 

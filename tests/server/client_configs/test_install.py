@@ -2,9 +2,11 @@
 
 import json
 import os
+import pwd
 import stat
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 from click.testing import CliRunner, Result
@@ -254,6 +256,33 @@ def test_all_means_the_clients_that_are_found() -> None:
 
 def test_without_any_client_all_is_refused() -> None:
     assert "No client was found here" in run("install", "--all", "--sandbox").stderr
+
+
+@pytest.mark.parametrize("command", [["install", "--sandbox"], ["uninstall"]])
+@pytest.mark.parametrize("clients", [["cursor"], ["--all"]])
+def test_without_a_home_folder_the_refusal_says_so(
+    command: list[str], clients: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unknown(_uid: int) -> NoReturn:
+        raise KeyError
+
+    monkeypatch.delenv("HOME")
+    monkeypatch.setattr(pwd, "getpwuid", unknown)
+    refused = run(*command, *clients)
+    assert refused.exit_code == 2
+    assert "No home folder: HOME is not set" in refused.stderr
+
+
+def test_in_a_folder_that_is_gone_the_refusal_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    refused = run("install", "cursor", "--sandbox", "--scope", "project")
+    assert refused.exit_code == 2
+    assert "This folder is gone." in refused.stderr
 
 
 def test_the_help_names_every_client() -> None:

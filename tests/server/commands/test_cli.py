@@ -453,6 +453,7 @@ def completed(*words: str) -> list[str]:
         (["--sandbox-"], {"--sandbox-db", "--sandbox-kind"}),
         (["secrets", "s"], {"show"}),
         (["login", "--proj"], {"--project-id"}),
+        (["install", "c"], {"cursor", "codex", "claude-code"}),
     ],
 )
 def test_the_shell_completes_commands_and_flags(words: list[str], offered: set[str]) -> None:

@@ -21,6 +21,8 @@ from connected_apps_mcp.sandbox.credentials import SandboxCredentials
 PROJECT, SECRET = SANDBOX_CREDENTIALS.project_id, SANDBOX_CREDENTIALS.secret
 LIVE = SandboxCredentials("project-live-1", "secret-live-canary-Zx81kQ0pLm27")
 PROGRAM = [sys.executable, "-m", "connected_apps_mcp"]
+STRICT = {"PYTHONIOENCODING": "utf-8:strict"}
+"""Reads as in a locale with UTF-8."""
 
 
 @pytest.fixture
@@ -76,12 +78,51 @@ def test_login_prefers_the_keyring(service: str, tmp_path: Path) -> None:
         assert run("whoami").exit_code == 2
 
 
-def test_a_login_without_a_keyring_leaves_no_secret_in_it(service: str, tmp_path: Path) -> None:
+def test_a_login_without_the_keyring_names_the_secret_that_stays_in_it(
+    service: str, tmp_path: Path
+) -> None:
     with secret_service(tmp_path) as bus:
         with keyring_on(bus):
             log_in(service)
-        log_in(service)
+        again = log_in(service)
+        assert again.exit_code == 0
+        assert "An earlier secret is still in the OS keyring, service" in again.stderr
         assert run("whoami").exit_code == 0
+
+
+def test_a_refusal_says_what_to_do_without_the_keyring(service: str, tmp_path: Path) -> None:
+    with secret_service(tmp_path) as bus, keyring_on(bus):
+        log_in(service)
+    assert "Or run connected-apps-mcp login --profile default" in run("whoami").stderr
+    refused = run("logout")
+    assert refused.exit_code == 2
+    assert f"Or remove {config()}/profiles/default.toml by hand." in refused.stderr
+
+
+def test_an_empty_name_is_not_the_default_profile(service: str) -> None:
+    log_in(service)
+    assert run("logout", "--profile", "").exit_code == 2
+    assert run("whoami").exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("shell", "words", "cause"),
+    [
+        ('"$@" <&-', ["--project-id", PROJECT], "Standard input holds no secret."),
+        ('"$@" <&-', [], "--project-id is needed"),
+        ("printf '\\377' | \"$@\"", ["--project-id", PROJECT], "The secret is not text."),
+    ],
+)
+def test_without_a_secret_to_read_nothing_is_sent(shell: str, words: list[str], cause: str) -> None:
+    done = subprocess.run(
+        ["/bin/sh", "-c", shell, "sh", *PROGRAM, "login", *words],
+        env=os.environ | STRICT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"Error: {cause}")
 
 
 def test_refused_credentials_are_not_stored(service: str) -> None:
@@ -248,19 +289,33 @@ def test_at_a_terminal_the_secret_is_asked_for_without_echo(service: str) -> Non
         command, stdin=side, stdout=side, stderr=side, start_new_session=True
     ) as process:
         os.close(side)
-        seen = _answer(terminal, b"Project id", PROJECT) + _answer(terminal, b"shown)", SECRET)
-        seen += _rest(terminal)
+        seen = _answer(terminal, b"Project id", PROJECT.encode())
+        seen += _answer(terminal, b"shown)", SECRET.encode()) + _rest(terminal)
     os.close(terminal)
     assert process.returncode == 0
     assert f"Logged in to {PROJECT}".encode() in seen
     assert SECRET.encode() not in seen
 
 
-def _answer(terminal: int, question: bytes, text: str) -> bytes:
+def test_bytes_that_are_no_text_are_refused_at_a_terminal() -> None:
+    terminal, side = pty.openpty()
+    command, strict = [*PROGRAM, "login", "--project-id", PROJECT], os.environ | STRICT
+    with subprocess.Popen(
+        command, stdin=side, stdout=side, stderr=side, start_new_session=True, env=strict
+    ) as process:
+        os.close(side)
+        _answer(terminal, b"shown)", b"\xff\xfe")
+        seen = _rest(terminal)
+    os.close(terminal)
+    assert process.returncode == 2
+    assert b"Error: The secret is not text." in seen
+
+
+def _answer(terminal: int, question: bytes, text: bytes) -> bytes:
     seen = b""
     while question not in seen:
         seen += os.read(terminal, 1024)
-    os.write(terminal, f"{text}\n".encode())
+    os.write(terminal, text + b"\n")
     return seen
 
 

@@ -1,5 +1,6 @@
 """The doctor starts the entry of each client as the client does, and stops it."""
 
+import json
 import os
 import re
 import sys
@@ -174,6 +175,27 @@ def test_the_entry_of_every_client_is_found_as_it_was_installed(client: Client) 
     assert (found.client, found.name, found.file) == (client.title, given.name, place.file)
     assert found.launch == Launch(given.program, given.arguments, {})
     assert found.install == [client.key, "--scope", "user", "--profile", "live"]
+
+
+async def test_the_entry_of_a_project_is_not_started(tmp_path: Path) -> None:
+    started = tmp_path / "started"
+    command = {"command": "sh", "args": ["-c", f"touch {started}", "connected-apps-mcp"]}
+    (tmp_path / ".mcp.json").write_text(json.dumps({"mcpServers": {"connected-apps": command}}))
+    (result,) = await examine(*known_entries())
+    assert (result.state, started.exists()) == ("ok", False)
+    assert "is not started here: others may have written that file" in result.text
+
+
+async def test_in_a_folder_that_is_gone_the_doctor_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    (_, result), *_ = await diagnose(machine_with({"sandbox": True}), CHECK)
+    assert (result.state, result.text) == ("broken", "This folder is gone.")
+    assert "in a folder that is there" in result.remedy
 
 
 def cursor(text: str) -> Path:

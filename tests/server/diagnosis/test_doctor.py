@@ -110,7 +110,7 @@ def test_without_a_home_folder_the_doctor_says_so(
     del desk.flags["data-dir"]
     report = examine(desk)
     assert report.code == 1
-    assert "data folder" in report.about("broken")
+    assert {"data folder", "clients"} <= report.about("broken")
     assert "Set HOME" in report.remedies()
 
 

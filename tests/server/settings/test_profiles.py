@@ -1,6 +1,7 @@
 """Settings that come from a profile."""
 
 import json
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -106,6 +107,64 @@ def test_a_flag_wins_over_a_variable_and_both_over_a_profile(
         "profile": "profile default",
         "project_id": "profile default",
     }
+
+
+CREDENTIALS = {
+    "": (None, None),
+    "test": ("project-test-2", "secret-test-2"),
+    "live": ("project-live-2", "secret-live-2"),
+    "id": ("project-live-2", None),
+    "secret": (None, "secret-live-2"),
+    "both kinds": ("project-test-2", "secret-live-2"),
+}
+"""What the environment may give."""
+
+
+def wanted(profile: str | None, given: str, *, sandbox: bool, has_default: bool) -> str | None:
+    """The project in use; None where the settings are refused."""
+    if sandbox:
+        return None if profile else "sandbox"
+    if profile == "gone" or (profile == "default" and not has_default):
+        return None
+    if given:
+        return CREDENTIALS[given][0] if given in {"test", "live"} else None
+    if profile == "other":
+        return LIVE
+    return TEST if has_default else None
+
+
+def used(flags: dict[str, Any]) -> str | None:
+    """The project in use, which has its own secret; None where the settings are refused."""
+    try:
+        settings = loading.load(**flags)
+        if settings.sandbox:
+            return "sandbox"
+        credentials = settings.credentials()
+    except SettingsError:
+        return None
+    stored = {TEST: SECRET, LIVE: SECRET} | dict([CREDENTIALS["test"], CREDENTIALS["live"]])
+    assert credentials.secret.get_secret_value() == stored[credentials.project_id]
+    return credentials.project_id
+
+
+@pytest.mark.parametrize("has_default", [True, False])
+@pytest.mark.parametrize("given", CREDENTIALS)
+def test_no_combination_of_sources_leads_to_another_project(
+    given: str, has_default: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put("other", LIVE)
+    if has_default:
+        put("default", TEST)
+    for name, value in zip(("STYTCH_PROJECT_ID", "STYTCH_SECRET"), CREDENTIALS[given], strict=True):
+        monkeypatch.setenv(name, value or "")
+    profiles, switches = [None, "default", "other", "gone"], [None, True, False]
+    for flag, variable, switch, switched in product(profiles, profiles, switches, switches):
+        monkeypatch.setenv("CONNECTED_APPS_MCP_PROFILE", variable or "")
+        monkeypatch.setenv("CONNECTED_APPS_MCP_SANDBOX", "" if switched is None else str(switched))
+        sandbox = bool(switched if switch is None else switch)
+        expected = wanted(flag or variable, given, sandbox=sandbox, has_default=has_default)
+        found = used({"profile": flag, "sandbox": switch})
+        assert found == expected, (flag, variable, switch, switched)
 
 
 def test_without_a_profile_and_credentials_the_refusal_says_how_to_log_in() -> None:

@@ -6,11 +6,13 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import anyio
 
-from connected_apps_mcp.diagnosis.check import Machine, Result, broken, ok, warning
+from connected_apps_mcp.diagnosis.check import Machine, Result, broken, cause, ok, warning
 from connected_apps_mcp.diagnosis.commands import command
 from connected_apps_mcp.diagnosis.entries import FoundEntry, Launch, UnreadableConfiguration
+from connected_apps_mcp.settings.credentials import SettingsError
 from connected_apps_mcp.settings.names import CREDENTIAL_VARIABLES
 from connected_apps_mcp.wiring import STORE_CREDENTIALS
+from connected_apps_tools.storage.threads import in_thread
 from connected_apps_tools.text.redaction import REDACTOR
 
 from .starting import DoesNotStart, tools_of
@@ -26,12 +28,18 @@ AT_ONCE = 2
 
 
 async def clients(machine: Machine) -> Sequence[Result]:
-    """Whether the entry of each client works, and holds no secret."""
-    found = list(machine.entries())
+    """Whether the entry of each client works, and holds no secret.
+
+    That of a project is not started: a client asks before it runs what a repository brought along.
+    """
+    found = await in_thread(_found_on, machine)
+    if isinstance(found, SettingsError):
+        return [broken(cause(found), "Set HOME, and run this in a folder that is there.")]
     entries = [each for each in found if isinstance(each, FoundEntry)]
     for entry in entries:
         _redact(entry.launch)
-    started = await _start(_distinct(entry.launch for entry in entries), machine.start_seconds)
+    own = _distinct(entry.launch for entry in entries if not entry.shared)
+    started = await _start(own, machine.start_seconds)
     results: list[Result] = []
     for each in found:
         if isinstance(each, UnreadableConfiguration):
@@ -40,6 +48,13 @@ async def clients(machine: Machine) -> Sequence[Result]:
         else:
             results += [*_secrets_in(each), _works(each, started)]
     return results
+
+
+def _found_on(machine: Machine) -> list[FoundEntry | UnreadableConfiguration] | SettingsError:
+    try:
+        return list(machine.entries())
+    except SettingsError as error:
+        return error
 
 
 Outcomes = list[tuple[Launch, int | str]]
@@ -76,6 +91,8 @@ async def _start(launches: Sequence[Launch], seconds: float) -> Outcomes:
 
 
 def _works(entry: FoundEntry, started: Outcomes) -> Result:
+    if entry.shared:
+        return ok(f"{entry} is not started here: others may have written that file.")
     outcome = next(outcome for launch, outcome in started if launch == entry.launch)
     if isinstance(outcome, str):
         install = command("install", *entry.install)

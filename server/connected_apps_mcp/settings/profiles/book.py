@@ -63,28 +63,38 @@ class Profiles:
             return found
         raise self._unknown(name)
 
-    def put(self, name: str, profile: Profile, secret: SecretStr) -> None:
+    def put(self, name: str, profile: Profile, secret: SecretStr) -> list[str]:
         """Store a profile with its secret, and replace an earlier one of this name.
 
         The secret comes first: a profile without one is of no use. An earlier secret in another
         place goes last.
+
+        Returns:
+            The places that still have an earlier secret, since they do not answer.
         """
         earlier = self._places_of_secret(name)
         with _explained():
             self._place(name, profile.secret_in).write(secret.get_secret_value())
             self._files.write(name + ENDING, profile.to_toml())
-            for each in earlier - {profile.secret_in}:
-                self._place(name, each).remove()
+        stay = []
+        for place in (self._place(name, each) for each in earlier - {profile.secret_in}):
+            try:
+                place.remove()
+            except StoreError:
+                stay.append(str(place))
+        return stay
 
     def remove(self, name: str) -> None:
         """Remove a profile and its secret."""
         places = self._places_of_secret(name)
         if not places:
             raise self._unknown(name)
-        with _explained():
+        file = name + ENDING
+        with _explained(f" The profile stays. Or remove {self._files.path / file} by hand."):
             for each in places:
                 self._place(name, each).remove()
-            self._files.remove(name + ENDING)
+        with _explained():
+            self._files.remove(file)
 
     def _places_of_secret(self, name: str) -> set[KeptIn]:
         """Where the secret of a profile may be: anywhere if its file is damaged."""
@@ -101,7 +111,7 @@ class Profiles:
             SettingsError: it is not there, or cannot be read.
         """
         place = self._place(name, kept_in)
-        with _explained():
+        with _explained(f" Or run connected-apps-mcp login --profile {name}, to store it anew."):
             secret = place.read()
         if secret is None:
             raise SettingsError(
@@ -131,8 +141,8 @@ class Profiles:
 
 
 @contextmanager
-def _explained() -> Iterator[None]:
+def _explained(way_out: str = "") -> Iterator[None]:
     try:
         yield
     except StoreError as error:
-        raise SettingsError(str(error)) from None
+        raise SettingsError(f"{error}{way_out}") from None
