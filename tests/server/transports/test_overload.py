@@ -369,9 +369,7 @@ def at_terminal(*arguments: str, stdin: bool) -> str:
 
 
 def test_at_a_terminal_it_explains_itself_and_serves() -> None:
-    printed = at_terminal(stdin=True)
-    assert "MCP server" in printed
-    assert "connected-apps-mcp demo" in printed
+    assert at_terminal(stdin=True).startswith("connected-apps-mcp is an MCP server")
 
 
 def test_in_a_host_it_prints_nothing() -> None:
