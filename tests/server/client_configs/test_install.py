@@ -422,6 +422,13 @@ def test_a_dry_run_does_not_show_a_credential_in_an_earlier_entry(command: str) 
     assert SECRET not in shown.output
 
 
+def test_a_dry_run_does_not_show_a_credential_among_the_words_of_a_command() -> None:
+    with_earlier({"command": "env", "args": [f"STYTCH_SECRET={SECRET}", "connected-apps-mcp"]})
+    shown = run("uninstall", "cursor", "--dry-run")
+    assert '"***"' in shown.stdout
+    assert SECRET not in shown.output
+
+
 @pytest.mark.parametrize(
     ("variable", "value", "name", "arguments"),
     [

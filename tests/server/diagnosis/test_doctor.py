@@ -114,6 +114,13 @@ def test_without_a_home_folder_the_doctor_says_so(
     assert "Set HOME" in report.remedies()
 
 
+def test_a_path_that_the_system_refuses_to_look_at_is_found(desk: Desk) -> None:
+    desk.flags["data-dir"] = str(desk.data / ("x" * 300))
+    report = examine(desk)
+    assert report.about("broken") == {"secret store"}
+    assert "unexpectedly" not in report.text
+
+
 async def test_a_check_that_takes_too_long_or_fails_does_not_end_the_others() -> None:
     async def hang(_machine: Machine) -> NoReturn:
         await anyio.sleep_forever()

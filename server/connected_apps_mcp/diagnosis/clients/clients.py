@@ -1,11 +1,11 @@
 """Checks the clients that know this server: each entry is started as a client starts it."""
 
-import re
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
 
 import anyio
 
+from connected_apps_mcp.client_configs.entries import SECRET_WORD
 from connected_apps_mcp.diagnosis.check import Machine, Result, broken, cause, ok, warning
 from connected_apps_mcp.diagnosis.commands import command
 from connected_apps_mcp.diagnosis.entries import FoundEntry, Launch, UnreadableConfiguration
@@ -19,9 +19,6 @@ from .starting import DoesNotStart, tools_of
 
 SECRETS = (CREDENTIAL_VARIABLES["secret"], CREDENTIAL_VARIABLES["introspection_secret"])
 """Variables that should not be in the configuration of a client."""
-
-SECRET_WORD = re.compile(r"STYTCH_SECRET=\S+|\bsecret-(?:test|live)-\S+")
-"""A secret among the words of a command line."""
 
 AT_ONCE = 2
 """Servers that run at a time: a start takes a processor."""
