@@ -25,16 +25,14 @@ AT_ONCE = 2
 
 
 async def clients(machine: Machine) -> Sequence[Result]:
-    """Whether the entry of each client works, and holds no secret.
-
-    That of a project is not started: a client asks before it runs what a repository brought along.
-    """
+    """Whether the entry of each client works, and holds no secret."""
     found = await in_thread(_found_on, machine)
     if isinstance(found, SettingsError):
         return [broken(cause(found), "Set HOME, and run this in a folder that is there.")]
     entries = [each for each in found if isinstance(each, FoundEntry)]
     for entry in entries:
         _redact(entry.launch)
+    # Even a client asks before it starts what a repository brings along.
     own = _distinct(entry.launch for entry in entries if not entry.shared)
     started = await _start(own, machine.start_seconds)
     results: list[Result] = []
