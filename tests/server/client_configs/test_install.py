@@ -474,6 +474,13 @@ def test_a_folder_that_the_client_moved_is_followed(tmp_path: Path) -> None:
     assert entry_in(BY_KEY["lm-studio"], moved / "mcp.json", "connected-apps-sandbox")
 
 
+@pytest.mark.parametrize("text", [b"a\0b", b"\xff", b"a\nb"])
+def test_a_damaged_pointer_to_a_folder_does_not_count(text: bytes) -> None:
+    (Path.home() / ".lmstudio-home-pointer").write_bytes(text)
+    assert run("install", "lm-studio", "--sandbox").exit_code == 0
+    assert (Path.home() / ".lmstudio" / "mcp.json").exists()
+
+
 def test_claude_code_and_copilot_share_the_entry_of_a_project() -> None:
     project = ("--sandbox", "--scope", "project")
     run("install", "claude-code", *project)

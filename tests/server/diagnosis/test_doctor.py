@@ -224,6 +224,14 @@ def test_a_terminal_that_knows_only_ascii_gets_ascii(desk: Desk) -> None:
     assert done.stderr == b""
 
 
+def test_without_a_standard_output_the_exit_code_says_it(desk: Desk) -> None:
+    closed = ["/bin/sh", "-c", '"$@" >&-', "sh", *SERVER, "doctor", *desk.words]
+    done = subprocess.run(
+        closed, env=os.environ | desk.environment, capture_output=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
 def test_a_process_that_finds_something_broken_exits_with_one(desk: Desk) -> None:
     done = subprocess.run(
         [*SERVER, "doctor", "--json", *desk.words, "--deadline", "soon"],
