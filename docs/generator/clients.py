@@ -33,7 +33,7 @@ COMMAND = f"/home/me/.local/bin/{PROGRAM}"
 
 EXAMPLES: tuple[tuple[str | None, tuple[str, ...]], ...] = (
     (None, ("--sandbox",)),
-    (None, ()),
+    (None, ("--profile", "default")),
     ("live", ("--profile", "live")),
 )
 """The profile and the flags of each entry that is shown."""
@@ -81,7 +81,7 @@ def client(key: str) -> str:
 
 def _own_command(known: Client) -> Iterator[str]:
     if known.own:
-        entry = Entry(NAME, (COMMAND,))
+        entry = Entry(NAME, (COMMAND, *EXAMPLES[1][1]))
         ran = shlex.join([known.own.program, *known.own.add(entry)])
         when = "" if known.own.remove else " and the file is new"
         yield (

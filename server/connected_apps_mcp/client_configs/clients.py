@@ -147,9 +147,10 @@ class Client:
         if self.folder_pointer is None:
             return None
         try:
-            return (home_folder() / self.folder_pointer).read_text("utf-8").strip()
+            folder = (home_folder() / self.folder_pointer).read_text("utf-8").strip()
         except (OSError, UnicodeDecodeError):
             return None
+        return folder if folder.isprintable() else None
 
 
 def _here() -> Path:

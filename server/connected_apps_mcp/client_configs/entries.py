@@ -11,6 +11,9 @@ MODULE = "connected_apps_mcp"
 NAME = "connected-apps"
 """The name of an entry for the default profile. Others have a suffix."""
 
+SECRET_WORD = re.compile(r"STYTCH_SECRET=\S+|\bsecret-(?:test|live)-\S+")
+"""A secret among the words of a command line."""
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -70,11 +73,18 @@ def is_same(earlier: object, wanted: Mapping[str, Any]) -> bool:
 
 
 def without_values(shaped: object) -> object:
-    """An entry to show: the values of its environment and headers may be credentials."""
+    """An entry to show: the values of its environment and headers may be credentials.
+
+    So may be words of its command.
+    """
+    if isinstance(shaped, str):
+        return SECRET_WORD.sub("***", shaped)
+    if isinstance(shaped, list):
+        return [without_values(each) for each in shaped]
     if not isinstance(shaped, dict):
         return shaped
     return {
-        key: dict.fromkeys(value, "***") if isinstance(value, dict) else value
+        key: dict.fromkeys(value, "***") if isinstance(value, dict) else without_values(value)
         for key, value in shaped.items()
     }
 

@@ -128,7 +128,8 @@ def _ran(program: str, arguments: list[str]) -> bool:
         ended = subprocess.run(  # noqa: S603 - without a shell
             [found, *arguments],
             stdin=subprocess.DEVNULL,
-            capture_output=True,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
             timeout=OWN_COMMAND_SECONDS,
             check=False,
         )

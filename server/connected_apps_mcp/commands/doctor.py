@@ -66,8 +66,7 @@ def _as_text(found: Findings) -> str:
     counts = _counts(found)
     summary = f"{counts['broken']} broken, {counts['warnings']} to look at."
     lines += ["", summary if counts["broken"] or counts["warnings"] else "All is well."]
-    encoding = sys.stdout.encoding or "ascii"
-    return "\n".join(lines).encode(encoding, "replace").decode(encoding)
+    return "\n".join(lines).encode(_encoding(), "replace").decode(_encoding())
 
 
 def _lines(name: str, result: Result) -> list[str]:
@@ -81,9 +80,14 @@ def _counts(found: Findings) -> dict[str, int]:
     return {"broken": states.count("broken"), "warnings": states.count("warning")}
 
 
+def _encoding() -> str:
+    """That of standard output, if there is one."""
+    return (sys.stdout and sys.stdout.encoding) or "ascii"
+
+
 def _marks() -> dict[str, str]:
     try:
-        "".join(MARKS.values()).encode(sys.stdout.encoding or "ascii")
+        "".join(MARKS.values()).encode(_encoding())
     except UnicodeError:
         return PLAIN_MARKS
     return MARKS

@@ -158,7 +158,8 @@ def _wanted(flags: dict[str, Any]) -> dict[str, Any]:
             f"The entry of a profile named {profile} would replace that of --sandbox. Log in again "
             "with another --profile."
         )
-    return wanted
+    # By name, also the default one: a client in a terminal may pass on a variable with another.
+    return wanted | {"profile": profile}
 
 
 def _entry(wanted: dict[str, Any], scope: Scope) -> Entry:

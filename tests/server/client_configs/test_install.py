@@ -27,6 +27,8 @@ SCRIPT = Path(sys.executable).with_name("connected-apps-mcp")
 PREPARED = [(client.key, kind) for client in CLIENTS for kind in KINDS if kind in texts_for(client)]
 """Each client with each kind of configuration that it may have."""
 
+DEFAULT = ["--profile", "default"]
+
 
 @pytest.fixture(autouse=True)
 def _no_clients_on_the_path(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -106,7 +108,7 @@ def test_three_entries_side_by_side_come_and_go(key: str, kind: str) -> None:
         assert run("install", key, *flags).exit_code == 0
     assert command_of(entry_in(client, file, "connected-apps-live"))[1:] == ["--profile", "live"]
     assert run("uninstall", key, "--profile", "live").exit_code == 0
-    assert command_of(entry_in(client, file, "connected-apps"))[1:] == []
+    assert command_of(entry_in(client, file, "connected-apps"))[1:] == DEFAULT
     assert run("uninstall", key).exit_code == 0
     if kind not in {"absent", "empty", "windows"}:  # else an emptied parent may stay
         assert file.read_bytes().decode() == texts_for(client)[kind]
@@ -422,13 +424,20 @@ def test_a_dry_run_does_not_show_a_credential_in_an_earlier_entry(command: str) 
     assert SECRET not in shown.output
 
 
+def test_a_dry_run_does_not_show_a_credential_among_the_words_of_a_command() -> None:
+    with_earlier({"command": "env", "args": [f"STYTCH_SECRET={SECRET}", "connected-apps-mcp"]})
+    shown = run("uninstall", "cursor", "--dry-run")
+    assert '"***"' in shown.stdout
+    assert SECRET not in shown.output
+
+
 @pytest.mark.parametrize(
     ("variable", "value", "name", "arguments"),
     [
         ("CONNECTED_APPS_MCP_PROFILE", "live", "connected-apps-live", ["--profile", "live"]),
         ("CONNECTED_APPS_MCP_SANDBOX", "1", "connected-apps-sandbox", ["--sandbox"]),
-        ("CONNECTED_APPS_MCP_READ_ONLY", "0", "connected-apps", ["--no-read-only"]),
-        ("CONNECTED_APPS_MCP_TOOLSETS", "apps", "connected-apps", ["--toolsets", "apps"]),
+        ("CONNECTED_APPS_MCP_READ_ONLY", "0", "connected-apps", [*DEFAULT, "--no-read-only"]),
+        ("CONNECTED_APPS_MCP_TOOLSETS", "apps", "connected-apps", [*DEFAULT, "--toolsets", "apps"]),
     ],
 )
 def test_a_variable_becomes_a_flag_of_the_entry(
@@ -463,6 +472,13 @@ def test_a_folder_that_the_client_moved_is_followed(tmp_path: Path) -> None:
     (Path.home() / ".lmstudio-home-pointer").write_text(f"{moved}\n")
     assert run("install", "lm-studio", "--sandbox").exit_code == 0
     assert entry_in(BY_KEY["lm-studio"], moved / "mcp.json", "connected-apps-sandbox")
+
+
+@pytest.mark.parametrize("text", [b"a\0b", b"\xff", b"a\nb"])
+def test_a_damaged_pointer_to_a_folder_does_not_count(text: bytes) -> None:
+    (Path.home() / ".lmstudio-home-pointer").write_bytes(text)
+    assert run("install", "lm-studio", "--sandbox").exit_code == 0
+    assert (Path.home() / ".lmstudio" / "mcp.json").exists()
 
 
 def test_claude_code_and_copilot_share_the_entry_of_a_project() -> None:

@@ -336,11 +336,11 @@ def _two_profiles(service: str, live_service: str) -> None:
 
 
 @asynccontextmanager
-async def server(*arguments: str) -> AsyncIterator[Client]:
-    """A client of a server that runs with these arguments."""
+async def server(*arguments: str, **environment: str) -> AsyncIterator[Client]:
+    """A client of a server that runs with these arguments and variables."""
     command, *first = PROGRAM
     parameters = StdioServerParameters(
-        command=command, args=[*first, *arguments], env={"HOME": str(Path.home())}
+        command=command, args=[*first, *arguments], env={"HOME": str(Path.home())} | environment
     )
     async with Client(parameters) as client:
         yield client
@@ -355,6 +355,18 @@ async def test_two_profiles_are_two_servers_that_say_which_they_are() -> None:
         )
         assert live.server_info
         assert live.server_info.title == "Stytch Connected Apps (live)"
+
+
+@pytest.mark.usefixtures("_two_profiles")
+async def test_a_server_with_other_credentials_does_not_go_by_the_name_of_its_profile(
+    service: str,
+) -> None:
+    given = {"STYTCH_PROJECT_ID": PROJECT, "STYTCH_SECRET": SECRET}
+    given["CONNECTED_APPS_MCP_BASE_URL"] = service
+    async with server("--profile", "live", **given) as test:
+        assert str(test.instructions).startswith(f"This is the test project {PROJECT}. ")
+        assert test.server_info
+        assert "live" not in str(test.server_info.title)
 
 
 @pytest.mark.usefixtures("_two_profiles")

@@ -114,6 +114,13 @@ def test_without_a_home_folder_the_doctor_says_so(
     assert "Set HOME" in report.remedies()
 
 
+def test_a_path_that_the_system_refuses_to_look_at_is_found(desk: Desk) -> None:
+    desk.flags["data-dir"] = str(desk.data / ("x" * 300))
+    report = examine(desk)
+    assert report.about("broken") == {"secret store"}
+    assert "unexpectedly" not in report.text
+
+
 async def test_a_check_that_takes_too_long_or_fails_does_not_end_the_others() -> None:
     async def hang(_machine: Machine) -> NoReturn:
         await anyio.sleep_forever()
@@ -215,6 +222,14 @@ def test_a_terminal_that_knows_only_ascii_gets_ascii(desk: Desk) -> None:
     assert b"\nok python " in done.stdout
     assert done.stdout.endswith(b"\nAll is well.\n")
     assert done.stderr == b""
+
+
+def test_without_a_standard_output_the_exit_code_says_it(desk: Desk) -> None:
+    closed = ["/bin/sh", "-c", '"$@" >&-', "sh", *SERVER, "doctor", *desk.words]
+    done = subprocess.run(
+        closed, env=os.environ | desk.environment, capture_output=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
 
 
 def test_a_process_that_finds_something_broken_exits_with_one(desk: Desk) -> None:

@@ -193,6 +193,13 @@ def test_a_setting_that_no_profile_may_hold_is_refused(setting: str) -> None:
         loading.load()
 
 
+def test_a_file_that_login_did_not_name_is_no_profile() -> None:
+    profiles = put("default")
+    for name in ("UPPER", "an\033[31m escape", "dotted.name", "default.bak"):
+        file_of(name).write_text(file_of("default").read_text())
+    assert profiles.names() == ["default"]
+
+
 def test_a_malformed_setting_names_its_profile() -> None:
     put("default", secret_store="safe")
     with pytest.raises(SettingsError, match="Profile default: secret_store: Input should be"):

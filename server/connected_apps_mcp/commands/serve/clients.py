@@ -67,7 +67,7 @@ async def _server(
     about = ServerInfo(
         version=version("connected-apps-mcp"),
         environment=settings.environment,
-        profile=settings.profile,
+        profile=settings.profile if settings.logged_in else None,
         losses=await report_losses(project),
         secrets_command=secrets_command(settings),
     )

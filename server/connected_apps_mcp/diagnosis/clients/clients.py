@@ -1,11 +1,11 @@
 """Checks the clients that know this server: each entry is started as a client starts it."""
 
-import re
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
 
 import anyio
 
+from connected_apps_mcp.client_configs.entries import SECRET_WORD
 from connected_apps_mcp.diagnosis.check import Machine, Result, broken, cause, ok, warning
 from connected_apps_mcp.diagnosis.commands import command
 from connected_apps_mcp.diagnosis.entries import FoundEntry, Launch, UnreadableConfiguration
@@ -20,24 +20,19 @@ from .starting import DoesNotStart, tools_of
 SECRETS = (CREDENTIAL_VARIABLES["secret"], CREDENTIAL_VARIABLES["introspection_secret"])
 """Variables that should not be in the configuration of a client."""
 
-SECRET_WORD = re.compile(r"STYTCH_SECRET=\S+|\bsecret-(?:test|live)-\S+")
-"""A secret among the words of a command line."""
-
 AT_ONCE = 2
 """Servers that run at a time: a start takes a processor."""
 
 
 async def clients(machine: Machine) -> Sequence[Result]:
-    """Whether the entry of each client works, and holds no secret.
-
-    That of a project is not started: a client asks before it runs what a repository brought along.
-    """
+    """Whether the entry of each client works, and holds no secret."""
     found = await in_thread(_found_on, machine)
     if isinstance(found, SettingsError):
         return [broken(cause(found), "Set HOME, and run this in a folder that is there.")]
     entries = [each for each in found if isinstance(each, FoundEntry)]
     for entry in entries:
         _redact(entry.launch)
+    # Even a client asks before it starts what a repository brings along.
     own = _distinct(entry.launch for entry in entries if not entry.shared)
     started = await _start(own, machine.start_seconds)
     results: list[Result] = []

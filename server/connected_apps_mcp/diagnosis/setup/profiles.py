@@ -15,7 +15,8 @@ def profiles(machine: Machine) -> Iterator[Result]:
         book = Profiles()
         names = book.names()
     except SettingsError as error:
-        yield broken(cause(error), f"To make them anew, run: {command('login')}")
+        remedy = "Set HOME to a folder of yours, with a folder for configurations that you can use."
+        yield broken(cause(error), f"{remedy} Then run: {command('login')}")
         return
     for name in names:
         try:

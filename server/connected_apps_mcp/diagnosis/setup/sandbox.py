@@ -19,7 +19,7 @@ def sandbox(settings: Settings) -> Iterator[Result]:
     file = settings.sandbox_db
     if file is None:
         yield ok("The sandbox is in memory: its apps end with the server.")
-    elif file.exists():
+    elif os.access(file, os.F_OK):
         yield _readable(file)
     elif os.access(file.parent, os.W_OK | os.X_OK):
         yield ok(f"{file} is made at the first use.")

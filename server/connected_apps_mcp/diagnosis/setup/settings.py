@@ -40,5 +40,5 @@ def variables(_machine: Machine) -> Iterator[Result]:
 
 def _correct(problem: str) -> str:
     named = re.findall(r"--[a-z][a-z-]+|\b[A-Z]+(?:_[A-Z]+)+\b", problem)
-    subject = " or ".join(dict.fromkeys(named)) or "the setting"
+    subject = " or ".join(dict.fromkeys(named)) or "what it names"
     return f"Correct {subject}. To see what is allowed, run: {command('help', 'serve')}."

@@ -42,7 +42,7 @@ def _data_folder(folder: Path) -> Result:
         return broken(f"{existing} is no folder.", f"Move it away, or {ANOTHER}.")
     remedy = f"{change_mode('go-w', folder)} If it is not yours, {ANOTHER}."
     try:
-        if folder.exists():
+        if is_there(folder):
             require_trusted(folder)
     except StoreError as error:
         return broken(cause(error), remedy)
@@ -53,7 +53,7 @@ def _data_folder(folder: Path) -> Result:
             f"{existing} cannot be written.",
             f"{change_mode('u+rwx', existing)} If it is not yours, {ANOTHER}.",
         )
-    return ok(f"{folder} is yours." if folder.exists() else f"{folder} is made at the first use.")
+    return ok(f"{folder} is yours." if is_there(folder) else f"{folder} is made at the first use.")
 
 
 def usable_data_folder(settings: Settings) -> Path | None:
@@ -93,6 +93,11 @@ def private_file(file: Path) -> str:
     )
 
 
+def is_there(path: Path) -> bool:
+    """Whether a path exists, as far as this user can see."""
+    return os.access(path, os.F_OK)
+
+
 def _existing(path: Path) -> Path:
     """The nearest folder above a path that is there, or the path itself."""
-    return next(each for each in (path, *path.parents) if each.exists())
+    return next(each for each in (path, *path.parents) if is_there(each))

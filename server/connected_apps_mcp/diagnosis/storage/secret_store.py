@@ -14,7 +14,7 @@ from connected_apps_tools.secrets.stores import SecretKey, SecretStore
 from connected_apps_tools.secrets.stores.files import FileStore
 from connected_apps_tools.storage.errors import StoreError
 
-from .folders import private_folder, usable_data_folder
+from .folders import is_there, private_folder, usable_data_folder
 
 
 def secret_store(settings: Settings) -> Iterator[Result]:
@@ -63,7 +63,7 @@ def _remedy(settings: Settings, folder: Path) -> str:
 def _left_as_found(folder: Path) -> Iterator[None]:
     """Remove the folders that a probe makes."""
     made = [folder / SECRETS, folder / INDEX, folder, *folder.parents]
-    absent = [each for each in made if not each.exists()]
+    absent = [each for each in made if not is_there(each)]
     try:
         yield
     finally:

@@ -1,5 +1,6 @@
 """The profiles of the user: one file each in the user's config folder."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -7,6 +8,7 @@ from pydantic import SecretStr
 
 from connected_apps_mcp.settings.credentials import SettingsError
 from connected_apps_mcp.settings.folders import user_folder
+from connected_apps_mcp.settings.types import PROFILE_NAME
 from connected_apps_tools.secrets.stores.os_keyring import real_backend
 from connected_apps_tools.storage.errors import StoreError
 from connected_apps_tools.storage.private_folder import PrivateFolder
@@ -37,7 +39,8 @@ class Profiles:
         """The names of all profiles, sorted."""
         with _explained():
             files = self._files.names()
-        return [file.removesuffix(ENDING) for file in files if file.endswith(ENDING)]
+        ours = re.compile(f"({PROFILE_NAME}){re.escape(ENDING)}")
+        return [found[1] for file in files if (found := ours.fullmatch(file))]
 
     def find(self, name: str) -> Profile | None:
         """The profile of this name; None where there is none.
