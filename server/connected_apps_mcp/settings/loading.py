@@ -90,6 +90,8 @@ def read_unchecked(**flags: Any) -> Settings:  # noqa: ANN401 - pydantic checks 
     """
     given = {name: value for name, value in flags.items() if value is not None}
     environment = from_environment(Settings.model_fields)
+    if given.get("sandbox") and "profile" not in given:
+        environment.pop("profile", None)  # a flag wins over a variable
     sources = {name: variable(name) for name in environment} | {name: flag(name) for name in given}
     settings = _settings(environment | given, sources)
     return settings if settings.sandbox else _with_profile(settings, environment | given)

@@ -162,7 +162,8 @@ def test_no_combination_of_sources_leads_to_another_project(
         monkeypatch.setenv("CONNECTED_APPS_MCP_PROFILE", variable or "")
         monkeypatch.setenv("CONNECTED_APPS_MCP_SANDBOX", "" if switched is None else str(switched))
         sandbox = bool(switched if switch is None else switch)
-        expected = wanted(flag or variable, given, sandbox=sandbox, has_default=has_default)
+        chosen = flag or (None if switch else variable)  # --sandbox wins over a variable
+        expected = wanted(chosen, given, sandbox=sandbox, has_default=has_default)
         found = used({"profile": flag, "sandbox": switch})
         assert found == expected, (flag, variable, switch, switched)
 
@@ -210,6 +211,14 @@ def test_a_profile_and_the_sandbox_cannot_be_combined() -> None:
     put("live", LIVE)
     with pytest.raises(SettingsError, match="--profile and --sandbox cannot be combined"):
         loading.load(profile="live", sandbox=True)
+
+
+def test_the_flag_for_the_sandbox_wins_over_the_variable_of_a_profile(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    put("live", LIVE)
+    monkeypatch.setenv("CONNECTED_APPS_MCP_PROFILE", "live")
+    assert loading.load(sandbox=True).profile is None
 
 
 DAMAGE = {
