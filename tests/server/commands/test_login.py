@@ -43,10 +43,18 @@ def run(*arguments: str, stdin: str = "", **environment: str) -> Result:
     return CliRunner().invoke(main, arguments, input=stdin, env=environment)
 
 
-def log_in(service: str, *arguments: str, secret: str = SECRET, project: str = PROJECT) -> Result:
+def try_to_log_in(
+    service: str, *arguments: str, secret: str = SECRET, project: str = PROJECT
+) -> Result:
     return run(
         "login", "--project-id", project, "--base-url", service, *arguments, stdin=f"{secret}\n"
     )
+
+
+def log_in(service: str, *arguments: str, **credentials: str) -> Result:
+    done = try_to_log_in(service, *arguments, **credentials)
+    assert done.exit_code == 0, done.output
+    return done
 
 
 def config() -> Path:
@@ -126,7 +134,7 @@ def test_without_a_secret_to_read_nothing_is_sent(shell: str, words: list[str], 
 
 
 def test_refused_credentials_are_not_stored(service: str) -> None:
-    refused = log_in(service, secret="secret-test-wrong-Qm27Lp90")
+    refused = try_to_log_in(service, secret="secret-test-wrong-Qm27Lp90")
     assert refused.exit_code == 1
     assert "The credentials could not be proved." in refused.stderr
     assert "Qm27Lp90" not in refused.output
@@ -134,7 +142,7 @@ def test_refused_credentials_are_not_stored(service: str) -> None:
 
 
 def test_a_service_that_cannot_be_reached_stores_nothing() -> None:
-    refused = log_in("http://127.0.0.1:9")
+    refused = try_to_log_in("http://127.0.0.1:9")
     assert refused.exit_code == 1
     assert "could not be reached" in refused.stderr
     assert not list(config().rglob("*.toml"))
@@ -150,7 +158,7 @@ def test_a_service_that_cannot_be_reached_stores_nothing() -> None:
     ],
 )
 def test_malformed_credentials_are_refused_unsent(project: str, secret: str, cause: str) -> None:
-    refused = log_in("http://127.0.0.1:9", project=project, secret=secret)
+    refused = try_to_log_in("http://127.0.0.1:9", project=project, secret=secret)
     assert refused.exit_code == 2
     assert cause in refused.stderr
 
@@ -166,7 +174,7 @@ def test_there_is_no_flag_for_the_secret() -> None:
 
 
 def test_an_invalid_setting_is_refused_and_nothing_stored(service: str) -> None:
-    refused = log_in(service, "--toolsets", "appz")
+    refused = try_to_log_in(service, "--toolsets", "appz")
     assert refused.exit_code == 2
     assert "appz" in refused.stderr
     assert not list(config().rglob("*.toml"))
