@@ -221,7 +221,7 @@ def plaintext() -> KeyringBackend:
 class Memory(KeyringBackend):
     """A backend that stores its items in memory."""
 
-    priority = 0.1
+    priority = -1  # else the library chooses it where there is no keyring
 
     def __init__(self) -> None:
         self.items: dict[tuple[str, str], str] = {}
