@@ -34,7 +34,7 @@ SIZES = {
     "invisible characters of one": Size(1_000, 100_000),
     "calls between rotations": Size(2, 50),
     "random queues of callers": Size(20, 200),
-    "random configuration files": Size(60, 1_000),
+    "random configuration files": Size(60, 500),
     "clients to install in": Size(8, 14),
 }
 
