@@ -35,6 +35,10 @@ MAX_ERROR = 2_000
 """Longest error to show, in characters."""
 
 
+class NotWorking(click.ClickException):
+    """A stored secret is dead, or could not be checked."""
+
+
 class _VariableName(click.ParamType[str]):
     """The name of an environment variable."""
 
@@ -73,7 +77,8 @@ def list_secrets(check: bool, **flags: object) -> None:  # noqa: FBT001 - click'
         try:
             await _print(project, await project.secrets.store.entries(), check=check)
         except PartlyListed as partly:
-            await _print(project, partly.entries, check=check)
+            with suppress(NotWorking):  # the other error says more
+                await _print(project, partly.entries, check=check)
             raise
         finally:
             await report_losses(project)
@@ -89,23 +94,18 @@ async def _print(project: ToolContext, entries: Sequence[StoredEntry], *, check:
     all_work = True
     for entry in entries:
         line = f"{entry.client_id}  {entry.which:7}  …{entry.last_four}"
-        line = f"{printable(line)}  {entry.stored_at:%Y-%m-%d %H:%M}Z"
-        if check:
-            checked = await _check(project, entry)
-            line += f"  {checked.state}"
-            if checked.state != "alive":
-                line, all_work = f"{line}: {checked.why}", False
-        click.echo(line)
+        checked = await _check(project, entry) if check else None
+        state = f"  {checked.state}: {checked.why}" if checked else ""
+        click.echo(f"{printable(line)}  {entry.stored_at:%Y-%m-%d %H:%M}Z{state}")
+        all_work &= checked is None or checked.state == "alive"
     if not all_work:
-        raise click.ClickException("Some of the stored secrets were not seen working.")
+        raise NotWorking("Not every stored secret was seen working.")
 
 
 async def _check(project: ToolContext, entry: StoredEntry) -> CheckedSecret:
     from connected_apps_tools.secrets.checking import check_stored
 
-    return await check_stored(
-        project.api, project.secrets.store, entry.client_id, entry.which
-    )
+    return await check_stored(project.api, project.secrets.store, entry.client_id, entry.which)
 
 
 @secrets.command()

@@ -125,10 +125,10 @@ ORGANIZATION_APP = _reads("GET", f"{_ORGANIZATION_GRANTS}/{{client_id}}", Organi
 MEMBER_GRANTS = _reads("GET", _MEMBER_GRANTS, GrantsResponse)
 REVOKE_MEMBER_GRANT = _replaces("POST", f"{_MEMBER_GRANTS}/{{client_id}}/revoke", Response)
 
-# KNOWN: this path is on the host of the API, from the vendor's documentation of Introspect Token and
-# from the official SDKs. (/v1/oauth2/introspect is on the domain of the project, which is unknown
-# here.) The form has the credentials of the app. INFERRED: those of the project, which the SDKs
-# send in the header, are not needed.
+# KNOWN: the host of the API has this path (the vendor's documentation of Introspect Token, and the
+# official SDKs). /v1/oauth2/introspect is on the domain of the project, which is unknown here. The
+# form has the credentials of the app. INFERRED: those of the project, which the SDKs send in the
+# header, are not needed.
 INTROSPECT = Operation(
     "POST",
     "/v1/public/{project_id}/oauth2/introspect",

@@ -165,9 +165,7 @@ def _ending_the_current(app: ConnectedApp, request: CompleteRotation) -> Questio
         ("Secret that stays", f"…{app.next_client_secret_last_four}"),
     ]
     if request.force:
-        secrets.append(
-            ("Not seen working; forced by the caller because", request.reason or "")
-        )
+        secrets.append(("Not seen working; forced by the caller because", request.reason or ""))
     return Question(
         "Complete the rotation of this app's client secret?",
         [*facts_about(app), *secrets],
