@@ -179,6 +179,7 @@ class Service:
             "GET connected_apps": {"connected_apps": [self.grant()]},
             "GET connected_app": self.grant(),
             "POST revoke": {},
+            "POST introspect": {"active": True, "scope": self.text, "username": self.text},
         }
         return responses[operation]
 
@@ -189,7 +190,8 @@ class Service:
         if last == "app":
             last = "app" if before == "clients" else "connected_app"
         operation = f"{request.method} {last}"
-        body = await request.body()
+        form = request.headers.get("content-type", "").endswith("form-urlencoded")
+        body = {} if form else json.loads(await request.body() or b"{}")
         self.seen.append(operation)
         envelope: dict[str, Any] = {"status_code": 200, "request_id": self.own}
         if status := self.failing.get(operation, self.failing.get("*")):
@@ -202,6 +204,6 @@ class Service:
                 **self.error_fields,
             }
         else:
-            status, content = 200, envelope | self.respond(operation, json.loads(body or b"{}"))
+            status, content = 200, envelope | self.respond(operation, body)
         response = Response(json.dumps(content), status, media_type="application/json")
         await response(scope, receive, send)

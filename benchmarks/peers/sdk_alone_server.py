@@ -18,7 +18,7 @@ from connected_apps_mcp.transports.http_network import Network
 from connected_apps_mcp.transports.shutdown import ShutdownSignals
 from connected_apps_mcp.transports.stdio import serve_stdio
 from connected_apps_tools.api.http.aiohttp_client import AiohttpClient
-from connected_apps_tools.api.http.http_client import headers_of
+from connected_apps_tools.api.http.http_client import Headers
 from connected_apps_tools.api.service import Credentials
 
 SHUTDOWN_SECONDS = 5.0
@@ -36,7 +36,7 @@ async def serve_http(server: Server[Any], port: int, signals: ShutdownSignals) -
 async def serve(transport: str, port: int) -> None:
     """Serve until the client, or a signal, ends it."""
     secret = SecretStr(os.environ["STYTCH_SECRET"])
-    headers = headers_of(Credentials(os.environ["STYTCH_PROJECT_ID"], secret))
+    headers = Headers(Credentials(os.environ["STYTCH_PROJECT_ID"], secret))
     service = AiohttpClient(os.environ["SERVICE_URL"], headers)
 
     async def send(method: str, path: str, body: bytes | None) -> bytes:

@@ -68,6 +68,8 @@ class Wire(httpx2.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         self.requests.append(f"{request.method} {request.url.path}")
+        if request.url.path.endswith("/introspect"):
+            return await self.sandbox.handle_async_request(request)
         if request.method == "GET" or request.url.path.endswith("/search"):
             response = await self.sandbox.handle_async_request(request)
             self.looks.append(request.url.path)

@@ -51,6 +51,8 @@ SCOPES: Mapping[tuple[str, Effect], Scope] = {
     ("apps", Effect.ADDS): Scope.APPS_WRITE,
     ("apps", Effect.REPLACES): Scope.APPS_WRITE,
     ("apps", Effect.DESTROYS): Scope.APPS_DELETE,
+    # It tells no more than reading the app, which shows the last four characters.
+    ("secrets", Effect.READS): Scope.APPS_READ,
     ("secrets", Effect.REVEALS): Scope.SECRETS_REVEAL,
     ("secrets", Effect.ADDS): Scope.SECRETS_ROTATE,
     ("secrets", Effect.REPLACES): Scope.SECRETS_ROTATE,

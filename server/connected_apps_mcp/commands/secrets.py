@@ -18,6 +18,7 @@ from .common import Commands, log_to_stderr, print_stderr, report_losses, run, s
 
 if TYPE_CHECKING:
     from connected_apps_tools import ToolContext
+    from connected_apps_tools.secrets.checking import CheckedSecret
     from connected_apps_tools.secrets.stores import StoredEntry, StoredSecret, Which
 
 _where = setting_flags(("profile", "secret_store", "data_dir", "sandbox", "sandbox_db", "base_url"))
@@ -32,6 +33,10 @@ _app = click.argument("client_id")
 
 MAX_ERROR = 2_000
 """Longest error to show, in characters."""
+
+
+class NotWorking(click.ClickException):
+    """A stored secret is dead, or could not be checked."""
 
 
 class _VariableName(click.ParamType[str]):
@@ -55,8 +60,11 @@ def secrets() -> None:
 
 
 @secrets.command("list")
+@click.option(
+    "--check", is_flag=True, help="Find out at the service whether each works; fail if not."
+)
 @_where
-def list_secrets(**flags: object) -> None:
+def list_secrets(check: bool, **flags: object) -> None:  # noqa: FBT001 - click's
     """List stored secrets, and those that may be lost.
 
     It shows no secret, only its last four characters. The location of the store goes to standard
@@ -67,9 +75,10 @@ def list_secrets(**flags: object) -> None:
         from connected_apps_tools.secrets.stores import PartlyListed
 
         try:
-            _print(project, await project.secrets.store.entries())
+            await _print(project, await project.secrets.store.entries(), check=check)
         except PartlyListed as partly:
-            _print(project, partly.entries)
+            with suppress(NotWorking):  # the other error says more
+                await _print(project, partly.entries, check=check)
             raise
         finally:
             await report_losses(project)
@@ -77,14 +86,26 @@ def list_secrets(**flags: object) -> None:
     _with_project(act, flags)
 
 
-def _print(project: ToolContext, entries: Sequence[StoredEntry]) -> None:
+async def _print(project: ToolContext, entries: Sequence[StoredEntry], *, check: bool) -> None:
     from connected_apps_tools.text.printable import printable
 
     found = "Stored" if entries else "Nothing is stored yet"
     print_stderr(f"{found} {_location(project)}")
+    all_work = True
     for entry in entries:
         line = f"{entry.client_id}  {entry.which:7}  …{entry.last_four}"
-        click.echo(f"{printable(line)}  {entry.stored_at:%Y-%m-%d %H:%M}Z")
+        checked = await _check(project, entry) if check else None
+        state = f"  {checked.state}: {checked.why}" if checked else ""
+        click.echo(f"{printable(line)}  {entry.stored_at:%Y-%m-%d %H:%M}Z{state}")
+        all_work &= checked is None or checked.state == "alive"
+    if not all_work:
+        raise NotWorking("Not every stored secret was seen working.")
+
+
+async def _check(project: ToolContext, entry: StoredEntry) -> CheckedSecret:
+    from connected_apps_tools.secrets.checking import check_stored
+
+    return await check_stored(project.api, project.secrets.store, entry.client_id, entry.which)
 
 
 @secrets.command()

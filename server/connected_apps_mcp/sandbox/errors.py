@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from enum import Enum, unique
 from http import HTTPStatus
@@ -19,7 +20,7 @@ ERROR_URLS: dict[ProjectKind, str] = {
 }
 """KNOWN. INFERRED: the kind of the project decides, not the path."""
 
-OAUTH_PREFIX = "/v1/oauth2/"
+OAUTH_PATH = re.compile(r"/v1/(public/[^/]+/)?oauth2/")
 CHALLENGE = {"www-authenticate": 'Basic realm="connected-apps-sandbox"'}
 _OOPS = (
     "Oops, something seems to have gone wrong, please reach out to support@stytch.com to let us "
@@ -220,7 +221,7 @@ def render(failure: Exception, path: str, environment: Environment, kind: Projec
     request_id = environment.new_id("request-id")
     url = ERROR_URLS[kind].format(status=status, error_type=name)
     body: BaseModel
-    if path.startswith(OAUTH_PREFIX):
+    if OAUTH_PATH.match(path):
         body = OAuthErrorBody(
             status_code=status,
             request_id=request_id,

@@ -19,7 +19,17 @@ from mcp import Client, StdioServerParameters
 from pydantic import SecretStr
 from sizes import sized
 from starlette.types import Receive, Scope, Send
-from support import CREATE, SERVER, SHOWN_APP, answer, begin, begin_a_create, on_service, running
+from support import (
+    CREATE,
+    SANDBOX,
+    SERVER,
+    SHOWN_APP,
+    answer,
+    begin,
+    begin_a_create,
+    on_service,
+    running,
+)
 from support import secrets_command as command
 
 from connected_apps_mcp.sandbox import create_sandbox
@@ -191,6 +201,43 @@ async def test_list_shows_no_secret(where: list[str], app: str) -> None:
     assert app in listed.stdout
     assert f"…{secret[-4:]}" in listed.stdout
     assert secret not in listed.stdout + listed.stderr
+
+
+async def test_list_checks_at_the_service_whether_secrets_work(where: list[str], app: str) -> None:
+    await call(where, "start_secret_rotation", client_id=app)
+    listed = command("list", "--check", *where)
+    assert listed.returncode == 0, listed.stderr
+    assert [line.count("  alive: The service accepts") for line in lines_of(listed)] == [1, 1]
+
+
+async def test_list_fails_if_a_checked_secret_is_dead(
+    where: list[str], app: str, tmp_path: Path
+) -> None:
+    secret = command("show", app, *where).stdout.strip()
+    key = SecretKey(SANDBOX.project_id, app, "next")
+    FileStore(tmp_path / "data" / "secrets").put(key, SecretStr("another-secret-1234"))
+    listed = command("list", "--check", *where)
+    assert listed.returncode == 1
+    current, upcoming = lines_of(listed)
+    assert "  alive: " in current
+    assert "  dead: The service does not accept the next secret" in upcoming
+    assert "Not every stored secret was seen working" in listed.stderr
+    assert not {secret, "another-secret-1234"} & set(re.split(r"\s", listed.stdout + listed.stderr))
+
+
+def test_list_fails_if_a_secret_could_not_be_checked(tmp_path: Path) -> None:
+    key = SecretKey("project-test-1", "app")
+    FileStore(tmp_path / "secrets").put(key, SecretStr("a-stored-secret-1234"))
+    environment = os.environ | {"STYTCH_PROJECT_ID": "project-test-1"}
+    where = ["--secret-store", "file", "--data-dir", str(tmp_path)]
+    listed = command("list", "--check", *where, env=environment)
+    assert listed.returncode == 1
+    assert "could not be checked: STYTCH_SECRET is not set" in listed.stdout
+    assert "a-stored-secret-1234" not in listed.stdout + listed.stderr
+
+
+def lines_of(done: subprocess.CompletedProcess[str]) -> list[str]:
+    return done.stdout.splitlines()
 
 
 @pytest.mark.parametrize("what", ["show", "list"])

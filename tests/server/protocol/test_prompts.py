@@ -89,13 +89,17 @@ def _filled(arguments: dict[str, Any], results: list[Any]) -> list[dict[str, Any
     return [arguments]
 
 
+WITHOUT_DELIVERY = [each.name for each in CATALOGUE if each.name != "deliver_client_secret"]
+"""The tools of a server without destinations."""
+
+
 @asynccontextmanager
 async def client_of_the_example(era: str) -> AsyncIterator[Client]:
     sandbox = create_sandbox()
     seed(sandbox, Seed(example=True))
     async with (
         project_on(httpx2.ASGITransport(sandbox)) as project,
-        Client(build_server(project), mode=era) as client,
+        Client(build_server(project, offering(tools=WITHOUT_DELIVERY)), mode=era) as client,
     ):
         yield client
 
@@ -127,13 +131,26 @@ async def test_followed_to_the_letter_rotate_secret_rotates_it(era: str) -> None
     async with client_of_the_example(era) as client:
         arguments = {"client_type": "third_party"}
         client_id = answer(await client.call_tool("create_app", arguments))["app"]["client_id"]
-        before, started, _, after = await follow(
+        before, started, checked, again, completed, after = await follow(
             client, await rendered(client, "rotate-secret", client_id=client_id)
         )
     assert started["state"] == "rotating"
-    assert "next_client_secret_last_four" not in after["app"]
-    assert after["app"]["client_secret_last_four"] == started["next_client_secret_last_four"]
-    assert after["app"]["client_secret_last_four"] != before["app"]["client_secret_last_four"]
+    assert checked["next"]["state"] == again["next"]["state"] == "alive"
+    assert completed["state"] == "not_rotating"
+    assert after["current"]["state"] == "alive"
+    assert "next" not in after
+    assert after["current"]["last_four"] == started["next_client_secret_last_four"]
+    assert after["current"]["last_four"] != before["app"]["client_secret_last_four"]
+
+
+def test_rotate_secret_delivers_only_where_there_is_a_destination() -> None:
+    runbook = BY_NAME["rotate-secret"]
+    without = runbook.render({"client_id": "app"}, runbook.tools)
+    whole = runbook.render({"client_id": "app"}, {*runbook.tools, "deliver_client_secret"})
+    call = 'Call deliver_client_secret(client_id="app", destination=<destination>, which="next").'
+    assert call not in without
+    assert call in whole
+    assert len(whole.splitlines()) == len(without.splitlines()) + 1
 
 
 @pytest.mark.parametrize("arguments", [{}, {"min_severity": "low"}, {"min_severity": ""}])

@@ -141,7 +141,7 @@ async def test_completing_is_refused_if_the_next_secret_is_not_stored(
     await call(client, "start_secret_rotation", app)
     await project.secrets.store.remove(app, "next")
     error = await refused(client, "complete_secret_rotation", app)
-    assert "the next secret is not stored here" in error["message"]
+    assert "No next secret is stored here" in error["message"]
     assert "cancel_secret_rotation" in error["hint"]
     state = await call(client, "start_secret_rotation", app)
     assert state["state"] == "rotating"

@@ -617,3 +617,94 @@ def test_an_error_says_that_a_retry_may_help_if_and_only_if_its_hint_does(
 @pytest.mark.parametrize("hint", errors.HINTS.values(), ids=errors.HINTS)
 def test_a_hint_on_an_error_of_the_service_promises_no_retry(hint: str) -> None:
     assert not PROMISES_A_RETRY.search(hint)
+
+
+INVALID_CLIENT = httpx2.Response(
+    401, json={"error": "invalid_client", "error_description": "No.", "status_code": 401}
+)
+INACTIVE = httpx2.Response(200, json={"active": False})
+
+
+async def accepted(*steps: httpx2.Response | Exception) -> bool:
+    return await client(Script(*steps)).accepts("app", SecretStr(CANARY))
+
+
+@pytest.mark.parametrize(
+    ("answer", "accepts"),
+    [
+        (INACTIVE, True),
+        (httpx2.Response(200, json={"active": True, "sub": "user-test-1"}), True),
+        (INVALID_CLIENT, False),
+        (httpx2.Response(400, json={"error": "invalid_client"}), False),
+        (error(401, "invalid_client"), False),
+    ],
+    ids=["inactive", "active", "invalid client", "with another status", "in the API's envelope"],
+)
+async def test_the_response_to_an_introspection_says_whether_a_secret_works(
+    answer: httpx2.Response, accepts: bool
+) -> None:
+    assert await accepted(answer) is accepts
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        error(404, "route_not_found"),
+        error(404, "connected_app_not_found"),
+        error(401, "unauthorized_credentials"),
+        error(400, "invalid_request"),
+        httpx2.Response(404, text="<html>"),
+        httpx2.Response(200, text="<html>"),
+        httpx2.Response(200, json={}),
+        httpx2.Response(302, headers={"location": "https://x.example"}),
+        httpx2.Response(401),
+    ],
+    ids=["route", "app", "project", "request", "page", "no JSON", "no field", "redirect", "empty"],
+)
+async def test_no_other_response_to_an_introspection_counts(answer: httpx2.Response) -> None:
+    with pytest.raises(errors.ConnectedAppsError) as caught:
+        await accepted(answer)
+    assert not caught.value.may_have_taken_effect
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        httpx2.ConnectError("refused"),
+        httpx2.ReadTimeout("late"),
+        error(429, "too_many_requests"),
+        error(500, "internal_server_error"),
+    ],
+    ids=["refused", "late", "429", "500"],
+)
+async def test_an_introspection_is_repeated_like_a_read(
+    failure: httpx2.Response | Exception,
+) -> None:
+    assert await accepted(failure, failure, INACTIVE)
+
+
+async def test_a_secret_that_the_service_repeats_is_in_no_error() -> None:
+    repeated = error(400, "invalid_request", f"No such secret: {CANARY}")
+    with pytest.raises(errors.ServiceError) as caught:
+        await accepted(repeated)
+    assert CANARY not in f"{caught.value!r} {caught.value.hint}"
+
+
+async def test_an_introspection_is_logged_without_the_secret(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with caplog.at_level("DEBUG"):
+        await accepted(INACTIVE)
+    assert "/oauth2/introspect: 200" in caplog.text
+    assert CANARY not in caplog.text
+
+
+async def test_the_deadline_of_the_call_ends_an_introspection() -> None:
+    async def never(_: httpx2.Request) -> httpx2.Response:
+        await anyio.sleep_forever()
+        raise AssertionError
+
+    api = ConnectedAppsClient(CREDENTIALS, transport=httpx2.MockTransport(never), deadline=0.05)
+    with pytest.raises(errors.NoAnswer) as caught:
+        await api.accepts("app", SecretStr(CANARY))
+    assert caught.value.late

@@ -12,6 +12,7 @@ from urllib.request import getproxies
 import anyio
 import anyio.lowlevel
 import httpx2
+from pydantic import SecretStr
 
 from connected_apps_tools.deadline import seconds_left
 from connected_apps_tools.errors import (
@@ -27,7 +28,7 @@ from connected_apps_tools.text.redaction import REDACTOR
 from . import operations
 from .fair_share import FairShare
 from .http.connection_errors import unanswered, unreachable
-from .http.http_client import MAX_IN_FLIGHT, HttpClient, headers_of
+from .http.http_client import MAX_IN_FLIGHT, Headers, HttpClient
 from .http.httpx2_client import ProxyTransport, TransportClient
 from .models import (
     AppResponse,
@@ -55,6 +56,9 @@ R = TypeVar("R", bound=Response)
 E = TypeVar("E", bound=ConnectedAppsError)
 
 MAX_ATTEMPTS = 5
+
+NOBODYS_TOKEN = "connected-apps-mcp"  # noqa: S105 - it is none
+"""What is introspected. Only whether the app may ask is of interest."""
 
 LOOK_FIRST = (
     "It may have taken effect all the same. Look with search_apps or get_app before you try again."
@@ -177,6 +181,25 @@ class ConnectedAppsClient:
         """Discard the next secret; the current one stays."""
         return await self._send(operations.CANCEL_ROTATION.request({}, client_id=client_id))
 
+    async def accepts(self, client_id: str, secret: SecretStr) -> bool:
+        """Whether a client secret works, by the introspection of what is no token.
+
+        KNOWN: the response to the right secret is 200, to a wrong one the error `invalid_client`.
+        """
+        REDACTOR.add(secret.get_secret_value())
+        form = {
+            "token": NOBODYS_TOKEN,
+            "client_id": client_id,
+            "client_secret": secret.get_secret_value(),
+        }
+        try:
+            await self._send(operations.INTROSPECT.request(form, project_id=self.project_id))
+        except ServiceError as error:
+            if error.error_type != "invalid_client":
+                raise
+            return False
+        return True
+
     async def user_grants(self, user_id: str) -> GrantsResponse:
         """Read which apps a user of a consumer project has authorised."""
         return await self._send(operations.USER_GRANTS.request(user_id=user_id))
@@ -279,7 +302,9 @@ class ConnectedAppsClient:
             async with self._in_flight:
                 await anyio.lowlevel.checkpoint_if_cancelled()
                 policy.sent = True
-                received = await http.send(method, path, request.content)
+                received = await http.send(
+                    method, path, request.content, form=request.operation.form
+                )
         except (
             httpx2.ConnectError,
             httpx2.ConnectTimeout,
@@ -309,7 +334,7 @@ class ConnectedAppsClient:
         return self._http
 
     def _open(self) -> HttpClient:
-        headers = headers_of(self._credentials)
+        headers = Headers(self._credentials)
         if self._transport is None and not _may_have_proxy(self._base_url):
             from .http.aiohttp_client import AiohttpClient  # its import takes 200 ms
 

@@ -29,6 +29,7 @@ from connected_apps_tools.context import ToolContext
 from connected_apps_tools.errors import InvalidRequest, ServiceError
 from connected_apps_tools.plan import Performed, Plan, returning
 from connected_apps_tools.safety.question import WHO_WILL_KNOW, Question, facts_about
+from connected_apps_tools.secrets.checking import check_stored
 from connected_apps_tools.secrets.stores import StoredSecret
 from connected_apps_tools.storage.errors import StoreError
 from connected_apps_tools.text.printable import printable
@@ -43,6 +44,13 @@ AGAIN = (
     "The next secret is not stored here. Unless the user has it, use cancel_secret_rotation and "
     "start again."
 )
+DIFFERS = "The next secret that is stored here differs from the service's."
+TRY_AGAIN = "Wait a moment, then try again. "
+RENEW = (
+    "Use cancel_secret_rotation and start_secret_rotation to get a next secret that is stored and "
+    "works. "
+)
+FORCE = "Force it only where the user confirms that the app works with the next secret."
 NOT_STORED = "The current secret is not stored as such yet: the server will try again. "
 ALREADY = "A rotation was under way already, so nothing changed and there is no new secret. "
 
@@ -130,7 +138,8 @@ async def complete_secret_rotation(
     """Make an app's next client secret the only one; the current one stops working at once.
 
     Do it when the next secret is in use wherever the app runs. A person may be asked first. It is
-    refused if the next secret is not stored here, because no known secret would be left.
+    refused unless the next secret is stored here and the service accepts it, because no known
+    secret would be left.
     """
     app = await context.read_app(request.client_id)
     perform = partial(_complete, context, request)
@@ -138,7 +147,7 @@ async def complete_secret_rotation(
         return Plan(perform=perform)  # the service refuses it, in better words
     _require_rotating(app)
     if not request.force:
-        await _require_stored(context, app)
+        await _require_working(context, app)
     return Plan(perform=perform, question=_ending_the_current(app, request))
 
 
@@ -156,7 +165,7 @@ def _ending_the_current(app: ConnectedApp, request: CompleteRotation) -> Questio
         ("Secret that stays", f"…{app.next_client_secret_last_four}"),
     ]
     if request.force:
-        secrets.append(("Not stored here; forced by the caller because", request.reason or ""))
+        secrets.append(("Not seen working; forced by the caller because", request.reason or ""))
     return Question(
         "Complete the rotation of this app's client secret?",
         [*facts_about(app), *secrets],
@@ -172,26 +181,18 @@ async def _complete(context: ToolContext, request: CompleteRotation) -> Performe
     return Performed(_rotation_of(app, said="" if stored else NOT_STORED), request_id)
 
 
-async def _require_stored(context: ToolContext, app: ConnectedApp) -> None:
-    try:
-        stored = await context.secrets.store.get(app.client_id, "next")
-    except StoreError as error:
-        raise _refused(f"the secret store cannot be read ({error})") from None
-    if stored is None:
-        raise _refused("the next secret is not stored here")
-    if stored.last_four != app.next_client_secret_last_four:
-        raise _refused("the next secret that is stored here differs from the service's")
-
-
-def _refused(why: str) -> InvalidRequest:
-    refusal = InvalidRequest(
-        f"Nothing was changed: {why}, so completing would leave the app without a known secret."
-    )
-    refusal.hint = (
-        "Use cancel_secret_rotation and start_secret_rotation to get a next secret that is stored. "
-        "Force it only where the user confirms that the next secret is known elsewhere."
-    )
-    return refusal
+async def _require_working(context: ToolContext, app: ConnectedApp) -> None:
+    """Refuse unless the next secret is stored here, and the service accepts it."""
+    checked = await check_stored(context.api, context.secrets.store, app.client_id, "next")
+    why = checked.why
+    if checked.stored and checked.stored.last_four != app.next_client_secret_last_four:
+        why = DIFFERS
+    elif checked.state == "alive":
+        return
+    refusal = InvalidRequest(f"Nothing was changed: no known secret may be left. {why}")
+    refusal.transient = checked.transient
+    refusal.hint = (TRY_AGAIN if checked.transient else RENEW) + FORCE
+    raise refusal
 
 
 async def cancel_secret_rotation(context: ToolContext, request: OneApp) -> Plan[Rotation]:

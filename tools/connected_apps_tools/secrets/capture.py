@@ -5,7 +5,6 @@ the secret, remove the intent, and only then return.
 """
 
 import logging
-import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
@@ -27,6 +26,7 @@ from connected_apps_tools.storage.threads import in_thread
 from connected_apps_tools.text.printable import printable
 from connected_apps_tools.text.redaction import MIN_LENGTH
 
+from .checking import fits_last_four
 from .fallback_store import FallbackStore, StorageLocation
 from .journal import Intent, Journal
 from .stores import Which
@@ -192,7 +192,7 @@ class SecretCapture:
         location = await self._store.put(client_id, issuing.which, secret)
         if location is None and self._store.has_store:
             raise await self._undo(issuing, client_id, NO_STORE) from None
-        doubtful = not (sure and _fits_last_four(secret.get_secret_value(), last_four))
+        doubtful = not (sure and fits_last_four(secret.get_secret_value(), last_four))
         if location and not doubtful:
             await self.remove_intent(issuing.intent)
         return CaptureOutcome(secret, location, doubtful)
@@ -254,16 +254,6 @@ class SecretCapture:
 def _may_be_secret(secret: str) -> bool:
     """Whether a value can be a secret."""
     return len(secret) >= MIN_LENGTH and len(set(secret)) >= LEAST_DIFFERENT
-
-
-def _fits_last_four(secret: str, last_four: str | None) -> bool:
-    """Whether a secret ends with the last four characters that the service shows, in any form.
-
-    A secret with a repeated character looks redacted, and does not fit.
-    """
-    return (last_four is None or secret[-4:] == last_four[-4:]) and not re.search(
-        r"(.)\1{3}", secret
-    )
 
 
 def _described(outcome: CaptureOutcome) -> str:

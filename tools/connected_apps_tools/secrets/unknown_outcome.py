@@ -12,6 +12,7 @@ from connected_apps_tools.storage.errors import StoreError
 from connected_apps_tools.text.printable import printable
 from connected_apps_tools.text.redaction import REDACTOR
 
+from .checking import find_known, last_fours_of
 from .fallback_store import FallbackStore
 from .journal import Intent
 from .stores import Which
@@ -49,13 +50,9 @@ async def find_candidates(
     """Find the apps that a creation or the start of a rotation may have changed."""
     found = Candidates([], [])
     async for app in matching_apps(api, intent):
-        last_fours: dict[Which, str | None] = {
-            "current": app.client_secret_last_four,
-            "next": app.next_client_secret_last_four,
-        }
         which: Which = "current" if intent.act == "create_app" else "next"
-        if last_fours[which]:
-            stored = await store.find(app.client_id, which, last_fours[which])
+        if last_fours_of(app)[which]:
+            stored = await find_known(api, store, app, which)
             if stored is None:
                 found.lost.append(app)
             elif stored.stored_at >= intent.begun_at:

@@ -8,6 +8,7 @@ import struct
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
+from urllib.parse import parse_qs
 
 import anyio
 import httpx2
@@ -243,6 +244,21 @@ async def test_a_request_says_how_it_may_be_answered(
         b"authorization: basic ",
     ):
         assert head.count(header) == 1, header
+
+
+@WAYS
+async def test_a_form_has_the_credentials_of_the_app_and_none_of_the_project(
+    way: Opened, server: Callable[..., RawServer]
+) -> None:
+    there = server(response(b'{"active": false}'))
+    async with way(there) as api:
+        assert await api.accepts("app", SecretStr("a secret & more = 1"))
+    head, _, body = there.requests[0].partition(b"\r\n\r\n")
+    assert head.startswith(b"POST /v1/public/project-test-1/oauth2/introspect HTTP/1.1\r\n")
+    assert b"content-type: application/x-www-form-urlencoded\r\n" in head.lower() + b"\r\n"
+    assert b"authorization" not in head.lower()
+    form = {name: values for name, values in parse_qs(body.decode()).items() if name != "token"}
+    assert form == {"client_id": ["app"], "client_secret": ["a secret & more = 1"]}
 
 
 @WAYS

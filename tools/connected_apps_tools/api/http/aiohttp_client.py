@@ -12,7 +12,7 @@ from yarl import URL
 
 from connected_apps_tools.api.responses import HttpResponse
 
-from .http_client import JSON, KEEPALIVE_SECONDS, MAX_IN_FLIGHT, TIMEOUT, Body
+from .http_client import KEEPALIVE_SECONDS, MAX_IN_FLIGHT, TIMEOUT, Body, Headers
 
 MAX_HEADER_BYTES = 64 * 1024
 """Longest line and longest field in the head of a response."""
@@ -32,7 +32,7 @@ ERRORS: tuple[tuple[type[Exception], type[httpx2.TransportError]], ...] = (
 class AiohttpClient:
     """Sends requests over connections of its own."""
 
-    def __init__(self, base_url: str, headers: dict[str, str]) -> None:
+    def __init__(self, base_url: str, headers: Headers) -> None:
         """Create a client.
 
         Raises:
@@ -40,6 +40,7 @@ class AiohttpClient:
         """
         service = URL(base_url)
         self._base_url = str(service)
+        self._headers = headers
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
                 limit=MAX_IN_FLIGHT,
@@ -47,7 +48,6 @@ class AiohttpClient:
                 ssl=_tls() if service.scheme == "https" else True,
                 resolver=aiohttp.ThreadedResolver(),
             ),
-            headers=headers,
             cookie_jar=aiohttp.DummyCookieJar(),
             timeout=aiohttp.ClientTimeout(
                 total=None, sock_connect=TIMEOUT.connect, sock_read=TIMEOUT.read
@@ -57,10 +57,12 @@ class AiohttpClient:
             max_field_size=MAX_HEADER_BYTES,
         )
 
-    async def send(self, method: str, path: str, body: bytes | None) -> HttpResponse:
+    async def send(
+        self, method: str, path: str, body: bytes | None, *, form: bool = False
+    ) -> HttpResponse:
         """Send a request. Raises like `HttpClient.send`."""
         url = URL(self._base_url + path, encoded=True)
-        headers = None if body is None else JSON
+        headers = self._headers.of(body, form=form)
         async with self._session.request(
             method, url, data=body, headers=headers, allow_redirects=False
         ) as response:

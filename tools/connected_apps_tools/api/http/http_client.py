@@ -1,6 +1,7 @@
 """What sends one HTTP request to the service, and the bounds of every way to send it."""
 
 from base64 import b64encode
+from collections.abc import Mapping
 from typing import Protocol
 
 import httpx2
@@ -24,8 +25,12 @@ MAX_RESPONSE_BYTES = 64 * 1024 * 1024
 class HttpClient(Protocol):
     """Sends requests. It follows no redirect and repeats no request."""
 
-    async def send(self, method: str, path: str, body: bytes | None) -> HttpResponse:
-        """Send a request, with JSON as its body, and read the response.
+    async def send(
+        self, method: str, path: str, body: bytes | None, *, form: bool = False
+    ) -> HttpResponse:
+        """Send a request and read the response.
+
+        The body is JSON, with the credentials of the project in a header; or a form, without them.
 
         Raises:
             httpx2.TransportError: there was no connection, or no complete response.
@@ -37,19 +42,25 @@ class HttpClient(Protocol):
         """Close the connections."""
 
 
-def headers_of(credentials: Credentials) -> dict[str, str]:
-    """The headers of every request."""
-    user = f"{credentials.project_id}:{credentials.secret.get_secret_value()}"
-    return {
-        "authorization": f"Basic {b64encode(user.encode()).decode()}",
-        "accept": "*/*",
-        "accept-encoding": "gzip, deflate",
-        "user-agent": "connected-apps-mcp",
-    }
+class Headers:
+    """The headers of the requests of a project."""
 
+    def __init__(self, credentials: Credentials) -> None:
+        user = f"{credentials.project_id}:{credentials.secret.get_secret_value()}"
+        common = {
+            "accept": "*/*",
+            "accept-encoding": "gzip, deflate",
+            "user-agent": "connected-apps-mcp",
+        }
+        self._empty = {"authorization": f"Basic {b64encode(user.encode()).decode()}"} | common
+        self._json = self._empty | {"content-type": "application/json"}
+        self._form = common | {"content-type": "application/x-www-form-urlencoded"}
 
-JSON = {"content-type": "application/json"}
-"""The header of every request with a body."""
+    def of(self, body: bytes | None, *, form: bool) -> Mapping[str, str]:
+        """The headers of a request. With a form they have no credentials."""
+        if form:
+            return self._form
+        return self._empty if body is None else self._json
 
 
 class Body:

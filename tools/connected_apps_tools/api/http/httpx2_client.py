@@ -4,27 +4,28 @@ import httpx2
 
 from connected_apps_tools.api.responses import HttpResponse
 
-from .http_client import JSON, KEEPALIVE_SECONDS, MAX_IN_FLIGHT, TIMEOUT, Body
+from .http_client import KEEPALIVE_SECONDS, MAX_IN_FLIGHT, TIMEOUT, Body, Headers
 
 
 class TransportClient:
     """Sends requests through a transport of httpx2."""
 
     def __init__(
-        self, base_url: str, headers: dict[str, str], transport: httpx2.AsyncBaseTransport
+        self, base_url: str, headers: Headers, transport: httpx2.AsyncBaseTransport
     ) -> None:
         self._base_url = base_url
         self._headers = headers
-        self._json_headers = headers | JSON
         self._transport = transport
         self._extensions = {"timeout": TIMEOUT.as_dict()}
 
-    async def send(self, method: str, path: str, body: bytes | None) -> HttpResponse:
+    async def send(
+        self, method: str, path: str, body: bytes | None, *, form: bool = False
+    ) -> HttpResponse:
         """Send a request. Raises like `HttpClient.send`."""
         request = httpx2.Request(
             method,
             self._base_url + path,
-            headers=self._headers if body is None else self._json_headers,
+            headers=self._headers.of(body, form=form),
             content=body,
             extensions=self._extensions,
         )

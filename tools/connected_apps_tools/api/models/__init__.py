@@ -66,6 +66,7 @@ from .grants import (
     UserGrant,
     UserId,
 )
+from .introspection import IntrospectionResponse
 
 __all__ = [
     "WHOLE",
@@ -90,6 +91,7 @@ __all__ = [
     "Grant",
     "GrantsResponse",
     "HolderId",
+    "IntrospectionResponse",
     "MemberGrant",
     "MemberId",
     "Model",

@@ -125,12 +125,12 @@ class OneAppRevealing(Revealing, OneApp):
 
 
 class CompleteRotation(OneApp):
-    """The rotation to complete, and whether to do so without a stored next secret."""
+    """The rotation to complete, and whether to do so without a next secret seen working."""
 
     force: bool = Field(
         default=False,
-        description="Complete although the next secret is not stored here, because it is known "
-        "elsewhere. Needs a reason.",
+        description="Complete although the next secret is not stored here or was not seen working, "
+        "because the user knows that it works. Needs a reason.",
     )
     reason: str | None = Field(None, min_length=10, max_length=500, description="Why to force it.")
 

@@ -51,7 +51,8 @@ def describe_secret(
         note = _how_to_get(server, captured.location, captured.app.client_id, which)
     if captured.doubtful:
         note += (
-            f" It differs from what the service says about it: if it does not work, {RENEW[which]}."
+            " It differs from what the service says about it: use check_client_secret to find out "
+            f"whether it works. If it does not, {RENEW[which]}."
         )
     return ClientSecret(
         last_four=value[-4:],
