@@ -94,7 +94,8 @@ class _Reader:
             self._settings(path, settings),
             {name: self._settings([*path, name], each) for name, each in inner.items()},
         )
-        self._check_type(path, app)
+        if isinstance(value, dict):
+            self._check_type(path, app)
         return app
 
     def _settings(self, path: list[str], table: Mapping[str, Any]) -> Given:
