@@ -90,7 +90,10 @@ test = "project-test-1"\r
 [app.billing]\r
 client_type = "first_party" # bills\r
 client_name = "Billing"\r
-redirect_urls = ["https://a.example/", "https://b.example/"]\r
+redirect_urls = [\r
+  "https://a.example/",\r
+  "https://b.example/",\r
+]\r
 [app.reports]\r
 client_type = "third_party"\r
 """,
@@ -274,9 +277,12 @@ def test_only_the_lines_that_differ_change() -> None:
 def test_line_breaks_of_windows_stay() -> None:
     manifest = read_manifest(WRITTEN["line breaks of Windows"])
     new = app("app-n", client_name="New", client_description="a\nb", redirect_urls=URLS)
-    exported = export([new], Target(TEST, manifest, BOUND_TO))
+    billing = app("app-b", redirect_urls=["https://c.example/", URLS[0]])
+    exported = export([new, billing], Target(TEST, manifest, BOUND_TO))
     assert exported.manifest.count("\n") == exported.manifest.count("\r\n")
-    assert read_manifest(exported.manifest).wanted_in("test")["new"] == settings_of(new)
+    assert "\r\r" not in exported.manifest
+    wanted = read_manifest(exported.manifest).wanted_in("test")
+    assert (wanted["new"], wanted["billing"]) == (settings_of(new), settings_of(billing))
 
 
 def test_another_environment_gets_tables_of_its_own_and_the_first_does_not_change() -> None:

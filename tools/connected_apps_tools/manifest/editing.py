@@ -49,8 +49,9 @@ class _Editing:
     """All changes of one text."""
 
     def __init__(self, text: str, changes: Changes, marks: Mapping[KeyPath, str]) -> None:
-        self._end = "\r\n" if "\r\n" in text else "\n"
-        self._source = TomlSource(text if text.endswith("\n") or not text else text + self._end)
+        self._line_break = "\r\n" if "\r\n" in text else "\n"
+        text = text.replace("\r\n", "\n")
+        self._source = TomlSource(text if text.endswith("\n") or not text else text + "\n")
         self._changes = changes
         self._marks = marks
         self._values: dict[KeyPath, Statement] = {}
@@ -71,9 +72,9 @@ class _Editing:
         """The text with the changes."""
         text, done, parts = self._source.text, 0, []
         for start, end, _, new in sorted(self._splices()):
-            parts += [text[done:start], new.replace("\n", self._end)]
+            parts += [text[done:start], new]
             done = end
-        return "".join([*parts, text[done:]])
+        return "".join([*parts, text[done:]]).replace("\n", self._line_break)
 
     def _splices(self) -> Iterator[_Splice]:
         inline: dict[KeyPath, dict[KeyPath, Value | None]] = defaultdict(dict)
