@@ -21,11 +21,13 @@ from connected_apps_tools.api.pagination import AppPages
 from connected_apps_tools.errors import InvalidRequest
 from connected_apps_tools.manifest.bindings import Bindings, read_bindings
 from connected_apps_tools.manifest.comparison import Project, compare
+from connected_apps_tools.manifest.editing import edited
 from connected_apps_tools.manifest.exporting import BY_STRANGER, Export, Target, adopt, export
 from connected_apps_tools.manifest.faults import InvalidManifest
 from connected_apps_tools.manifest.plan import Action
 from connected_apps_tools.manifest.reading import read_manifest
 from connected_apps_tools.manifest.settings import settings_of
+from connected_apps_tools.manifest.toml_file import TomlFile
 from connected_apps_tools.safety.policy import Policy
 
 SOME = settings(max_examples=sized("random manifests"))
@@ -297,6 +299,24 @@ def test_another_environment_gets_tables_of_its_own_and_the_first_does_not_chang
     target = Target(LIVE, read_manifest(exported.manifest), exported.bindings)
     after = read_manifest(adopt(again, "billing", target).manifest)
     assert after.wanted_in("live") == after.wanted_in("test") == manifest.wanted_in("test")
+
+
+def test_an_inline_table_gets_what_differs_in_another_environment() -> None:
+    inline = f'environments = {{ test = "{TEST}", live = "{LIVE}" }}\n'
+    inline += 'app = { billing = { client_type = "first_party" } } # bills\n'
+    live = app("l", client_type="first_party", client_name="Billing", redirect_urls=URLS)
+    exported = adopt(live, "billing", Target(LIVE, read_manifest(inline)))
+    manifest = read_manifest(exported.manifest)
+    assert manifest.wanted_in("live")["billing"] == settings_of(live)
+    assert manifest.wanted_in("test") == read_manifest(inline).wanted_in("test")
+    assert exported.manifest.endswith(" # bills\n")
+
+
+@pytest.mark.parametrize("data", [{}, {"b": 2}])
+def test_an_edit_that_would_change_more_than_it_should_is_refused(data: dict[str, Any]) -> None:
+    file = TomlFile("apps.toml", "a = 1\n", data)
+    with pytest.raises(InvalidManifest, match="cannot be edited without a loss"):
+        edited(file, {("a", "b"): 1}, {})
 
 
 def test_an_app_that_is_new_in_another_environment_exists_only_there() -> None:

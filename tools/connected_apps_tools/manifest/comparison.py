@@ -24,7 +24,7 @@ class Project:
 
     Attributes:
         project_id: the project.
-        apps: all of its apps.
+        apps: all of its apps. One that is missing here would be created a second time.
         bindings: which of them the keys are.
         policy: what the operator allows.
     """

@@ -2,6 +2,7 @@
 
 import tomllib
 from collections.abc import Iterable
+from typing import cast
 
 import tomlkit
 from tomlkit.items import Array, Item, String, StringType, Trivia
@@ -20,9 +21,7 @@ def written(value: Value) -> str:
 
 def rewritten(array: str, urls: list[str]) -> str:
     """The text of an array with other URLs in it. Its layout and comments stay as they are."""
-    item = tomlkit.value(array)
-    if not isinstance(item, Array):
-        return written(urls)
+    item = cast("Array", tomlkit.value(array))
     there = [str(each) for each in item]
     for at in reversed(range(len(there))):
         if there[at] not in urls or there[at] in there[:at]:
