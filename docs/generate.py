@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Mapping
 
 import links
+from connected_apps_tools.manifest.schema import SCHEMA_FILE, schema_text
 from generator import (
     bounds,
     checks,
@@ -60,10 +61,11 @@ def _written(part: re.Match[str]) -> str:
 
 
 def main() -> None:
-    """Write the generated parts of every document, and the picture."""
+    """Write the generated parts of every document, the picture, and the schema of the manifest."""
     for path in DOCUMENTS:
         path.write_text(generated(path.read_text("utf-8")), "utf-8")
     picture.write()
+    SCHEMA_FILE.write_text(schema_text(), "utf-8")
     if unlisted := site.unlisted():
         sys.exit(f"mkdocs.yml does not list {', '.join(unlisted)}")
 

@@ -36,6 +36,9 @@ SIZES = {
     "random queues of callers": Size(20, 200),
     "random configuration files": Size(60, 500),
     "clients to install in": Size(8, 14),
+    "apps in a manifest": Size(100, 5_000),
+    "random manifests": Size(100, 2_000),
+    "random sequences of changes": Size(10, 100),
 }
 
 

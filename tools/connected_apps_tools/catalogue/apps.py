@@ -3,6 +3,7 @@
 from functools import partial
 from typing import Any
 
+from connected_apps_tools.api.app_versions import version_of
 from connected_apps_tools.api.models import ConnectedApp, OneApp, UpdateApp
 from connected_apps_tools.api.operations import CREATE, DELETE, UPDATE
 from connected_apps_tools.catalogue.types.app_requests import (
@@ -21,7 +22,6 @@ from connected_apps_tools.catalogue.types.app_results import (
 from connected_apps_tools.catalogue.types.app_view import (
     AppView,
     untrusted_in,
-    version_of,
 )
 from connected_apps_tools.catalogue.types.secret_view import describe_secret
 from connected_apps_tools.context import ToolContext

@@ -7,6 +7,7 @@ cancelling drops it.
 from functools import partial
 from typing import Annotated, Any, Literal
 
+from connected_apps_tools.api.app_versions import version_of
 from connected_apps_tools.api.models import (
     App,
     CompleteRotation,
@@ -22,7 +23,6 @@ from connected_apps_tools.catalogue.types.app_view import (
     LOOSE,
     MAX_TEXT,
     rotating,
-    version_of,
 )
 from connected_apps_tools.catalogue.types.secret_view import ClientSecret, describe_secret
 from connected_apps_tools.context import ToolContext

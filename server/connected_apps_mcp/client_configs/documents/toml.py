@@ -3,7 +3,6 @@
 import re
 import tomllib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
@@ -11,20 +10,11 @@ import tomlkit
 from pydantic import JsonValue
 from tomlkit.items import InlineTable
 
+from connected_apps_tools.text.toml_source import CLOSE, OPEN, Statement, TomlSource
+
 from .errors import Unreadable
 from .layout import appended, line_break, nested
 
-_STRINGS_AND_COMMENTS = re.compile(
-    r"""
-      \"{3}(?:[^\\]|\\.)*?\"{3,5}
-    | '{3}.*?'{3,5}
-    | "(?:[^"\\]|\\.)*"
-    | '[^']*'
-    | \#[^\r\n]*
-    """,
-    re.DOTALL | re.VERBOSE,
-)
-OPEN, CLOSE, END = ("[", "{"), ("]", "}"), ("\n", "")
 _LINE = re.compile(r"at line (\d+)")
 
 
@@ -42,7 +32,7 @@ def parse(text: str) -> dict[str, Any]:
 
 def added(text: str, path: tuple[str, ...], value: dict[str, JsonValue]) -> str:
     """The text with an entry that it does not have yet."""
-    source = _Source(text)
+    source = TomlSource(text)
     if parent := source.inline_parent(path):
         return _into_inline(source, parent, nested(path[len(parent.path) :], value))
     end = line_break(text)
@@ -52,7 +42,7 @@ def added(text: str, path: tuple[str, ...], value: dict[str, JsonValue]) -> str:
 
 def removals(text: str, path: tuple[str, ...]) -> Iterator[str]:
     """Texts without the entry, the best first."""
-    source = _Source(text)
+    source = TomlSource(text)
     if parent := source.inline_parent(path):
         yield from _cuts(source, parent)
         return
@@ -71,68 +61,7 @@ def removals(text: str, path: tuple[str, ...]) -> Iterator[str]:
     yield before + after
 
 
-@dataclass(frozen=True)
-class _Statement:
-    """A header, or a key with a value: the path that it is about, and its place in the text."""
-
-    path: tuple[str, ...]
-    start: int
-    value: int
-    end: int
-    next: int
-
-
-class _Source:
-    """A text, and the same without comments and with `x` in the place of strings."""
-
-    def __init__(self, text: str) -> None:
-        self.text = text
-        self.plain = _STRINGS_AND_COMMENTS.sub(_blanked, text)
-        self.statements = list(self._read())
-
-    def inline_parent(self, path: tuple[str, ...]) -> _Statement | None:
-        """The inline table that an entry is in, or has to go into."""
-        for each in self.statements:
-            above = len(each.path) < len(path) and path[: len(each.path)] == each.path
-            if above and self.plain.startswith("{", each.value):
-                return each
-        return None
-
-    def _read(self) -> Iterator[_Statement]:
-        header: tuple[str, ...] = ()
-        start = depth = 0
-        for found in re.finditer(r"[\[{\]}\n]|\Z", self.plain):
-            depth += (found[0] in OPEN) - (found[0] in CLOSE)
-            if depth or found[0] not in END:
-                continue
-            line = self.plain[start : found.start()].rstrip()
-            end = start + len(line)
-            if line.lstrip().startswith("["):
-                header = _names(self.text[start:end])
-                yield _Statement(header, start, end, end, found.end())
-            elif line:
-                value = start + line.index("=") + 1
-                path = header + _names(self.text[start:value] + "0")
-                value = end - len(self.plain[value:end].lstrip())
-                yield _Statement(path, start, value, end, found.end())
-            start = found.end()
-
-
-def _blanked(found: re.Match[str]) -> str:
-    return (" " if found[0].startswith("#") else "x") * len(found[0])
-
-
-def _names(line: str) -> tuple[str, ...]:
-    """The names in a header, or in a key with a value."""
-    inner, names = tomllib.loads(line), []
-    while inner:
-        [(name, value)] = inner.items()
-        names.append(name)
-        inner = value[0] if isinstance(value, list) else value
-    return tuple(names)
-
-
-def _into_inline(source: _Source, parent: _Statement, value: dict[str, JsonValue]) -> str:
+def _into_inline(source: TomlSource, parent: Statement, value: dict[str, JsonValue]) -> str:
     member = _inline(value).as_string()[1:-1]
     inner = source.plain[parent.value + 1 : parent.end - 1].rstrip()
     slot = parent.value + 1 + len(inner)
@@ -146,7 +75,7 @@ def _inline(value: dict[str, JsonValue]) -> InlineTable:
     return table
 
 
-def _cuts(source: _Source, parent: _Statement) -> Iterator[str]:
+def _cuts(source: TomlSource, parent: Statement) -> Iterator[str]:
     """The texts without one of the members of an inline table, for each of them."""
     text, depth, commas = source.text, 0, []
     for found in re.finditer(r"[\[{\]},]", source.plain[parent.value : parent.end]):
@@ -163,7 +92,7 @@ def _cuts(source: _Source, parent: _Statement) -> Iterator[str]:
         yield text[:start] + text[end:]
 
 
-def _without(text: str, statements: list[_Statement]) -> str:
+def _without(text: str, statements: list[Statement]) -> str:
     for each in reversed(statements):
         text = text[: each.start] + text[each.next :]
     return text

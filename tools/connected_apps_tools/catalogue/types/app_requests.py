@@ -5,6 +5,7 @@ from typing import Annotated, Any, Self
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from connected_apps_tools.api.app_versions import version_of
 from connected_apps_tools.api.models import (
     WHOLE,
     ConnectedApp,
@@ -17,7 +18,7 @@ from connected_apps_tools.api.models import (
 from connected_apps_tools.errors import AppHasChanged, InvalidRequest
 from connected_apps_tools.text.printable import did_you_mean, printable_url
 
-from .app_view import MAX_URL, version_of
+from .app_view import MAX_URL
 
 URL_LISTS = ("redirect_urls", "post_logout_redirect_urls")
 

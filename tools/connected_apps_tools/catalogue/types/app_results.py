@@ -2,6 +2,7 @@
 
 from typing import Annotated, Any, Literal, Self
 
+from connected_apps_tools.api.app_versions import version_of
 from connected_apps_tools.api.models import ConnectedApp, Model, Touched
 from connected_apps_tools.api.operations import ApiRequest
 from connected_apps_tools.text.printable import printable
@@ -14,7 +15,6 @@ from .app_view import (
     ShowsApps,
     more_of,
     shown_of,
-    version_of,
 )
 from .secret_view import ClientSecret
 

@@ -6,15 +6,14 @@ are removed from their text and percent-encoded in their URLs, and results name 
 """
 
 import sys
-from base64 import urlsafe_b64encode
 from collections.abc import Callable
 from functools import cache
-from hashlib import sha256
 from typing import Self
 
 from pydantic import WithJsonSchema
 from pydantic_core import to_json
 
+from connected_apps_tools.api.app_versions import version_of
 from connected_apps_tools.api.models import App, ConnectedApp, Model, Result
 from connected_apps_tools.text.printable import printable, printable_url
 from connected_apps_tools.text.urls import targets_of
@@ -39,9 +38,6 @@ EMPTY: tuple[object, ...] = (None, "", [])
 
 HOSTS_SHOWN = 3
 
-VERSION_LENGTH = 22
-"""Characters of an app's version, of 6 bits each."""
-
 LOOSE = WithJsonSchema({"type": "object"})
 """The schema of an object with field names that a model understands by themselves."""
 
@@ -58,10 +54,6 @@ UNTRUSTED_FIELDS = (
     "client_id_metadata_url",
 )
 """The fields that strangers may have written."""
-
-
-_STATE = set(App.model_fields)
-"""The settings of an app."""
 
 
 class View(Model):
@@ -150,16 +142,6 @@ def untrusted_in(*views: View) -> list[str] | None:
     """The fields of some views that strangers may have written."""
     there = {name for view in views for name, value in vars(view).items() if value}
     return [name for name in UNTRUSTED_FIELDS if name in there] or None
-
-
-def version_of(app: App) -> str:
-    """A digest of all the settings of an app: it changes when the app does.
-
-    It has 132 bits, in 22 characters. Strangers choose some of an app's text, so with fewer bits
-    they could prepare two apps of one version.
-    """
-    state = app.model_dump_json(include=_STATE).encode()
-    return urlsafe_b64encode(sha256(state).digest()).decode()[:VERSION_LENGTH]
 
 
 def rotating(app: App) -> bool:
