@@ -47,7 +47,7 @@ class _VariableName(click.ParamType[str]):
 
 @click.group(cls=Commands)
 def secrets() -> None:
-    """List, show, use and delete stored client secrets.
+    """List, show, use, deliver and delete stored client secrets.
 
     Give the flags that the server runs with. The commands need the project, of a profile, of
     STYTCH_PROJECT_ID or of the sandbox. With its secret, they look up interrupted calls too.
@@ -59,17 +59,17 @@ def secrets() -> None:
 def list_secrets(**flags: object) -> None:
     """List stored secrets, and those that may be lost.
 
-    It shows no secret, only its last four characters. The location of the store goes to standard
-    error.
+    It shows no secret, only its last four characters, and which destination got it last. The
+    location of the store goes to standard error.
     """
 
     async def act(project: ToolContext) -> None:
         from connected_apps_tools.secrets.stores import PartlyListed
 
         try:
-            _print(project, await project.secrets.store.entries())
+            await _print(project, await project.secrets.store.entries())
         except PartlyListed as partly:
-            _print(project, partly.entries)
+            await _print(project, partly.entries)
             raise
         finally:
             await report_losses(project)
@@ -77,7 +77,7 @@ def list_secrets(**flags: object) -> None:
     _with_project(act, flags)
 
 
-def _print(project: ToolContext, entries: Sequence[StoredEntry]) -> None:
+async def _print(project: ToolContext, entries: Sequence[StoredEntry]) -> None:
     from connected_apps_tools.text.printable import printable
 
     found = "Stored" if entries else "Nothing is stored yet"
@@ -85,6 +85,10 @@ def _print(project: ToolContext, entries: Sequence[StoredEntry]) -> None:
     for entry in entries:
         line = f"{entry.client_id}  {entry.which:7}  …{entry.last_four}"
         click.echo(f"{printable(line)}  {entry.stored_at:%Y-%m-%d %H:%M}Z")
+    for client_id in dict.fromkeys(entry.client_id for entry in entries):
+        for each in await project.deliveries.of(client_id):
+            line = f"{client_id}  delivered …{each.last_four} to {each.destination}"
+            click.echo(f"{printable(line)}  {each.delivered_at:%Y-%m-%d %H:%M}Z")
 
 
 @secrets.command()
@@ -119,6 +123,39 @@ def forget(client_id: str, upcoming: bool, **flags: object) -> None:  # noqa: FB
         with suppress(StoreError):  # an unreadable secret can be deleted too
             await _require_stored(project, client_id, upcoming=upcoming)
         await project.secrets.store.remove(client_id, _named(upcoming=upcoming))
+
+    _with_project(act, flags)
+
+
+@secrets.command()
+@_app
+@click.argument("destination")
+@_which
+@_where
+@setting_flags(("policy",))
+def deliver(client_id: str, destination: str, upcoming: bool, **flags: object) -> None:  # noqa: FBT001 - click's
+    """Bring a secret to a destination of the policy.
+
+    The policy names the destinations: commands that get the secret, and keys of dotenv files. The
+    secret is not printed, and neither is what the command prints. The store stays as it is, also
+    if it fails. Example:
+
+    connected-apps-mcp secrets deliver CLIENT_ID github --next --policy policy.toml
+    """
+
+    async def act(project: ToolContext) -> None:
+        from connected_apps_tools.catalogue import delivery
+        from connected_apps_tools.errors import ConnectedAppsError
+
+        try:
+            project.policy.destination(destination, client_id)
+            stored = await _require_stored(project, client_id, upcoming=upcoming)
+            done = await delivery.deliver(project, destination, stored)
+        except ConnectedAppsError as error:
+            raise click.ClickException(str(error)) from None
+        click.echo(f"Delivered the {done.which} secret, …{done.last_four}, to {destination}.")
+        if done.note:
+            print_stderr(f"Warning: {done.note}")
 
     _with_project(act, flags)
 

@@ -206,4 +206,7 @@ def structured(shown: ShownApp) -> dict[str, Any]:
     rotation = sections.pop("rotation")
     state = "rotating" if "next_client_secret_last_four" in rotation else "not_rotating"
     sections["lifecycle"]["rotation"] = {"state": state, **rotation}
+    if shown.deliveries:
+        delivered = [each.model_dump(mode="json") for each in shown.deliveries]
+        sections["lifecycle"]["rotation"]["deliveries"] = delivered
     return {**sections, "untrusted": shown.untrusted or [], "cut": shown.app.cut or []}
