@@ -18,7 +18,7 @@ from connected_apps_mcp.sandbox.handlers.seeding import seed
 from connected_apps_mcp.sandbox.seeds.seed import Seed
 from connected_apps_tools import ToolContext
 from connected_apps_tools.api.service import CALL_DEADLINE
-from connected_apps_tools.safety.destinations import Destination
+from connected_apps_tools.safety.destinations import Destination, Destinations
 from connected_apps_tools.safety.policy import Policy
 
 A, B = "https://a.example/cb", "https://b.example/cb"
@@ -151,7 +151,11 @@ def with_destination(policy: Policy | None, folder: Path) -> Policy:
     """A policy, with the destination of the examples unless it has some."""
     given = policy or Policy()
     ours = Destination(file=str(folder / ".env"), key="CLIENT_SECRET")
-    return given if given.destinations else given.model_copy(update={"destinations": {"env": ours}})
+    return (
+        given
+        if given.destinations
+        else given.model_copy(update={"destinations": Destinations({"env": ours})})
+    )
 
 
 async def rotating(project: ToolContext) -> None:

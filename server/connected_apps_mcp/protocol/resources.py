@@ -69,7 +69,7 @@ SECTIONS: Mapping[str, Sequence[str]] = {
         "bypass_consent_for_offline_access",
     ),
     "lifecycle": ("status", "creation_method", "version"),
-    "rotation": ("client_secret_last_four", "next_client_secret_last_four"),
+    "rotation": ("client_secret_last_four", "next_client_secret_last_four", "deliveries"),
 }
 """The section of each field of an app; `rotation` goes into `lifecycle`."""
 
@@ -206,7 +206,4 @@ def structured(shown: ShownApp) -> dict[str, Any]:
     rotation = sections.pop("rotation")
     state = "rotating" if "next_client_secret_last_four" in rotation else "not_rotating"
     sections["lifecycle"]["rotation"] = {"state": state, **rotation}
-    if shown.deliveries:
-        delivered = [each.model_dump(mode="json") for each in shown.deliveries]
-        sections["lifecycle"]["rotation"]["deliveries"] = delivered
     return {**sections, "untrusted": shown.untrusted or [], "cut": shown.app.cut or []}

@@ -19,10 +19,10 @@ from connected_apps_tools.catalogue.types.app_results import (
     DeletedApp,
     PlannedRequest,
     ShownApp,
-    ShownDelivery,
 )
 from connected_apps_tools.catalogue.types.app_view import (
     AppView,
+    ShownDelivery,
     untrusted_in,
     version_of,
 )
@@ -115,7 +115,8 @@ async def get_app(context: ToolContext, request: OneApp) -> ShownApp:
     """
     view = AppView.of(await context.read_app(request.client_id))
     deliveries = await _deliveries(context, request.client_id)
-    return ShownApp(app=view, deliveries=deliveries, untrusted=untrusted_in(view))
+    shown = view.model_copy(update={"deliveries": deliveries})
+    return ShownApp(app=shown, untrusted=untrusted_in(view))
 
 
 async def _deliveries(context: ToolContext, client_id: str) -> list[ShownDelivery] | None:

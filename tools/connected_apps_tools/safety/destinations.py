@@ -1,9 +1,18 @@
 """The destinations of the policy: where a client secret may be brought."""
 
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated, Self
 
-from pydantic import AfterValidator, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import (
+    AfterValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    StringConstraints,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from connected_apps_tools.api.models import Model
@@ -30,7 +39,7 @@ def _program(words: tuple[str, ...]) -> tuple[str, ...]:
     return program, *arguments
 
 
-Word = Annotated[str, StringConstraints(pattern=r"^[^\0]*$")]
+Word = Annotated[str, StringConstraints(pattern=r"^[^\x00]*$")]
 Words = Annotated[tuple[Word, ...], FromList, Field(min_length=1), AfterValidator(_program)]
 Variable = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 DestinationName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
@@ -71,3 +80,30 @@ class Destination(Model):
     def takes(self, client_id: str) -> bool:
         """Whether secrets of an app may be brought here."""
         return self.apps is None or client_id.casefold() in self.apps
+
+
+class Destinations(Mapping[str, Destination]):
+    """Destinations by name. Like the rest of a policy, they do not change."""
+
+    def __init__(self, named: Mapping[str, Destination] = MappingProxyType({})) -> None:
+        """Copy the destinations."""
+        self._named = dict(named)
+
+    def __getitem__(self, name: str) -> Destination:
+        return self._named[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._named)
+
+    def __len__(self) -> int:
+        return len(self._named)
+
+    def __hash__(self) -> int:
+        return hash(frozenset(self._named.items()))
+
+
+NamedDestinations = Annotated[
+    Mapping[DestinationName, Destination],
+    AfterValidator(Destinations),
+    PlainSerializer(dict, return_type=dict[str, Destination]),
+]

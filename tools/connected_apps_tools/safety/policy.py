@@ -25,7 +25,7 @@ from .caller_rules import (
     ProtectedApps,
     Reveal,
 )
-from .destinations import Destination, DestinationName
+from .destinations import Destination, Destinations, NamedDestinations
 from .patterns import MAX_RULE_TEXT, HostGlob, SchemeGlob, matches
 
 MAX_SENTENCES = 10
@@ -94,7 +94,7 @@ class Policy(Model):
     toolsets: Annotated[tuple[str, ...], FromList] | None = None
     callers: Annotated[tuple[CallerRule, ...], FromList] = ()
     """Rules for some of the callers over HTTP."""
-    destinations: dict[DestinationName, Destination] = Field(default_factory=dict)
+    destinations: NamedDestinations = Destinations()
     """Where client secrets may be brought, by name."""
 
     @classmethod

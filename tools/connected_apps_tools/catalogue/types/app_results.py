@@ -4,13 +4,11 @@ from typing import Annotated, Any, Literal, Self
 
 from connected_apps_tools.api.models import ConnectedApp, Model, Touched
 from connected_apps_tools.api.operations import ApiRequest
-from connected_apps_tools.secrets.delivery.records import Delivery
 from connected_apps_tools.text.printable import printable
 
 from .app_view import (
     LOOSE,
     MAX_TEXT,
-    OBJECTS,
     UNTRUSTED_FIELDS,
     AppView,
     ShowsApps,
@@ -66,28 +64,10 @@ class CreatedApp(ShowsApps):
         return Touched(self.app.client_id, relists=True) if self.app else None
 
 
-class ShownDelivery(Model):
-    """Which secret a destination got last, and when."""
-
-    destination: str
-    last_four: str
-    delivered_at: str
-
-    @classmethod
-    def of(cls, delivery: Delivery) -> Self:
-        """A recorded delivery."""
-        return cls(
-            destination=delivery.destination,
-            last_four=delivery.last_four,
-            delivered_at=delivery.delivered_at.isoformat(timespec="seconds"),
-        )
-
-
 class ShownApp(ShowsApps):
     """The result of get_app."""
 
     app: Annotated[AppView, LOOSE]
-    deliveries: Annotated[list[ShownDelivery] | None, OBJECTS] = None
 
 
 class Change(Model):
