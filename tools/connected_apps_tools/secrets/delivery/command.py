@@ -121,7 +121,8 @@ class _Counted:
         """Read a stream to its end, and keep nothing but the number of bytes."""
         with suppress(anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError):
             while stream:
-                self.bytes += len(await stream.receive())
+                part = await stream.receive()
+                self.bytes += len(part)
 
 
 async def _feed(stream: "ByteSendStream | None", secret: str | None) -> None:
