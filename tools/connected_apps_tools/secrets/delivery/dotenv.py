@@ -28,8 +28,8 @@ QUOTED = re.compile(r"[ !#&()*;<>?\[\]^{}|~\"A-Za-z0-9_./+:@%,=-]+")
 
 BOM = b"\xef\xbb\xbf"
 
-OPENS = re.compile(rb"""[^#=:]*[=:][^\S\n]*(?P<quote>["'`])""")
-"""A line with a quoted value, up to its first quote."""
+OPENS = re.compile(rb"""(?:[^#=:]*[=:])?[^\S\n]*(?P<quote>["'`])""")
+"""A line with a quoted name or value, up to its first quote."""
 
 
 def set_key(path: Path, key: str, value: str) -> None:
@@ -72,16 +72,17 @@ def with_key(data: bytes, key: str, value: str, name: str = "The file") -> bytes
         raise FileRefused(f"{name} has NUL bytes or odd line ends, so it is no dotenv file.")
     mark = BOM if data.startswith(BOM) else b""
     lines = re.findall(rb"[^\n]*\n|[^\n]+", data.removeprefix(mark))
-    assigned = {at: found for at, line in enumerate(lines) if (found := _assignment(key, line))}
-    if not assigned:
+    ours = [at for at, line in enumerate(lines) if _is_about(key, line)]
+    if not ours:
         return mark + b"".join(_appended(lines, key.encode() + b"=" + written))
-    if len(assigned) > 1:
-        raise FileRefused(f"{name} sets {key} more than once. Remove all but one.")
-    ((at, found),) = assigned.items()
-    if at in _in_long_values(lines, escapes=False) | _in_long_values(lines, escapes=True):
+    if len(ours) > 1:
+        raise FileRefused(f"{name} has {key} more than once. Remove all but one.")
+    (at,) = ours
+    found = _assignment(key, lines[at])
+    long = _in_long_values(lines, escapes=False) | _in_long_values(lines, escapes=True)
+    if found is None or at in long:
         raise FileRefused(
-            f"{name} has {key} in a quoted value of several lines, which programs read "
-            "differently. Change it by hand."
+            f"{name} has {key} in a line that programs read differently. Change it to {key}=x."
         )
     lines[at] = found["start"] + written + found["end"]
     return mark + b"".join(lines)
@@ -94,18 +95,24 @@ def _appended(lines: list[bytes], line: bytes) -> list[bytes]:
     return [*lines, line + ending]
 
 
+BLANK = rb"[^\S\r\n]*"
+
+
+def _is_about(key: str, line: bytes) -> bool:
+    """Whether a line has a key where its name belongs."""
+    quoted = rb"['\"]?" + re.escape(key.encode()) + rb"(?![\w.-])"
+    return re.match(BLANK + rb"(?:export[^\S\r\n]+)?" + quoted, line) is not None
+
+
 def _assignment(key: str, line: bytes) -> re.Match[bytes] | None:
     """The parts of a line that sets a key: what is before the value, and the line end."""
-    blank = rb"[^\S\r\n]*"
-    return re.fullmatch(
-        rb"(?P<start>" + blank + rb"(?:export[^\S\r\n]+)?" + re.escape(key.encode()) + blank
-        + b"=" + blank + rb")[^\n]*?(?P<end>\r?\n?)",
-        line,
-    )  # fmt: skip
+    name = rb"(?:export[^\S\r\n]+)?" + re.escape(key.encode())
+    start = BLANK + name + BLANK + b"=" + BLANK
+    return re.fullmatch(rb"(?P<start>" + start + rb")[^\n]*?(?P<end>\r?\n?)", line)
 
 
 def _in_long_values(lines: list[bytes], *, escapes: bool) -> set[int]:
-    """The lines of quoted values that go over several lines.
+    """The lines of quoted names and values that go over several lines.
 
     `escapes` says whether a quote after a backslash is part of the value. A quote that is never
     closed opens no value.
