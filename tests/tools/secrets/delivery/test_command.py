@@ -19,7 +19,11 @@ WRITE_INPUT = "import sys; open(sys.argv[1], 'w').write(sys.stdin.read())"
 WRITE_SURROUNDINGS = """
     import json, os, sys
     known = {"words": sys.argv, "variables": dict(os.environ), "folder": os.getcwd()}
-    known["files"] = os.listdir("/dev/fd") if sys.platform == "linux" else []
+    if sys.platform == "linux":
+        known["files"] = os.listdir("/dev/fd")
+        known["of its guard"] = [
+            open(f"/proc/{os.getppid()}/{name}").read() for name in ("cmdline", "environ")
+        ]
     open(sys.argv[1], "w").write(json.dumps(known))
 """
 
