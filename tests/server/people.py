@@ -170,11 +170,6 @@ Preparation = Callable[[ToolContext], Awaitable[None]]
 CONFIRMED: dict[str, tuple[str, dict[str, Any], Preparation]] = {
     "delete": ("delete_app", {"client_id": APP}, nothing),
     "complete": ("complete_secret_rotation", {"client_id": APP}, rotating),
-    "deliver": (
-        "deliver_client_secret",
-        {"client_id": APP, "destination": "env", "which": "next"},
-        rotating,
-    ),
     "revoke": ("revoke_user_grant", {"user_id": USER, "client_id": APP}, nothing),
     "revoke of a member": (
         "revoke_member_grant",
