@@ -37,6 +37,9 @@ EXAMPLES: dict[str, Example] = {
     "cancel_secret_rotation": Example({"client_id": APP}, rotating=True),
     "reveal_client_secret": Example({"client_id": APP, "which": "next"}, rotating=True),
     "check_client_secret": Example({"client_id": APP}, rotating=True),
+    "deliver_client_secret": Example(
+        {"client_id": APP, "destination": "env", "which": "next"}, rotating=True
+    ),
     "list_user_grants": Example({"user_id": USER}, kind="consumer"),
     "revoke_user_grant": Example({"user_id": USER, "client_id": APP}, kind="consumer"),
     "list_organization_apps": Example({"organization_id": ORGANIZATION}, kind="b2b"),

@@ -28,7 +28,8 @@ for _name in (
 ):
     importlib.import_module(_name)
 
-from connected_apps_tools.storage import posix  # noqa: E402 - after the libraries
+from connected_apps_tools.secrets.delivery import posix_tree  # noqa: E402 - after the libraries
+from connected_apps_tools.storage import posix  # noqa: E402
 
 MISSING_MODULES = {"fcntl", "grp", "pwd", "resource", "termios", "uvloop"}
 MISSING = {
@@ -37,11 +38,26 @@ MISSING = {
 }
 
 
+ONLY_POSIX = {
+    posix.__name__,
+    posix_tree.__name__,
+    "connected_apps_tools.secrets.delivery.guard",
+}
+"""The modules of ours that only POSIX systems import."""
+
+
 def windows() -> types.ModuleType:
     """The module of Windows' own calls, by the means of this system."""
     module = types.ModuleType("connected_apps_tools.storage.windows")
     names = [name for name in vars(posix) if not name.startswith("_")]
     vars(module).update({name: vars(posix)[name] for name in names if name != "DescriptorFolder"})
+    return module
+
+
+def windows_tree() -> types.ModuleType:
+    """The same of the module that runs a command with everything that it starts."""
+    module = types.ModuleType("connected_apps_tools.secrets.delivery.windows_tree")
+    vars(module)["ProcessTree"] = posix_tree.ProcessTree
     return module
 
 
@@ -71,7 +87,8 @@ def take_away() -> None:
     vars(sys)["platform"] = "win32"
     for name in [name for name in sys.modules if name.startswith("connected_apps_tools")]:
         del sys.modules[name]
-    sys.modules[f"{posix.__name__.rpartition('.')[0]}.windows"] = windows()
+    for module in (windows(), windows_tree()):
+        sys.modules[module.__name__] = module
 
 
 def import_all() -> None:
@@ -79,7 +96,7 @@ def import_all() -> None:
     for name in ("connected_apps_mcp", "connected_apps_tools"):
         package = importlib.import_module(name)
         for module in pkgutil.walk_packages(package.__path__, f"{name}."):
-            if module.name != posix.__name__:
+            if module.name not in ONLY_POSIX:
                 importlib.import_module(module.name)
                 sys.stdout.write(f"{module.name}\n")
 

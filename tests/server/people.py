@@ -18,6 +18,7 @@ from connected_apps_mcp.sandbox.handlers.seeding import seed
 from connected_apps_mcp.sandbox.seeds.seed import Seed
 from connected_apps_tools import ToolContext
 from connected_apps_tools.api.service import CALL_DEADLINE
+from connected_apps_tools.safety.destinations import Destination, Destinations
 from connected_apps_tools.safety.policy import Policy
 
 A, B = "https://a.example/cb", "https://b.example/cb"
@@ -139,13 +140,24 @@ async def asking(  # noqa: PLR0913 - each is another setting
     """A client with this person before it, and the project that it works on."""
     async with project_on(wire, folder=folder, deadline=deadline) as opened:
         about = replace(opened.server, environment="live" if live else "sandbox")
-        project = replace(opened, server=about, policy=policy or Policy())
+        project = replace(opened, server=about, policy=with_destination(policy, opened.folder))
         server = build_server(project, **options)
         answers: Any = person
         async with Client(
             server, mode=era, elicitation_callback=answers, client_info=SOFTWARE
         ) as client:
             yield client, project
+
+
+def with_destination(policy: Policy | None, folder: Path) -> Policy:
+    """A policy, with the destination of the examples unless it has some."""
+    given = policy or Policy()
+    ours = Destination(file=str(folder / ".env"), key="CLIENT_SECRET")
+    return (
+        given
+        if given.destinations
+        else given.model_copy(update={"destinations": Destinations({"env": ours})})
+    )
 
 
 async def rotating(project: ToolContext) -> None:

@@ -18,6 +18,7 @@ from connected_apps_tools.api.models import ConnectedApp
 from connected_apps_tools.api.ttl_cache import TtlCache
 from connected_apps_tools.findings.limits import ReviewLimits
 from connected_apps_tools.safety.policy import Policy
+from connected_apps_tools.secrets.delivery.records import Deliveries
 from connected_apps_tools.secrets.lifecycle import SecretLifecycle
 
 from .deadline import seconds_left
@@ -158,6 +159,11 @@ class ToolContext:
     def for_one_plan(self, rotation_lock: ExitStack | None = None) -> "ToolContext":
         """A copy for one plan, without the apps that were read before."""
         return replace(self, rotation_lock=rotation_lock, _apps_read={})
+
+    @property
+    def deliveries(self) -> Deliveries:
+        """The record of delivered secrets."""
+        return Deliveries(self.folder / "deliveries", self.api.project_id)
 
     async def read_app(self, client_id: str) -> ConnectedApp:
         """The app, which one plan reads once. Raises like `api.get`."""

@@ -10,6 +10,7 @@ ConnectedAppsError
 ├── NoAnswer              it was sent, but no complete response came back
 ├── UnexpectedAnswer      the response is not what the API defines
 ├── SecretNotKept         the service showed a secret, and it could not be stored
+├── NotDelivered          a stored secret did not reach its destination, or may not have
 └── ServiceError          the service responded with an error
     ├── NotFound          the app does not exist
     ├── TooManyRequests   429
@@ -138,6 +139,15 @@ class SecretNotKept(ConnectedAppsError):
 
     request_id: str | None = None
     """The service's id of the request that showed the secret."""
+
+
+class NotDelivered(ConnectedAppsError):
+    """A stored secret did not reach its destination, or may not have. It is stored as before."""
+
+    hint = (
+        "The secret is stored as before, and the service knows nothing of this. Only the operator "
+        "can correct the destination; then deliver again."
+    )
 
 
 class ServiceError(ConnectedAppsError):

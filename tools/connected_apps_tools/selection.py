@@ -10,7 +10,7 @@ from connected_apps_tools.text.printable import did_you_mean
 from .errors import InvalidRequest
 from .safety.policy import Policy
 from .scopes import Scope
-from .tool import Tool
+from .tool import Effect, Tool
 
 Tools = Mapping[str, Tool[Any, Any]]
 
@@ -27,6 +27,7 @@ class Selection:
         reveals: whether callers may ask to see a client secret.
         live_guard: turns off all changes because real users depend on the project.
         others_off: why the other toolsets are off.
+        destinations: where secrets may be delivered; None for any names.
     """
 
     toolsets: Sequence[str]
@@ -35,6 +36,7 @@ class Selection:
     reveals: bool = True
     live_guard: bool = False
     others_off: str | None = None
+    destinations: Sequence[str] | None = None
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,7 @@ def select_tools(
                     why or "Secrets are not shown (--reveal never, --read-only or the policy)."
                 )
             else:
-                on[tool.name] = offered
+                on[tool.name] = offered.delivering_to(choice.destinations or ())
     if not on:
         raise InvalidRequest("no tool is left: widen --toolsets or --tools")
     return OfferedTools(on, off)
@@ -96,9 +98,11 @@ def narrowed(
             continue
         for tool in tools:
             if tool.name in offer.on and tool.scope in reachable:
-                shown = offer.on[tool.name] if shows else tool.where_secrets_show(allowed=False)
+                shown = tool.where_secrets_show(allowed=shows)
                 if shown:
-                    on[tool.name] = shown
+                    # As it is on for somebody, unless it would show this caller a secret.
+                    hides = tool.revealing and not shows
+                    on[tool.name] = shown if hides else offer.on[tool.name]
     why = "The policy does not allow it to this caller."
     return OfferedTools(on, {name: why for name in offer.on if name not in on} | {**offer.off})
 
@@ -108,6 +112,8 @@ def _why_not(tool: Tool[Any, Any], toolset: str, choice: Selection) -> str | Non
         return "The server is read-only (--read-only)."
     if choice.live_guard and tool.effect.changes:
         return "The project is live: the operator has not allowed changes (--allow-live-writes)."
+    if tool.effect is Effect.DELIVERS and choice.destinations == ():
+        return "The policy names no destinations."
     if choice.tools and not any(fnmatchcase(tool.name, glob) for glob in choice.tools):
         return "It is not in --tools."
     if toolset and toolset not in choice.toolsets:

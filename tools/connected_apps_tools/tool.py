@@ -1,12 +1,12 @@
 """A tool is data: a function, its types, and its effect."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any, Generic, Literal, Self, TypeVar
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError, create_model
 from pydantic_core import ErrorDetails
 
 from connected_apps_tools.api.models import Request, Result, words_of
@@ -39,10 +39,12 @@ class Effect(Enum):
     """Overwrites what was there; twice is the same as once."""
     DESTROYS = "destroys"
     """Cannot be undone through the API."""
+    DELIVERS = "delivers"
+    """Brings a client secret to a place where it is used; twice is the same as once."""
 
     @property
     def changes(self) -> bool:
-        """Whether something at the service is different afterwards."""
+        """Whether something is different afterwards, at the service or where a secret is used."""
         return self not in {Effect.READS, Effect.REVEALS}
 
 
@@ -54,6 +56,7 @@ SCOPES: Mapping[tuple[str, Effect], Scope] = {
     # It tells no more than reading the app, which shows the last four characters.
     ("secrets", Effect.READS): Scope.APPS_READ,
     ("secrets", Effect.REVEALS): Scope.SECRETS_REVEAL,
+    ("secrets", Effect.DELIVERS): Scope.SECRETS_REVEAL,
     ("secrets", Effect.ADDS): Scope.SECRETS_ROTATE,
     ("secrets", Effect.REPLACES): Scope.SECRETS_ROTATE,
     ("secrets", Effect.DESTROYS): Scope.SECRETS_ROTATE,
@@ -125,6 +128,13 @@ class Tool(Generic[Q, R]):
             return None if self.effect is Effect.REVEALS else self
         return replace(self, request=self.revealing or self.request)
 
+    def delivering_to(self, names: Iterable[str]) -> Self:
+        """The tool with these destinations as the choices for its argument, if it has one."""
+        choices = tuple(names)
+        if "destination" not in self.request.model_fields or not choices:
+            return self
+        return replace(self, request=_with_choices(self.request, "destination", choices))
+
     def is_recorded(self, request: Q | None) -> bool:
         """Whether a call changes something or shows a secret; without a request, whether it may."""
         if request is None:
@@ -177,6 +187,12 @@ class Tool(Generic[Q, R]):
         """Plan and perform a call without locks, question and record. Raises like both."""
         plan = await self.plan(context.for_one_plan(), request)
         return (await plan.perform()).result
+
+
+def _with_choices(request: type[Request], field: str, choices: tuple[str, ...]) -> Any:  # noqa: ANN401 - the same type
+    """A request type with choices for an argument."""
+    one_of: Any = (Literal[choices], Field(description=request.model_fields[field].description))
+    return create_model(request.__name__, __base__=request, **{field: one_of})
 
 
 def refusal_of(request: type[Request], error: ValidationError) -> InvalidRequest:

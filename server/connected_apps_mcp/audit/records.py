@@ -55,12 +55,14 @@ class Outcome:
         may_have_taken_effect: whether the service may have carried it out despite the error.
         request_id: the service's id of its request.
         revealed: the secret that the result shows. Its last four characters are recorded.
+        delivered: the last four characters of the secret that was delivered.
     """
 
     error: str | None = None
     may_have_taken_effect: bool = False
     request_id: str | None = None
     revealed: str | None = field(default=None, repr=False)
+    delivered: str | None = None
 
 
 def intent(entry_id: str, call: RecordedCall) -> AuditRecord:
@@ -89,6 +91,7 @@ def outcome(entry_id: str, tool: str, ended: Outcome, duration_ms: int) -> Audit
         may_have_taken_effect=ended.may_have_taken_effect or None,
         request_id=ended.request_id,
         revealed=ended.revealed and f"…{ended.revealed[-4:]}",
+        delivered=ended.delivered and f"…{ended.delivered}",
         duration_ms=duration_ms,
     )
 

@@ -11,10 +11,12 @@ from pathlib import Path
 
 from pydantic import JsonValue
 
+from connected_apps_tools.storage.owned_files import FileRefused
+
 from .clients import Client, OwnCommand, Scope
 from .documents import Unreadable, entry_of, with_entry, without_entry
 from .entries import Entry, command_of, starts_us
-from .files import FileRefused, read_config, replace_config
+from .files import read_config, replace_config
 
 OWN_COMMAND_SECONDS = 60
 """How long a client's own command may take."""

@@ -38,7 +38,8 @@ def policy() -> None:
 def check(**flags: object) -> None:
     """Check a policy file, and list the apps that break it.
 
-    It prints the rules of the file. With the credentials of a project, or with --sandbox, it checks
+    It prints the rules of the file, and the destinations that cannot be used on this machine, which
+    need not be that of the server. With the credentials of a project, or with --sandbox, it checks
     the apps too. It changes nothing.
 
     Exit code 0: no app breaks a rule. 1: an app breaks a rule. 2: the file is invalid, or the apps
@@ -48,6 +49,8 @@ def check(**flags: object) -> None:
     click.echo(f"{settings.policy} is valid.")
     for line in _rule_lines(settings.loaded_policy):
         click.echo(f"  {line}")
+    for note in _unusable(settings.loaded_policy):
+        click.echo(f"Note: {note}")
     if settings.sandbox or settings.project_id or settings.secret:
         if not settings.sandbox:
             settings.credentials()
@@ -80,7 +83,13 @@ def caller(groups: tuple[str, ...], policy: str | None, **facts: str | None) -> 
     rules, who = settings.loaded_policy, CallerFacts(groups=frozenset(groups), **facts)
     own, reachable = rules.for_caller(who), rules.reachable_by(who)
     offer = narrowed(
-        TOOLSETS, select_tools(TOOLSETS, Selection(list(filter(None, TOOLSETS)))), own, reachable
+        TOOLSETS,
+        select_tools(
+            TOOLSETS,
+            Selection(list(filter(None, TOOLSETS)), destinations=tuple(rules.destinations)),
+        ),
+        own,
+        reachable,
     )
     click.echo(f"Rules for this caller: {', '.join(rules.rules_for(who)) or 'none'}")
     for line in _rule_lines(own.model_copy(update={"callers": ()})):
@@ -105,6 +114,14 @@ def _with_policy(flags: dict[str, Any]) -> config.Settings:
 
 def _rule_lines(policy: Policy) -> list[str]:
     return [f"{key} = {_as_toml(value)}" for key, value in policy.rules().items()] or ["No limits."]
+
+
+def _unusable(policy: Policy) -> list[str]:
+    """A sentence for each destination that cannot be used here."""
+    from connected_apps_tools.secrets.delivery.bringing import means_of
+
+    problems = {name: means_of(each).problem() for name, each in policy.destinations.items()}
+    return [f"destinations.{name}: {problem}" for name, problem in problems.items() if problem]
 
 
 def _as_toml(value: object) -> str:

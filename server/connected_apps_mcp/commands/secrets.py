@@ -17,6 +17,8 @@ from connected_apps_mcp.settings import loading
 from .common import Commands, log_to_stderr, print_stderr, report_losses, run, setting_flags
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from connected_apps_tools import ToolContext
     from connected_apps_tools.secrets.checking import CheckedSecret
     from connected_apps_tools.secrets.stores import StoredEntry, StoredSecret, Which
@@ -52,7 +54,7 @@ class _VariableName(click.ParamType[str]):
 
 @click.group(cls=Commands)
 def secrets() -> None:
-    """List, show, use and delete stored client secrets.
+    """List, show, use, deliver and delete stored client secrets.
 
     Give the flags that the server runs with. The commands need the project, of a profile, of
     STYTCH_PROJECT_ID or of the sandbox. With its secret, they look up interrupted calls too.
@@ -67,8 +69,8 @@ def secrets() -> None:
 def list_secrets(check: bool, **flags: object) -> None:  # noqa: FBT001 - click's
     """List stored secrets, and those that may be lost.
 
-    It shows no secret, only its last four characters. The location of the store goes to standard
-    error.
+    It shows no secret, only its last four characters, and which destination got it last. The
+    location of the store goes to standard error.
     """
 
     async def act(project: ToolContext) -> None:
@@ -87,19 +89,26 @@ def list_secrets(check: bool, **flags: object) -> None:  # noqa: FBT001 - click'
 
 
 async def _print(project: ToolContext, entries: Sequence[StoredEntry], *, check: bool) -> None:
-    from connected_apps_tools.text.printable import printable
-
     found = "Stored" if entries else "Nothing is stored yet"
     print_stderr(f"{found} {_location(project)}")
     all_work = True
     for entry in entries:
-        line = f"{entry.client_id}  {entry.which:7}  …{entry.last_four}"
         checked = await _check(project, entry) if check else None
         state = f"  {checked.state}: {checked.why}" if checked else ""
-        click.echo(f"{printable(line)}  {entry.stored_at:%Y-%m-%d %H:%M}Z{state}")
+        _print_at(entry.stored_at, f"{entry.client_id}  {entry.which:7}  …{entry.last_four}", state)
         all_work &= checked is None or checked.state == "alive"
+    for client_id in dict.fromkeys(entry.client_id for entry in entries):
+        for each in await project.deliveries.of(client_id):
+            said = f"{client_id}  delivered …{each.last_four} to {each.destination}"
+            _print_at(each.delivered_at, said)
     if not all_work:
         raise NotWorking("Not every stored secret was seen working.")
+
+
+def _print_at(when: datetime, line: str, after: str = "") -> None:
+    from connected_apps_tools.text.printable import printable
+
+    click.echo(f"{printable(line)}  {when:%Y-%m-%d %H:%M}Z{after}")
 
 
 async def _check(project: ToolContext, entry: StoredEntry) -> CheckedSecret:
@@ -140,6 +149,39 @@ def forget(client_id: str, upcoming: bool, **flags: object) -> None:  # noqa: FB
         with suppress(StoreError):  # an unreadable secret can be deleted too
             await _require_stored(project, client_id, upcoming=upcoming)
         await project.secrets.store.remove(client_id, _named(upcoming=upcoming))
+
+    _with_project(act, flags)
+
+
+@secrets.command()
+@_app
+@click.argument("destination")
+@_which
+@_where
+@setting_flags(("policy",))
+def deliver(client_id: str, destination: str, upcoming: bool, **flags: object) -> None:  # noqa: FBT001 - click's
+    """Bring a secret to a destination of the policy.
+
+    The policy names the destinations: commands that get the secret, and keys of dotenv files. The
+    secret is not printed, and neither is what the command prints. The store stays as it is, also
+    if it fails. Example:
+
+    connected-apps-mcp secrets deliver CLIENT_ID github --next --policy policy.toml
+    """
+
+    async def act(project: ToolContext) -> None:
+        from connected_apps_tools.catalogue import delivery
+        from connected_apps_tools.errors import ConnectedAppsError
+
+        try:
+            project.policy.destination(destination, client_id)
+            stored = await _require_stored(project, client_id, upcoming=upcoming)
+            done = await delivery.deliver(project, destination, stored)
+        except ConnectedAppsError as error:
+            raise click.ClickException(str(error)) from None
+        click.echo(f"Delivered the {done.which} secret, …{done.last_four}, to {destination}.")
+        if done.note:
+            print_stderr(f"Warning: {done.note}")
 
     _with_project(act, flags)
 

@@ -10,6 +10,7 @@ from .check import Check, Machine, Result, blocking, broken, of_settings, warnin
 from .clients.clients import clients
 from .network.over_http import address, issuers
 from .network.service import certificates, clock, credentials, proxy, service
+from .setup.destinations import destinations
 from .setup.installation import installed_command, python
 from .setup.policy import policy
 from .setup.profiles import profiles
@@ -39,6 +40,7 @@ CHECKS = (
     Check("approvals", of_settings(approvals)),
     Check("audit log", of_settings(audit_log)),
     Check("policy", of_settings(policy)),
+    Check("destinations", of_settings(destinations)),
     Check("address", of_settings(address), acts=True),
     Check("issuers", issuers),
     Check("clients", clients, seconds=60.0, acts=True),

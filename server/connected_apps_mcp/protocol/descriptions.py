@@ -12,7 +12,7 @@ ANNOTATIONS: Mapping[Effect, types.ToolAnnotations] = {
         read_only_hint=effect is Effect.READS,
         # To MCP, everything is destructive that is not purely additive. A shown secret cannot be
         # hidden again, and hosts ask a person before destructive tools.
-        destructive_hint=effect in {Effect.REVEALS, Effect.REPLACES, Effect.DESTROYS},
+        destructive_hint=effect not in {Effect.READS, Effect.ADDS},
         idempotent_hint=effect is not Effect.ADDS,
         # Every result may have text of strangers.
         open_world_hint=True,

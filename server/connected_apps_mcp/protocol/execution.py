@@ -137,7 +137,12 @@ class Execution:
         ended = Outcome("Cancelled", may_have_taken_effect=True)
         try:
             performed = await self._perform_and_publish(request, confirmed.plan)
-            ended = Outcome(request_id=performed.request_id, revealed=performed.result.revealed)
+            result = performed.result
+            ended = Outcome(
+                request_id=performed.request_id,
+                revealed=result.revealed,
+                delivered=result.delivered_last_four,
+            )
         except ConnectedAppsError as error:
             request_id = getattr(error, "request_id", None)
             name = error_name(error) or type(error).__name__

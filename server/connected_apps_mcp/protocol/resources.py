@@ -69,7 +69,7 @@ SECTIONS: Mapping[str, Sequence[str]] = {
         "bypass_consent_for_offline_access",
     ),
     "lifecycle": ("status", "creation_method", "version"),
-    "rotation": ("client_secret_last_four", "next_client_secret_last_four"),
+    "rotation": ("client_secret_last_four", "next_client_secret_last_four", "deliveries"),
 }
 """The section of each field of an app; `rotation` goes into `lifecycle`."""
 

@@ -194,6 +194,7 @@ class Settings(HttpSettings):
             others_off=f"This sandbox is a {self.kind} project (--sandbox-kind)."
             if self.kind and toolsets is None
             else None,
+            destinations=tuple(self.loaded_policy.destinations),
         )
 
     @cached_property

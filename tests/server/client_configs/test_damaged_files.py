@@ -10,7 +10,8 @@ from disks import AS_ROOT
 from server.client_configs.damaged import BYTES, FOREIGN, PLACES, SECRET, TEXTS, Make
 
 from connected_apps_mcp.client_configs.documents import Format, Unreadable, with_entry
-from connected_apps_mcp.client_configs.files import FileRefused, read_config, replace_config
+from connected_apps_mcp.client_configs.files import read_config, replace_config
+from connected_apps_tools.storage.owned_files import FileRefused
 
 PATH = ("mcpServers", "ours")
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from disks import file_size_limit
 
-from connected_apps_mcp.client_configs.files import FileRefused, read_config, replace_config
+from connected_apps_mcp.client_configs.files import read_config, replace_config
+from connected_apps_tools.storage.owned_files import FileRefused
 
 OLD, NEW = '{"a": 1}\r\n', '{"a": 1, "ours": {}}\r\n'
 

@@ -538,6 +538,7 @@ async def test_where_approvals_cannot_be_kept_nothing_happens(tmp_path: Path) ->
 MISSING = [
     ("delete_app", {"client_id": APP}),
     ("reveal_client_secret", {"client_id": APP}),
+    ("deliver_client_secret", {"client_id": APP, "destination": "env"}),
     ("complete_secret_rotation", {"client_id": APP}),
 ]
 
@@ -611,6 +612,7 @@ async def test_a_yes_to_one_rotation_completes_no_other() -> None:
     [
         ("create_app", {"client_type": "first_party_public", "reveal_secret": True}),
         ("reveal_client_secret", {"client_id": APP, "which": "next"}),
+        ("deliver_client_secret", {"client_id": APP, "destination": "env"}),
     ],
 )
 async def test_nobody_is_asked_about_a_secret_that_will_not_be_shown(

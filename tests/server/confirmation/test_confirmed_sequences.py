@@ -72,6 +72,7 @@ ONE = {"client_id": APPS}
 BOB = {"user_id": st.sampled_from(["bob", "nobody"])}
 ANN = {"organization_id": st.just("acme"), "member_id": st.sampled_from(["ann", "nobody"])}
 REVEAL = {"reveal_secret": BOOLEANS}
+DELIVERY = {"destination": "env", "which": "next"}
 FORCED = {"force": BOOLEANS, "reason": st.just("It is known elsewhere.")}
 ONE_APP = {"client_id": APP}
 FORCED_RIGHTLY = {"client_id": APP, "force": True, "reason": "It is known elsewhere."}
@@ -88,6 +89,11 @@ RANDOM: dict[str, st.SearchStrategy[dict[str, Any]]] = {
     "complete_secret_rotation": some_of(ONE, **FORCED) | st.just(FORCED_RIGHTLY),
     "cancel_secret_rotation": some_of(ONE, **UNKNOWN),
     "reveal_client_secret": some_of(ONE, which=st.sampled_from(["current", "next", "last"])),
+    "deliver_client_secret": some_of(
+        ONE | {"destination": st.sampled_from(["env", "env", "nowhere"])},
+        which=st.sampled_from(["current", "next"]),
+        **DRY_RUN,
+    ),
     "list_user_grants": some_of(BOB, **UNKNOWN),
     "revoke_user_grant": some_of(BOB | ONE, **UNKNOWN),
     "list_member_grants": some_of(ANN, **UNKNOWN),
@@ -102,6 +108,7 @@ SHARP = st.sampled_from(
         ("complete_secret_rotation", FORCED_RIGHTLY),
         ("start_secret_rotation", ONE_APP),
         ("reveal_client_secret", ONE_APP | {"which": "next"}),
+        ("deliver_client_secret", ONE_APP | DELIVERY),
         *((tool, arguments) for tool, arguments, _ in CONFIRMED.values()),
     ]
 )
@@ -343,11 +350,21 @@ class Session:
         shows = any(
             "value" in part for part in (result, *result.values()) if isinstance(part, dict)
         )
-        if (wrote or shows) and events[-2:] != ["intent", "outcome"]:
+        delivers = self.take_delivery()
+        if delivers and self.plan["guard"] in {"read-only", "live guard", "protected"}:
+            self.faults.append("a secret was delivered although nothing may be changed")
+        if (wrote or shows or delivers) and events[-2:] != ["intent", "outcome"]:
             self.faults.append(f"{self.tool}: on record as {events}")
-        if shows and self.strict and not self.agreed(self.written or self.the_call()):
-            self.faults.append(f"{self.tool}: a secret was shown unasked")
+        secret_left = (shows or delivers) and self.strict
+        if secret_left and not self.agreed(self.written or self.the_call()):
+            self.faults.append(f"{self.tool}: a secret was shown or delivered unasked")
         return str(result)
+
+    def take_delivery(self) -> bool:
+        """Whether a secret was delivered, which is taken away again."""
+        delivered = (self.folder / ".env").exists()
+        (self.folder / ".env").unlink(missing_ok=True)
+        return delivered
 
     def events(self) -> list[str]:
         """What kind of line each of the log is, but for the start of a file."""

@@ -35,6 +35,7 @@ NEEDED: dict[str, frozenset[Scope]] = {
     "cancel_secret_rotation": frozenset({Scope.SECRETS_ROTATE}),
     "reveal_client_secret": frozenset({Scope.SECRETS_REVEAL}),
     "check_client_secret": frozenset({Scope.APPS_READ}),
+    "deliver_client_secret": frozenset({Scope.SECRETS_REVEAL}),
     "list_user_grants": frozenset({Scope.GRANTS_READ}),
     "revoke_user_grant": frozenset({Scope.GRANTS_REVOKE}),
     "list_organization_apps": frozenset({Scope.GRANTS_READ}),

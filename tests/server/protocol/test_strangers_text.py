@@ -14,6 +14,7 @@ from anyio import to_thread
 from click.testing import CliRunner
 from hostile import CORPUS, HONEST, SERVICE, STRANGER, TOGETHER, Service, deceives
 from mcp import Client, MCPError, types
+from server.people import with_destination
 from support import SANDBOX, project_on, serving
 
 from connected_apps_mcp.commands.cli import main
@@ -30,6 +31,7 @@ ARGUMENTS: dict[str, Any] = {
     "organization_id": "acme",
     "member_id": "ann",
     "which": "next",
+    "destination": "env",
     "reason": "It is known elsewhere.",
     "client_type": "third_party",
     "min_severity": "info",
@@ -39,6 +41,7 @@ ARGUMENTS: dict[str, Any] = {
 
 COMBINED: list[dict[str, Any]] = [
     {"force": True, "reason": ARGUMENTS["reason"]},
+    {"destination": "env", "which": "next"},
     {"client_name": "New", "redirect_urls": ["https://new.example/cb"], "dry_run": True},
     {"add_redirect_urls": ["https://new.example/cb"], "dry_run": True},
     {"redirect_urls": [f"https://{number}.example/cb" for number in range(100)]},
@@ -193,7 +196,8 @@ class Reader:
 async def connected(
     service: Service, reader: Reader, era: str = "auto", **options: Any
 ) -> AsyncIterator[tuple[Client, ToolContext]]:
-    async with project_on(httpx2.ASGITransport(service)) as project:
+    async with project_on(httpx2.ASGITransport(service)) as opened:
+        project = replace(opened, policy=with_destination(None, opened.folder))
         server = build_server(project, **options)
         async with Client(server, mode=era, elicitation_callback=reader.agree) as client:
             yield client, project

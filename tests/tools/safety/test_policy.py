@@ -18,6 +18,7 @@ from connected_apps_tools.api.models import ConnectedApp, CreateApp
 from connected_apps_tools.errors import InvalidRequest, PolicyRefusal
 from connected_apps_tools.findings.review import Review, ReviewLimits
 from connected_apps_tools.safety.caller_rules import CallerRule
+from connected_apps_tools.safety.destinations import Destination
 from connected_apps_tools.safety.policy import Policy
 
 DOCS = Path(__file__).parents[3] / "docs" / "reference" / "policy.md"
@@ -561,7 +562,10 @@ def keys_of(rules: dict[str, Any]) -> set[str]:
 def test_the_documented_example_is_valid_and_has_every_key(tmp_path: Path) -> None:
     rules = Policy.read(written(tmp_path, example()))
     assert keys_of(tomllib.loads(example())) == keys_of(Policy().model_dump())
-    assert set(rules.rules()) == keys_of(Policy().model_dump()) - {"callers"} | {"callers.0"}
+    named = {"callers.0", "destinations.github"}
+    assert (
+        set(rules.rules()) == keys_of(Policy().model_dump()) - {"callers", "destinations"} | named
+    )
     assert set(rules.toolsets or ()) <= set(TOOLSETS)
     assert broken(rules, "https://a.apps.corp.example/") == []
     assert broken(rules, "https://corp.example/") != []
@@ -570,7 +574,8 @@ def test_the_documented_example_is_valid_and_has_every_key(tmp_path: Path) -> No
 def test_the_documentation_explains_every_key() -> None:
     explained = re.findall(r"^\| `([a-z_.]+)` \|", DOCS.read_text("utf-8"), re.MULTILINE)
     of_callers = {f"callers.{key}" for key in CallerRule.model_fields}
-    assert set(explained) == keys_of(Policy().model_dump()) | of_callers
+    of_destinations = {f"destinations.{key}" for key in Destination.model_fields}
+    assert set(explained) == keys_of(Policy().model_dump()) | of_callers | of_destinations
 
 
 def test_a_review_reports_what_breaks_the_policy() -> None:

@@ -1,5 +1,7 @@
 """The tools that manage single apps. Each docstring is what the model reads."""
 
+import logging
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -21,6 +23,7 @@ from connected_apps_tools.catalogue.types.app_results import (
 )
 from connected_apps_tools.catalogue.types.app_view import (
     AppView,
+    ShownDelivery,
     untrusted_in,
 )
 from connected_apps_tools.catalogue.types.secret_view import describe_secret
@@ -35,7 +38,10 @@ from connected_apps_tools.safety.question import (
     redirect_hosts_of,
 )
 from connected_apps_tools.safety.risky_changes import risky_changes
+from connected_apps_tools.storage.errors import StoreError
 from connected_apps_tools.tool import Effect, Tool
+
+logger = logging.getLogger(__name__)
 
 
 async def create_app(context: ToolContext, request: CreateAppRequest) -> Plan[CreatedApp]:
@@ -108,7 +114,21 @@ async def get_app(context: ToolContext, request: OneApp) -> ShownApp:
     an app by name, use search_apps.
     """
     view = AppView.of(await context.read_app(request.client_id))
-    return ShownApp(app=view, untrusted=untrusted_in(view))
+    deliveries = await _deliveries(context, request.client_id)
+    shown = view.model_copy(update={"deliveries": deliveries})
+    return ShownApp(app=shown, untrusted=untrusted_in(view))
+
+
+async def _deliveries(context: ToolContext, client_id: str) -> list[ShownDelivery] | None:
+    """Which secret each destination got last, where there are destinations."""
+    if not context.policy.destinations:
+        return None
+    try:
+        found = await context.deliveries.of(client_id)
+    except StoreError as error:
+        logger.warning("The deliveries cannot be shown: %s", error)
+        return None
+    return [ShownDelivery.of(each) for each in found] or None
 
 
 async def update_app(context: ToolContext, request: UpdateAppRequest) -> Plan[ChangedApp]:
@@ -199,6 +219,8 @@ async def delete_app(context: ToolContext, request: DeletedAppRequest) -> Plan[D
 
 async def _delete(context: ToolContext, deleted: DeletedApp) -> Performed[DeletedApp]:
     problem, request_id = await context.secrets.delete(deleted.client_id)
+    with suppress(StoreError):  # it holds no secret
+        await context.deliveries.forget(deleted.client_id)
     note = f"Its secrets are still stored: {problem}" if problem else None
     return Performed(deleted.model_copy(update={"note": note}), request_id)
 

@@ -30,7 +30,7 @@ from connected_apps_tools.errors import InvalidRequest, ServiceError
 from connected_apps_tools.plan import Performed, Plan, returning
 from connected_apps_tools.safety.question import WHO_WILL_KNOW, Question, facts_about
 from connected_apps_tools.secrets.checking import check_stored
-from connected_apps_tools.secrets.stores import StoredSecret
+from connected_apps_tools.secrets.stores import StoredSecret, Which
 from connected_apps_tools.storage.errors import StoreError
 from connected_apps_tools.text.printable import printable
 from connected_apps_tools.tool import Effect, Tool
@@ -237,24 +237,30 @@ async def reveal_client_secret(
     run to hand it to a program.
     """
     app = await context.read_app(request.client_id)
-    stored = await _stored(context, request)
-    at_the_service = {
-        "current": app.client_secret_last_four,
-        "next": app.next_client_secret_last_four,
-    }[request.which]
+    stored = await stored_secret(context, request)
     shown = RevealedSecret(
         client_id=request.client_id,
         which=request.which,
         value=stored.secret.get_secret_value(),
         stored_at=stored.stored_at.isoformat(timespec="seconds"),
         note=None
-        if stored.last_four == at_the_service
+        if stored.last_four == last_four_at_service(app, request.which)
         else "The service's secret is another one by now.",
     )
     return Plan(perform=returning(shown), question=_showing(app, request.which))
 
 
-async def _stored(context: ToolContext, request: RevealClientSecret) -> StoredSecret:
+def last_four_at_service(app: ConnectedApp, which: Which) -> str | None:
+    """The last four characters of a secret, as the service shows them."""
+    return app.client_secret_last_four if which == "current" else app.next_client_secret_last_four
+
+
+async def stored_secret(context: ToolContext, request: RevealClientSecret) -> StoredSecret:
+    """The stored secret that a request is about.
+
+    Raises:
+        InvalidRequest: it is not stored here, or the store cannot be read.
+    """
     try:
         stored = await context.secrets.store.get(request.client_id, request.which)
     except StoreError as error:

@@ -5,11 +5,11 @@ from typing import Any
 
 from connected_apps_tools.tool import Tool
 
-from . import apps, check, clone, grants, review, rotation, search, status
+from . import apps, check, clone, delivery, grants, review, rotation, search, status
 
 TOOLSETS: Mapping[str, Sequence[Tool[Any, Any]]] = {
     "apps": apps.TOOLS + search.TOOLS + clone.TOOLS,
-    "rotation": rotation.TOOLS + check.TOOLS,
+    "rotation": rotation.TOOLS + check.TOOLS + delivery.TOOLS,
     "grants": grants.USER_TOOLS,
     "organizations": grants.ORGANIZATION_TOOLS,
     "review": review.TOOLS,

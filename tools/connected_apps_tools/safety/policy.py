@@ -25,6 +25,7 @@ from .caller_rules import (
     ProtectedApps,
     Reveal,
 )
+from .destinations import Destination, Destinations, NamedDestinations
 from .patterns import MAX_RULE_TEXT, HostGlob, SchemeGlob, matches
 
 MAX_SENTENCES = 10
@@ -93,6 +94,8 @@ class Policy(Model):
     toolsets: Annotated[tuple[str, ...], FromList] | None = None
     callers: Annotated[tuple[CallerRule, ...], FromList] = ()
     """Rules for some of the callers over HTTP."""
+    destinations: NamedDestinations = Destinations()
+    """Where client secrets may be brought, by name."""
 
     @classmethod
     def read(cls, path: Path) -> Self:
@@ -131,7 +134,9 @@ class Policy(Model):
         limits = self.model_dump(mode="json", exclude_defaults=True)
         protected = limits.pop("protected_apps", {})
         callers = {_rule_name(at): rule for at, rule in enumerate(limits.pop("callers", ()))}
+        destinations = limits.pop("destinations", {})
         named = {f"protected_apps.{key}": value for key, value in protected.items()}
+        named |= {f"destinations.{name}": value for name, value in destinations.items()}
         return limits | named | callers
 
     def rules_for(self, caller: CallerFacts) -> dict[str, CallerRule]:
@@ -219,6 +224,26 @@ class Policy(Model):
         """Whether tools may not change the app with this id or name."""
         protected = self.protected_apps
         return client_id.casefold() in protected.client_ids or name in protected.names
+
+    def destination(self, name: str, client_id: str) -> Destination:
+        """The destination with a name, for a secret of an app.
+
+        Raises:
+            InvalidRequest: there is none, or it is not for this app. The text names those that are.
+        """
+        fitting = [each for each, place in self.destinations.items() if place.takes(client_id)]
+        if name in fitting:
+            return self.destinations[name]
+        known = f"Destinations for this app: {', '.join(fitting) or 'none'}."
+        if name in self.destinations:
+            refusal: InvalidRequest = PolicyRefusal(
+                f"policy destinations.{name}.apps: it is not for this app. {known}"
+            )
+            raise refusal
+        shown = printable(name, MAX_RULE_TEXT)
+        raise InvalidRequest(
+            f"There is no destination {shown}.{did_you_mean(name, fitting)} {known}"
+        )
 
     def check_unprotected(self, client_id: str, name: str | None = None) -> None:
         """Refuse to change a protected app.
@@ -338,6 +363,7 @@ _TABLES: dict[str, type[Model]] = {
     "callers": CallerRule,
     "match": CallersMatch,
     "unless": CallersMatch,
+    "destinations": Destination,
 }
 """The tables of the file."""
 

@@ -311,6 +311,10 @@ class SecretLifecycle:
             return error
         return None
 
+    async def uninterrupted(self, work: Callable[[], Awaitable[T]]) -> T:
+        """Run work with a secret so that it goes on if the caller is cancelled. Raises like it."""
+        return await self._work.run(work)
+
     def _intent(self, act: Act, client_id: str | None = None, **more: Any) -> Intent:  # noqa: ANN401
         api = self.api
         return Intent(

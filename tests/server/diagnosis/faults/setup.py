@@ -92,6 +92,27 @@ def _lax_flag(on: Planting) -> None:
     on.desk.flags["reveal"] = "allow"
 
 
+@fault("a destination with an unknown command", "destinations", remedy="Install the command")
+def _unknown_command(on: Planting) -> None:
+    _policy(on, '[destinations.github]\ncommand = ["nowhere-to-be-found"]')
+
+
+def _to_file(on: Planting, path: Path) -> None:
+    _policy(on, f'[destinations.env]\nfile = "{path}"\nkey = "CLIENT_SECRET"')
+
+
+@fault("a destination in a folder that is not there", "destinations", remedy="name another file")
+def _no_folder_of_file(on: Planting) -> None:
+    _to_file(on, on.desk.folder / "nowhere" / ".env")
+
+
+@fault(
+    "a destination that others can read", "destinations", remedy="chmod 600 .*env", state="warning"
+)
+def _open_file(on: Planting) -> None:
+    _to_file(on, write(on.desk.folder / "open.env", f"CLIENT_SECRET={CANARY}\n", 0o644))
+
+
 simple(
     "a policy that is not there",
     "policy",

@@ -107,6 +107,11 @@ class Result(Model):
         """The secret in the result, where the caller asked for it."""
         return None
 
+    @property
+    def delivered_last_four(self) -> str | None:
+        """The last four characters of the secret that the call has delivered, if any."""
+        return None
+
 
 class Request(Model):
     """The arguments of a tool. Unknown names and other types are refused.

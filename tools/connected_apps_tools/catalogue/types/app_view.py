@@ -15,6 +15,7 @@ from pydantic_core import to_json
 
 from connected_apps_tools.api.app_versions import version_of
 from connected_apps_tools.api.models import App, ConnectedApp, Model, Result
+from connected_apps_tools.secrets.delivery.records import Delivery
 from connected_apps_tools.text.printable import printable, printable_url
 from connected_apps_tools.text.urls import targets_of
 
@@ -90,6 +91,23 @@ class AppSummary(View):
         )
 
 
+class ShownDelivery(Model):
+    """Which secret a destination got last, and when."""
+
+    destination: str
+    last_four: str
+    delivered_at: str
+
+    @classmethod
+    def of(cls, delivery: Delivery) -> Self:
+        """A recorded delivery."""
+        return cls(
+            destination=delivery.destination,
+            last_four=delivery.last_four,
+            delivered_at=delivery.delivered_at.isoformat(timespec="seconds"),
+        )
+
+
 class AppView(View):
     """An app in full."""
 
@@ -107,6 +125,8 @@ class AppView(View):
     client_id_metadata_url: str | None = None
     client_secret_last_four: str | None = None
     next_client_secret_last_four: str | None = None
+    deliveries: list[ShownDelivery] | None = None
+    """Which secret each destination got last; in get_app alone."""
     cut: list[str] | None = None
     """The fields that are not shown whole."""
 
