@@ -5,11 +5,11 @@ from hostile import CORPUS, deceives
 from tools.manifest.manifests import TEST, app
 
 from connected_apps_tools.api.models import ConnectedApp
-from connected_apps_tools.manifest.bindings import Bindings
-from connected_apps_tools.manifest.comparison import Project, compare
-from connected_apps_tools.manifest.describing import MAX_URLS, lines_of, summary_of
-from connected_apps_tools.manifest.plan import ManifestPlan
-from connected_apps_tools.manifest.reading import read_manifest
+from connected_apps_tools.manifest.documents.bindings import Bindings
+from connected_apps_tools.manifest.documents.reading import read_manifest
+from connected_apps_tools.manifest.plans.comparison import Project, compare
+from connected_apps_tools.manifest.plans.describing import MAX_URLS, lines_of, summary_of
+from connected_apps_tools.manifest.plans.plan import ManifestPlan
 from connected_apps_tools.safety.policy import Policy
 
 MANIFEST = """\

@@ -3,10 +3,10 @@
 import json
 from collections.abc import Iterator, Mapping
 
+from connected_apps_tools.manifest.settings import DEFAULTS, TYPE, Value
 from connected_apps_tools.text.printable import printable, printable_url
 
 from .plan import Action, FieldChange, ManifestPlan, Step
-from .settings import DEFAULTS, TYPE, Value
 
 MAX_VALUE = 300
 """Most characters shown of a value."""

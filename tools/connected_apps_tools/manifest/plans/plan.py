@@ -8,10 +8,9 @@ from pydantic import ConfigDict, Field, ValidationError
 
 from connected_apps_tools.api.models import CreateApp, Model, UpdateApp
 from connected_apps_tools.errors import InvalidRequest
+from connected_apps_tools.manifest.settings import Value
 from connected_apps_tools.safety.question import digest
 from connected_apps_tools.text.printable import printable
-
-from .settings import Value
 
 Action = Literal["create", "change", "delete", "unmanaged", "nothing"]
 
