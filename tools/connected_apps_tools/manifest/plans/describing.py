@@ -33,17 +33,24 @@ def summary_of(plan: ManifestPlan) -> str:
     return f"Apps: {', '.join(parts) or 'none'}."
 
 
+def named(step: Step) -> str:
+    """The app of a step: its name in quotes, its key and its id."""
+    name = json.dumps(printable(step.client_name, MAX_NAME), ensure_ascii=False)
+    ids = [printable(each, MAX_NAME) for each in (step.key, step.client_id) if each]
+    return f"{name} ({', '.join(ids)})"
+
+
 def lines_of(step: Step) -> Iterator[str]:
     """A step: the app, what changes, what makes it less protected, and what is forbidden."""
-    name = json.dumps(printable(step.client_name, MAX_NAME), ensure_ascii=False)
-    ids = f" ({printable(step.client_id, MAX_NAME)})" if step.key and step.client_id else ""
-    yield f"{step.action} {step.about}{ids}: {name}"
+    yield f"{step.action} {named(step)}"
     if step.gone:
         yield f"  its app {printable(step.gone, MAX_NAME)} is gone, so a new one is made"
     for change in _changes_of(step):
         yield from _lines_of(change)
     for label, fact in step.weakens:
         yield f"  less protected: {label}: {fact}"
+    for fact in step.evidence:
+        yield f"  {fact}"
     for refusal in step.refusals:
         yield f"  refused: {refusal}"
 

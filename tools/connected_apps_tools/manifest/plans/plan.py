@@ -44,6 +44,7 @@ class Step(Model):
         gone: the id of the app that the key was bound to, if that is not in the project any more.
         weakens: what makes the app less protected, as label and fact; printable.
         refusals: what the policy forbids about it; printable.
+        evidence: what is known of how an app that is deleted is used; printable.
     """
 
     action: Action
@@ -56,6 +57,7 @@ class Step(Model):
     gone: str | None = None
     weakens: list[tuple[str, str]] = Field(default_factory=list)
     refusals: list[str] = Field(default_factory=list)
+    evidence: list[str] = Field(default_factory=list)
 
     @property
     def does_something(self) -> bool:
@@ -173,7 +175,7 @@ def _rank(step: Step) -> tuple[int, str, str]:
 
 
 def _digest(project_id: str, environment: str | None, steps: Iterable[Step]) -> str:
-    done = [step.model_dump_json() for step in steps if step.does_something]
+    done = [step.model_dump_json(exclude={"evidence"}) for step in steps if step.does_something]
     return digest(project_id, environment, *done)
 
 
