@@ -59,7 +59,7 @@ def _changes(steps: Sequence[Step]) -> Iterator[Fact]:
 
 
 def _about(step: Step) -> list[str]:
-    return [line.strip() for line in lines_of(step)]
+    return [named(step), *(line.strip() for line in list(lines_of(step))[1:])]
 
 
 def _packed(label: str, items: Iterable[str], *, before: str = "") -> Iterator[Fact]:

@@ -164,7 +164,7 @@ class PlanDoesNotFit(InvalidRequest):
     hint = "Nothing was sent. Make a new plan and review it."
 
     def __init__(self, differing: Sequence[str]) -> None:
-        named = ", ".join(differing[:MAX_NAMED]) or "the project or its environment"
+        named = ", ".join(differing[:MAX_NAMED]) or "something has changed since it was made"
         more = f" and {len(differing) - MAX_NAMED} more" if len(differing) > MAX_NAMED else ""
         super().__init__(f"The plan no longer fits what is there: {named}{more}.")
 
