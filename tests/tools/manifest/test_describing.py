@@ -37,20 +37,20 @@ def plan(*apps: ConnectedApp, manifest: str = MANIFEST) -> ManifestPlan:
 def test_each_step_says_what_happens_to_the_app() -> None:
     shown = plan(OLD, app("app-x", client_name="Stale"))
     assert [line for step in shown.steps for line in lines_of(step)] == [
-        'create gone: ""',
+        'create gone ""',
         "  its app app-g is gone, so a new one is made",
         '  client_type: "third_party"',
-        'create new: "New"',
+        'create new "New"',
         '  client_type: "third_party"',
         "  redirect_urls: + https://new.example/",
         "  refused: policy redirect_hosts: new.example is not allowed (redirect_urls)",
-        'change old (app-o): "Old"',
+        'change old (app-o) "Old"',
         '  client_name: "Old" → "Billing"',
         "  redirect_urls: + https://b.example/",
         "  redirect_urls: - https://a.example/",
         "  less protected: Redirect host added: b.example",
         "  less protected: Redirect URL removed: https://a.example/",
-        'delete app-x: "Stale"',
+        'delete app-x "Stale"',
     ]
 
 

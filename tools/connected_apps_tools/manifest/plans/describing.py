@@ -34,10 +34,10 @@ def summary_of(plan: ManifestPlan) -> str:
 
 
 def named(step: Step) -> str:
-    """The app of a step: its name in quotes, its key and its id."""
+    """The app of a step: its key and its id, and its name in quotes."""
     name = json.dumps(printable(step.client_name, MAX_NAME), ensure_ascii=False)
-    ids = [printable(each, MAX_NAME) for each in (step.key, step.client_id) if each]
-    return f"{name} ({', '.join(ids)})"
+    ids = f" ({printable(step.client_id, MAX_NAME)})" if step.key and step.client_id else ""
+    return f"{step.about}{ids} {name}"
 
 
 def lines_of(step: Step) -> Iterator[str]:
