@@ -61,11 +61,29 @@ def apply(saved: Path | None, *, prune: bool, path: Path, **flags: object) -> No
         from connected_apps_mcp.commands.manifest.files import ManifestFiles
         from connected_apps_mcp.wiring import open_audit
 
+        offer = _offered(settings)
+        about = replace(project.server, tools_off=offer.off)
         async with open_audit(settings) as audit:
-            session = _Session.of(settings, project, ManifestFiles(path), audit)
+            session = _Session(offer, replace(project, server=about), ManifestFiles(path), audit)
             await session.apply(_read(saved) if saved else None, prune=prune)
 
     on_project(act, flags)
+
+
+def _offered(settings: Settings) -> OfferedTools:
+    """The tools that are on, with those of manifests.
+
+    Raises:
+        SettingsError: the settings do not allow an apply.
+    """
+    from connected_apps_tools import TOOLSETS
+    from connected_apps_tools.selection import select_tools
+
+    choice = settings.selection
+    offer = select_tools(TOOLSETS, replace(choice, toolsets=[*choice.toolsets, "manifest"]))
+    if why := offer.off.get(TOOL):
+        raise SettingsError(why)
+    return offer
 
 
 def _read(saved: Path) -> ManifestPlan:
@@ -90,25 +108,6 @@ class _Session:
     project: ToolContext
     files: ManifestFiles
     audit: AuditLog
-
-    @classmethod
-    def of(
-        cls, settings: Settings, project: ToolContext, files: ManifestFiles, audit: AuditLog
-    ) -> _Session:
-        """An apply under these settings.
-
-        Raises:
-            SettingsError: they do not allow it.
-        """
-        from connected_apps_tools import TOOLSETS
-        from connected_apps_tools.selection import select_tools
-
-        choice = settings.selection
-        offer = select_tools(TOOLSETS, replace(choice, toolsets=[*choice.toolsets, "manifest"]))
-        if why := offer.off.get(TOOL):
-            raise SettingsError(why)
-        about = replace(project.server, tools_off=offer.off)
-        return cls(offer, replace(project, server=about), files, audit)
 
     async def apply(self, saved: ManifestPlan | None, *, prune: bool) -> None:
         """Plan, ask and do it.

@@ -32,10 +32,11 @@ _environment = click.option(
 @click.option(
     "--format",
     "form",
-    type=click.Choice(["toml", "hcl"]),
+    type=click.Choice(["toml", "hcl", "schema"]),
     default="toml",
     show_default=True,
-    help="toml writes the manifest. hcl prints import blocks for Terraform, and writes nothing.",
+    help="toml writes the manifest. hcl prints import blocks for Terraform, and schema the JSON "
+    "Schema of a manifest for editors; both write nothing.",
 )
 @_environment
 @manifest_file
@@ -53,6 +54,11 @@ def export(
     The bindings beside it (apps.lock.toml) say which app each key is. Comments and order of a
     manifest that is there stay, and so do its apps that the project does not have.
     """
+    if form == "schema":
+        from connected_apps_tools.manifest.documents.schema import schema_text
+
+        click.echo(schema_text(), nl=False)
+        return
 
     async def act(_settings: Settings, project: ToolContext) -> None:
         from connected_apps_mcp.commands.manifest.files import ManifestFiles
