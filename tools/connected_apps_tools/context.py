@@ -6,7 +6,7 @@ from contextlib import ExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 from weakref import WeakValueDictionary
 
 import anyio
@@ -17,8 +17,6 @@ from connected_apps_tools.api.health import ask
 from connected_apps_tools.api.models import ConnectedApp, Result
 from connected_apps_tools.api.ttl_cache import TtlCache
 from connected_apps_tools.findings.limits import ReviewLimits
-from connected_apps_tools.manifest.applying.creations import Creations
-from connected_apps_tools.manifest.plans.sightings import Sightings
 from connected_apps_tools.safety.policy import Policy
 from connected_apps_tools.secrets.delivery.records import Deliveries
 from connected_apps_tools.secrets.lifecycle import SecretLifecycle
@@ -27,6 +25,10 @@ from connected_apps_tools.storage.waiting import wait_for_lock
 
 from .deadline import seconds_left
 from .errors import ConnectedAppsError, InvalidRequest, NotFound, NotSent
+
+if TYPE_CHECKING:
+    from connected_apps_tools.manifest.applying.creations import Creations
+    from connected_apps_tools.manifest.plans.sightings import Sightings
 
 PULSE_SECONDS = 10.0
 """How long a successful check of the service counts."""
@@ -184,13 +186,17 @@ class ToolContext:
         return Deliveries(self.folder / "deliveries", self.api.project_id)
 
     @property
-    def creations(self) -> Creations:
+    def creations(self) -> "Creations":
         """The apps that applies of manifests are creating."""
+        from connected_apps_tools.manifest.applying.creations import Creations
+
         return Creations(self.folder / "applies", self.api.project_id)
 
     @property
-    def sightings(self) -> Sightings:
+    def sightings(self) -> "Sightings":
         """When each app was seen first, and how long it has been as it is."""
+        from connected_apps_tools.manifest.plans.sightings import Sightings
+
         return Sightings(self.folder / "sightings", self.api.project_id)
 
     async def apply_lock(self) -> ExitStack:

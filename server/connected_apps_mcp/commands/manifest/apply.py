@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from connected_apps_tools import ToolContext
     from connected_apps_tools.api.models import Touched
     from connected_apps_tools.catalogue.manifest.applying import Done
-    from connected_apps_tools.catalogue.manifest.tools import AppliedManifest
+    from connected_apps_tools.catalogue.manifest.types import AppliedManifest
     from connected_apps_tools.manifest.documents.bindings import Bindings
     from connected_apps_tools.manifest.plans.plan import ManifestPlan
     from connected_apps_tools.safety.question import Question
@@ -147,7 +147,7 @@ class _Session:
         from connected_apps_mcp.callers import current_caller
         from connected_apps_mcp.protocol.execution import Execution
         from connected_apps_mcp.protocol.parts import Parts
-        from connected_apps_tools.catalogue.manifest.tools import AppliedManifest
+        from connected_apps_tools.catalogue.manifest.types import AppliedManifest
 
         project_id = self.project.api.project_id
 
