@@ -48,7 +48,7 @@ def export(
     path: Path,
     **flags: object,
 ) -> None:
-    """Write the apps of the project into a manifest, to review and commit.
+    """Write the apps of the project into a manifest.
 
     The manifest (apps.toml) has every setting that is not the default, and no ids and no secrets.
     The bindings beside it (apps.lock.toml) say which app each key is. Comments and order of a

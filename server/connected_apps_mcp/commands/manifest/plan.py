@@ -37,10 +37,11 @@ prune_flag = click.option(
 @project_flags
 @setting_flags(("policy",))
 def plan(*, prune: bool, as_json: bool, out: Path | None, path: Path, **flags: object) -> None:
-    """Show what has to happen for the project to have the apps of the manifest.
+    """Show what an apply of the manifest would do.
 
-    Each app to create, to change (each setting before and after) or, with --prune, to delete. What
-    makes an app less protected, and what the policy forbids, is marked. It changes nothing.
+    It lists each app to create, to change (each setting before and after) or, with --prune, to
+    delete. It marks what makes an app less protected, and what the policy forbids. It changes
+    nothing.
 
     Exit code 0: there is nothing to do. 3: there are changes. 1: it failed. 2: a setting is wrong.
     """
