@@ -1,7 +1,7 @@
 """Calls of tools that are parts of another call, such as the steps of an apply.
 
-A person has confirmed the whole, so nobody is asked again. Each part waits for its turn, is planned
-for the app as it is now, is checked against the policy and is recorded like any other call.
+A person has confirmed the whole, so no question is asked again. Each part waits for its turn, is
+planned for the app as it is now, is checked against the policy and is recorded like any other call.
 """
 
 from collections.abc import Callable

@@ -102,7 +102,7 @@ async def test_after_a_no_nothing_is_done(era: str) -> None:
     assert wire.writes == []
 
 
-async def test_where_there_is_nothing_to_do_nobody_is_asked() -> None:
+async def test_where_there_is_nothing_to_do_no_question_is_asked() -> None:
     wire, person = Wire(), Person()
     async with asking(wire, person) as (client, _):
         assert answer(await apply(client, SAME))["summary"] == "Done: 0 of 0 steps."

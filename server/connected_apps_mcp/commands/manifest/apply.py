@@ -157,7 +157,7 @@ class _Session:
             return RecordedCall(tool, arguments, project_id, current_caller(), answer=answer)
 
         async def publish(_touched: Touched) -> None:
-            """Notify nobody: this process has no subscribers."""
+            """This process has no subscribers."""
 
         arguments = {**texts, "digest": plan.digest}
         parts = Parts(self.offer, self.project, record, self.audit, publish)

@@ -1,6 +1,6 @@
 """When this server saw each app first, and how long it has been as it is.
 
-The service gives neither. A plan that deletes an app shows it, as evidence that nobody needs it.
+The service gives neither. A plan that deletes an app shows it, as evidence that it is unused.
 """
 
 import logging
