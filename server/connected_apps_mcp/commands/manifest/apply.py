@@ -17,7 +17,7 @@ from connected_apps_mcp.commands.common import (
 )
 from connected_apps_mcp.settings.settings import SettingsError
 
-from .plan import as_text, prune_flag
+from .plan import as_text, plan_now, prune_flag
 from .running import manifest_file, on_project, project_flags
 
 if TYPE_CHECKING:
@@ -117,12 +117,11 @@ class _Session:
             click.ClickException: the person said no, or cannot be asked.
         """
         from connected_apps_tools.catalogue.manifest.applying import ApplyStopped, require_doable
-        from connected_apps_tools.catalogue.manifest.planning import plan_apps
 
         await report_losses(self.project)
         wanted, given = self.files.manifest(), self.files.bindings()
         prune = saved.prune if saved else prune
-        planned = await plan_apps(self.project, wanted, given, prune=prune)
+        planned = await plan_now(self.project, wanted, given, prune=prune)
         if saved:
             saved.require_fit(planned.plan)
         click.echo(as_text(planned.plan))
@@ -148,6 +147,7 @@ class _Session:
         from connected_apps_mcp.protocol.execution import Execution
         from connected_apps_mcp.protocol.parts import Parts
         from connected_apps_tools.catalogue.manifest.types import AppliedManifest
+        from connected_apps_tools.deadline import deadline
 
         project_id = self.project.api.project_id
 
@@ -169,7 +169,8 @@ class _Session:
             self.audit,
             publish,
         )
-        result = await execution.run(arguments)
+        with deadline(self.project.api.deadline):  # of planning; each step has its own
+            result = await execution.run(arguments)
         if isinstance(result, AppliedManifest):
             return result
         raise AssertionError(f"{TOOL} asks through a client")

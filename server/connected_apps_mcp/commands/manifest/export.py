@@ -63,12 +63,14 @@ def export(
     async def act(_settings: Settings, project: ToolContext) -> None:
         from connected_apps_mcp.commands.manifest.files import ManifestFiles
         from connected_apps_tools.catalogue.manifest.planning import all_apps
+        from connected_apps_tools.deadline import deadline
         from connected_apps_tools.manifest.exports import exporting
         from connected_apps_tools.manifest.exports.terraform import import_blocks
 
         files = ManifestFiles(path)
         manifest, bindings = files.manifest_if_any(), files.bindings()
-        apps = await all_apps(project)
+        with deadline(project.api.deadline):
+            apps = await all_apps(project)
         await project.sightings.of(apps)
         target = _target(project, manifest, bindings, environment)
         exported = exporting.export(apps, target, only=keys or None)
@@ -100,11 +102,13 @@ def import_app(
 
     async def act(_settings: Settings, project: ToolContext) -> None:
         from connected_apps_mcp.commands.manifest.files import ManifestFiles
+        from connected_apps_tools.deadline import deadline
         from connected_apps_tools.manifest.exports import exporting
 
         files = ManifestFiles(path)
         manifest, bindings = files.manifest_if_any(), files.bindings()
-        app = (await project.api.get(client_id)).connected_app
+        with deadline(project.api.deadline):
+            app = (await project.api.get(client_id)).connected_app
         target = _target(project, manifest, bindings, environment)
         _write(files, target, exporting.adopt(app, key, target))
 

@@ -15,6 +15,9 @@ from .running import manifest_file, on_project, project_flags
 if TYPE_CHECKING:
     from connected_apps_mcp.settings.settings import Settings
     from connected_apps_tools import ToolContext
+    from connected_apps_tools.catalogue.manifest.planning import Planned
+    from connected_apps_tools.manifest.documents.bindings import Bindings
+    from connected_apps_tools.manifest.documents.manifest import Manifest
     from connected_apps_tools.manifest.plans.plan import ManifestPlan
 
 CHANGES = 3
@@ -48,10 +51,10 @@ def plan(*, prune: bool, as_json: bool, out: Path | None, path: Path, **flags: o
 
     async def act(_settings: Settings, project: ToolContext) -> ManifestPlan:
         from connected_apps_mcp.commands.manifest.files import ManifestFiles
-        from connected_apps_tools.catalogue.manifest.planning import plan_apps
 
         files = ManifestFiles(path)
-        return (await plan_apps(project, files.manifest(), files.bindings(), prune=prune)).plan
+        planned = await plan_now(project, files.manifest(), files.bindings(), prune=prune)
+        return planned.plan
 
     planned = on_project(act, flags)
     if out:
@@ -59,6 +62,17 @@ def plan(*, prune: bool, as_json: bool, out: Path | None, path: Path, **flags: o
     click.echo(_as_json(planned) if as_json else as_text(planned))
     if planned.to_do:
         raise SystemExit(CHANGES)
+
+
+async def plan_now(
+    project: ToolContext, manifest: Manifest, bindings: Bindings, *, prune: bool
+) -> Planned:
+    """The plan for the project as it is now. Raises like `plan_apps`."""
+    from connected_apps_tools.catalogue.manifest.planning import plan_apps
+    from connected_apps_tools.deadline import deadline
+
+    with deadline(project.api.deadline):
+        return await plan_apps(project, manifest, bindings, prune=prune)
 
 
 def as_text(planned: ManifestPlan) -> str:

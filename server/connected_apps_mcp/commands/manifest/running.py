@@ -65,12 +65,8 @@ async def _open_and_run(
 ) -> T:
     from connected_apps_mcp.wiring import open_project
     from connected_apps_tools.context import ServerInfo
-    from connected_apps_tools.deadline import deadline
 
     about = ServerInfo(environment=settings.environment, profile=settings.profile)
+    limits = settings.review_limits
     async with open_project(settings) as project:
-        with deadline(settings.deadline):
-            return await act(
-                settings,
-                replace(project, server=about, review_limits=settings.review_limits),
-            )
+        return await act(settings, replace(project, server=about, review_limits=limits))

@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -164,6 +165,18 @@ def test_at_a_terminal_it_asks_once(
     assert shown.count("Do all of this?") == 1
     assert code == (1 if left else 0)
     assert run("plan").returncode == left
+
+
+def test_the_time_in_which_a_person_reads_does_not_count(
+    run: Run, manifest: Path, where: list[str]
+) -> None:
+    short = ["--deadline", "2"]
+    with at_terminal("apply", "--file", str(manifest), *where, *short) as terminal:
+        terminal.read_until("Do all of this? [y/N]: ")
+        time.sleep(2.5)
+        terminal.type("y\n")
+        assert terminal.end()[0] == 0
+    assert run("plan").returncode == 0
 
 
 @pytest.mark.usefixtures("manifest")
