@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Mapping
 
 import links
-from connected_apps_tools.manifest.schema import SCHEMA_FILE, schema_text
+from connected_apps_tools.manifest.documents.schema import SCHEMA_FILE, schema_text
 from generator import (
     bounds,
     checks,

@@ -6,6 +6,12 @@ The app `APP` and the other names are those of the seeded sandbox in `server/peo
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from connected_apps_mcp.sandbox import SANDBOX_CREDENTIALS
+from connected_apps_tools.manifest.documents.bindings import Bindings
+from connected_apps_tools.manifest.documents.reading import read_manifest
+from connected_apps_tools.manifest.plans.comparison import Project, compare
+from connected_apps_tools.safety.policy import Policy
+
 APP = "connected-app-test-mine"
 USER, ORGANIZATION, MEMBER = "bob", "acme", "ann"
 
@@ -23,6 +29,15 @@ class Example:
     arguments: dict[str, Any] = field(default_factory=dict)
     kind: Literal["consumer", "b2b"] | None = None
     rotating: bool = False
+
+
+MANIFEST = '[app.new]\nclient_type = "third_party"\nclient_name = "From a manifest"\n'
+
+
+def _digest() -> str:
+    """The digest of the plan for `MANIFEST`, in a project that has no such app."""
+    project = Project(SANDBOX_CREDENTIALS.project_id, [], Bindings(), Policy())
+    return compare(read_manifest(MANIFEST), project).digest
 
 
 EXAMPLES: dict[str, Example] = {
@@ -53,5 +68,7 @@ EXAMPLES: dict[str, Example] = {
         {"organization_id": ORGANIZATION, "member_id": MEMBER, "client_id": APP}, kind="b2b"
     ),
     "review_apps": Example(),
+    "plan_manifest": Example({"manifest": MANIFEST}),
+    "apply_manifest": Example({"manifest": MANIFEST, "digest": _digest()}),
     "get_server_status": Example(),
 }

@@ -26,7 +26,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from connected_apps_mcp.protocol.server import build_server
 from connected_apps_mcp.sandbox import SANDBOX_CREDENTIALS
 from connected_apps_mcp.transports.http import authority_of, bind
-from connected_apps_tools import TOOLSETS, ToolContext
+from connected_apps_tools import DEFAULT_TOOLSETS, TOOLSETS, ProjectKind, ToolContext
 from connected_apps_tools.api.client import ConnectedAppsClient
 from connected_apps_tools.api.service import Credentials
 from connected_apps_tools.secrets.fallback_store import FallbackStore
@@ -84,6 +84,11 @@ def offering(**selection: Any) -> OfferedTools:
     return select_tools(
         TOOLSETS, Selection(**{"toolsets": list(filter(None, TOOLSETS)), **selection})
     )
+
+
+def default_tools(kind: ProjectKind | None = None) -> set[str]:
+    """The tools that are on if nothing is chosen, in a project of a kind."""
+    return {*offering(toolsets=DEFAULT_TOOLSETS[kind], destinations=()).on}
 
 
 def json_of(result: CallToolResult) -> dict[str, Any]:

@@ -3,15 +3,14 @@
 import json
 import os
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 from mcp import Client, StdioServerParameters
-from support import REAL
+from support import REAL, default_tools
 
-from connected_apps_tools import CATALOGUE, TOOLSETS, Tool
+from connected_apps_tools import ProjectKind
 
 CHECKOUT = Path(__file__).parents[1]
 ENTRIES: dict[str, dict[str, Any]] = json.loads((CHECKOUT / "mcp.json").read_text())["mcpServers"]
@@ -30,15 +29,15 @@ def started(entry: dict[str, Any], folder: Path) -> StdioServerParameters:
 
 @pytest.mark.usefixtures("_installed")
 @pytest.mark.parametrize(
-    ("name", "off"),
-    [("connected-apps-sandbox", TOOLSETS["organizations"]), ("connected-apps", [])],
+    ("name", "kind"),
+    [("connected-apps-sandbox", "consumer"), ("connected-apps", None)],
 )
 async def test_an_entry_starts_a_server_with_the_default_tools_from_any_folder(
-    name: str, off: Sequence[Tool[Any, Any]], tmp_path: Path
+    name: str, kind: ProjectKind | None, tmp_path: Path
 ) -> None:
     async with Client(started(ENTRIES[name], tmp_path)) as client:
         listed = {tool.name for tool in (await client.list_tools()).tools}
-    assert listed == {tool.name for tool in CATALOGUE} - {tool.name for tool in off}
+    assert listed == default_tools(kind)
 
 
 @pytest.mark.usefixtures("_installed")

@@ -11,11 +11,10 @@ from typing import Any
 
 import pytest
 from mcp import StdioServerParameters
-from support import REAL, SERVER, listed_by, serving
+from support import REAL, SERVER, default_tools, listed_by, serving
 
 import bundle
 from connected_apps_mcp.sandbox import SANDBOX_CREDENTIALS, create_sandbox
-from connected_apps_tools import CATALOGUE, TOOLSETS
 from project import ROOT
 
 Install = Callable[[Path], Path]
@@ -26,9 +25,7 @@ FILLED_IN = {"sandbox": False, "project_id": REAL["STYTCH_PROJECT_ID"]} | {
     "secret": REAL["STYTCH_SECRET"]
 }
 
-ALL = {tool.name for tool in CATALOGUE}
-
-OF_THE_SANDBOX = ALL - {tool.name for tool in TOOLSETS["organizations"]}
+ALL, OF_THE_SANDBOX = default_tools(), default_tools("consumer")
 
 
 @pytest.fixture(scope="module")

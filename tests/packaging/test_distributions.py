@@ -5,9 +5,8 @@ from pathlib import Path
 
 import pytest
 from mcp import StdioServerParameters
-from support import REAL, listed_by
+from support import REAL, default_tools, listed_by
 
-from connected_apps_tools import CATALOGUE, TOOLSETS
 from links import ENTRIES, PROJECT, Entry
 from project import ROOT
 
@@ -57,5 +56,4 @@ async def test_the_entry_of_a_link_lists_the_tools_once_the_package_is_on_the_in
     server = StdioServerParameters(
         command="uvx", args=[PROJECT.name, *entry.flags], env={**published, **given}, cwd=tmp_path
     )
-    off = TOOLSETS["organizations"] if entry.flags else []
-    assert await listed_by(server) == {tool.name for tool in CATALOGUE} - {t.name for t in off}
+    assert await listed_by(server) == default_tools("consumer" if entry.flags else None)

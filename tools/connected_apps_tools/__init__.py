@@ -25,7 +25,7 @@ __all__ = [
     "ToolContext",
 ]
 
-TOOLSET_NAMES = ("apps", "rotation", "grants", "organizations", "review")
+TOOLSET_NAMES = ("apps", "rotation", "grants", "organizations", "review", "manifest")
 """What an operator can choose from."""
 
 ProjectKind = Literal["consumer", "b2b"]
@@ -34,9 +34,9 @@ ProjectKind = Literal["consumer", "b2b"]
 DEFAULT_TOOLSETS: Mapping[ProjectKind | None, Sequence[str]] = {
     "consumer": ("apps", "rotation", "grants", "review"),
     "b2b": ("apps", "rotation", "organizations", "review"),
-    None: TOOLSET_NAMES,
+    None: ("apps", "rotation", "grants", "organizations", "review"),
 }
-"""What a project needs, by its kind. Where the kind is not known, that is everything."""
+"""What a project needs, by its kind. Where the kind is not known, that is all but apps as code."""
 
 _HOMES = {
     "CATALOGUE": "catalogue.toolsets",

@@ -6,7 +6,7 @@ from contextlib import ExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 from weakref import WeakValueDictionary
 
 import anyio
@@ -14,18 +14,29 @@ import anyio
 from connected_apps_tools.api.app_names import AppNames
 from connected_apps_tools.api.client import ConnectedAppsClient
 from connected_apps_tools.api.health import ask
-from connected_apps_tools.api.models import ConnectedApp
+from connected_apps_tools.api.models import ConnectedApp, Result
 from connected_apps_tools.api.ttl_cache import TtlCache
 from connected_apps_tools.findings.limits import ReviewLimits
 from connected_apps_tools.safety.policy import Policy
 from connected_apps_tools.secrets.delivery.records import Deliveries
 from connected_apps_tools.secrets.lifecycle import SecretLifecycle
+from connected_apps_tools.storage.errors import StoreError
+from connected_apps_tools.storage.waiting import wait_for_lock
 
 from .deadline import seconds_left
-from .errors import ConnectedAppsError, NotFound, NotSent
+from .errors import ConnectedAppsError, InvalidRequest, NotFound, NotSent
+
+if TYPE_CHECKING:
+    from connected_apps_tools.manifest.applying.creations import Creations
+    from connected_apps_tools.manifest.plans.sightings import Sightings
 
 PULSE_SECONDS = 10.0
 """How long a successful check of the service counts."""
+
+ConfirmedCall = Callable[[str, dict[str, Any]], Awaitable[Result]]
+"""Calls a tool as a part of a call that a person has confirmed, with its own lines in the audit
+log.
+"""
 
 ReportProgress = Callable[[float, float | None, str], Awaitable[None]]
 """Takes how much is done, of how much where that is known, and a sentence about it."""
@@ -83,6 +94,11 @@ class ServerInfo:
         return " ".join([*reasons, "Only the operator can change that."] if reasons else [])
 
 
+async def _refuse_parts(tool: str, arguments: dict[str, Any]) -> Result:  # noqa: ARG001 - see above
+    """Refuse to call a tool, where nothing records it."""
+    raise AssertionError(f"{tool} is a part of a call that nothing records")
+
+
 async def _to_nobody(done: float, total: float | None, message: str) -> None:
     """Report to nobody."""
 
@@ -128,6 +144,7 @@ class ToolContext:
         server: what results say about this server.
         policy: what the operator allows.
         report_progress: takes the progress of the call.
+        call_part: calls another tool as a part of the call.
         review_limits: what a review accepts.
         rotation_lock: the lock that allows one rotation at a time among all processes of the user;
             None if this call does not rotate.
@@ -142,6 +159,7 @@ class ToolContext:
     server: ServerInfo = ServerInfo()
     policy: Policy = field(default_factory=Policy)
     report_progress: ReportProgress = _to_nobody
+    call_part: ConfirmedCall = _refuse_parts
     review_limits: ReviewLimits = field(default_factory=ReviewLimits)
     rotation_lock: ExitStack | None = None
     _apps_read: dict[str, ConnectedApp] = field(default_factory=dict)
@@ -152,9 +170,11 @@ class ToolContext:
         check = TtlCache(partial(ask, api), PULSE_SECONDS)
         return cls(api, secrets, folder, AppNames(api), check)
 
-    def for_call(self, report_progress: ReportProgress) -> "ToolContext":
+    def for_call(
+        self, report_progress: ReportProgress = _to_nobody, call_part: ConfirmedCall = _refuse_parts
+    ) -> "ToolContext":
         """A copy for one call, which has read nothing yet."""
-        return replace(self, report_progress=report_progress, _apps_read={})
+        return replace(self, report_progress=report_progress, call_part=call_part, _apps_read={})
 
     def for_one_plan(self, rotation_lock: ExitStack | None = None) -> "ToolContext":
         """A copy for one plan, without the apps that were read before."""
@@ -164,6 +184,36 @@ class ToolContext:
     def deliveries(self) -> Deliveries:
         """The record of delivered secrets."""
         return Deliveries(self.folder / "deliveries", self.api.project_id)
+
+    @property
+    def creations(self) -> "Creations":
+        """The apps that applies of manifests are creating."""
+        from connected_apps_tools.manifest.applying.creations import Creations
+
+        return Creations(self.folder / "applies", self.api.project_id)
+
+    @property
+    def sightings(self) -> "Sightings":
+        """When each app was seen first, and how long it has been as it is."""
+        from connected_apps_tools.manifest.plans.sightings import Sightings
+
+        return Sightings(self.folder / "sightings", self.api.project_id)
+
+    async def apply_lock(self) -> ExitStack:
+        """Let one apply at a time, of all processes of the user, change the project.
+
+        Raises:
+            InvalidRequest: another one did not end in time.
+        """
+        try:
+            lock = await wait_for_lock(self.creations.try_lock, seconds_left())
+        except StoreError as error:
+            raise InvalidRequest(f"Nothing was sent: applies cannot be locked. {error}") from None
+        if lock is None:
+            refusal = InvalidRequest("Nothing was sent: another apply has not ended.")
+            refusal.transient, refusal.hint = True, "Try again when it has ended."
+            raise refusal
+        return lock
 
     async def read_app(self, client_id: str) -> ConnectedApp:
         """The app, which one plan reads once. Raises like `api.get`."""

@@ -77,7 +77,7 @@ class Tool(Generic[Q, R]):
         revealing: the request type where secrets may be shown.
         touches: the argument that names the app to change. One call at a time changes an app, and
             the policy may protect it.
-        rotates: whether one call at a time, of all processes of the user, may run it.
+        turn: what one call at a time, of all processes of the user, may do.
         about: what it reads or changes. With the effect it gives the scope.
     """
 
@@ -88,7 +88,7 @@ class Tool(Generic[Q, R]):
     effect: Effect
     revealing: type[Q] | None = None
     touches: str | None = None
-    rotates: bool = False
+    turn: Literal["rotation", "apply"] | None = None
     about: Literal["apps", "secrets", "grants"] = "apps"
 
     def __post_init__(self) -> None:
@@ -114,8 +114,7 @@ class Tool(Generic[Q, R]):
 
     def scopes(self, request: Q | None) -> frozenset[Scope]:
         """All scopes that a call needs; without a request, those that every call needs."""
-        reveals = request is not None and request.reveals
-        return frozenset({self.scope, Scope.SECRETS_REVEAL} if reveals else {self.scope})
+        return frozenset({self.scope}) | (request.more_scopes if request else frozenset())
 
     @property
     def description(self) -> str:
@@ -168,8 +167,10 @@ class Tool(Generic[Q, R]):
             if client_id:
                 await held.enter_async_context(context.app_locks.hold(client_id))
             lock = None
-            if self.rotates:
+            if self.turn == "rotation":
                 lock = held.enter_context(await context.secrets.rotation_lock())
+            elif self.turn == "apply":
+                held.enter_context(await context.apply_lock())
             yield context.for_one_plan(lock)
 
     async def plan(self, context: ToolContext, request: Q) -> Plan[R]:

@@ -36,6 +36,7 @@ class RecordedCall:
 
     Attributes:
         answer: the answer of a person; None where nobody was asked.
+        part_of: the entry of the call that this one is a part of.
     """
 
     tool: str
@@ -44,6 +45,7 @@ class RecordedCall:
     caller: Caller
     software: Software | None = None
     answer: PersonAnswer | None = None
+    part_of: str | None = None
 
 
 @dataclass(frozen=True)
@@ -103,6 +105,7 @@ def _of_call(call: RecordedCall) -> AuditRecord:
         "caller": call.caller.recorded(),
         "software": call.software and _present(vars(call.software)),
         "answer": call.answer,
+        "part_of": call.part_of,
         "arguments": dict(call.arguments),
     }
 

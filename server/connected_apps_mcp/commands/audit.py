@@ -194,6 +194,7 @@ def _request(record: dict[str, Any]) -> str:
         if software
         else "",
         f"human: {record['answer']}" if "answer" in record else "",
+        f"part of {record['part_of']}" if "part_of" in record else "",
         f"refused: {_json(record['reason'])}" if "reason" in record else "",
         *(f"{_word(name)}={_json(value)}" for name, value in record["arguments"].items()),
     ]

@@ -23,6 +23,9 @@ from .common import Commands, at_terminal, log_to_stderr, print_stderr, run, set
 from .doctor import doctor
 from .install import install, uninstall
 from .login import login, logout, profiles, whoami
+from .manifest.apply import apply
+from .manifest.export import export, import_app
+from .manifest.plan import plan
 from .policy import policy
 from .sandbox import sandbox
 from .secrets import secrets
@@ -196,3 +199,5 @@ main.add_command(policy)
 main.add_command(secrets)
 main.add_command(audit)
 main.add_command(sandbox)
+for command in (export, import_app, plan, apply):
+    main.add_command(command)

@@ -7,7 +7,8 @@ has changed since, the person is asked again. No argument of a tool can stand in
 import itertools
 import secrets
 from collections.abc import Sequence
-from typing import Any, Literal, Self
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol, Self
 
 import anyio
 from mcp import MCPError, types
@@ -48,6 +49,54 @@ How = Literal["not required", "not asked", "accepted", "approved"]
 """Why a call may go on."""
 
 
+class Dialogue(Protocol):
+    """The questions of one call, and the answers of a person.
+
+    Call `decide` with what the plan asks. If it returns None, call `ask`, plan again, and call
+    `decide` with the new question: an answer holds only for the question that was asked.
+    """
+
+    @property
+    def said_yes(self) -> bool:
+        """Whether the person said yes to a question of this call."""
+        ...
+
+    async def decide(self, question: Question | None) -> How | types.InputRequiredResult | None:
+        """Why the call may go on, or what the client has to ask; None where `ask` has to.
+
+        Raises:
+            NotConfirmed: it may not go on.
+        """
+        ...
+
+    async def ask(self, question: Question) -> None:
+        """Ask, while the call waits.
+
+        Raises:
+            NotConfirmed: the person did not say yes, or the app kept changing.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Confirmed:
+    """The dialogue of a call that is a part of another, which was confirmed as a whole."""
+
+    how: How
+
+    @property
+    def said_yes(self) -> bool:
+        """Whether the person said yes to the whole."""
+        return self.how == "accepted"
+
+    async def decide(self, _question: Question | None) -> How:
+        """Why the whole may go on."""
+        return self.how
+
+    async def ask(self, _question: Question) -> None:
+        """Ask nothing more."""
+
+
 class _Sealed(BaseModel):
     """What the client sends back with the answer. It can neither read nor make it."""
 
@@ -79,13 +128,13 @@ class Confirmation:
         stricter = max(self.mode, mode or self.mode, key=FROM_LAX_TO_STRICT.index)
         return Confirmation(self.approvals, stricter, self.project)
 
-    def dialogue(self, context: AnyContext, params: types.CallToolRequestParams) -> "Dialogue":
+    def dialogue(self, context: AnyContext, params: types.CallToolRequestParams) -> Dialogue:
         """The dialogue with a person about one call.
 
         Raises:
             NotConfirmed: the call brings an answer that is not a yes.
         """
-        return Dialogue(self, context, params)
+        return _ClientDialogue(self, context, params)
 
     def text(self, question: Question, said: str = "") -> str:
         """A question as the person reads it, after what has to be said first."""
@@ -97,12 +146,8 @@ class Confirmation:
         return digest(question.text(str(self.project)), question.state)
 
 
-class Dialogue:
-    """The questions of one call, and the answers of a person.
-
-    Call `decide` with what the plan asks. If it returns None, call `ask`, plan again, and call
-    `decide` with the new question: an answer holds only for the question that was asked.
-    """
+class _ClientDialogue:
+    """A dialogue through the client, or where it cannot ask, by approvals at a terminal."""
 
     def __init__(
         self,
@@ -123,19 +168,15 @@ class Dialogue:
 
     @property
     def said_yes(self) -> bool:
-        """Whether the person said yes to a question of this call."""
         return self._accepted is not None
 
     async def decide(self, question: Question | None) -> How | types.InputRequiredResult | None:
-        """Why the call may go on, or what the client has to ask; None where `ask` has to.
-
-        Raises:
-            NotConfirmed: it may not go on.
-        """
         if question is None:
             return "not required"
         if self._confirmation.mode == "never":
             return "not asked"
+        if question.too_long:
+            raise _too_long()
         if not self._can_ask:
             return await self._without_client(question)
         if self._accepted == self._confirmation.digest(question):
@@ -147,11 +188,7 @@ class Dialogue:
         return None
 
     async def ask(self, question: Question) -> None:
-        """Ask by a request of our own, while the call waits.
-
-        Raises:
-            NotConfirmed: the person did not say yes, or the app kept changing.
-        """
+        """Ask by a request of our own."""
         said = self._next_question()
         text = self._confirmation.text(question, said)
         try:
@@ -278,6 +315,12 @@ def _require_yes(answer: object) -> None:
             raise _nothing("the user did not answer", "cancel")
         case _:
             raise _nothing("the answer is not a yes")
+
+
+def _too_long() -> NotConfirmed:
+    refusal = _nothing("it is more than a person can be asked about at once")
+    refusal.hint = "Do it in smaller parts, or ask the user to run connected-apps-mcp apply."
+    return refusal
 
 
 def _nothing(why: str, answer: Literal["decline", "cancel"] | None = None) -> NotConfirmed:

@@ -14,6 +14,7 @@ other call takes these steps in this order:
 
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -39,6 +40,29 @@ Publish = Callable[[Touched], Awaitable[None]]
 class _Confirmed(NamedTuple):
     plan: Plan[Any]
     how: How
+
+
+class Whole(NamedTuple):
+    """A call that is recorded and confirmed, while it is performed.
+
+    Attributes:
+        entry: its entry in the audit log.
+        how: why it may go on.
+    """
+
+    entry: str
+    how: How
+
+
+_WHOLE: ContextVar[Whole | None] = ContextVar("whole", default=None)
+
+
+def whole() -> Whole:
+    """The call that is being performed here. Only such a call can have parts."""
+    found = _WHOLE.get()
+    if found is None:
+        raise AssertionError("no recorded call is being performed")
+    return found
 
 
 @dataclass(frozen=True)
@@ -133,6 +157,7 @@ class Execution:
     async def _perform_on_record(self, request: Request, confirmed: _Confirmed) -> Result:
         """Perform the plan between two lines of the audit log."""
         entry = await self.audit.intend(self.call(ANSWERS.get(confirmed.how)))
+        outer = _WHOLE.set(Whole(entry.id, confirmed.how))
         # Until more is known: a client that cancels the call does not learn how it ended.
         ended = Outcome("Cancelled", may_have_taken_effect=True)
         try:
@@ -152,6 +177,7 @@ class Execution:
             ended = Outcome(type(error).__name__, may_have_taken_effect=True)
             raise
         finally:
+            _WHOLE.reset(outer)
             await self.audit.outcome(entry, ended)
         return performed.result
 

@@ -22,6 +22,8 @@ from connected_apps_tools.text.printable import printable
 
 from .authorization import POLICY
 from .error_results import protocol_error
+from .manifest_resource import RESOURCE as MANIFEST
+from .manifest_resource import offers_manifest, read_manifest_resource
 from .rights import RightsOfCallers
 
 SCHEME = "connected-app://"
@@ -120,8 +122,9 @@ def add_resources(
             if params.cursor and getattr(error, "status", None) == BAD_REQUEST:
                 raise MCPError(code=types.INVALID_PARAMS, message=BAD_CURSOR) from None
             raise protocol_error(error, project.server) from None
+        more = [] if params.cursor or not offers_manifest(rights) else [MANIFEST]
         return types.ListResourcesResult(
-            resources=[_entry(app) for app in page.apps],
+            resources=[*more, *map(_entry, page.apps)],
             next_cursor=_cursor(page.next_cursor) if page.next_cursor else None,
             meta={UNTRUSTED_META: ["title", "description"]},
         )
@@ -137,6 +140,9 @@ def add_resources(
         project = readable_project(rights)
         get_app: Tool[Any, ShownApp] = rights.everybody.offer.on["get_app"]
         try:
+            if params.uri == MANIFEST.uri and offers_manifest(rights):
+                contents = await read_manifest_resource(project)
+                return types.ReadResourceResult(contents=[*contents])
             shown = await get_app(project, app_at(params.uri))
         except ConnectedAppsError as error:
             error.hint = await project.hint_for(error)

@@ -17,6 +17,7 @@ from connected_apps_tools.text.printable import did_you_mean
 
 from .error_results import as_failure, as_text, error_result
 from .execution import Execution, Publish
+from .parts import Parts
 from .rights import RightsOfCallers
 
 ADVICE = {"note", "next_step"}
@@ -42,11 +43,13 @@ class ToolCalls:
         """
         rights = self._rights.current()
         tool = await self._tool(rights.offer, context, params)
+        record = partial(self._call, context)
+        parts = Parts(rights.offer, rights.project, record, self._audit, self._publish)
         execution = Execution(
             tool,
-            rights.project.for_call(context.session.report_progress),
+            rights.project.for_call(context.session.report_progress, parts.call),
             partial(rights.confirmation.dialogue, context, params),
-            partial(self._call, context, params),
+            partial(record, params.name, params.arguments or {}),
             self._audit,
             self._publish,
         )
@@ -66,21 +69,22 @@ class ToolCalls:
             return tool
         why = offer.off.get(params.name)
         if why:
-            await self._audit.refused(self._call(context, params), why)
+            await self._audit.refused(self._call(context, params.name, params.arguments or {}), why)
         more = f" {why}" if why else did_you_mean(params.name, offer.on)
         raise MCPError(code=types.INVALID_PARAMS, message=f"There is no such tool.{more}")
 
     def _call(
         self,
         context: AnyContext,
-        params: types.CallToolRequestParams,
+        tool: str,
+        arguments: dict[str, Any],
         answer: PersonAnswer | None = None,
     ) -> RecordedCall:
         client = context.session.client_params
         info = client.client_info if client else None
         return RecordedCall(
-            params.name,
-            params.arguments or {},
+            tool,
+            arguments,
             self._project.api.project_id,
             current_caller(),
             Software(info.name, info.version) if info else None,

@@ -34,9 +34,12 @@ from connected_apps_mcp.confirmation.approvals import FOLDER, Approvals
 from connected_apps_tools import CATALOGUE
 from connected_apps_tools.safety.policy import Policy
 
+ITSELF = [tool for tool in CATALOGUE if tool.turn != "apply"]
+"""The tools that send their changes themselves; the parts of an apply have lines of their own."""
+
 RECORDED: dict[str, tuple[str, dict[str, Any], Preparation]] = (
     CONFIRMED
-    | {tool.name: example_of(tool.name) for tool in CATALOGUE if tool.is_recorded(None)}
+    | {tool.name: example_of(tool.name) for tool in ITSELF if tool.is_recorded(None)}
     | {"create without a secret": ("create_app", {"client_type": "first_party_public"}, nothing)}
 )
 """Calls that are recorded: the tool, its arguments, and what has to be so before."""

@@ -3,10 +3,9 @@
 import os
 import pty
 import re
-import select
 import subprocess
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import AbstractContextManager, asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from examples import APP
 from mcp import Client, StdioServerParameters
 from server.audit.logs import lines_of
 from server.people import A, B, Wire, asking
+from server.terminal import Terminal, at_terminal
 from support import ERAS, SERVER, answer, refusal
 
 from connected_apps_mcp.confirmation.approvals import FOLDER, LIFETIME, Approvals, PendingCall
@@ -23,64 +23,17 @@ from connected_apps_mcp.sandbox import create_sandbox
 from connected_apps_mcp.sandbox.handlers.seeding import seed
 from connected_apps_mcp.sandbox.seeds.seed import Seed
 
-SECONDS = 20.0
-"""Longest wait for output of a terminal."""
-
 APPROVE, DISCARD = "Approve this call once? [y/N]: ", "Discard it? [Y/n]: "
 
 
-class Terminal:
-    """A process with its own terminal."""
-
-    def __init__(self, process: subprocess.Popen[bytes], terminal: int) -> None:
-        self._process = process
-        self._terminal = terminal
-        self.shown = b""
-
-    def read_until(self, text: str) -> None:
-        """Wait for an unanswered prompt."""
-        while not self.shown.endswith(text.encode()):
-            self._read()
-
-    def type(self, text: str) -> None:
-        os.write(self._terminal, text.encode())
-
-    def end(self) -> tuple[int, str]:
-        """The exit code and the output."""
-        while self._process.poll() is None or select.select([self._terminal], [], [], 0)[0]:
-            if not self._read():
-                break
-        return self._process.wait(SECONDS), self.shown.decode()
-
-    def _read(self) -> bytes:
-        ready, _, _ = select.select([self._terminal], [], [], SECONDS)
-        assert ready, f"nothing more than {self.shown!r}"
-        try:
-            chunk = os.read(self._terminal, 65536)
-        except OSError:  # the process has closed its side
-            chunk = b""
-        self.shown += chunk
-        return chunk
-
-
-@contextmanager
-def at_terminal(folder: Path, *flags: str) -> Iterator[Terminal]:
+def approving(folder: Path, *flags: str) -> AbstractContextManager[Terminal]:
     """`approve` at a terminal, for a sandbox."""
-    terminal, side = pty.openpty()
-    command = [*SERVER, "approve", "--sandbox", "--data-dir", str(folder), *flags]
-    env = os.environ | {"TERM": "dumb"}
-    with subprocess.Popen(command, stdin=side, stdout=side, stderr=side, env=env) as process:
-        os.close(side)
-        try:
-            yield Terminal(process, terminal)
-        finally:
-            process.kill()
-            os.close(terminal)
+    return at_terminal("approve", "--sandbox", "--data-dir", str(folder), *flags)
 
 
 def approve(folder: Path, *typed: tuple[str, str]) -> tuple[int, str]:
     """Type answers at prompts."""
-    with at_terminal(folder) as terminal:
+    with approving(folder) as terminal:
         for prompt, text in typed:
             terminal.read_until(prompt)
             terminal.type(text)

@@ -266,7 +266,8 @@ class Session:
         """Look at a write before the service gets it."""
         write = f"{self.tool} {self.arguments}: {request.method} {request.url.path}"
         *_, last = lines_of(self.folder / "audit") or [{}]
-        if (last.get("event"), last.get("tool")) != ("intent", self.tool):
+        of_the_call = last.get("tool") == self.tool or "part_of" in last
+        if last.get("event") != "intent" or not of_the_call:
             self.faults.append(f"{write} without an intent")
         if self.arguments.get("dry_run"):
             self.faults.append(f"{write} in a dry run")
@@ -367,9 +368,11 @@ class Session:
         return delivered
 
     def events(self) -> list[str]:
-        """What kind of line each of the log is, but for the start of a file."""
+        """What kind of line each of the log is, but for the start of a file and parts of calls."""
         recorded = lines_of(self.folder / "audit")
-        return [line["event"] for line in recorded if line["event"] != "opened"]
+        parts = {line["entry"] for line in recorded if "part_of" in line}
+        others = [line for line in recorded if line.get("entry") not in parts]
+        return [line["event"] for line in others if line["event"] != "opened"]
 
 
 def happening(what: Any, other: ToolContext) -> Callable[[], Awaitable[object]] | None:

@@ -36,6 +36,8 @@ NEEDED: dict[str, frozenset[Scope]] = {
     "reveal_client_secret": frozenset({Scope.SECRETS_REVEAL}),
     "check_client_secret": frozenset({Scope.APPS_READ}),
     "deliver_client_secret": frozenset({Scope.SECRETS_REVEAL}),
+    "plan_manifest": frozenset({Scope.APPS_READ}),
+    "apply_manifest": frozenset({Scope.APPS_WRITE}),
     "list_user_grants": frozenset({Scope.GRANTS_READ}),
     "revoke_user_grant": frozenset({Scope.GRANTS_REVOKE}),
     "list_organization_apps": frozenset({Scope.GRANTS_READ}),

@@ -41,7 +41,8 @@ def test_by_default_what_another_kind_of_project_needs_is_off(
     given: dict[str, Any], off: str
 ) -> None:
     offer = select_tools(TOOLSETS, loading.read(**given).selection)
-    assert offer.off.keys() == {tool.name for tool in TOOLSETS[off]} | {WITHOUT_DESTINATIONS}
+    others = [*TOOLSETS[off], *TOOLSETS["manifest"]]
+    assert offer.off.keys() == {tool.name for tool in others} | {WITHOUT_DESTINATIONS}
 
 
 @pytest.mark.parametrize(
@@ -60,9 +61,10 @@ def test_what_another_kind_of_project_needs_is_off_for_that_reason(
     assert "--toolsets" in select_tools(TOOLSETS, chosen.selection).off[tool]
 
 
-def test_by_default_everything_is_on_where_the_kind_of_the_project_is_not_known() -> None:
+def test_by_default_all_but_apps_as_code_is_on_where_the_kind_of_project_is_not_known() -> None:
     offered = select_tools(TOOLSETS, loading.read().selection).on
-    assert offered.keys() == NAMES - {WITHOUT_DESTINATIONS}
+    off = {tool.name for tool in TOOLSETS["manifest"]} | {WITHOUT_DESTINATIONS}
+    assert offered.keys() == NAMES - off
 
 
 def test_a_policy_without_toolsets_leaves_none_on(tmp_path: Path) -> None:

@@ -138,7 +138,7 @@ async def test_invisible_text_is_removed_from_an_app(client: Client) -> None:
 async def test_apps_are_listed_with_printable_names_marked_as_untrusted(client: Client) -> None:
     client_id = await create(client, client_name=UNPRINTABLE, client_description="Shows\ninvoices")
     listed = await client.list_resources()
-    (entry,) = listed.resources
+    _, entry = listed.resources
     assert entry.uri == f"connected-app://{client_id}"
     assert (entry.name, entry.title) == (client_id, "Billing")
     assert entry.description == "Shows invoices"
@@ -149,7 +149,7 @@ async def test_apps_are_listed_with_printable_names_marked_as_untrusted(client: 
 
 async def test_a_nameless_app_is_listed_without_title(client: Client) -> None:
     await create(client)
-    (entry,) = (await client.list_resources()).resources
+    _, entry = (await client.list_resources()).resources
     assert (entry.title, entry.description) == (None, None)
 
 
@@ -164,13 +164,14 @@ async def test_the_pages_of_the_list_have_every_app_once(era: str) -> None:
             cursor = page.next_cursor
             if cursor is None:
                 break
+    assert pages[0].pop(0) == "connected-apps://manifest"
     assert [len(page) for page in pages] == [PAGE_SIZE, PAGE_SIZE, 5]
     assert len(set(chain(*pages))) == 2 * PAGE_SIZE + 5
 
 
 async def test_a_listed_app_can_be_read() -> None:
     async with client_of_many_apps(1, "auto") as client:
-        (entry,) = (await client.list_resources()).resources
+        _, entry = (await client.list_resources()).resources
         assert (await read(client, entry.name))["client"]["client_id"] == entry.name
 
 
@@ -232,7 +233,7 @@ async def test_a_malformed_id_is_listed_with_an_escaped_uri() -> None:
         return httpx2.Response(200, json={"status_code": 200, "request_id": "r", **found})
 
     async with connected_to(malformed_id) as client:
-        (entry,) = (await client.list_resources()).resources
+        _, entry = (await client.list_resources()).resources
     assert entry.uri == "connected-app://a%2F..%2Fb%E2%80%AE%20c"
     assert entry.name == "a/../b c"
 

@@ -2,7 +2,8 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -14,7 +15,8 @@ from support import ERAS, answer, project_on
 
 from connected_apps_mcp.protocol.server import build_server
 from connected_apps_mcp.sandbox import create_sandbox
-from connected_apps_tools import ToolContext
+from connected_apps_tools.safety.destinations import Destination, Destinations
+from connected_apps_tools.safety.policy import Policy
 
 PLACES = 3
 
@@ -24,14 +26,14 @@ class Deployment:
     """Places where an app runs. Each authenticates with the secret that it has, again and again.
 
     Attributes:
-        secrets: the secret of each place.
+        files: the dotenv file of each place, which it reads each time.
         answers: the statuses that all places got, in order.
         used: happens when every place has used its secret once more.
     """
 
     sandbox: httpx2.ASGITransport
     client_id: str
-    secrets: list[str]
+    files: list[Path]
     answers: list[int] = field(default_factory=list)
     used: anyio.Event = field(default_factory=anyio.Event)
 
@@ -39,11 +41,11 @@ class Deployment:
         """Use the secrets until it is cancelled."""
         async with httpx2.AsyncClient(transport=self.sandbox, base_url="http://localhost") as http:
             while True:
-                for place in range(PLACES):
+                for file in self.files:
                     used = await http.post(
                         "/v1/oauth2/introspect",
                         data={"token": "any"},
-                        auth=(self.client_id, self.secrets[place]),
+                        auth=(self.client_id, file.read_text().strip().partition("=")[2]),
                     )
                     self.answers.append(used.status_code)
                 self.used.set()
@@ -60,52 +62,57 @@ class Round:
     """A rotation of the app of a deployment, through a client."""
 
     client: Client
-    project: ToolContext
     deployment: Deployment
 
-    async def call(self, tool: str) -> dict[str, Any]:
+    async def call(self, tool: str, **more: str) -> dict[str, Any]:
         """Call a tool for the app, and let the deployment go on."""
-        result = await self.client.call_tool(tool, {"client_id": self.deployment.client_id})
+        given = {"client_id": self.deployment.client_id, **more}
+        result = await self.client.call_tool(tool, given)
         await self.deployment.uses_it()
         return answer(result)
 
-    async def bring_next_to(self, place: int) -> None:
-        """Give a place the next secret, past the client."""
-        stored = await self.project.secrets.store.get(self.deployment.client_id, "next")
-        assert stored
-        self.deployment.secrets[place] = stored.secret.get_secret_value()
-        await self.deployment.uses_it()
+    async def deliver(self, place: int, which: str = "next") -> None:
+        """Bring a secret to a place, past the model."""
+        done = await self.call("deliver_client_secret", destination=f"place-{place}", which=which)
+        assert done["delivered"]
 
 
 @asynccontextmanager
-async def deployed(era: str) -> AsyncIterator[Round]:
+async def deployed(era: str, folder: Path) -> AsyncIterator[Round]:
     sandbox = httpx2.ASGITransport(create_sandbox())
+    files = [folder / f"place-{place}.env" for place in range(PLACES)]
+    places = {file.stem: Destination(file=str(file), key="CLIENT_SECRET") for file in files}
+    policy = Policy(destinations=Destinations(places))
     person: Any = Person()
     async with (
-        project_on(sandbox) as project,
-        Client(build_server(project), mode=era, elicitation_callback=person) as client,
+        project_on(sandbox) as opened,
+        Client(
+            build_server(replace(opened, policy=policy)),
+            mode=era,
+            elicitation_callback=person,
+        ) as client,
         anyio.create_task_group() as running,
     ):
         made = answer(await client.call_tool("create_app", {"client_type": "first_party"}))
         client_id = made["app"]["client_id"]
-        stored = await project.secrets.store.get(client_id)
-        assert stored
-        secrets = [stored.secret.get_secret_value()] * PLACES
-        deployment = Deployment(sandbox, client_id, secrets)
+        for name in places:
+            given = {"client_id": client_id, "destination": name}
+            answer(await client.call_tool("deliver_client_secret", given))
+        deployment = Deployment(sandbox, client_id, files)
         running.start_soon(deployment.run)
         await deployment.uses_it()
-        yield Round(client, project, deployment)
+        yield Round(client, deployment)
         running.cancel_scope.cancel()
 
 
 @pytest.mark.parametrize("era", ERAS)
-async def test_no_request_of_a_deployment_fails_in_a_whole_round(era: str) -> None:
-    async with deployed(era) as turn:
+async def test_no_request_of_a_deployment_fails_in_a_whole_round(era: str, tmp_path: Path) -> None:
+    async with deployed(era, tmp_path) as turn:
         started = await turn.call("start_secret_rotation")
         checked = await turn.call("check_client_secret")
         assert checked["next"]["state"] == "alive"
         for place in range(PLACES):
-            await turn.bring_next_to(place)
+            await turn.deliver(place)
         assert (await turn.call("check_client_secret"))["next"]["state"] == "alive"
         await turn.call("complete_secret_rotation")
         after = await turn.call("check_client_secret")
@@ -116,21 +123,23 @@ async def test_no_request_of_a_deployment_fails_in_a_whole_round(era: str) -> No
 
 
 @pytest.mark.parametrize("era", ERAS)
-async def test_no_request_of_a_deployment_fails_in_a_round_that_is_given_up(era: str) -> None:
-    async with deployed(era) as turn:
-        before = list(turn.deployment.secrets)
+async def test_no_request_of_a_deployment_fails_in_a_round_that_is_given_up(
+    era: str, tmp_path: Path
+) -> None:
+    async with deployed(era, tmp_path) as turn:
         await turn.call("start_secret_rotation")
-        await turn.bring_next_to(0)
-        turn.deployment.secrets[0] = before[0]
-        await turn.deployment.uses_it()
+        await turn.deliver(0)
+        await turn.deliver(0, "current")
         await turn.call("cancel_secret_rotation")
         assert (await turn.call("check_client_secret"))["current"]["state"] == "alive"
     assert set(turn.deployment.answers) == {200}
 
 
-async def test_a_deployment_that_misses_the_next_secret_fails_after_the_completion() -> None:
-    async with deployed("auto") as turn:
+async def test_a_deployment_that_misses_the_next_secret_fails_after_the_completion(
+    tmp_path: Path,
+) -> None:
+    async with deployed("auto", tmp_path) as turn:
         await turn.call("start_secret_rotation")
-        await turn.bring_next_to(0)
+        await turn.deliver(0)
         await turn.call("complete_secret_rotation")
     assert set(turn.deployment.answers) == {200, 401}

@@ -12,6 +12,7 @@ import httpx2
 import pytest
 from anyio import to_thread
 from click.testing import CliRunner
+from examples import EXAMPLES
 from hostile import CORPUS, HONEST, SERVICE, STRANGER, TOGETHER, Service, deceives
 from mcp import Client, MCPError, types
 from server.people import with_destination
@@ -36,6 +37,8 @@ ARGUMENTS: dict[str, Any] = {
     "client_type": "third_party",
     "min_severity": "info",
     "max_bytes": 300_000,
+    **EXAMPLES["apply_manifest"].arguments,
+    "bindings": f'[{SANDBOX.project_id}]\nold = "app"\n',
 }
 """What is given for arguments of these names, whatever takes them."""
 
@@ -45,6 +48,7 @@ COMBINED: list[dict[str, Any]] = [
     {"client_name": "New", "redirect_urls": ["https://new.example/cb"], "dry_run": True},
     {"add_redirect_urls": ["https://new.example/cb"], "dry_run": True},
     {"redirect_urls": [f"https://{number}.example/cb" for number in range(100)]},
+    {"bindings": f'[{SANDBOX.project_id}]\nold = "app"\n', "prune": True},
     {"query": STRANGER, "detail": "full", "max_bytes": 300_000},
 ]
 """Arguments that mean more together, for whatever takes all of them."""
@@ -283,7 +287,14 @@ async def test_everything_that_is_listed_is_reached(reader: Reader) -> None:
         for where, result in reader.answers
         if any(is_strangers(t) for _, t in strings(result))
     }
-    assert shown >= {"get_app", "search_apps", "review_apps", "delete_app", "resources"}
+    assert shown >= {
+        "get_app",
+        "search_apps",
+        "review_apps",
+        "delete_app",
+        "plan_manifest",
+        "resources",
+    }
 
 
 @EACH
@@ -364,10 +375,15 @@ def labels(question: str) -> list[str]:
     return [line.partition(":")[0] for line in question.split("\n")]
 
 
+def shapes(questions: list[str]) -> list[list[str]]:
+    """The labels of the questions, each list of them once: some are asked anew for some texts."""
+    return [list(each) for each in dict.fromkeys(tuple(labels(text)) for text in questions)]
+
+
 @EACH_TEXT
 async def test_a_question_has_the_lines_that_it_has_for_anybody(reader: Reader) -> None:
     honest = await reader_of(ANYBODY)
-    assert list(map(labels, reader.questions)) == list(map(labels, honest.questions))
+    assert shapes(reader.questions) == shapes(honest.questions)
 
 
 @EACH_TEXT

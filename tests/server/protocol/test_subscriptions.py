@@ -120,9 +120,13 @@ def titles(apps: dict[str, ConnectedApp]) -> dict[str, tuple[str, str]]:
 
 
 AT_THE_SERVICE = [
-    tool for tool in CATALOGUE if tool.effect.changes and tool.effect is not Effect.DELIVERS
+    tool
+    for tool in CATALOGUE
+    if tool.effect.changes and tool.effect is not Effect.DELIVERS and tool.turn != "apply"
 ]
-"""The tools that change something there. A delivery changes only what is recorded here."""
+"""The tools that change something there themselves. A delivery changes only what is recorded here,
+and an apply calls other tools.
+"""
 
 
 @pytest.mark.parametrize("tool", AT_THE_SERVICE, ids=lambda tool: str(tool.name))

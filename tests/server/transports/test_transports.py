@@ -57,7 +57,7 @@ async def conversation(client: Client) -> list[Any]:
 @pytest.fixture
 def server(project: ToolContext) -> Server[Any]:
     """A server with the default toolsets."""
-    return build_server(project, offering(toolsets=DEFAULT_TOOLSETS["consumer"]))
+    return build_server(project, offering(toolsets=DEFAULT_TOOLSETS["consumer"], destinations=()))
 
 
 @pytest.fixture

@@ -3,8 +3,8 @@
 import pytest
 from tools.manifest.manifests import LIVE, TEST
 
-from connected_apps_tools.manifest.bindings import Bindings, read_bindings
-from connected_apps_tools.manifest.faults import InvalidManifest
+from connected_apps_tools.manifest.documents.bindings import Bindings, read_bindings
+from connected_apps_tools.manifest.documents.faults import InvalidManifest
 
 
 def test_bindings_are_written_sorted_and_read_back() -> None:

@@ -12,12 +12,12 @@ from connected_apps_tools import ToolContext
 from connected_apps_tools.api.app_versions import version_of
 from connected_apps_tools.api.models import ConnectedApp, CreateApp, UpdateApp
 from connected_apps_tools.api.pagination import AppPages
-from connected_apps_tools.manifest.bindings import Bindings
-from connected_apps_tools.manifest.comparison import Project, compare
-from connected_apps_tools.manifest.exporting import Target, export
-from connected_apps_tools.manifest.faults import InvalidManifest
-from connected_apps_tools.manifest.plan import ManifestPlan, Step
-from connected_apps_tools.manifest.reading import read_manifest
+from connected_apps_tools.manifest.documents.bindings import Bindings
+from connected_apps_tools.manifest.documents.faults import InvalidManifest
+from connected_apps_tools.manifest.documents.reading import read_manifest
+from connected_apps_tools.manifest.exports.exporting import Target, export
+from connected_apps_tools.manifest.plans.comparison import Project, compare
+from connected_apps_tools.manifest.plans.plan import ManifestPlan, Step
 from connected_apps_tools.manifest.settings import settings_of
 from connected_apps_tools.safety.policy import Policy
 

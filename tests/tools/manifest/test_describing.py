@@ -5,11 +5,11 @@ from hostile import CORPUS, deceives
 from tools.manifest.manifests import TEST, app
 
 from connected_apps_tools.api.models import ConnectedApp
-from connected_apps_tools.manifest.bindings import Bindings
-from connected_apps_tools.manifest.comparison import Project, compare
-from connected_apps_tools.manifest.describing import MAX_URLS, lines_of, summary_of
-from connected_apps_tools.manifest.plan import ManifestPlan
-from connected_apps_tools.manifest.reading import read_manifest
+from connected_apps_tools.manifest.documents.bindings import Bindings
+from connected_apps_tools.manifest.documents.reading import read_manifest
+from connected_apps_tools.manifest.plans.comparison import Project, compare
+from connected_apps_tools.manifest.plans.describing import MAX_URLS, lines_of, summary_of
+from connected_apps_tools.manifest.plans.plan import ManifestPlan
 from connected_apps_tools.safety.policy import Policy
 
 MANIFEST = """\
@@ -37,20 +37,20 @@ def plan(*apps: ConnectedApp, manifest: str = MANIFEST) -> ManifestPlan:
 def test_each_step_says_what_happens_to_the_app() -> None:
     shown = plan(OLD, app("app-x", client_name="Stale"))
     assert [line for step in shown.steps for line in lines_of(step)] == [
-        'create gone: ""',
+        'create gone ""',
         "  its app app-g is gone, so a new one is made",
         '  client_type: "third_party"',
-        'create new: "New"',
+        'create new "New"',
         '  client_type: "third_party"',
         "  redirect_urls: + https://new.example/",
         "  refused: policy redirect_hosts: new.example is not allowed (redirect_urls)",
-        'change old (app-o): "Old"',
+        'change old (app-o) "Old"',
         '  client_name: "Old" → "Billing"',
         "  redirect_urls: + https://b.example/",
         "  redirect_urls: - https://a.example/",
         "  less protected: Redirect host added: b.example",
         "  less protected: Redirect URL removed: https://a.example/",
-        'delete app-x: "Stale"',
+        'delete app-x "Stale"',
     ]
 
 

@@ -19,15 +19,21 @@ from connected_apps_mcp.sandbox.seeds.seed import Seed
 from connected_apps_tools.api.models import ConnectedApp
 from connected_apps_tools.api.pagination import AppPages
 from connected_apps_tools.errors import InvalidRequest
-from connected_apps_tools.manifest.bindings import Bindings, read_bindings
-from connected_apps_tools.manifest.comparison import Project, compare
-from connected_apps_tools.manifest.editing import edited
-from connected_apps_tools.manifest.exporting import BY_STRANGER, Export, Target, adopt, export
-from connected_apps_tools.manifest.faults import InvalidManifest
-from connected_apps_tools.manifest.plan import Action
-from connected_apps_tools.manifest.reading import read_manifest
+from connected_apps_tools.manifest.documents.bindings import Bindings, read_bindings
+from connected_apps_tools.manifest.documents.faults import InvalidManifest
+from connected_apps_tools.manifest.documents.reading import read_manifest
+from connected_apps_tools.manifest.documents.toml_file import TomlFile
+from connected_apps_tools.manifest.exports.editing import edited
+from connected_apps_tools.manifest.exports.exporting import (
+    BY_STRANGER,
+    Export,
+    Target,
+    adopt,
+    export,
+)
+from connected_apps_tools.manifest.plans.comparison import Project, compare
+from connected_apps_tools.manifest.plans.plan import Action
 from connected_apps_tools.manifest.settings import settings_of
-from connected_apps_tools.manifest.toml_file import TomlFile
 from connected_apps_tools.safety.policy import Policy
 
 SOME = settings(max_examples=sized("random manifests"))

@@ -7,10 +7,10 @@ from tools.manifest.manifests import TEST, app
 
 from connected_apps_tools.api.models import ConnectedApp
 from connected_apps_tools.errors import InvalidRequest
-from connected_apps_tools.manifest.bindings import Bindings
-from connected_apps_tools.manifest.comparison import Project, compare
-from connected_apps_tools.manifest.plan import ManifestPlan, PlanDoesNotFit
-from connected_apps_tools.manifest.reading import read_manifest
+from connected_apps_tools.manifest.documents.bindings import Bindings
+from connected_apps_tools.manifest.documents.reading import read_manifest
+from connected_apps_tools.manifest.plans.comparison import Project, compare
+from connected_apps_tools.manifest.plans.plan import ManifestPlan, PlanDoesNotFit
 from connected_apps_tools.safety.policy import Policy
 
 MANIFEST = """\

@@ -6,10 +6,11 @@ import pytest
 from tools.manifest.manifests import BOUND, LIVE, TEST
 
 from connected_apps_tools.api.models import CreateApp
-from connected_apps_tools.manifest.faults import MAX_FAULTS, InvalidManifest
-from connected_apps_tools.manifest.reading import read_manifest
+from connected_apps_tools.manifest import MAX_BYTES
+from connected_apps_tools.manifest.documents.faults import MAX_FAULTS, InvalidManifest
+from connected_apps_tools.manifest.documents.reading import read_manifest
+from connected_apps_tools.manifest.documents.toml_file import content_of
 from connected_apps_tools.manifest.settings import DEFAULTS, SETTINGS, AppTable
-from connected_apps_tools.manifest.toml_file import MAX_BYTES, content_of
 
 APP = '[app.billing]\nclient_type = "first_party"\n'
 

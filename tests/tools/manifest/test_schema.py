@@ -6,8 +6,8 @@ import pytest
 from jsonschema import Draft7Validator
 from tools.manifest.manifests import BOUND, app
 
-from connected_apps_tools.manifest.exporting import Target, export
-from connected_apps_tools.manifest.schema import SCHEMA_FILE, manifest_schema, schema_text
+from connected_apps_tools.manifest.documents.schema import SCHEMA_FILE, manifest_schema, schema_text
+from connected_apps_tools.manifest.exports.exporting import Target, export
 
 APP = '[app.billing]\nclient_type = "first_party"\n'
 

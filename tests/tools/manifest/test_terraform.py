@@ -1,6 +1,6 @@
 """`import` blocks for Terraform."""
 
-from connected_apps_tools.manifest.terraform import HEAD, import_blocks
+from connected_apps_tools.manifest.exports.terraform import HEAD, import_blocks
 
 
 def test_each_app_is_an_import_block() -> None:

@@ -290,7 +290,7 @@ TOOLS: tuple[Tool[Any, Any], ...] = (
         Effect.ADDS,
         revealing=OneAppRevealing,
         touches="client_id",
-        rotates=True,
+        turn="rotation",
         about="secrets",
     ),
     Tool(
@@ -300,7 +300,7 @@ TOOLS: tuple[Tool[Any, Any], ...] = (
         Rotation,
         Effect.DESTROYS,
         touches="client_id",
-        rotates=True,
+        turn="rotation",
         about="secrets",
     ),
     Tool(
@@ -310,7 +310,7 @@ TOOLS: tuple[Tool[Any, Any], ...] = (
         Rotation,
         Effect.DESTROYS,
         touches="client_id",
-        rotates=True,
+        turn="rotation",
         about="secrets",
     ),
     Tool(

@@ -6,6 +6,7 @@ from typing import Any
 from connected_apps_tools.tool import Tool
 
 from . import apps, check, clone, delivery, grants, review, rotation, search, status
+from .manifest import tools as manifest
 
 TOOLSETS: Mapping[str, Sequence[Tool[Any, Any]]] = {
     "apps": apps.TOOLS + search.TOOLS + clone.TOOLS,
@@ -13,6 +14,7 @@ TOOLSETS: Mapping[str, Sequence[Tool[Any, Any]]] = {
     "grants": grants.USER_TOOLS,
     "organizations": grants.ORGANIZATION_TOOLS,
     "review": review.TOOLS,
+    "manifest": manifest.TOOLS,
     "": status.TOOLS,
 }
 """Every tool, by toolset, in the order in which they are listed; without a name, in each."""

@@ -29,12 +29,14 @@ class Question:
         facts: the app and what changes, by label. `text` makes untrusted text printable.
         consequence: what stops working, or who gains access.
         state: a digest of what the person decides on. The answer is valid for this state only.
+        too_long: whether it has more facts than a person can be shown at once.
     """
 
     act: str
     facts: Sequence[tuple[str, str]]
     consequence: str
     state: str
+    too_long: bool = False
 
     def text(self, project: str) -> str:
         """The question with one fact per line: no fact can look like another line."""

@@ -4,14 +4,10 @@ A caller can cancel until an intent is recorded or a request is sent. After that
 finishes the work, whatever happens to the caller.
 """
 
-import os
 from collections.abc import Awaitable, Callable
-from concurrent.futures import Future
 from contextlib import ExitStack, suppress
 from functools import partial
 from typing import Any, Literal, NamedTuple, Self, TypeVar
-
-import anyio
 
 from connected_apps_tools.api.client import ConnectedAppsClient
 from connected_apps_tools.api.models import (
@@ -24,7 +20,7 @@ from connected_apps_tools.api.models import (
 from connected_apps_tools.deadline import seconds_left, without_deadline
 from connected_apps_tools.errors import ConnectedAppsError, InvalidRequest, NotFound
 from connected_apps_tools.storage.errors import StoreError
-from connected_apps_tools.storage.threads import in_thread
+from connected_apps_tools.storage.waiting import wait_for_lock
 
 from .capture import CapturedSecret, IssuingCall, SecretCapture, nothing_sent
 from .fallback_store import FallbackStore
@@ -348,35 +344,17 @@ class SecretLifecycle:
         Raises:
             InvalidRequest: another rotation did not end in time.
         """
-        lock = ExitStack()
-        lock.callback(os.close, await self._wait_for_lock())
+        with nothing_sent(NO_LOCK):
+            lock = await wait_for_lock(
+                self.journal.try_rotation_lock, min(ROTATION_LOCK_SECONDS, seconds_left())
+            )
+        if lock is None:
+            refusal = InvalidRequest("Nothing was sent: another rotation has not ended.")
+            refusal.transient, refusal.hint = True, "Try again in a moment."
+            raise refusal
         return lock
 
     async def _locked(self, work: Callable[[], Awaitable[T]], lock: ExitStack | None = None) -> T:
         """Run the work uninterrupted, under a rotation lock that ends with it."""
         with lock or await self.rotation_lock() as held:
             return await self._work.run(work, held)
-
-    async def _wait_for_lock(self) -> int:
-        give_up_at = anyio.current_time() + min(ROTATION_LOCK_SECONDS, seconds_left())
-        with nothing_sent(NO_LOCK):
-            while (
-                lock := await in_thread(self.journal.try_rotation_lock, on_abandoned=_close_unused)
-            ) is None:
-                if anyio.current_time() > give_up_at:
-                    late = "Nothing was sent: another rotation has not ended."
-                    refusal = InvalidRequest(late)
-                    refusal.transient, refusal.hint = True, "Try again in a moment."
-                    raise refusal
-                await anyio.sleep(0.05)
-        return lock
-
-
-def _close_unused(late: Future[int | None]) -> None:
-    """Release a lock that comes after its caller has given up."""
-
-    def close(outcome: Future[int | None]) -> None:
-        if not outcome.exception() and (lock := outcome.result()) is not None:
-            os.close(lock)
-
-    late.add_done_callback(close)

@@ -71,22 +71,25 @@ async def matching_apps(api: ConnectedAppsClient, intent: Intent) -> AsyncIterat
             yield app
         return
     read = 0
+    wanted = looks_of(intent.client_name, intent.client_type)
     walk = AppPages(api)
     async for page in walk:
         if read == MAX_PAGES:
             raise UnexpectedAnswer(f"There are more than {read * MAX_PAGE_SIZE} apps to search.")
         for app in page.apps:
-            same_name = _normalized(app.client_name) == _normalized(intent.client_name)
-            if same_name and app.client_type == intent.client_type:
+            if looks_of(app.client_name, app.client_type) == wanted:
                 yield app
         read += 1
     if walk.ended != "end":
         raise UnexpectedAnswer("The service's pages of apps do not end.")
 
 
-def _normalized(name: str) -> str:
-    """A name without differences that a service might introduce."""
-    return " ".join(unicodedata.normalize("NFKC", name).casefold().split())
+def looks_of(client_name: str, client_type: str | None) -> tuple[str, str | None]:
+    """What two apps have in common that one call may have created.
+
+    It is the type, and the name without differences that a service might introduce.
+    """
+    return " ".join(unicodedata.normalize("NFKC", client_name).casefold().split()), client_type
 
 
 async def describe_candidates(

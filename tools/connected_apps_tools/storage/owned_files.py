@@ -86,14 +86,38 @@ def refuse_read_only(path: Path) -> None:
             raise FileRefused(f"{place} is read-only. Make it writable, or change it by hand.")
 
 
+def replace_unchanged(
+    path: Path, earlier: bytes | None, data: bytes, *, new_mode: int = 0o600
+) -> None:
+    """Replace a file that still has the bytes that were read. Its permissions stay.
+
+    Args:
+        path: the file.
+        earlier: its bytes; None if there was no file.
+        data: its new bytes.
+        new_mode: the permissions of a new file.
+
+    Raises:
+        FileRefused: it cannot be replaced, or it has changed. It is as it was.
+    """
+    with explained(path):
+        target = target_of(path)
+        refuse_read_only(target)
+        with draft_of(target, data, new_mode=new_mode) as draft:
+            if read_target(target_of(path)) != earlier:
+                raise FileRefused(f"{path} has just changed, so it was left alone. Try again.")
+            draft.replace(target)
+        sync_folder(target.parent)
+
+
 @contextmanager
-def draft_of(path: Path, data: bytes) -> Iterator[Path]:
-    """A new file beside another, with its permissions and group.
+def draft_of(path: Path, data: bytes, *, new_mode: int = 0o600) -> Iterator[Path]:
+    """A new file beside another, with its permissions and group, or with those of a new file.
 
     A failure in the block removes it.
     """
     earlier = path.stat() if path.exists() else None
-    mode = stat.S_IMODE(earlier.st_mode) if earlier else 0o600
+    mode = stat.S_IMODE(earlier.st_mode) if earlier else new_mode
     draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}.draft")
     write_new(draft, data, mode)
     try:

@@ -15,6 +15,8 @@ from pydantic import (
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode, JsonSchemaValue
 from pydantic_core import PydanticCustomError, core_schema
 
+from connected_apps_tools.scopes import Scope
+
 
 def _whole(number: object) -> object:
     return int(number) if isinstance(number, float) and number.is_integer() else number
@@ -141,6 +143,11 @@ class Request(Model):
     def reveals(self) -> bool:
         """Whether the caller asked for the secret itself."""
         return False
+
+    @property
+    def more_scopes(self) -> frozenset[Scope]:
+        """The scopes that this request needs besides those that each of its kind needs."""
+        return frozenset({Scope.SECRETS_REVEAL}) if self.reveals else frozenset()
 
     @property
     def is_dry_run(self) -> bool:

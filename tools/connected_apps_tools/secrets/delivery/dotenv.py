@@ -12,11 +12,10 @@ from pathlib import Path
 
 from connected_apps_tools.storage.owned_files import (
     FileRefused,
-    draft_of,
     explained,
     read_target,
     refuse_read_only,
-    sync_folder,
+    replace_unchanged,
     target_of,
 )
 
@@ -40,15 +39,8 @@ def set_key(path: Path, key: str, value: str) -> None:
             that every program reads alike. The file is as it was.
     """
     with explained(path):
-        target = target_of(path)
-        earlier = read_target(target)
-        changed = with_key(earlier or b"", key, value, str(path))
-        refuse_read_only(target)
-        with draft_of(target, changed) as draft:
-            if read_target(target_of(path)) != earlier:
-                raise FileRefused(f"{path} has just changed, so it was left alone. Try again.")
-            draft.replace(target)
-        sync_folder(target.parent)
+        earlier = read_target(target_of(path))
+    replace_unchanged(path, earlier, with_key(earlier or b"", key, value, str(path)))
 
 
 def problem_of(path: Path, key: str) -> str | None:

@@ -6,16 +6,23 @@ from dataclasses import dataclass
 from connected_apps_tools.api.app_versions import version_of
 from connected_apps_tools.api.models import ConnectedApp, CreateApp
 from connected_apps_tools.errors import PolicyRefusal
+from connected_apps_tools.manifest.documents.bindings import Bindings
+from connected_apps_tools.manifest.documents.faults import Fault, InvalidManifest
+from connected_apps_tools.manifest.documents.manifest import Manifest
+from connected_apps_tools.manifest.documents.reading import APPS
+from connected_apps_tools.manifest.settings import (
+    TYPE,
+    Settings,
+    can_express,
+    differing,
+    given_in,
+    settings_of,
+)
 from connected_apps_tools.safety.policy import Policy
 from connected_apps_tools.safety.risky_changes import risky_changes
 from connected_apps_tools.text.printable import printable
 
-from .bindings import Bindings
-from .faults import Fault, InvalidManifest
-from .manifest import Manifest
 from .plan import FieldChange, ManifestPlan, Step
-from .reading import APPS
-from .settings import TYPE, Settings, can_express, differing, given_in, settings_of
 
 
 @dataclass(frozen=True)

@@ -5,11 +5,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from connected_apps_tools.api.service import is_live
+from connected_apps_tools.manifest.types import CLIENT_ID, PROJECT_ID, problem_with
 from connected_apps_tools.text.printable import printable
 
 from .faults import Fault, InvalidManifest
 from .toml_file import NAME, NAME_IN_WORDS, TomlFile
-from .types import CLIENT_ID, PROJECT_ID, problem_with
 
 BINDINGS_FILE = "apps.lock.toml"
 

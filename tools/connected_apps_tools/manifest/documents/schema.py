@@ -4,8 +4,9 @@ import json
 from pathlib import Path
 from typing import Any
 
+from connected_apps_tools.manifest.settings import AppTable
+
 from .reading import APPS, ENVIRONMENTS
-from .settings import AppTable
 from .toml_file import NAME
 
 SCHEMA_FILE = Path(__file__).with_name("apps.schema.json")

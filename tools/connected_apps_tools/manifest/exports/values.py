@@ -7,9 +7,8 @@ from typing import cast
 import tomlkit
 from tomlkit.items import Array, Item, String, StringType, Trivia
 
+from connected_apps_tools.manifest.settings import Value
 from connected_apps_tools.text.printable import printable
-
-from .settings import Value
 
 _ESCAPES = {'"': '\\"', "\\": "\\\\", "\t": "\\t", "\r": "\\r"}
 

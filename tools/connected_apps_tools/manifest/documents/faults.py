@@ -40,7 +40,7 @@ class InvalidManifest(InvalidRequest):
     """A file has faults, so that nothing of it counts."""
 
     quotes = True
-    hint = "Nothing was sent. Correct the file and try again."
+    hint = "Nothing was sent. Correct the file first."
 
     def __init__(self, faults: Iterable[Fault]) -> None:
         self.faults = tuple(sorted(faults, key=lambda fault: fault.line or 0))

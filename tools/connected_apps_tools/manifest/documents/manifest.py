@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from connected_apps_tools.manifest.settings import TYPE, Settings, normalised
 from connected_apps_tools.text.printable import printable
 
 from .faults import InvalidManifest
-from .settings import TYPE, Settings, normalised
 from .toml_file import TomlFile
 
 Given = Mapping[str, Any]

@@ -8,11 +8,11 @@ from typing import Any, TypeAlias
 
 import tomlkit
 
+from connected_apps_tools.manifest.documents.faults import Fault, InvalidManifest
+from connected_apps_tools.manifest.documents.toml_file import KeyPath, TomlFile
+from connected_apps_tools.manifest.settings import Value
 from connected_apps_tools.text.toml_source import Statement, TomlSource
 
-from .faults import Fault, InvalidManifest
-from .settings import Value
-from .toml_file import KeyPath, TomlFile
 from .values import rewritten, written
 
 Changes: TypeAlias = Mapping[KeyPath, Value | None]

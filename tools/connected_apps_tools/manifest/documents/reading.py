@@ -7,13 +7,13 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+from connected_apps_tools.manifest.settings import TYPE, AppTable
+from connected_apps_tools.manifest.types import PROJECT_ID, in_words, problem_with
 from connected_apps_tools.text.printable import did_you_mean
 
 from .faults import Fault, InvalidManifest
 from .manifest import Given, Manifest, ManifestApp
-from .settings import TYPE, AppTable
 from .toml_file import NAME, NAME_IN_WORDS, TomlFile
-from .types import PROJECT_ID, in_words, problem_with
 
 MANIFEST_FILE = "apps.toml"
 

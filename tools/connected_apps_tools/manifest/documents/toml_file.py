@@ -8,13 +8,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from connected_apps_tools.manifest import MAX_BYTES
 from connected_apps_tools.text.printable import printable
 from connected_apps_tools.text.toml_source import TomlSource
 
 from .faults import Fault, InvalidManifest
-
-MAX_BYTES = 8_000_000
-"""Size of the largest file that is read. 5,000 apps with a few settings each take 1.2 MB."""
 
 NAME = r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}"
 """The pattern of the key of an app, and of the name of an environment."""

@@ -3,10 +3,10 @@
 import json
 from collections.abc import Iterator, Mapping
 
+from connected_apps_tools.manifest.settings import DEFAULTS, TYPE, Value
 from connected_apps_tools.text.printable import printable, printable_url
 
 from .plan import Action, FieldChange, ManifestPlan, Step
-from .settings import DEFAULTS, TYPE, Value
 
 MAX_VALUE = 300
 """Most characters shown of a value."""
@@ -33,17 +33,24 @@ def summary_of(plan: ManifestPlan) -> str:
     return f"Apps: {', '.join(parts) or 'none'}."
 
 
-def lines_of(step: Step) -> Iterator[str]:
-    """A step: the app, what changes, what makes it less protected, and what is forbidden."""
+def named(step: Step) -> str:
+    """The app of a step: its key and its id, and its name in quotes."""
     name = json.dumps(printable(step.client_name, MAX_NAME), ensure_ascii=False)
     ids = f" ({printable(step.client_id, MAX_NAME)})" if step.key and step.client_id else ""
-    yield f"{step.action} {step.about}{ids}: {name}"
+    return f"{step.about}{ids} {name}"
+
+
+def lines_of(step: Step) -> Iterator[str]:
+    """A step: the app, what changes, what makes it less protected, and what is forbidden."""
+    yield f"{step.action} {named(step)}"
     if step.gone:
         yield f"  its app {printable(step.gone, MAX_NAME)} is gone, so a new one is made"
     for change in _changes_of(step):
         yield from _lines_of(change)
     for label, fact in step.weakens:
         yield f"  less protected: {label}: {fact}"
+    for fact in step.evidence:
+        yield f"  {fact}"
     for refusal in step.refusals:
         yield f"  refused: {refusal}"
 

@@ -8,15 +8,12 @@ from connected_apps_tools.api.service import is_live
 from connected_apps_tools.errors import InvalidRequest
 from connected_apps_tools.findings.limits import ReviewLimits
 from connected_apps_tools.findings.parsed_app import ParsedApp
-from connected_apps_tools.text.printable import did_you_mean, printable
-
-from .bindings import Bindings
-from .editing import edited
-from .faults import InvalidManifest
-from .keys import keys_for
-from .manifest import Given, Manifest, ManifestApp
-from .reading import APPS, ENVIRONMENTS, read_manifest
-from .settings import (
+from connected_apps_tools.manifest.documents.bindings import Bindings
+from connected_apps_tools.manifest.documents.faults import InvalidManifest
+from connected_apps_tools.manifest.documents.manifest import Given, Manifest, ManifestApp
+from connected_apps_tools.manifest.documents.reading import APPS, ENVIRONMENTS, read_manifest
+from connected_apps_tools.manifest.documents.toml_file import KeyPath
+from connected_apps_tools.manifest.settings import (
     DEFAULTS,
     SETTINGS,
     TYPE,
@@ -27,7 +24,10 @@ from .settings import (
     normalised,
     settings_of,
 )
-from .toml_file import KeyPath
+from connected_apps_tools.text.printable import did_you_mean, printable
+
+from .editing import edited
+from .keys import keys_for
 
 HEAD = """\
 # Connected Apps: [app.KEY] is an app, [app.KEY.ENVIRONMENT] what differs there.

@@ -8,10 +8,9 @@ from pydantic import ConfigDict, Field, ValidationError
 
 from connected_apps_tools.api.models import CreateApp, Model, UpdateApp
 from connected_apps_tools.errors import InvalidRequest
+from connected_apps_tools.manifest.settings import Value
 from connected_apps_tools.safety.question import digest
 from connected_apps_tools.text.printable import printable
-
-from .settings import Value
 
 Action = Literal["create", "change", "delete", "unmanaged", "nothing"]
 
@@ -45,6 +44,7 @@ class Step(Model):
         gone: the id of the app that the key was bound to, if that is not in the project any more.
         weakens: what makes the app less protected, as label and fact; printable.
         refusals: what the policy forbids about it; printable.
+        evidence: what is known of how an app that is deleted is used; printable.
     """
 
     action: Action
@@ -57,6 +57,7 @@ class Step(Model):
     gone: str | None = None
     weakens: list[tuple[str, str]] = Field(default_factory=list)
     refusals: list[str] = Field(default_factory=list)
+    evidence: list[str] = Field(default_factory=list)
 
     @property
     def does_something(self) -> bool:
@@ -163,7 +164,7 @@ class PlanDoesNotFit(InvalidRequest):
     hint = "Nothing was sent. Make a new plan and review it."
 
     def __init__(self, differing: Sequence[str]) -> None:
-        named = ", ".join(differing[:MAX_NAMED]) or "the project or its environment"
+        named = ", ".join(differing[:MAX_NAMED]) or "something has changed since it was made"
         more = f" and {len(differing) - MAX_NAMED} more" if len(differing) > MAX_NAMED else ""
         super().__init__(f"The plan no longer fits what is there: {named}{more}.")
 
@@ -174,7 +175,7 @@ def _rank(step: Step) -> tuple[int, str, str]:
 
 
 def _digest(project_id: str, environment: str | None, steps: Iterable[Step]) -> str:
-    done = [step.model_dump_json() for step in steps if step.does_something]
+    done = [step.model_dump_json(exclude={"evidence"}) for step in steps if step.does_something]
     return digest(project_id, environment, *done)
 
 

@@ -1,0 +1,1 @@
+"""Apps as code: the commands that export, import, plan and apply a manifest."""

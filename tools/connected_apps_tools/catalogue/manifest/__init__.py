@@ -1,0 +1,1 @@
+"""Apps as code: the tools that plan and apply a manifest."""

@@ -1,0 +1,1 @@
+"""The files: the manifest and its bindings, as they are read."""

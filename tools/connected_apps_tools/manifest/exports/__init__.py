@@ -1,0 +1,1 @@
+"""Writes the apps of a project into files."""

@@ -1,0 +1,1 @@
+"""What has to happen for a project to have the apps of a manifest."""

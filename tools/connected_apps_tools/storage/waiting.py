@@ -1,0 +1,45 @@
+"""Waits for a lock that another process holds."""
+
+import os
+from collections.abc import Callable
+from concurrent.futures import Future
+from contextlib import ExitStack
+
+import anyio
+
+from .threads import in_thread
+
+POLL_SECONDS = 0.05
+"""Pause between two attempts."""
+
+
+async def wait_for_lock(try_lock: Callable[[], int | None], seconds: float) -> ExitStack | None:
+    """Hold a lock until the returned stack is closed; None if it was not free in time.
+
+    A caller that is cancelled holds nothing.
+
+    Args:
+        try_lock: the lock as a descriptor; None where it is taken.
+        seconds: how long to wait.
+
+    Raises:
+        StoreError: it cannot be locked.
+    """
+    give_up_at = anyio.current_time() + seconds
+    while (lock := await in_thread(try_lock, on_abandoned=_close_unused)) is None:
+        if anyio.current_time() > give_up_at:
+            return None
+        await anyio.sleep(POLL_SECONDS)
+    held = ExitStack()
+    held.callback(os.close, lock)
+    return held
+
+
+def _close_unused(late: Future[int | None]) -> None:
+    """Release a lock that comes after its caller has given up."""
+
+    def close(outcome: Future[int | None]) -> None:
+        if not outcome.exception() and (lock := outcome.result()) is not None:
+            os.close(lock)
+
+    late.add_done_callback(close)
