@@ -35,6 +35,7 @@ from connected_apps_tools.secrets.lifecycle import SecretLifecycle
 from connected_apps_tools.secrets.stores import SecretStore
 from connected_apps_tools.secrets.stores.files import FileStore
 from connected_apps_tools.selection import OfferedTools, Selection, select_tools
+from connected_apps_tools.storage.records import FolderState
 
 
 def cannot_run(reason: str) -> NoReturn:
@@ -128,7 +129,7 @@ async def project_on(
             ) as api,
             SecretLifecycle(
                 api,
-                Journal(data / "journal"),
+                Journal(FolderState(data).records("journal")),
                 FallbackStore(api.project_id, *(stores or [FileStore(data / "secrets")])),
             ) as lifecycle,
         ):

@@ -28,6 +28,7 @@ from connected_apps_tools.secrets.lifecycle import SecretLifecycle
 from connected_apps_tools.secrets.stores import SecretStore, open_store, require_usable
 from connected_apps_tools.secrets.stores.files import FileStore
 from connected_apps_tools.storage.errors import StoreError
+from connected_apps_tools.storage.records import FolderState
 from connected_apps_tools.storage.system import require_trusted
 from connected_apps_tools.text.redaction import REDACTOR
 
@@ -64,15 +65,18 @@ async def open_project(
         REDACTOR.add(os.environ.get(name))
     with data_folder(settings) as folder:
         files = FileStore(folder / SECRETS)
-        store = open_settings_store(settings, files, folder)
+        store, state = open_settings_store(settings, files, folder), FolderState(folder)
         last_resort = files if store and store is not files else None
         async with (
             open_client(settings, sandbox) as api,
             SecretLifecycle(
-                api, Journal(folder / JOURNAL), FallbackStore(api.project_id, store, last_resort)
+                api,
+                Journal(state.records(JOURNAL)),
+                FallbackStore(api.project_id, store, last_resort),
             ) as lifecycle,
         ):
-            yield replace(ToolContext.of(api, lifecycle, folder), policy=settings.loaded_policy)
+            project = ToolContext.of(api, lifecycle, folder, state)
+            yield replace(project, policy=settings.loaded_policy)
 
 
 @asynccontextmanager

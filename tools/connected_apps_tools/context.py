@@ -21,6 +21,7 @@ from connected_apps_tools.safety.policy import Policy
 from connected_apps_tools.secrets.delivery.records import Deliveries
 from connected_apps_tools.secrets.lifecycle import SecretLifecycle
 from connected_apps_tools.storage.errors import StoreError
+from connected_apps_tools.storage.records import FolderState, SharedState
 from connected_apps_tools.storage.waiting import wait_for_lock
 
 from .deadline import seconds_left
@@ -138,6 +139,7 @@ class ToolContext:
         api: the client of the service.
         secrets: creates, rotates and ends client secrets, and stores them.
         folder: the folder on this machine for what outlives a call.
+        state: what all processes share that serve the project.
         app_names: the names of the apps, to recognise one.
         service_check: says that the service answers, or raises like `api.search`.
         app_locks: let one call at a time change an app.
@@ -153,6 +155,7 @@ class ToolContext:
     api: ConnectedAppsClient
     secrets: SecretLifecycle
     folder: Path
+    state: SharedState
     app_names: AppNames
     service_check: TtlCache[str]
     app_locks: AppLocks = field(default_factory=AppLocks)
@@ -165,10 +168,16 @@ class ToolContext:
     _apps_read: dict[str, ConnectedApp] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, api: ConnectedAppsClient, secrets: SecretLifecycle, folder: Path) -> "ToolContext":
-        """The context of calls on the project of a client."""
+    def of(
+        cls,
+        api: ConnectedAppsClient,
+        secrets: SecretLifecycle,
+        folder: Path,
+        state: SharedState | None = None,
+    ) -> "ToolContext":
+        """The context of calls on the project of a client. Without a state, the folder has it."""
         check = TtlCache(partial(ask, api), PULSE_SECONDS)
-        return cls(api, secrets, folder, AppNames(api), check)
+        return cls(api, secrets, folder, state or FolderState(folder), AppNames(api), check)
 
     def for_call(
         self, report_progress: ReportProgress = _to_nobody, call_part: ConfirmedCall = _refuse_parts
@@ -183,21 +192,21 @@ class ToolContext:
     @property
     def deliveries(self) -> Deliveries:
         """The record of delivered secrets."""
-        return Deliveries(self.folder / "deliveries", self.api.project_id)
+        return Deliveries(self.state.records("deliveries"), self.api.project_id)
 
     @property
     def creations(self) -> "Creations":
         """The apps that applies of manifests are creating."""
         from connected_apps_tools.manifest.applying.creations import Creations
 
-        return Creations(self.folder / "applies", self.api.project_id)
+        return Creations(self.state.records("applies"), self.api.project_id)
 
     @property
     def sightings(self) -> "Sightings":
         """When each app was seen first, and how long it has been as it is."""
         from connected_apps_tools.manifest.plans.sightings import Sightings
 
-        return Sightings(self.folder / "sightings", self.api.project_id)
+        return Sightings(self.state.records("sightings"), self.api.project_id)
 
     async def apply_lock(self) -> ExitStack:
         """Let one apply at a time, of all processes of the user, change the project.

@@ -37,9 +37,10 @@ def approve(**flags: object) -> None:
 
     Give the flags that the server runs with: pending calls are in its data folder.
     """
-    from connected_apps_mcp.confirmation.approvals import FOLDER, Approvals
+    from connected_apps_mcp.confirmation.approvals import KIND, Approvals
     from connected_apps_mcp.wiring import data_folder
     from connected_apps_tools.storage.errors import StoreError
+    from connected_apps_tools.storage.records import FolderState
 
     settings = loading.read(**flags)
     if settings.sandbox_in_memory and not settings.data_dir:
@@ -48,7 +49,7 @@ def approve(**flags: object) -> None:
     if settings.data_dir and not settings.data_dir.exists():
         raise config.SettingsError(f"--data-dir: there is no folder {settings.data_dir}.")
     with data_folder(settings) as folder:
-        approvals = Approvals(folder / FOLDER)
+        approvals = Approvals(FolderState(folder).records(KIND))
         try:
             pending = [each for each in approvals if not each.approved]
             if not pending:

@@ -1,7 +1,7 @@
 """The calls that wait for approval at a terminal, and the answers that were used.
 
-All processes of this user share these files, so an approval or an answer counts once, in whichever
-process. The methods block, and raise `StoreError`.
+All processes that share the state share these records, so an approval or an answer counts once,
+in whichever process. The methods block, and raise `StoreError`.
 """
 
 import json
@@ -11,7 +11,6 @@ from collections import defaultdict
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
-from pathlib import Path
 from secrets import token_hex
 from typing import Any, Literal, NamedTuple, Self
 
@@ -20,14 +19,14 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationErro
 from connected_apps_mcp.callers import Caller
 from connected_apps_tools.safety.question import Question
 from connected_apps_tools.storage.errors import StoreError
-from connected_apps_tools.storage.private_folder import PrivateFolder
+from connected_apps_tools.storage.records import Records
 from connected_apps_tools.text.redaction import REDACTOR
 
 LIFETIME = timedelta(minutes=10)
 """Time after which a question, a pending call and an approval expire."""
 
-FOLDER = "confirmations"
-"""The name of the folder, in the data folder."""
+KIND = "confirmations"
+"""The kind of these records."""
 
 MAX_WAITING = 500
 """Most calls that wait at a time."""
@@ -127,15 +126,15 @@ class PendingCall(BaseModel):
 class Approvals:
     """The pending calls, the approved calls, and the answers that were used."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = PrivateFolder(folder, within=folder.parent)
+    def __init__(self, records: Records) -> None:
+        self._records = records
         self._seen: dict[str, tuple[datetime | None, float]] = {}
         """When this process first saw a file in its present form, on a clock that never jumps."""
 
     @property
-    def place(self) -> Path:
-        """The folder of these files."""
-        return self._folder.path
+    def place(self) -> str:
+        """Where a person finds them."""
+        return self._records.place
 
     def __iter__(self) -> Iterator[PendingCall]:
         """The pending and the approved calls. Reading removes the expired ones."""
@@ -145,16 +144,16 @@ class Approvals:
 
     def look(self) -> Iterator[tuple[PendingCall, bool]]:
         """Like iterating, but it removes nothing: each call, and whether it has expired."""
-        for name in self._folder.names():
-            if not name.startswith(USED_ANSWER) and (call := _parsed(self._folder.read(name))):
+        for name in self._records.names():
+            if not name.startswith(USED_ANSWER) and (call := _parsed(self._records.read(name))):
                 yield call, self._has_expired(call)
 
     def identity(self) -> str:
-        """A random name of this folder, so that an answer can be tied to it."""
-        self._folder.create(IDENTITY, token_hex(16))
-        identity = self._folder.read(IDENTITY) or ""
+        """A random name of these records, so that an answer can be tied to it."""
+        self._records.create(IDENTITY, token_hex(16))
+        identity = self._records.read(IDENTITY) or ""
         if not re.fullmatch(r"[0-9a-f]{32}", identity):
-            raise StoreError(f"{self.place / IDENTITY} is damaged: remove it and start again.")
+            raise StoreError(f"{IDENTITY} in {self.place} is damaged: remove it and start again.")
         return identity
 
     def add(self, call: PendingCall) -> None:
@@ -177,33 +176,33 @@ class Approvals:
             most = max(map(len, others.values()))
             fullest = [each for calls in others.values() if len(calls) == most for each in calls]
             self.remove(min(own if len(own) == most else fullest, key=_age))
-        self._folder.write(call.id, call.model_dump_json())
+        self._records.write(call.id, call.model_dump_json())
 
     def approve(self, call: PendingCall) -> None:
         """Approve a call, once."""
         approved = call.model_copy(update={"approved": True, "since": _now()})
-        self._folder.write(approved.id, approved.model_dump_json())
+        self._records.write(approved.id, approved.model_dump_json())
 
     def remove(self, call: PendingCall) -> None:
         """Remove a pending call."""
-        self._folder.remove(call.id)
+        self._records.remove(call.id)
 
     def use_approval(self, call: PendingCall) -> bool:
         """Use up the approval of exactly this call. Return whether there was one."""
         found = self._read(call.id)
         approved = found is not None and found.approved and found.same_call(call)
-        return approved and self._folder.remove(call.id)
+        return approved and self._records.remove(call.id)
 
     def use_answer(self, answer: str) -> bool:
         """Mark an answer as used. Return whether this is its first use. A damaged mark counts."""
         self._remove_old_answers()
-        return self._folder.create(USED_ANSWER + answer, _now().isoformat())
+        return self._records.create(USED_ANSWER + answer, _now().isoformat())
 
     def _read(self, name: str) -> PendingCall | None:
-        call = _parsed(self._folder.read(name))
+        call = _parsed(self._records.read(name))
         if call and call.id == name and not self._has_expired(call):
             return call
-        self._folder.remove(name)
+        self._records.remove(name)
         return None
 
     def _has_expired(self, call: PendingCall) -> bool:
@@ -219,10 +218,10 @@ class Approvals:
                 and self._known_for(name) > 2 * LIFETIME
                 and self._written_before(name, 2 * LIFETIME)
             ):
-                self._folder.remove(name)
+                self._records.remove(name)
 
     def _names(self) -> list[str]:
-        names = self._folder.names()
+        names = self._records.names()
         for gone in self._seen.keys() - set(names):
             self._seen.pop(gone, None)
         return names
@@ -236,7 +235,7 @@ class Approvals:
 
     def _written_before(self, name: str, age: timedelta) -> bool:
         try:
-            since = datetime.fromisoformat(self._folder.read(name) or "")
+            since = datetime.fromisoformat(self._records.read(name) or "")
             return _now() - since > age
         except (ValueError, TypeError):  # damaged: the other clock decides
             return True

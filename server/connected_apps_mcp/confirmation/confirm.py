@@ -26,7 +26,7 @@ from connected_apps_tools.storage.errors import StoreError
 from connected_apps_tools.storage.threads import in_thread
 from connected_apps_tools.text.redaction import REDACTOR
 
-from .approvals import FOLDER, LIFETIME, Approvals, PendingCall, ProjectLabel
+from .approvals import KIND, LIFETIME, Approvals, PendingCall, ProjectLabel
 
 Mode = Literal["auto", "always", "never"]
 FROM_LAX_TO_STRICT: Sequence[Mode] = ("never", "auto", "always")
@@ -121,7 +121,7 @@ class Confirmation:
     def of(cls, context: ToolContext, mode: Mode) -> Self:
         """The confirmation of calls on a project."""
         project = ProjectLabel(context.api.project_id, context.server.environment)
-        return cls(Approvals(context.folder / FOLDER), mode, project)
+        return cls(Approvals(context.state.records(KIND)), mode, project)
 
     def at_least(self, mode: Mode | None) -> "Confirmation":
         """The same with the stricter of two modes."""

@@ -6,29 +6,30 @@ from mcp.server.request_state import RequestStateSecurity
 
 from connected_apps_mcp.settings.settings import SettingsError
 from connected_apps_tools.storage.errors import StoreError
+from connected_apps_tools.storage.records import SharedState
 from connected_apps_tools.storage.system import is_open_to_others, way_to_close
 from connected_apps_tools.text.redaction import REDACTOR
 
-from .approvals import FOLDER, Approvals
+from .approvals import KIND, Approvals
 
 MIN_KEY_LENGTH = 32
 """Characters."""
 
 
-def open_security(path: Path | None, folder: Path) -> RequestStateSecurity:
+def open_security(path: Path | None, state: SharedState) -> RequestStateSecurity:
     """The keys that seal a question until its answer comes: from a file, or one made now.
 
-    An answer counts once among the processes that share the data `folder`, which records its use.
+    An answer counts once among the processes that share the `state`, which records its use.
 
     Raises:
-        SettingsError: the file cannot be read, is open to others or is malformed, or the folder
+        SettingsError: the file cannot be read, is open to others or is malformed, or the state
             cannot be used.
     """
     if path is None:
         return RequestStateSecurity.ephemeral()
     keys = read_keys(path)
     try:
-        identity = Approvals(folder / FOLDER).identity()
+        identity = Approvals(state.records(KIND)).identity()
     except StoreError as error:
         raise SettingsError(f"--data-dir: {error}") from None
     return RequestStateSecurity(keys=keys, audience=identity)

@@ -30,9 +30,10 @@ from support import ERAS, answer, offering, refusal
 
 from connected_apps_mcp.audit import AuditLog, Ledger
 from connected_apps_mcp.audit.verify import verify
-from connected_apps_mcp.confirmation.approvals import FOLDER, Approvals
+from connected_apps_mcp.confirmation.approvals import KIND, Approvals
 from connected_apps_tools import CATALOGUE
 from connected_apps_tools.safety.policy import Policy
+from connected_apps_tools.storage.records import FolderState
 
 ITSELF = [tool for tool in CATALOGUE if tool.turn != "apply"]
 """The tools that send their changes themselves; the parts of an apply have lines of their own."""
@@ -129,7 +130,7 @@ async def test_a_secret_that_is_not_shown_is_not_recorded_as_shown(tmp_path: Pat
 async def test_an_approval_at_a_terminal_is_recorded_as_one(tmp_path: Path) -> None:
     async with asking(Wire(), None, confirm="always", folder=tmp_path) as (client, _):
         refusal(await client.call_tool("delete_app", {"client_id": APP}))
-        approvals = Approvals(tmp_path / FOLDER)
+        approvals = Approvals(FolderState(tmp_path).records(KIND))
         (waiting,) = approvals
         approvals.approve(waiting)
         answer(await client.call_tool("delete_app", {"client_id": APP}))
@@ -376,7 +377,7 @@ async def test_reads_and_dry_runs_are_neither_recorded_nor_asked_about(
 
 
 async def test_reads_go_on_where_nothing_can_be_recorded(tmp_path: Path) -> None:
-    for name in ("audit", FOLDER):
+    for name in ("audit", KIND):
         (tmp_path / name).write_text("in the way")
     async with asking(Wire(), None, folder=tmp_path) as (client, _):
         read = answer(await client.call_tool("get_app", {"client_id": APP}))

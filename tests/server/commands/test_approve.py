@@ -18,10 +18,11 @@ from server.people import A, B, Wire, asking
 from server.terminal import Terminal, at_terminal
 from support import ERAS, SERVER, answer, refusal
 
-from connected_apps_mcp.confirmation.approvals import FOLDER, LIFETIME, Approvals, PendingCall
+from connected_apps_mcp.confirmation.approvals import KIND, LIFETIME, Approvals, PendingCall
 from connected_apps_mcp.sandbox import create_sandbox
 from connected_apps_mcp.sandbox.handlers.seeding import seed
 from connected_apps_mcp.sandbox.seeds.seed import Seed
+from connected_apps_tools.storage.records import FolderState
 
 APPROVE, DISCARD = "Approve this call once? [y/N]: ", "Discard it? [Y/n]: "
 
@@ -46,11 +47,11 @@ def approve_without_a_terminal(folder: Path, **given: Any) -> subprocess.Complet
 
 
 def nothing_pending_in(folder: Path) -> str:
-    return f"No call waits for approval in {folder / FOLDER}.\r\n"
+    return f"No call waits for approval in {folder / KIND}.\r\n"
 
 
 def pending_in(folder: Path) -> list[PendingCall]:
-    return list(Approvals(folder / FOLDER))
+    return list(Approvals(FolderState(folder).records(KIND)))
 
 
 async def refuse(
@@ -125,7 +126,7 @@ async def test_a_pending_call_expires(tmp_path: Path) -> None:
     await refuse(tmp_path, DELETE)
     (pending,) = pending_in(tmp_path)
     late = pending.model_copy(update={"since": pending.since - LIFETIME - timedelta(seconds=1)})
-    Approvals(tmp_path / FOLDER).add(late)
+    Approvals(FolderState(tmp_path).records(KIND)).add(late)
     assert approve(tmp_path) == (0, nothing_pending_in(tmp_path))
     assert pending_in(tmp_path) == []
 
@@ -175,7 +176,7 @@ def test_a_sandbox_in_memory_needs_a_data_folder() -> None:
 
 
 def test_a_folder_that_others_can_open_is_refused(tmp_path: Path) -> None:
-    (tmp_path / FOLDER).mkdir(mode=0o755)
+    (tmp_path / KIND).mkdir(mode=0o755)
     code, shown = approve(tmp_path)
     assert code == 2
     assert "chmod 700" in shown

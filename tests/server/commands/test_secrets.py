@@ -41,6 +41,7 @@ from connected_apps_tools.secrets.fallback_store import StorageLocation
 from connected_apps_tools.secrets.journal import Intent, Journal
 from connected_apps_tools.secrets.stores import SecretKey
 from connected_apps_tools.secrets.stores.files import FileStore
+from connected_apps_tools.storage.records import FolderState
 
 
 def served(where: list[str]) -> StdioServerParameters:
@@ -169,7 +170,7 @@ def test_a_stored_secret_needs_only_the_project_id(tmp_path: Path, what: str) ->
 def test_without_the_projects_secret_an_interrupted_call_is_only_reported(
     tmp_path: Path,
 ) -> None:
-    journal = Journal(tmp_path / "journal")
+    journal = Journal(FolderState(tmp_path).records("journal"))
     journal.record(Intent(act="create_app", project_id="project-test-1", client_type="first_party"))
     journal.close()
     environment = os.environ | {"STYTCH_PROJECT_ID": "project-test-1"}

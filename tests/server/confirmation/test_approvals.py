@@ -10,6 +10,7 @@ import pytest
 
 from connected_apps_mcp.callers import Caller
 from connected_apps_mcp.confirmation.approvals import (
+    KIND,
     LIFETIME,
     MAX_OF_ONE_APP,
     MAX_WAITING,
@@ -21,6 +22,7 @@ from connected_apps_mcp.confirmation.approvals import (
 )
 from connected_apps_tools.safety.question import Question, digest
 from connected_apps_tools.storage.errors import StoreError
+from connected_apps_tools.storage.records import FolderState
 
 pytestmark = pytest.mark.usefixtures("_folders_of_each_system")
 
@@ -35,7 +37,13 @@ def pending(tool: str = "delete_app", client_id: str = "mine", **more: Any) -> P
 
 @pytest.fixture
 def approvals(tmp_path: Path) -> Approvals:
-    return Approvals(tmp_path / "confirmations")
+    return Approvals(FolderState(tmp_path).records(KIND))
+
+
+@pytest.fixture
+def place(approvals: Approvals) -> Path:
+    """The folder of the records."""
+    return Path(approvals.place)
 
 
 def test_an_approval_holds_for_the_call_that_was_shown_and_not_for_its_id(
@@ -81,10 +89,10 @@ def test_a_pending_call_names_the_project_and_its_environment(approvals: Approva
 
 @pytest.mark.parametrize("left", ["", "2026-", "not a time", "2026-01-01T00:00:00"])
 def test_a_damaged_mark_counts_as_used_and_stops_no_other_answer(
-    approvals: Approvals, left: str
+    approvals: Approvals, place: Path, left: str
 ) -> None:
     approvals.use_answer("first")
-    (approvals.place / f"{USED_ANSWER}damaged").write_text(left)
+    (place / f"{USED_ANSWER}damaged").write_text(left)
     assert [approvals.use_answer("damaged"), approvals.use_answer("new")] == [False, True]
 
 
@@ -99,7 +107,7 @@ def test_a_clock_that_jumps_ahead_lets_no_answer_count_twice(
 
 
 def test_marks_are_removed_once_they_are_old_by_both_clocks(
-    approvals: Approvals, monkeypatch: pytest.MonkeyPatch
+    approvals: Approvals, place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     approvals.use_answer("answer")
     approvals.use_answer("seen")
@@ -108,7 +116,7 @@ def test_marks_are_removed_once_they_are_old_by_both_clocks(
     monotonic = time.monotonic() + 3 * LIFETIME.total_seconds()
     monkeypatch.setattr(time, "monotonic", lambda: monotonic)
     approvals.use_answer("new")
-    left = {path.name for path in approvals.place.iterdir()}
+    left = {path.name for path in place.iterdir()}
     assert left == {f"{USED_ANSWER}seen", f"{USED_ANSWER}new"}
 
 
@@ -123,15 +131,18 @@ def test_a_clock_that_is_set_back_makes_no_approval_last_longer(
 
 
 @pytest.mark.parametrize("left", ["", "0123", "not hexadecimal, and of thirty-two"])
-def test_an_identity_that_a_crash_left_damaged_is_refused(approvals: Approvals, left: str) -> None:
+def test_an_identity_that_a_crash_left_damaged_is_refused(
+    approvals: Approvals, place: Path, left: str
+) -> None:
     approvals.use_answer("any")
-    (approvals.place / ".identity").write_text(left)
-    with pytest.raises(StoreError, match=r"\.identity is damaged: remove it"):
+    (place / ".identity").write_text(left)
+    with pytest.raises(StoreError, match=r"\.identity in .* is damaged: remove it"):
         approvals.identity()
 
 
-def test_the_identity_of_a_folder_stays(approvals: Approvals) -> None:
-    assert approvals.identity() == Approvals(approvals.place).identity()
+def test_the_identity_of_a_folder_stays(approvals: Approvals, tmp_path: Path) -> None:
+    again = Approvals(FolderState(tmp_path).records(KIND))
+    assert approvals.identity() == again.identity()
 
 
 def test_a_flood_on_one_app_pushes_out_its_own_calls_alone(approvals: Approvals) -> None:
@@ -171,9 +182,9 @@ def test_arguments_that_no_person_reads_do_not_wait(approvals: Approvals) -> Non
 
 
 def test_a_data_folder_that_others_can_write_later_is_refused_when_it_is_used(
-    approvals: Approvals,
+    approvals: Approvals, place: Path
 ) -> None:
     approvals.approve(pending())
-    os.chmod(approvals.place.parent, 0o777)  # noqa: PTH101, S103 - the fault itself
+    os.chmod(place.parent, 0o777)  # noqa: PTH101, S103 - the fault itself
     with pytest.raises(StoreError, match="can be written by other users"):
         approvals.use_approval(pending())

@@ -16,10 +16,11 @@ from mcp.server.request_state import RequestStateSecurity
 from server.people import CONFIRMED, NO, YES, A, B, Person, Wire, asking, rotating, wire_for
 from support import ERAS, answer, json_of, refusal
 
-from connected_apps_mcp.confirmation.approvals import FOLDER, Approvals
+from connected_apps_mcp.confirmation.approvals import KIND, Approvals
 from connected_apps_mcp.confirmation.confirm import Mode
 from connected_apps_tools.api.models import UpdateApp
 from connected_apps_tools.safety.policy import Policy
+from connected_apps_tools.storage.records import FolderState
 
 
 @pytest.mark.parametrize("era", ERAS)
@@ -472,7 +473,7 @@ async def test_an_approved_call_goes_through_once(tmp_path: Path) -> None:
     arguments = {"client_id": APP, "add_redirect_urls": [B]}
     async with asking(wire, None, confirm="always", folder=tmp_path) as (client, project):
         refusal(await client.call_tool("update_app", arguments))
-        approvals = Approvals(tmp_path / FOLDER)
+        approvals = Approvals(FolderState(tmp_path).records(KIND))
         (waiting,) = approvals
         assert waiting.arguments == arguments
         assert "b.example" in waiting.question
@@ -492,7 +493,7 @@ async def test_an_approval_holds_for_no_other_arguments(
     wire = Wire()
     async with asking(wire, None, confirm="always", folder=tmp_path) as (client, _):
         refusal(await client.call_tool("update_app", {"client_id": APP, "add_redirect_urls": [B]}))
-        approvals = Approvals(tmp_path / FOLDER)
+        approvals = Approvals(FolderState(tmp_path).records(KIND))
         (waiting,) = approvals
         approvals.approve(waiting)
         refusal(await client.call_tool("update_app", changed))
@@ -503,7 +504,7 @@ async def test_an_approval_holds_for_the_app_as_it_was(tmp_path: Path) -> None:
     wire = Wire()
     async with asking(wire, None, confirm="always", folder=tmp_path) as (client, _):
         refusal(await client.call_tool("delete_app", {"client_id": APP}))
-        approvals = Approvals(tmp_path / FOLDER)
+        approvals = Approvals(FolderState(tmp_path).records(KIND))
         (waiting,) = approvals
         approvals.approve(waiting)
         answer(await client.call_tool("update_app", {"client_id": APP, "client_name": "Other"}))
@@ -517,7 +518,7 @@ async def test_an_approval_is_over_after_a_while(
     wire = Wire()
     async with asking(wire, None, confirm="always", folder=tmp_path) as (client, _):
         refusal(await client.call_tool("delete_app", {"client_id": APP}))
-        approvals = Approvals(tmp_path / FOLDER)
+        approvals = Approvals(FolderState(tmp_path).records(KIND))
         (waiting,) = approvals
         approvals.approve(waiting)
         monkeypatch.setattr("connected_apps_mcp.confirmation.approvals.LIFETIME", timedelta())
@@ -528,7 +529,7 @@ async def test_an_approval_is_over_after_a_while(
 
 async def test_where_approvals_cannot_be_kept_nothing_happens(tmp_path: Path) -> None:
     wire = Wire()
-    (tmp_path / FOLDER).write_text("in the way")
+    (tmp_path / KIND).write_text("in the way")
     async with asking(wire, None, confirm="always", folder=tmp_path) as (client, _):
         result = refusal(await client.call_tool("delete_app", {"client_id": APP}))
     assert "cannot be asked" in result["message"]

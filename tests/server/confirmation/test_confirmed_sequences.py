@@ -19,10 +19,11 @@ from sizes import sized
 from support import json_of, offering, project_on
 
 from connected_apps_mcp.audit.verify import verify
-from connected_apps_mcp.confirmation.approvals import FOLDER, Approvals
+from connected_apps_mcp.confirmation.approvals import KIND, Approvals
 from connected_apps_tools import ToolContext
 from connected_apps_tools.api.models import UpdateApp
 from connected_apps_tools.safety.policy import Policy
+from connected_apps_tools.storage.records import FolderState
 
 URLS = [A, B, "https://a.example/other"]
 ALLOWED = "a.example"
@@ -323,7 +324,7 @@ class Session:
             return
         # The app may have changed during the call, and then the question was put anew.
         (self.tool, self.arguments), waits = step["call"], self.the_call()
-        approvals = Approvals(self.folder / FOLDER)
+        approvals = Approvals(FolderState(self.folder).records(KIND))
         approvals.approve(max(approvals, key=lambda waiting: waiting.since))
         self.agreements.append(waits)
         if happens := self.with_the_question:

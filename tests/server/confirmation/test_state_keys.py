@@ -14,6 +14,7 @@ from support import SERVER, answer
 
 from connected_apps_mcp.commands.cli import main
 from connected_apps_mcp.confirmation.state_keys import open_security
+from connected_apps_tools.storage.records import FolderState
 
 OLD, NEW = "old-canary-Zx81kQ0pLm27vTn4Rb6wYs3c", "new-canary-9fKq2LmZ7vTn4Rb6wYs3cXx1"
 
@@ -87,8 +88,8 @@ async def test_while_keys_are_exchanged_the_old_one_still_opens_and_the_new_one_
     tmp_path: Path,
 ) -> None:
     wire = Wire()
-    before = open_security(key_file(tmp_path, f"{OLD}\n"), tmp_path)
-    after = open_security(key_file(tmp_path, f"{NEW}\n{OLD}\n"), tmp_path)
+    before = open_security(key_file(tmp_path, f"{OLD}\n"), FolderState(tmp_path))
+    after = open_security(key_file(tmp_path, f"{NEW}\n{OLD}\n"), FolderState(tmp_path))
     async with (
         asking(wire, Person(), folder=tmp_path, security=before) as (old, _),
         asking(wire, Person(), folder=tmp_path, security=after) as (new, _),
@@ -101,7 +102,7 @@ async def test_while_keys_are_exchanged_the_old_one_still_opens_and_the_new_one_
 
 
 async def test_a_key_is_in_no_line_of_the_audit_log(tmp_path: Path) -> None:
-    security = open_security(key_file(tmp_path, OLD), tmp_path)
+    security = open_security(key_file(tmp_path, OLD), FolderState(tmp_path))
     async with asking(Wire(), Person(), folder=tmp_path, security=security) as (client, _):
         arguments = {"client_type": "first_party_public", "client_name": f"App {OLD}"}
         answer(await client.call_tool("create_app", arguments))
@@ -113,15 +114,10 @@ async def test_a_process_with_another_data_folder_refuses_the_state(tmp_path: Pa
     """It could not know that the answer was used already."""
     wire, keys = Wire(), key_file(tmp_path, OLD)
     folders = [tmp_path / "one", tmp_path / "other"]
+    ours, theirs = (open_security(keys, FolderState(folder)) for folder in folders)
     async with (
-        asking(wire, Person(), folder=folders[0], security=open_security(keys, folders[0])) as (
-            one,
-            _,
-        ),
-        asking(wire, Person(), folder=folders[1], security=open_security(keys, folders[1])) as (
-            other,
-            _,
-        ),
+        asking(wire, Person(), folder=folders[0], security=ours) as (one, _),
+        asking(wire, Person(), folder=folders[1], security=theirs) as (other, _),
     ):
         with pytest.raises(MCPError, match="requestState"):
             await agree(other, await question_of(one))

@@ -24,9 +24,10 @@ from server.login.channels import (
 from server.login.deployment import ADA, GRACE, Deployment, deployed
 from support import ERAS, HELLO, MODERN
 
-from connected_apps_mcp.confirmation.approvals import FOLDER, Approvals
+from connected_apps_mcp.confirmation.approvals import KIND, Approvals
 from connected_apps_tools.api.models import CreateApp
 from connected_apps_tools.scopes import Scope
+from connected_apps_tools.storage.records import FolderState
 
 URI = f"connected-app://{APP}"
 OTHERS: list[dict[str, Any]] = [
@@ -217,7 +218,7 @@ async def asking_session(deployment: Deployment, token: str) -> AsyncIterator[Ch
 async def test_an_approval_is_for_the_caller_that_asked(tmp_path: Path, era: str) -> None:
     async with deployed(tmp_path, confirm="always") as deployment:
         mine = await deployment.token()
-        approvals = Approvals(deployment.folder / FOLDER)
+        approvals = Approvals(FolderState(deployment.folder).records(KIND))
         origin = deployment.origin
         async with channel(deployment.http, origin, ("http", era), mine) as way:
             await way.call(mine, "delete_app", client_id=APP)

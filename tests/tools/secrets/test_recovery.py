@@ -27,6 +27,7 @@ from connected_apps_tools.secrets import journal as journal_module
 from connected_apps_tools.secrets.journal import Intent, Journal
 from connected_apps_tools.secrets.lifecycle import SecretLifecycle
 from connected_apps_tools.secrets.recovery import recover
+from connected_apps_tools.storage.records import FolderState
 
 pytestmark = pytest.mark.usefixtures("_folders_of_each_system")
 
@@ -76,7 +77,7 @@ async def test_an_intent_that_cannot_be_read_is_reported_and_left(
 
 
 def test_readers_of_the_journal_do_not_hide_an_intent_from_each_other(tmp_path: Path) -> None:
-    journal = Journal(tmp_path / "journal")
+    journal = Journal(FolderState(tmp_path).records("journal"))
     intent = Intent(act="create_app", project_id="p")
     journal.record(intent)
     journal.release(intent)
@@ -91,7 +92,9 @@ async def test_an_intent_for_another_service_is_left_to_it(
     await lost_create(project, wire)
     async with (
         ConnectedAppsClient(SANDBOX, base_url="http://127.0.0.1", transport=Watched()) as api,
-        SecretLifecycle(api, Journal(tmp_path / "journal"), project.secrets.store) as elsewhere,
+        SecretLifecycle(
+            api, Journal(FolderState(tmp_path).records("journal")), project.secrets.store
+        ) as elsewhere,
     ):
         for _ in range(2):
             (report,) = await recover(elsewhere)

@@ -1,6 +1,5 @@
 """One call at a time rotates, of all processes of the user."""
 
-import os
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -21,6 +20,7 @@ from connected_apps_tools.secrets.journal import Journal
 from connected_apps_tools.secrets.lifecycle import SecretLifecycle
 from connected_apps_tools.secrets.stores.files import FileStore
 from connected_apps_tools.storage import threads
+from connected_apps_tools.storage.records import FolderState, Held
 
 
 async def test_a_cancellation_does_not_remove_what_another_process_has_just_stored(
@@ -47,7 +47,7 @@ async def test_waiting_for_the_rotation_lock_times_out(
     assert lock is not None
     with pytest.raises(errors.InvalidRequest, match="another rotation has not ended"):
         await project.secrets.start_rotation(client_id, revealed=False)
-    os.close(lock)
+    lock.close()
     await project.secrets.start_rotation(client_id, revealed=False)
 
 
@@ -60,7 +60,7 @@ async def test_a_caller_that_is_cancelled_before_it_has_the_lock_has_changed_not
     wire.calls.clear()
     with anyio.move_on_after(0.1) as scope:
         await project.secrets.complete_rotation(client_id)
-    os.close(lock)
+    lock.close()
     await anyio.sleep(0.2)
     assert scope.cancelled_caught
     assert wire.calls == []
@@ -69,7 +69,7 @@ async def test_a_caller_that_is_cancelled_before_it_has_the_lock_has_changed_not
 class SlowToLock(Journal):
     """A journal on a slow disk."""
 
-    def try_rotation_lock(self) -> int | None:
+    def try_rotation_lock(self) -> Held | None:
         time.sleep(0.2)
         return super().try_rotation_lock()
 
@@ -79,25 +79,27 @@ async def test_a_lock_that_comes_too_late_is_released(
     project: ToolContext, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, patience: float
 ) -> None:
     monkeypatch.setattr(threads, "STORE_SECONDS", patience)
-    slow = SlowToLock(tmp_path / "journal")
+    slow = SlowToLock(FolderState(tmp_path).records("journal"))
     async with SecretLifecycle(project.api, slow, project.secrets.store) as lifecycle:
         with anyio.move_on_after(0.1), suppress(errors.InvalidRequest):
             await lifecycle.cancel_rotation("app")
     await anyio.sleep(0.3)
     lock = project.secrets.journal.try_rotation_lock()
     assert lock is not None
-    os.close(lock)
+    lock.close()
 
 
 async def test_a_lock_is_released_if_the_work_cannot_start(
     project: ToolContext, tmp_path: Path
 ) -> None:
-    closed = SecretLifecycle(project.api, Journal(tmp_path / "journal"), project.secrets.store)
+    closed = SecretLifecycle(
+        project.api, Journal(FolderState(tmp_path).records("journal")), project.secrets.store
+    )
     with pytest.raises(RuntimeError):
         await closed.cancel_rotation("app")
     lock = project.secrets.journal.try_rotation_lock()
     assert lock is not None
-    os.close(lock)
+    lock.close()
 
 
 async def test_a_journal_that_cannot_lock_refuses_the_rotation(

@@ -1,15 +1,13 @@
 """Records the calls that make the service show a secret, until the secret is stored."""
 
-import os
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Literal
 from uuid import uuid4
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
 from connected_apps_tools.api.models import ClientType
-from connected_apps_tools.storage.private_folder import PrivateFolder
+from connected_apps_tools.storage.records import Held, Records
 
 RECENT = timedelta(minutes=5)
 """How long the service may still be working on a call without a response."""
@@ -42,48 +40,45 @@ class Intent(BaseModel):
 
 
 class Journal:
-    """The intents of all processes of this user: one file each, in one folder.
+    """The intents of all processes that share the state, a record each.
 
-    A process locks the file of its intent. The system releases the lock when the process ends, in
-    any way. So an intent without a lock is abandoned. Methods raise `StoreError`, and block.
+    A process holds the records of its intents until it ends, in any way. So an intent that is not
+    held is abandoned. Methods raise `StoreError`, and block.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = PrivateFolder(folder, within=folder.parent)
-        self._held: dict[str, int] = {}
+    def __init__(self, records: Records) -> None:
+        self._records = records
+        self._held: dict[str, Held] = {}
 
-    def try_rotation_lock(self) -> int | None:
-        """Lock rotations of all processes of this user; None if another one holds the lock.
-
-        The lock ends when the returned descriptor is closed, or the process ends.
-        """
-        return self._folder.try_lock(".turn")
+    def try_rotation_lock(self) -> Held | None:
+        """Lock rotations of all processes; None if another one holds the lock."""
+        return self._records.try_lock(".turn")
 
     def record(self, intent: Intent) -> None:
-        """Record an intent. It is on the disk when this returns."""
-        self._held[intent.id] = self._folder.hold(intent.id, intent.model_dump_json())
+        """Record an intent. It is durable when this returns."""
+        self._held[intent.id] = self._records.hold(intent.id, intent.model_dump_json())
 
     def remove(self, intent: Intent) -> None:
         """Remove an intent: its outcome is known, and nothing is lost."""
-        self._folder.remove(intent.id)
+        self._records.remove(intent.id)
         self.release(intent)
 
     def release(self, intent: Intent) -> None:
         """Unlock an intent. If it was not removed, it is abandoned."""
         held = self._held.pop(intent.id, None)
         if held is not None:
-            os.close(held)
+            held.close()
 
     def close(self) -> None:
         """Unlock all intents."""
         while self._held:
-            os.close(self._held.popitem()[1])
+            self._held.popitem()[1].close()
 
     def abandoned(self) -> tuple[list[Intent], list[str]]:
         """The intents without a running process, and the names of unreadable ones."""
         intents, unreadable = [], []
-        for name in self._folder.names():
-            text = self._folder.read(name, unless_held=True)
+        for name in self._records.names():
+            text = self._records.read(name, unless_held=True)
             if text is None:
                 continue
             try:

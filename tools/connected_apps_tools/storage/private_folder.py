@@ -63,6 +63,20 @@ class OpenFolder(Protocol):
         ...
 
 
+class OpenFile:
+    """An open file: it is held, or locked, until it is closed."""
+
+    def __init__(self, descriptor: int) -> None:
+        """Hold the file of a descriptor."""
+        self._descriptor: int | None = descriptor
+
+    def close(self) -> None:
+        """Let go of the file."""
+        descriptor, self._descriptor = self._descriptor, None
+        if descriptor is not None:
+            os.close(descriptor)
+
+
 class PrivateFolder:
     """A folder of files for their owner alone (0700, 0600), each written whole or not at all.
 
@@ -83,6 +97,11 @@ class PrivateFolder:
         """
         self.path = path
         self._within = within
+
+    @property
+    def place(self) -> str:
+        """Where a person finds the files."""
+        return str(self.path)
 
     def check(self) -> None:
         """Prove that the folder can be written, by writing to it."""
@@ -137,8 +156,8 @@ class PrivateFolder:
             except FileNotFoundError:
                 return None
 
-    def hold(self, name: str, text: str) -> int:
-        """Write a new file, and lock it while the returned descriptor is open.
+    def hold(self, name: str, text: str) -> OpenFile:
+        """Write a new file, and lock it while the returned file is open.
 
         The file appears under its name when it is whole and locked.
         """
@@ -156,10 +175,10 @@ class PrivateFolder:
                 with contextlib.suppress(FileNotFoundError):
                     folder.remove(draft)
                 raise
-            return descriptor
+            return OpenFile(descriptor)
 
-    def try_lock(self, name: str) -> int | None:
-        """Lock a file while the returned descriptor is open; None where it is locked already."""
+    def try_lock(self, name: str) -> OpenFile | None:
+        """Lock a file while the returned file is open; None where it is locked already."""
         with self._opened() as folder:
             descriptor, locked = folder.open(name, os.O_RDWR | os.O_CREAT), False
             try:
@@ -167,7 +186,7 @@ class PrivateFolder:
             finally:
                 if not locked:
                     os.close(descriptor)
-            return descriptor if locked else None
+            return OpenFile(descriptor) if locked else None
 
     @contextlib.contextmanager
     def locked(self, name: str, seconds: float) -> Iterator[PrivateFolder]:
@@ -185,11 +204,11 @@ class PrivateFolder:
         try:
             yield _OpenFolder(self.path, folder)
         finally:
-            os.close(locked)
+            locked.close()
             folder.close()
 
-    def _open_locked(self, name: str) -> tuple[OpenFolder, int] | None:
-        """The folder, and the lock in it as a descriptor; None where the lock is taken.
+    def _open_locked(self, name: str) -> tuple[OpenFolder, OpenFile] | None:
+        """The folder, and the lock in it; None where the lock is taken.
 
         Each attempt opens the folder anew, since somebody may replace it while a process waits.
         """

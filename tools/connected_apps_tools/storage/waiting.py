@@ -1,25 +1,25 @@
 """Waits for a lock that another process holds."""
 
-import os
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import ExitStack
 
 import anyio
 
+from .records import Held
 from .threads import in_thread
 
 POLL_SECONDS = 0.05
 """Pause between two attempts."""
 
 
-async def wait_for_lock(try_lock: Callable[[], int | None], seconds: float) -> ExitStack | None:
+async def wait_for_lock(try_lock: Callable[[], Held | None], seconds: float) -> ExitStack | None:
     """Hold a lock until the returned stack is closed; None if it was not free in time.
 
     A caller that is cancelled holds nothing.
 
     Args:
-        try_lock: the lock as a descriptor; None where it is taken.
+        try_lock: the lock; None where it is taken.
         seconds: how long to wait.
 
     Raises:
@@ -31,15 +31,15 @@ async def wait_for_lock(try_lock: Callable[[], int | None], seconds: float) -> E
             return None
         await anyio.sleep(POLL_SECONDS)
     held = ExitStack()
-    held.callback(os.close, lock)
+    held.callback(lock.close)
     return held
 
 
-def _close_unused(late: Future[int | None]) -> None:
+def _close_unused(late: Future[Held | None]) -> None:
     """Release a lock that comes after its caller has given up."""
 
-    def close(outcome: Future[int | None]) -> None:
+    def close(outcome: Future[Held | None]) -> None:
         if not outcome.exception() and (lock := outcome.result()) is not None:
-            os.close(lock)
+            lock.close()
 
     late.add_done_callback(close)

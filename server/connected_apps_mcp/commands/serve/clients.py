@@ -76,7 +76,7 @@ async def _server(
         offer,
         confirm=settings.effective("confirm"),
         audit=audit,
-        security=open_security(settings.state_key_file, project.folder),
+        security=open_security(settings.state_key_file, project.state),
         checks=checks,
     )
 

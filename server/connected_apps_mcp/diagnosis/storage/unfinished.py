@@ -3,7 +3,7 @@
 import shlex
 from collections.abc import Iterator
 
-from connected_apps_mcp.confirmation.approvals import FOLDER, Approvals
+from connected_apps_mcp.confirmation.approvals import KIND, Approvals
 from connected_apps_mcp.diagnosis.check import Result, broken, cause, ok, warning
 from connected_apps_mcp.diagnosis.commands import command
 from connected_apps_mcp.settings.settings import Settings
@@ -11,6 +11,7 @@ from connected_apps_mcp.wiring import JOURNAL
 from connected_apps_tools.secrets.journal import Journal
 from connected_apps_tools.secrets.recovery import report_on
 from connected_apps_tools.storage.errors import StoreError
+from connected_apps_tools.storage.records import FolderState
 
 from .folders import private_folder, usable_data_folder
 
@@ -22,7 +23,7 @@ def journal(settings: Settings) -> Iterator[Result]:
         return
     place = folder / JOURNAL
     try:
-        intents, unreadable = Journal(place).abandoned()
+        intents, unreadable = Journal(FolderState(folder).records(JOURNAL)).abandoned()
     except StoreError as error:
         yield broken(cause(error), private_folder(place))
         return
@@ -45,9 +46,9 @@ def approvals(settings: Settings) -> Iterator[Result]:
     folder = usable_data_folder(settings)
     if folder is None:
         return
-    place = folder / FOLDER
+    place = folder / KIND
     try:
-        calls = list(Approvals(place).look())
+        calls = list(Approvals(FolderState(folder).records(KIND)).look())
     except StoreError as error:
         yield broken(cause(error), private_folder(place))
         return

@@ -11,9 +11,10 @@ from server.audit.logs import files_of, log_in, record
 from support import cannot_run
 
 from connected_apps_mcp.callers import Caller
-from connected_apps_mcp.confirmation.approvals import Approvals, PendingCall, ProjectLabel
+from connected_apps_mcp.confirmation.approvals import KIND, Approvals, PendingCall, ProjectLabel
 from connected_apps_tools.safety.question import Question
 from connected_apps_tools.secrets.journal import Intent, Journal
+from connected_apps_tools.storage.records import FolderState
 
 from .planting import CANARY, OTHER_USER, Planting, fault, simple, write
 
@@ -90,7 +91,7 @@ simple(
 @fault("an interrupted call", "journal", remedy="secrets list .*--data-dir", state="warning")
 def _interrupted(on: Planting) -> None:
     on.desk.data.mkdir(mode=0o700)
-    journal = Journal(on.desk.data / "journal")
+    journal = Journal(FolderState(on.desk.data).records("journal"))
     journal.record(Intent(act="create_app", project_id="project-test-1", client_name="Bill\x1b[1m"))
     journal.close()
 
@@ -114,7 +115,7 @@ def _wait(on: Planting, since: datetime) -> None:
         ("delete_app", {"client_id": "mine"}),
         Question("Do it?", [("Client id", "mine")], "Then it is done.", "state"),
     )
-    Approvals(on.desk.data / "confirmations").add(call.model_copy(update={"since": since}))
+    Approvals(FolderState(on.desk.data).records(KIND)).add(call.model_copy(update={"since": since}))
 
 
 @fault(

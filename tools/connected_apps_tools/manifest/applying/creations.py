@@ -6,7 +6,6 @@ created twice.
 
 from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
@@ -16,7 +15,7 @@ from connected_apps_tools.manifest.documents.bindings import Bindings
 from connected_apps_tools.manifest.settings import Settings
 from connected_apps_tools.secrets.stores.base import LOWER_CASE, segment
 from connected_apps_tools.secrets.unknown_outcome import looks_of, name_apps
-from connected_apps_tools.storage.private_folder import PrivateFolder
+from connected_apps_tools.storage.records import Held, Records
 from connected_apps_tools.storage.threads import in_thread
 
 LOCK = ".turn"
@@ -63,16 +62,16 @@ class Creation(BaseModel):
 
 
 class Creations:
-    """The creations of a project that are not finished: a file each. Methods raise `StoreError`."""
+    """The unfinished creations of a project: a record each. Methods raise `StoreError`."""
 
-    def __init__(self, folder: Path, project_id: str) -> None:
-        """Record the creations of a project in a folder."""
-        self._folder = PrivateFolder(folder, within=folder.parent)
+    def __init__(self, records: Records, project_id: str) -> None:
+        """Record the creations of a project."""
+        self._records = records
         self._project_id = project_id
 
-    def try_lock(self) -> int | None:
-        """The lock that one apply holds at a time, as a descriptor; None where it is taken."""
-        return self._folder.try_lock(LOCK)
+    def try_lock(self) -> Held | None:
+        """The lock that one apply holds at a time; None where it is taken."""
+        return self._records.try_lock(LOCK)
 
     async def begin(
         self, key: str, client_name: str, client_type: str, alike: Iterable[str]
@@ -102,7 +101,7 @@ class Creations:
     async def forget(self, keys: Iterable[str]) -> None:
         """Forget creations: nothing was created, or the bindings have the apps."""
         for key in keys:
-            await in_thread(self._folder.remove, self._file(key))
+            await in_thread(self._records.remove, self._file(key))
 
     async def unfinished(self) -> Sequence[Creation]:
         """The creations that were begun and not forgotten. Damaged records are left out."""
@@ -110,14 +109,14 @@ class Creations:
 
     def _read(self) -> list[Creation]:
         found = []
-        for name in self._folder.names():
-            creation = _parsed(self._folder.read(name))
+        for name in self._records.names():
+            creation = _parsed(self._records.read(name))
             if creation and creation.project_id == self._project_id:
                 found.append(creation)
         return found
 
     async def _write(self, creation: Creation) -> None:
-        await in_thread(self._folder.write, self._file(creation.key), creation.model_dump_json())
+        await in_thread(self._records.write, self._file(creation.key), creation.model_dump_json())
 
     def _file(self, key: str) -> str:
         return ".".join([*(segment(each, LOWER_CASE) for each in (self._project_id, key)), "json"])

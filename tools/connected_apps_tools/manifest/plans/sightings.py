@@ -6,7 +6,6 @@ The service gives neither. A plan that deletes an app shows it, as evidence that
 import logging
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
-from pathlib import Path
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, TypeAdapter, ValidationError
 
@@ -14,7 +13,7 @@ from connected_apps_tools.api.app_versions import version_of
 from connected_apps_tools.api.models import App
 from connected_apps_tools.secrets.stores.base import LOWER_CASE, segment
 from connected_apps_tools.storage.errors import StoreError
-from connected_apps_tools.storage.private_folder import PrivateFolder
+from connected_apps_tools.storage.records import Records
 from connected_apps_tools.storage.threads import in_thread
 
 logger = logging.getLogger(__name__)
@@ -44,17 +43,17 @@ _BY_ID = TypeAdapter(dict[str, Sighting])
 
 
 class Sightings:
-    """The sightings of the apps of a project, in a file."""
+    """The sightings of the apps of a project, in a record."""
 
-    def __init__(self, folder: Path, project_id: str) -> None:
-        """Record the sightings of a project in a folder."""
-        self._folder = PrivateFolder(folder, within=folder.parent)
+    def __init__(self, records: Records, project_id: str) -> None:
+        """Record the sightings of a project."""
+        self._records = records
         self._name = f"{segment(project_id, LOWER_CASE)}.json"
 
     async def of(self, apps: Iterable[App]) -> Mapping[str, Sighting]:
         """Record that these are all the apps there are now, and return what is known of each.
 
-        Nothing is known where the file cannot be used: a plan does without it.
+        Nothing is known where the record cannot be used: a plan does without it.
         """
         now = datetime.now(UTC)
         versions = {app.client_id: version_of(app) for app in apps}
@@ -65,14 +64,14 @@ class Sightings:
             return {}
 
     def _record(self, versions: Mapping[str, str], now: datetime) -> dict[str, Sighting]:
-        with self._folder.locked(LOCK, LOCK_SECONDS) as folder:
-            earlier = _parsed(folder.read(self._name))
+        with self._records.locked(LOCK, LOCK_SECONDS) as records:
+            earlier = _parsed(records.read(self._name))
             seen = {
                 client_id: _seen(earlier.get(client_id), version, now)
                 for client_id, version in versions.items()
             }
             if seen != earlier:
-                folder.write(self._name, _BY_ID.dump_json(seen).decode())
+                records.write(self._name, _BY_ID.dump_json(seen).decode())
             return seen
 
 

@@ -3,13 +3,12 @@
 import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from connected_apps_tools.secrets.stores.base import LOWER_CASE, segment
 from connected_apps_tools.storage.errors import StoreError
-from connected_apps_tools.storage.private_folder import PrivateFolder
+from connected_apps_tools.storage.records import Records
 from connected_apps_tools.storage.threads import in_thread
 
 LOCK = ".turn"
@@ -31,16 +30,16 @@ _LIST = TypeAdapter(list[Delivery])
 
 
 class Deliveries:
-    """The deliveries of a project: a file for each app. Each method raises `StoreError`."""
+    """The deliveries of a project: a record for each app. Each method raises `StoreError`."""
 
-    def __init__(self, folder: Path, project_id: str) -> None:
-        """Record the deliveries of a project in a folder."""
-        self._folder = PrivateFolder(folder, within=folder.parent)
+    def __init__(self, records: Records, project_id: str) -> None:
+        """Record the deliveries of a project."""
+        self._records = records
         self._project_id = project_id
 
     async def of(self, client_id: str) -> Sequence[Delivery]:
         """The last delivery of an app to each destination, the latest one first."""
-        return await in_thread(self._read, self._folder, client_id)
+        return await in_thread(self._read, self._records, client_id)
 
     async def record(self, client_id: str, delivery: Delivery) -> None:
         """Record a delivery, in the place of an earlier one to the same destination."""
@@ -48,25 +47,25 @@ class Deliveries:
 
     async def forget(self, client_id: str) -> None:
         """Remove the record of an app."""
-        await in_thread(self._folder.remove, self._file(client_id))
+        await in_thread(self._records.remove, self._file(client_id))
 
     def _record(self, client_id: str, delivery: Delivery) -> None:
-        with self._folder.locked(LOCK, LOCK_SECONDS) as folder:
+        with self._records.locked(LOCK, LOCK_SECONDS) as records:
             try:
-                earlier = self._read(folder, client_id)
+                earlier = self._read(records, client_id)
             except _Damaged:  # the new delivery is worth more
                 earlier = []
             others = [each for each in earlier if each.destination != delivery.destination]
             document = _LIST.dump_python([delivery, *others], mode="json")
-            folder.write(self._file(client_id), json.dumps(document))
+            records.write(self._file(client_id), json.dumps(document))
 
-    def _read(self, folder: PrivateFolder, client_id: str) -> list[Delivery]:
+    def _read(self, records: Records, client_id: str) -> list[Delivery]:
         name = self._file(client_id)
-        text = folder.read(name)
+        text = records.read(name)
         try:
             return [] if text is None else _LIST.validate_json(text)
         except ValidationError:
-            raise _Damaged(f"{folder.path / name} is damaged: delete it.") from None
+            raise _Damaged(f"{name} in {records.place} is damaged: delete it.") from None
 
     def _file(self, client_id: str) -> str:
         parts = [segment(each, LOWER_CASE) for each in (self._project_id, client_id)]
