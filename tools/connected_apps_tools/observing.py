@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Literal, Protocol
 
 ActName = Literal["service_request", "secret_store", "audit_append", "confirmation", "session"]
-EventName = Literal["question", "refusal", "secret"]
+EventName = Literal["question", "refusal", "secret", "audit_failure"]
 LevelName = Literal["interrupted_calls"]
 
 Fact = str | int | None

@@ -184,4 +184,5 @@ class _Batch:
 
 
 def _failed(error: StoreError) -> AuditFailed:
+    observing.event("audit_failure")
     return AuditFailed(f"The audit log cannot be written: {error}")

@@ -87,6 +87,7 @@ EVENTS: Mapping[EventName, Metric] = {
     "question": metrics.QUESTIONS,
     "refusal": metrics.REFUSALS,
     "secret": metrics.SECRETS,
+    "audit_failure": metrics.AUDIT_FAILURES,
 }
 
 LEVELS: Mapping[LevelName, Metric] = {"interrupted_calls": metrics.INTERRUPTED}
@@ -108,6 +109,15 @@ class Telemetry:
         self.tracer = tracer
         self.to_service = to_service
         self._instruments = {each.name: _instrument(meter, each) for each in metrics.METRICS}
+        for metric in metrics.METRICS:
+            self._show_zeros(metric)
+
+    def _show_zeros(self, metric: Metric) -> None:
+        """Show what can be counted from the start, so that an alert sees the first one."""
+        if metric.kind in {"counter", "up_down"} and not metric.labels:
+            self.record(metric, 0, {})
+        for value in metric.values:
+            self.record(metric, 0, dict.fromkeys(metric.labels, value))
 
     def act(self, name: ActName, facts: Facts) -> "Act":
         """As `Observer.act`."""

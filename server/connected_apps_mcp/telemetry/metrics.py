@@ -38,6 +38,7 @@ class Metric:
         about: what it is about.
         labels: the attributes of an act or event that are its labels.
         buckets: the upper bounds of a histogram.
+        values: the values of its only label.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Metric:
     about: str
     labels: Sequence[str] = ()
     buckets: Sequence[float] = ()
+    values: Sequence[str] = ()
 
 
 OPERATIONS = Metric(
@@ -94,6 +96,7 @@ QUESTIONS = Metric(
     "Questions to a person: asked in the client, waiting for `approve`, accepted, approved, "
     "declined, unanswered.",
     (OUTCOME,),
+    values=("asked", "waiting", "accepted", "approved", "declined", "unanswered"),
 )
 REFUSALS = Metric(
     f"{OURS}.refusals",
@@ -109,12 +112,19 @@ SECRETS = Metric(
     "Client secrets that the service issued: stored, shown (to the caller alone), doubtful (it may "
     "be another, or there may be one), lost.",
     (OUTCOME,),
+    values=("stored", "shown", "doubtful", "lost"),
 )
 INTERRUPTED = Metric(
     f"{OURS}.interrupted_calls",
     "gauge",
     "{call}",
     "Calls that an earlier process left unfinished, and that may have lost a secret.",
+)
+AUDIT_FAILURES = Metric(
+    f"{OURS}.audit.failures",
+    "counter",
+    "{failure}",
+    "Times that the audit log could not be written.",
 )
 AUDIT = Metric(
     f"{OURS}.audit.append.duration",
@@ -145,5 +155,6 @@ METRICS = (
     SECRETS,
     INTERRUPTED,
     AUDIT,
+    AUDIT_FAILURES,
     STORE,
 )

@@ -2,11 +2,12 @@
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
-from typing import Any
+from typing import Any, Self
 from uuid import uuid4
 
 from opentelemetry.exporter.prometheus import PrometheusMetricReader
@@ -70,14 +71,36 @@ def open_telemetry(asked: Asked, environment: Mapping[str, str]) -> Iterator[Ope
     for secret in header_secrets(environment):
         REDACTOR.add(secret)
     resource, registry = _resource(asked.replica), CollectorRegistry()
-    with ExitStack() as opened:
+    with _Providers() as opened:
         meters = _meters(asked, resource, registry, opened)
         tracer = _tracers(asked, resource, opened).get_tracer(PROGRAM, version(PROGRAM))
         log = _log(resource, opened) if "logs" in asked.signals else None
         meter = meters.get_meter(PROGRAM, version(PROGRAM))
         telemetry = Telemetry(tracer, meter, to_service=asked.to_service)
         with observed_by(telemetry):
-            yield Opened(telemetry, registry, log)
+            try:
+                yield Opened(telemetry, registry, log)
+            finally:
+                if log:
+                    logging.getLogger().removeHandler(log)
+
+
+class _Providers:
+    """What is open. At the end it sends the rest, unless the collector does not take it."""
+
+    def __init__(self) -> None:
+        self.shutdowns: list[Callable[[], Any]] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        give_up_at = time.monotonic() + FLUSH_SECONDS
+        sending = [threading.Thread(target=each, daemon=True) for each in self.shutdowns]
+        for thread in sending:
+            thread.start()
+        for thread in sending:
+            thread.join(max(0, give_up_at - time.monotonic()))
 
 
 def _resource(replica: str | None) -> Resource:
@@ -91,7 +114,7 @@ def _resource(replica: str | None) -> Resource:
 
 
 def _meters(
-    asked: Asked, resource: Resource, registry: CollectorRegistry, opened: ExitStack
+    asked: Asked, resource: Resource, registry: CollectorRegistry, opened: _Providers
 ) -> AnyMeterProvider:
     readers: list[MetricReader] = []
     if "metrics" in asked.signals:
@@ -105,11 +128,11 @@ def _meters(
     if not readers:
         return NoOpMeterProvider()
     provider = MeterProvider(readers, resource, shutdown_on_exit=False)
-    opened.callback(_in_time, provider.shutdown)
+    opened.shutdowns.append(provider.shutdown)
     return provider
 
 
-def _tracers(asked: Asked, resource: Resource, opened: ExitStack) -> AnyTracerProvider:
+def _tracers(asked: Asked, resource: Resource, opened: _Providers) -> AnyTracerProvider:
     if "traces" not in asked.signals:
         return NoOpTracerProvider()
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
@@ -118,27 +141,18 @@ def _tracers(asked: Asked, resource: Resource, opened: ExitStack) -> AnyTracerPr
 
     provider = TracerProvider(resource=resource, shutdown_on_exit=False)
     provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
-    opened.callback(_in_time, provider.shutdown)
+    opened.shutdowns.append(provider.shutdown)
     return provider
 
 
-def _log(resource: Resource, opened: ExitStack) -> LogSender:
+def _log(resource: Resource, opened: _Providers) -> LogSender:
     from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter
     from opentelemetry.sdk._logs import LoggerProvider
     from opentelemetry.sdk._logs.export import BatchLogRecordProcessor
 
     provider = LoggerProvider(resource, shutdown_on_exit=False)
     provider.add_log_record_processor(BatchLogRecordProcessor(OTLPLogExporter()))
-    opened.callback(_in_time, provider.shutdown)
+    opened.shutdowns.append(provider.shutdown)
     sender = LogSender(provider)
-    root = logging.getLogger()
-    root.addHandler(sender)
-    opened.callback(root.removeHandler, sender)
+    logging.getLogger().addHandler(sender)
     return sender
-
-
-def _in_time(shut_down: Callable[[], Any]) -> None:
-    """Send the rest, unless the collector does not take it."""
-    sending = threading.Thread(target=shut_down, name="connected-apps-mcp-telemetry", daemon=True)
-    sending.start()
-    sending.join(FLUSH_SECONDS)

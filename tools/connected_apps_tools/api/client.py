@@ -319,7 +319,8 @@ class ConnectedAppsClient:
         except httpx2.DecodingError:
             raise UnexpectedAnswer("The body of the response could not be decoded.") from None
         self.service_date = received.date
-        logger.debug("%s %s: %d", request.operation.method, request.path, received.status)
+        operation = request.operation  # the path itself may have what a caller likes
+        logger.debug("%s %s: %d", operation.method, operation.path, received.status)
         return read_response(received, request.operation.response, request.client_id)
 
     async def _exchange(
