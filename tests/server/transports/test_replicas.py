@@ -130,13 +130,12 @@ async def test_a_client_of_each_era_works_behind_nginx(replicas: Replicas, era: 
             app = {"client_id": created["app"]["client_id"]}
             answer(await client.call_tool("get_app", app))
             answer(await client.call_tool("delete_app", app))
-    assert set(replicas.served()) == ({"a", "b"} if era == "auto" else set(replicas.served()))
+    assert len(replicas.served()) == (2 if era == "auto" else 1)
 
 
 def modern_call(name: str, **params: Any) -> dict[str, Any]:
-    elicits: dict[str, Any] = {
-        "io.modelcontextprotocol/clientCapabilities": {"elicitation": {"form": {}}}
-    }
+    form: dict[str, Any] = {"elicitation": {"form": {}}}
+    elicits = {"io.modelcontextprotocol/clientCapabilities": form}
     return {
         "jsonrpc": "2.0",
         "id": 1,
