@@ -1,7 +1,9 @@
 """The metrics, as Prometheus reads them."""
 
 import re
+import socket
 from collections.abc import Iterator
+from dataclasses import replace
 
 import httpx2
 import pytest
@@ -14,7 +16,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 from pydantic import SecretStr
 from starlette.testclient import TestClient
-from support import answer, offering, project_on, refusal, running
+from support import HELLO, answer, offering, project_on, refusal, running
 
 from connected_apps_mcp.protocol.prompts import RUNBOOKS
 from connected_apps_mcp.protocol.server import build_server
@@ -25,6 +27,8 @@ from connected_apps_mcp.telemetry.opening import Asked, Opened, open_telemetry
 from connected_apps_mcp.telemetry.operations import Operations
 from connected_apps_tools import ToolContext
 from connected_apps_tools.safety.policy import Policy
+from connected_apps_tools.secrets.journal import Intent
+from connected_apps_tools.secrets.recovery import recover
 from connected_apps_tools.secrets.stores import SecretKey
 from connected_apps_tools.storage.errors import StoreError
 
@@ -70,6 +74,31 @@ async def test_a_created_secret_is_counted_as_stored(project: ToolContext, opene
         assert series(opened.registry)[CREATED] == 0
         answer(await client.call_tool("create_app", {"client_type": "first_party"}))
     assert series(opened.registry)[CREATED] == 1
+
+
+async def test_an_audit_log_that_cannot_be_written_is_counted(
+    project: ToolContext, opened: Opened
+) -> None:
+    (project.folder / "audit").write_text("no folder")
+    failures = named("connected_apps_mcp_audit_failures_total")
+    async with client_of(project, opened) as client:
+        assert series(opened.registry)[failures] == 0
+        refusal(await client.call_tool("create_app", {"client_type": "first_party"}))
+    assert series(opened.registry)[failures] > 0
+
+
+async def test_calls_that_an_earlier_process_left_unfinished_are_shown(
+    project: ToolContext, opened: Opened
+) -> None:
+    journal, api = project.secrets.journal, project.api
+    intent = Intent(act="start_secret_rotation", project_id=api.project_id, origin="elsewhere")
+    journal.record(intent)
+    journal.release(intent)
+    await recover(project.secrets)
+    assert series(opened.registry)[named("connected_apps_mcp_interrupted_calls")] == 1
+    journal.remove(intent)
+    await recover(project.secrets)
+    assert series(opened.registry)[named("connected_apps_mcp_interrupted_calls")] == 0
 
 
 class _Full:
@@ -129,8 +158,6 @@ async def test_a_question_and_its_answer_are_counted(project: ToolContext, opene
 async def test_a_refusal_is_counted_by_the_rule_of_the_policy(
     project: ToolContext, opened: Opened
 ) -> None:
-    from dataclasses import replace
-
     limited = replace(project, policy=Policy(redirect_hosts=("corp.example",)))
     async with client_of(limited, opened) as client:
         app = {"client_type": "first_party", "redirect_urls": ["https://evil.example/cb"]}
@@ -179,9 +206,20 @@ def test_the_metrics_have_a_port_of_their_own_on_loopback() -> None:
         assert httpx2.get(url.replace("/metrics", "/mcp")).status_code == 404
 
 
-def test_a_port_for_metrics_that_is_taken_is_refused() -> None:
-    import socket
+def test_a_session_over_http_is_measured_when_it_ends() -> None:
+    arguments = ("--sandbox", "--transport", "http", "--port", "0", "--metrics-port", "0")
+    with running(*arguments) as process:
+        assert process.stderr
+        shown, url = (process.stderr.readline().split()[-1] for _ in range(2))
+        headers = {"accept": "application/json, text/event-stream"}
+        opened = httpx2.post(url, json=HELLO[0], headers=headers)
+        session = {"mcp-session-id": opened.headers["mcp-session-id"]}
+        assert "mcp_server_session_duration_seconds_count" not in httpx2.get(shown).text
+        httpx2.delete(url, headers=headers | session)
+        assert "mcp_server_session_duration_seconds_count 1.0" in httpx2.get(shown).text
 
+
+def test_a_port_for_metrics_that_is_taken_is_refused() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         with running("--sandbox", "--metrics-port", port) as process:

@@ -15,6 +15,7 @@ from typing import Any
 import httpx2
 import pytest
 from mcp import Client
+from mcp.client.sse import sse_client
 from mcp.types import ElicitResult
 from support import ERAS, MODERN, answer, cannot_run, running
 
@@ -131,6 +132,14 @@ async def test_a_client_of_each_era_works_behind_nginx(replicas: Replicas, era: 
             answer(await client.call_tool("get_app", app))
             answer(await client.call_tool("delete_app", app))
     assert len(replicas.served()) == (2 if era == "auto" else 1)
+
+
+async def test_the_sse_transport_works_behind_nginx(replicas: Replicas) -> None:
+    sessions = sse_client(f"{replicas.url}/sse")
+    async with Client(sessions, mode="legacy", elicitation_callback=say_yes) as client:
+        for _ in range(5):
+            answer(await client.call_tool("search_apps", {}))
+    assert len(replicas.served()) == 1
 
 
 def modern_call(name: str, **params: Any) -> dict[str, Any]:
