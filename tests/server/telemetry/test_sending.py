@@ -133,6 +133,7 @@ async def test_each_attempt_at_the_service_has_a_span_with_its_number(
     assert [each["http.response.status_code"] for each in attempts] == [503, 503, 200]
     assert [each.get("error.type") for each in attempts] == ["503", "503", None]
     assert {each["url.template"] for each in attempts} == {"/v1/connected_apps/clients/search"}
+    assert "connected_apps_mcp.service.retries" in collector.metric_names
 
 
 @pytest.mark.parametrize("flag", [[], ["--send-trace-context"]], ids=["by default", "asked for"])

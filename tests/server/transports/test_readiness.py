@@ -10,7 +10,7 @@ import anyio.to_thread
 import httpx2
 import pytest
 from starlette.types import Receive, Scope, Send
-from support import CREATE, HELLO, listening, on_service
+from support import CREATE, HELLO, listening, on_service, running
 
 from connected_apps_mcp.sandbox import create_sandbox
 from connected_apps_mcp.transports.readiness import Readiness
@@ -118,3 +118,16 @@ def test_a_shutdown_ends_the_readiness_then_the_calls_then_the_process(tmp_path:
         thread.join(timeout=20)
         assert '"client_secret"' in outcomes[0].text
         assert process.wait(timeout=20) == 0
+
+
+def test_a_server_that_drains_still_takes_requests_until_the_second_signal() -> None:
+    arguments = ("--sandbox", "--transport", "http", "--port", "0", "--drain-seconds", "600")
+    with running(*arguments) as process:
+        assert process.stderr
+        url = process.stderr.readline().split()[-1]
+        process.terminate()
+        while httpx2.get(url.replace("/mcp", "/readyz")).text != "draining":
+            pass
+        headers = {"accept": "application/json, text/event-stream"}
+        assert httpx2.post(url, json=HELLO[0], headers=headers).status_code == 200
+        assert process.poll() is None
