@@ -46,7 +46,7 @@ def error_name(error: ConnectedAppsError) -> str | None:
 def broken_rules(error: ConnectedAppsError) -> frozenset[str]:
     """The rules by which a call was refused; none if the service refused it."""
     match error:
-        case PolicyRefusal():
+        case PolicyRefusal() if error.rules:
             return frozenset(f"policy {rule}" for rule in error.rules)
         case InvalidRequest() | NotConfirmed() | TooManyCalls():
             return frozenset({type(error).__name__})
