@@ -5,7 +5,7 @@ RUN python -m venv /opt/connected-apps-mcp
 COPY constraints.txt pyproject.toml README.md LICENSE ./
 COPY server server
 COPY tools tools
-RUN /opt/connected-apps-mcp/bin/pip install --no-cache-dir --constraint constraints.txt .
+RUN /opt/connected-apps-mcp/bin/pip install --no-cache-dir --constraint constraints.txt '.[otel]'
 
 FROM python:3.13-slim
 LABEL io.modelcontextprotocol.server.name="io.github.OWNER/connected-apps-mcp"

@@ -18,13 +18,9 @@ import stamina
 from hypothesis import settings
 from mcp import Client
 from mcp.server import Server
-from opentelemetry import trace
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
-from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from platformdirs import PlatformDirs
 from sizes import WHOLE, parts
-from support import ERAS, project_on
+from support import ERAS, Spans, project_on
 from warm import cold_starts, warm_starts
 
 from connected_apps_mcp.commands.common import OUR_PACKAGES
@@ -32,6 +28,7 @@ from connected_apps_mcp.protocol.server import build_server
 from connected_apps_mcp.sandbox import create_sandbox
 from connected_apps_tools import ToolContext
 from connected_apps_tools.api.client import ConnectedAppsClient
+from connected_apps_tools.observing import observed_by
 from connected_apps_tools.storage.by_path import PathFolder
 from connected_apps_tools.storage.posix import DescriptorFolder
 from connected_apps_tools.storage.private_folder import PrivateFolder
@@ -182,17 +179,9 @@ async def client(request: pytest.FixtureRequest, server: Server[Any]) -> AsyncIt
         yield connected
 
 
-@pytest.fixture(scope="session")
-def _tracing() -> InMemorySpanExporter:
-    exporter = InMemorySpanExporter()
-    provider = TracerProvider()
-    provider.add_span_processor(SimpleSpanProcessor(exporter))
-    trace.set_tracer_provider(provider)
-    return exporter
-
-
 @pytest.fixture
-def spans(_tracing: InMemorySpanExporter) -> InMemorySpanExporter:
-    """What tracing exports of this test."""
-    _tracing.clear()
-    return _tracing
+def spans() -> Iterator[Spans]:
+    """The traces of this test."""
+    spans = Spans()
+    with observed_by(spans.telemetry):
+        yield spans

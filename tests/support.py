@@ -17,14 +17,19 @@ import pytest
 import uvicorn
 from mcp import Client, StdioServerParameters
 from mcp.types import CallToolResult, TextContent
+from opentelemetry.metrics import NoOpMeterProvider
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-from opentelemetry.trace import SpanKind
 from pydantic import SecretStr
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from connected_apps_mcp.protocol.server import build_server
+from connected_apps_mcp.protocol.prompts import RUNBOOKS
+from connected_apps_mcp.protocol.server import AnyServer, build_server
 from connected_apps_mcp.sandbox import SANDBOX_CREDENTIALS
+from connected_apps_mcp.telemetry.acts import Telemetry
+from connected_apps_mcp.telemetry.operations import Operations
 from connected_apps_mcp.transports.http import authority_of, bind
 from connected_apps_tools import DEFAULT_TOOLSETS, TOOLSETS, ProjectKind, ToolContext
 from connected_apps_tools.api.client import ConnectedAppsClient
@@ -265,10 +270,29 @@ async def listed_by(server: StdioServerParameters) -> set[str]:
         return {tool.name for tool in (await client.list_tools()).tools}
 
 
-def exported_by_the_server(spans: InMemorySpanExporter) -> str:
-    """The server's spans with their events, without those of an in-memory client."""
-    finished = spans.get_finished_spans()
-    return "\n".join(span.to_json() for span in finished if span.kind is SpanKind.SERVER)
+class Spans:
+    """What telemetry exports of the traces of a test."""
+
+    def __init__(self) -> None:
+        self._exporter = InMemorySpanExporter()
+        provider = TracerProvider()
+        provider.add_span_processor(SimpleSpanProcessor(self._exporter))
+        meter = NoOpMeterProvider().get_meter("test")
+        self.telemetry = Telemetry(provider.get_tracer("test"), meter)
+
+    def of(self, server: AnyServer) -> AnyServer:
+        """A server, from now on with spans."""
+        prompts = [each.name for each in RUNBOOKS]
+        server.middleware.insert(0, Operations(self.telemetry, offering().on, prompts))
+        return server
+
+    def text(self) -> str:
+        """The spans so far."""
+        return "\n".join(span.to_json() for span in self._exporter.get_finished_spans())
+
+    def clear(self) -> None:
+        """Forget the spans so far."""
+        self._exporter.clear()
 
 
 @asynccontextmanager

@@ -12,7 +12,7 @@ from low_level_server import build_server  # type: ignore[import-not-found]  # b
 from mcp.server import Server
 from pydantic import SecretStr
 
-from connected_apps_mcp.egress import redact_traces
+from connected_apps_mcp.egress import redact_errors
 from connected_apps_mcp.transports import http
 from connected_apps_mcp.transports.http_network import Network
 from connected_apps_mcp.transports.shutdown import ShutdownSignals
@@ -43,7 +43,7 @@ async def serve(transport: str, port: int) -> None:
         return (await service.send(method, path, body)).body
 
     server = build_server(send)
-    redact_traces(server)
+    server.middleware[:] = [redact_errors]
     async with ShutdownSignals() as signals:
         if transport == "stdio":
             await serve_stdio(server, shutdown_seconds=SHUTDOWN_SECONDS, signals=signals)

@@ -6,16 +6,12 @@ import secrets
 import sys
 import traceback
 from collections.abc import Mapping
-from dataclasses import replace
 from types import TracebackType
 from typing import Any
 
 from mcp import MCPError, types
-from mcp.server import Server
 from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
-from opentelemetry import trace
 from pydantic import ValidationError
-from pydantic_core import to_json
 
 from connected_apps_tools.text.redaction import REDACTOR
 
@@ -50,31 +46,8 @@ def redact(message: str) -> str:
     return REDACTOR.redact(message, allow=_revealed.pop(ticket[1], None) if ticket else None)
 
 
-def redact_traces(server: Server[Any]) -> None:
-    """Redact trace spans, which hold the identifiers of a request, and errors.
-
-    If nothing receives spans, none are made. Call this before any other middleware is added.
-    """
-    if isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider):
-        server.middleware.clear()  # it holds the SDK's tracing alone
-    else:
-        server.middleware.insert(0, _redact_request)
-    server.middleware.append(_redact_error)
-
-
-async def _redact_request(ctx: AnyContext, call_next: CallNext) -> HandlerResult:
-    params = ctx.params or {}
-    traced = [ctx.method, ctx.request_id, params.get("name"), ctx.meta]
-    if not REDACTOR.contains_secret(to_json(traced, fallback=str).decode()):
-        return await call_next(ctx)
-    method, request_id, name, meta = REDACTOR.redact_json(traced)
-    named = {"name": name} if "name" in params else {}
-    return await call_next(
-        replace(ctx, method=method, request_id=request_id, params={**params, **named}, meta=meta)
-    )
-
-
-async def _redact_error(ctx: AnyContext, call_next: CallNext) -> HandlerResult:
+async def redact_errors(ctx: AnyContext, call_next: CallNext) -> HandlerResult:
+    """Redact the errors of a request, as middleware of a server."""
     try:
         return await call_next(ctx)
     except MCPError as error:

@@ -20,7 +20,7 @@ from mcp.types import (
     TextContent,
 )
 
-from connected_apps_mcp.egress import redact_traces
+from connected_apps_mcp.egress import redact_errors
 from connected_apps_mcp.transports import http
 from connected_apps_mcp.transports.http_network import Network
 from connected_apps_mcp.transports.shutdown import ShutdownSignals
@@ -72,7 +72,7 @@ async def main(transport: str) -> None:
     server: Server[Any] = Server("talkative", on_subscriptions_listen=listen)
     server.add_request_handler("prompts/list", PaginatedRequestParams, send_everything)
     server.add_request_handler("resources/list", PaginatedRequestParams, ask_for_more)
-    redact_traces(server)
+    server.middleware[:] = [redact_errors]
     async with ShutdownSignals() as signals:
         if transport == "stdio":
             await serve_stdio(server, shutdown_seconds=20, signals=signals)

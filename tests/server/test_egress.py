@@ -17,8 +17,7 @@ from mcp.client.streamable_http import streamable_http_client
 from mcp.server import Server
 from mcp.shared.message import SessionMessage
 from mcp.types import PaginatedRequestParams
-from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-from support import SANDBOX, answer, exported_by_the_server, project_on
+from support import SANDBOX, Spans, answer, project_on
 
 from connected_apps_mcp import egress
 from connected_apps_mcp.protocol.server import build_server
@@ -295,17 +294,17 @@ TRACED: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("part", TRACED)
 async def test_no_secret_that_a_client_sends_gets_into_a_span(
-    spans: InMemorySpanExporter, server: Server[Any], part: str
+    spans: Spans, server: Server[Any], part: str
 ) -> None:
     REDACTOR.add(CANARY)
     REDACTOR.add("token-Zx81kQ0pLm27")
     message = json.loads(json.dumps(TRACED[part]).replace("TOKEN", "token-Zx81kQ0pLm27"))
-    async with Client(server, mode="legacy") as client:
+    async with Client(spans.of(server), mode="legacy") as client:
         written = client.session._dispatcher._write_stream  # type: ignore[attr-defined]
         await written.send(SessionMessage(types.jsonrpc_message_adapter.validate_python(message)))
         await client.list_tools()
-    assert "tools/list" in exported_by_the_server(spans)
-    assert "Zx81" not in exported_by_the_server(spans)
+    assert "tools/list" in spans.text()
+    assert "Zx81" not in spans.text()
 
 
 def test_the_sdk_gives_a_server_tracing_and_no_other_middleware() -> None:
@@ -313,9 +312,7 @@ def test_the_sdk_gives_a_server_tracing_and_no_other_middleware() -> None:
     assert type(tracing).__name__ == "OpenTelemetryMiddleware"
 
 
-async def test_no_secret_of_an_error_gets_into_a_span(
-    spans: InMemorySpanExporter, server: Server[Any]
-) -> None:
+async def test_no_secret_of_an_error_gets_into_a_span(spans: Spans, server: Server[Any]) -> None:
     async def explode(_ctx: Any, _params: Any) -> Any:
         raise RuntimeError(CANARY)
 
@@ -325,13 +322,13 @@ async def test_no_secret_of_an_error_gets_into_a_span(
     REDACTOR.add(CANARY)
     server.add_request_handler("prompts/list", PaginatedRequestParams, explode)
     server.add_request_handler("resources/list", PaginatedRequestParams, refuse)
-    async with Client(server) as client:
+    async with Client(spans.of(server)) as client:
         with pytest.raises(MCPError):
             await client.list_prompts()
         with pytest.raises(MCPError):
             await client.list_resources()
-    assert "resources/list" in exported_by_the_server(spans)
-    assert "Zx81" not in exported_by_the_server(spans)
+    assert "resources/list" in spans.text()
+    assert "Zx81" not in spans.text()
 
 
 @pytest.mark.parametrize(
@@ -375,9 +372,8 @@ async def test_no_secret_is_in_a_header(server: Server[Any]) -> None:
     assert "Zx81" not in str(moved.headers)
 
 
-async def test_no_secret_is_in_a_trace(spans: InMemorySpanExporter, server: Server[Any]) -> None:
-    spans.clear()
-    async with Client(server) as client:
+async def test_no_secret_is_in_a_trace(spans: Spans, server: Server[Any]) -> None:
+    async with Client(spans.of(server)) as client:
         created = answer(
             await client.call_tool(
                 "create_app", {"client_type": "first_party", "reveal_secret": True}
@@ -394,7 +390,7 @@ async def test_no_secret_is_in_a_trace(spans: InMemorySpanExporter, server: Serv
         for name in (value, upcoming):
             with pytest.raises(MCPError):
                 await client.call_tool(name, {})
-    exported = exported_by_the_server(spans)
+    exported = spans.text()
     assert "create_app" in exported
     assert value not in exported
     assert upcoming not in exported

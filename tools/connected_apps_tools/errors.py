@@ -60,6 +60,9 @@ class AppHasChanged(InvalidRequest):
 class PolicyRefusal(InvalidRequest):
     """The operator's policy forbids it. The text names each broken rule."""
 
+    rules: frozenset[str] = frozenset()
+    """The broken rules."""
+
     quotes = True
     hint = (
         "Nothing was sent. Stay within the operator's policy; another call with the same arguments "

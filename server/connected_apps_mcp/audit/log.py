@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 import anyio
 
+from connected_apps_tools import observing
 from connected_apps_tools.errors import ConnectedAppsError
 from connected_apps_tools.storage.errors import StoreError
 from connected_apps_tools.storage.threads import in_thread
@@ -139,6 +140,10 @@ class AuditLog:
         Raises:
             AuditFailed: intents in the batch were not written, or something is still unwritten.
         """
+        with observing.act("audit_append"):
+            await self._write_together(more)
+
+    async def _write_together(self, more: Sequence[AuditRecord]) -> None:
         batch = self._waiting
         batch.records += more
         with anyio.CancelScope(shield=True):
@@ -179,4 +184,5 @@ class _Batch:
 
 
 def _failed(error: StoreError) -> AuditFailed:
+    observing.event("audit_failure")
     return AuditFailed(f"The audit log cannot be written: {error}")

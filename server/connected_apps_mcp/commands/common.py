@@ -109,7 +109,7 @@ def log_to_stderr(level: str) -> None:
 
     redact_logs()
     handler = StderrLog()
-    handler.addFilter(_shorten)
+    handler.addFilter(shorten_foreign)
     logging.basicConfig(
         level="WARNING",
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
@@ -121,7 +121,7 @@ def log_to_stderr(level: str) -> None:
         logging.getLogger(ours).setLevel(level.upper())
 
 
-def _shorten(record: logging.LogRecord) -> bool:
+def shorten_foreign(record: logging.LogRecord) -> bool:
     """Cut a library's record to its first line: its traceback may quote a client's message."""
     if not record.name.startswith(OUR_PACKAGES):
         record.msg, record.args = record.getMessage().partition("\n")[0], None

@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from connected_apps_mcp.callers import current_caller
 from connected_apps_mcp.egress import AnyContext
-from connected_apps_tools import ToolContext
+from connected_apps_tools import ToolContext, observing
 from connected_apps_tools.deadline import paused
 from connected_apps_tools.errors import NotConfirmed
 from connected_apps_tools.safety.question import Question, digest
@@ -175,6 +175,10 @@ class _ClientDialogue:
             return "not required"
         if self._confirmation.mode == "never":
             return "not asked"
+        with observing.act("confirmation"):
+            return await self._decide(question)
+
+    async def _decide(self, question: Question) -> How | types.InputRequiredResult | None:
         if question.too_long:
             raise _too_long()
         if not self._can_ask:
@@ -192,12 +196,17 @@ class _ClientDialogue:
         said = self._next_question()
         text = self._confirmation.text(question, said)
         try:
-            with paused(), anyio.fail_after(LIFETIME.total_seconds()):
+            with (
+                observing.act("confirmation"),
+                paused(),
+                anyio.fail_after(LIFETIME.total_seconds()),
+            ):
                 answer = await _elicited(self._context, text, self._questions - 1)
         except NoBackChannelError:
             self._can_ask = False
             return
         except (MCPError, ValidationError, TimeoutError):
+            observing.event("question", outcome="unanswered")
             raise _nothing("the question was not answered") from None
         _require_yes(answer)
         self._accepted = self._confirmation.digest(question)
@@ -227,6 +236,7 @@ class _ClientDialogue:
         if self._questions == MAX_QUESTIONS:
             raise _nothing("the app kept changing while the question was open")
         self._questions += 1
+        observing.event("question", outcome="asked")
         return CHANGED if self._questions > 1 else ""
 
     async def _without_client(self, question: Question) -> How:
@@ -237,8 +247,10 @@ class _ClientDialogue:
         pending = PendingCall.of(project, current_caller(), call, question)
         try:
             if await in_thread(approvals.use_approval, pending):
+                observing.event("question", outcome="approved")
                 return "approved"
             await in_thread(approvals.add, pending)
+            observing.event("question", outcome="waiting")
         except StoreError as error:
             raise _nothing(f"a person has to confirm, and cannot be asked ({error})") from None
         refusal = _nothing("a person has to confirm first, and this client cannot ask")
@@ -308,12 +320,15 @@ def _unsealed(state: str | None) -> _Sealed | None:
 def _require_yes(answer: object) -> None:
     match answer:
         case types.ElicitResult(action="accept", content={"confirm": True, **more}) if not more:
-            return
+            observing.event("question", outcome="accepted")
         case types.ElicitResult(action="decline"):
+            observing.event("question", outcome="declined")
             raise _nothing("the user declined", "decline")
         case types.ElicitResult(action="cancel"):
+            observing.event("question", outcome="unanswered")
             raise _nothing("the user did not answer", "cancel")
         case _:
+            observing.event("question", outcome="declined")
             raise _nothing("the answer is not a yes")
 
 

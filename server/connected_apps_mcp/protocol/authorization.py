@@ -9,7 +9,7 @@ from mcp.server.context import CallNext, HandlerResult
 from connected_apps_mcp.audit import AuditLog, RecordedCall
 from connected_apps_mcp.callers import Caller, current_caller
 from connected_apps_mcp.egress import AnyContext
-from connected_apps_tools import Tool
+from connected_apps_tools import Tool, observing
 from connected_apps_tools.api.models import Request
 from connected_apps_tools.errors import InvalidRequest
 from connected_apps_tools.scopes import Scope
@@ -60,6 +60,7 @@ class Authorization:
         self, caller: Caller, method: str, params: object, reason: str
     ) -> None:
         """Record that a request was refused, under its tool, or else under its method."""
+        observing.event("refusal", rule=REASON)
         match params:
             case {"name": str(tool), **more} if method == "tools/call":
                 await self.refuse(caller, tool, more.get("arguments"), reason)

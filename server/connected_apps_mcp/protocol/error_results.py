@@ -13,7 +13,9 @@ from connected_apps_tools.context import ServerInfo
 from connected_apps_tools.errors import (
     ConnectedAppsError,
     InvalidRequest,
+    NotConfirmed,
     NotFound,
+    PolicyRefusal,
     ServiceError,
     TooManyCalls,
 )
@@ -39,6 +41,16 @@ def as_failure(tool: Tool[Any, Any], error: Exception, *, sent: bool) -> Connect
 def error_name(error: ConnectedAppsError) -> str | None:
     """The service's name for an error, else ours."""
     return error.error_type if isinstance(error, ServiceError) else type(error).__name__
+
+
+def broken_rules(error: ConnectedAppsError) -> frozenset[str]:
+    """The rules by which a call was refused; none if the service refused it."""
+    match error:
+        case PolicyRefusal() if error.rules:
+            return frozenset(f"policy {rule}" for rule in error.rules)
+        case InvalidRequest() | NotConfirmed() | TooManyCalls():
+            return frozenset({type(error).__name__})
+    return frozenset()
 
 
 def error_fields(error: ConnectedAppsError, server: ServerInfo) -> dict[str, Any]:

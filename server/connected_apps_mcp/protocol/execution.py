@@ -23,12 +23,12 @@ from mcp import types
 
 from connected_apps_mcp.audit import AuditLog, Outcome, PersonAnswer, RecordedCall
 from connected_apps_mcp.confirmation.confirm import Dialogue, How
-from connected_apps_tools import Tool, ToolContext
+from connected_apps_tools import Tool, ToolContext, observing
 from connected_apps_tools.api.models import Request, Result, Touched
 from connected_apps_tools.errors import ConnectedAppsError
 from connected_apps_tools.plan import Performed, Plan
 
-from .error_results import as_failure, error_name
+from .error_results import as_failure, broken_rules, error_name
 
 ANSWERS: Mapping[How, PersonAnswer] = {"accepted": "accept", "approved": "approve"}
 """What the audit log calls the ways to confirm."""
@@ -148,6 +148,8 @@ class Execution:
     ) -> ConnectedAppsError:
         """The refusal that an error means. It is recorded, unless the call would only read."""
         refusal = as_failure(self.tool, error, sent=False)
+        for rule in broken_rules(refusal):
+            observing.event("refusal", rule=rule)
         if self.tool.is_recorded(request):
             yes: PersonAnswer | None = "accept" if dialogue and dialogue.said_yes else None
             call = self.call(getattr(refusal, "answer", None) or yes)

@@ -12,7 +12,7 @@ from mcp.server.context import CallNext, HandlerResult
 from connected_apps_mcp.callers import Caller, current_caller
 from connected_apps_mcp.egress import AnyContext
 from connected_apps_mcp.limits import MAX_RATED_CALLERS, REFUSAL_SECONDS
-from connected_apps_tools import Effect, Tool
+from connected_apps_tools import Effect, Tool, observing
 from connected_apps_tools.api.fair_share import share_key
 from connected_apps_tools.context import ServerInfo
 from connected_apps_tools.errors import TooManyCalls
@@ -114,6 +114,7 @@ class RateLimits:
                 return await call_next(ctx)
             finally:
                 share_key.reset(token)
+        observing.event("refusal", rule=REASON)
         await anyio.sleep(REFUSAL_SECONDS)
         error = TooManyCalls(seconds)
         if not is_call:

@@ -13,8 +13,8 @@ from mcp.server.request_state import RequestStateBoundary, RequestStateSecurity
 
 from connected_apps_mcp.audit import AuditLog, Ledger
 from connected_apps_mcp.confirmation.confirm import Confirmation, Mode
-from connected_apps_mcp.egress import AnyContext, redact_traces
-from connected_apps_tools import TOOLSETS, ToolContext
+from connected_apps_mcp.egress import AnyContext, redact_errors
+from connected_apps_tools import TOOLSETS, ToolContext, observing
 from connected_apps_tools.api.models import Touched
 from connected_apps_tools.selection import OfferedTools, Selection, select_tools
 
@@ -52,6 +52,11 @@ EVERYTHING = select_tools(TOOLSETS, Selection(toolsets=[name for name in TOOLSET
 
 class _Server(Server[Mapping[str, Any]]):
     """The SDK's server, with the same capabilities in both eras."""
+
+    async def run(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - the SDK's
+        """Serve one connection of stdio or SSE, or one session of Streamable HTTP."""
+        with observing.act("session"):
+            await super().run(*args, **kwargs)
 
     def get_capabilities(self, *args: Any, **kwargs: Any) -> types.ServerCapabilities:  # noqa: ANN401 - the SDK's
         """The capabilities: the list of apps may change, the lists of tools and prompts do not."""
@@ -121,7 +126,7 @@ def build_server(  # noqa: PLR0913 - each is a separate part
         subscriptions.add_to(server)
     add_prompts(server, rights)
     add_completions(server, rights)
-    redact_traces(server)
+    server.middleware[:] = [redact_errors]  # without the tracing of the SDK, which quotes clients
     sealed = security or RequestStateSecurity.ephemeral()
     server.middleware.append(RequestStateBoundary(sealed, default_audience=SERVER_NAME))
     server.middleware.extend(checks)

@@ -8,7 +8,7 @@ from mcp import MCPError, types
 from connected_apps_mcp.audit import AuditLog, PersonAnswer, RecordedCall, Software
 from connected_apps_mcp.callers import current_caller
 from connected_apps_mcp.egress import AnyContext, reveal
-from connected_apps_tools import Tool, ToolContext
+from connected_apps_tools import Tool, ToolContext, observing
 from connected_apps_tools.api.models import Result
 from connected_apps_tools.deadline import deadline
 from connected_apps_tools.errors import ConnectedAppsError
@@ -68,6 +68,7 @@ class ToolCalls:
         if tool := offer.on.get(params.name):
             return tool
         why = offer.off.get(params.name)
+        observing.event("refusal", rule="tool off" if why else "unknown tool")
         if why:
             await self._audit.refused(self._call(context, params.name, params.arguments or {}), why)
         more = f" {why}" if why else did_you_mean(params.name, offer.on)

@@ -80,7 +80,15 @@ def _transport_problems(settings: Settings) -> list[str]:
 def _network_problems(settings: Settings) -> list[str]:
     beyond = not is_loopback(settings.host)
     public = not is_loopback(urlsplit(settings.public_url or "//localhost").hostname or "")
-    over_http = ("public_url", "tls_cert", "tls_key", "trusted_proxy", "allow_origin")
+    over_http = (
+        "public_url",
+        "tls_cert",
+        "tls_key",
+        "trusted_proxy",
+        "allow_origin",
+        "replica_name",
+        "drain_seconds",
+    )
     wrong = {
         "--host must be a loopback address such as 127.0.0.1 without --auth: only this machine "
         "may reach a server that does not authenticate its callers.": (
@@ -100,6 +108,8 @@ def _network_problems(settings: Settings) -> list[str]:
             and settings.public_url is None
             and (settings.tls_cert is None or settings.host in ALL_ADDRESSES)
         ),
+        "--metrics-host needs --metrics-port.": "metrics_host" in settings.model_fields_set
+        and settings.metrics_port is None,
         "--tls-cert and --tls-key belong together.": bool(settings.tls_cert)
         != bool(settings.tls_key),
     }

@@ -59,6 +59,20 @@ class HttpSettings(ProjectSettings):
         description="Origins of web pages that may call this server, comma-separated, such as "
         "https://inspector.corp.example. Default: none.",
     )
+    replica_name: str | None = Field(
+        None,
+        pattern=r"^[a-z0-9]{1,32}$",
+        description="Name of this replica among several, of lower-case letters and digits. Ids of "
+        "sessions begin with it, so that a load balancer can tell to which replica one belongs. "
+        "Default: none.",
+    )
+    drain_seconds: float = Field(
+        0,
+        ge=0,
+        le=600,
+        description="Seconds to go on after the first signal, while /readyz says that no more "
+        "requests should come, before the server waits for calls in flight. Default: 0.",
+    )
     auth: Auth = Field(
         "none",
         description="Who may call over HTTP: none (everybody on this machine), issuer (who has a "

@@ -173,6 +173,23 @@ class Settings(HttpSettings):
         description="Lowest level to log to standard error: debug, info, warning or error. "
         "Default: warning.",
     )
+    metrics_port: int | None = Field(
+        None,
+        ge=0,
+        le=65535,
+        description="Port that shows metrics to Prometheus, at /metrics; 0 picks a free one. "
+        "Needs the extra otel. Default: none.",
+    )
+    metrics_host: str = Field(
+        "127.0.0.1",
+        description="Address of that port. Everybody who reaches it can read the metrics. "
+        "Default: 127.0.0.1.",
+    )
+    send_trace_context: bool = Field(
+        default=False,
+        description="Send the trace of a call on to the service, in the header traceparent. "
+        "Default: off.",
+    )
 
     @property
     def shutdown_seconds(self) -> float:

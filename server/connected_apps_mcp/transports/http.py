@@ -7,10 +7,17 @@ import ssl
 import sys
 import time
 from collections import Counter
-from collections.abc import Collection
-from contextlib import AbstractAsyncContextManager, AbstractContextManager, nullcontext, suppress
+from collections.abc import AsyncIterator, Collection
+from contextlib import (
+    AbstractAsyncContextManager,
+    AbstractContextManager,
+    asynccontextmanager,
+    nullcontext,
+    suppress,
+)
 from functools import partial
 
+import anyio
 import uvicorn
 from mcp import MCPError
 from mcp.server.context import CallNext, HandlerResult
@@ -35,26 +42,30 @@ from connected_apps_mcp.limits import (
 )
 from connected_apps_mcp.protocol.server import AnyServer
 from connected_apps_mcp.settings.settings import SettingsError
+from connected_apps_tools import observing
 
-from .http_auth import HEALTH, TOO_MANY_STREAMS, Guard
+from .http_auth import HEALTH, READY, TOO_MANY_STREAMS, Guard
 from .http_guards import RedactResponses, RequestTimeouts, SameOriginOnly
 from .http_network import Network
 from .http_protocol import BoundedProtocol
 from .http_streams import StreamableHttp
+from .readiness import Readiness
 from .shutdown import ShutdownSignals
 
 logger = logging.getLogger(__name__)
 
 
-def build_app(
+def build_app(  # noqa: PLR0913 - each is a separate part
     server: AnyServer,
     transports: Collection[str],
     network: Network,
     plain_tools: Collection[str] = (),
     *,
     guard: Guard | None = None,
+    readiness: Readiness | None = None,
+    replica: str | None = None,
 ) -> Starlette:
-    """An ASGI application with the given transports and /healthz.
+    """An ASGI application with the given transports, /healthz and /readyz.
 
     Args:
         server: the server behind all transports.
@@ -62,12 +73,15 @@ def build_app(
         network: where the application is.
         plain_tools: tools that send the client nothing but the result, unless it asks for progress.
         guard: lets callers in by their tokens; None to let everybody in.
+        readiness: whether more requests should come; by default while the server is up.
+        replica: the name of this replica.
     """
-    routes: list[BaseRoute] = [Route(HEALTH, _health)]
+    ready = readiness or Readiness({})
+    routes: list[BaseRoute] = [Route(HEALTH, _health), Route(READY, ready.show)]
     sessions: AbstractAsyncContextManager[None] = nullcontext()
     direct: dict[str, ASGIApp] = {}
     if "http" in transports:
-        streamable = direct[PATHS["http"]] = StreamableHttp(server, plain_tools)
+        streamable = direct[PATHS["http"]] = StreamableHttp(server, plain_tools, replica)
         routes.append(Route(PATHS["http"], streamable))
         sessions = streamable.run()
     if "sse" in transports:
@@ -121,8 +135,8 @@ class _SseEndpoint:
             await self._server.run(incoming, outgoing, self._server.create_initialization_options())
 
 
-def bind(host: str, port: int) -> socket.socket:
-    """A listening socket.
+def bind(host: str, port: int, flags: str = "--host, --port") -> socket.socket:
+    """A listening socket, on an address that `flags` name.
 
     Raises:
         SettingsError: the address is in use or not on this machine.
@@ -139,7 +153,7 @@ def bind(host: str, port: int) -> socket.socket:
         listener.listen()
     except OSError as error:
         listener.close()
-        raise SettingsError(f"--host, --port: cannot listen there ({error.strerror}).") from None
+        raise SettingsError(f"{flags}: cannot listen there ({error.strerror}).") from None
     return listener
 
 
@@ -175,6 +189,7 @@ class CallsInFlight:
             bounds[caller.identity] = MAX_CALLS_OF_CALLER
         full = any(self._requests[owner] >= bound for owner, bound in bounds.items())
         if full or self._total >= MAX_CALLS_TOTAL:
+            observing.event("refusal", rule="too many requests")
             logger.warning("Refused a request: %d are in flight.", self._total)
             raise MCPError(
                 TOO_MANY_REQUESTS, "Too many requests are in flight. Wait for a response first."
@@ -201,12 +216,18 @@ class _DrainingServer(uvicorn.Server):
     """
 
     def __init__(
-        self, config: uvicorn.Config, calls: CallsInFlight, shutdown_seconds: float
+        self,
+        config: uvicorn.Config,
+        calls: CallsInFlight,
+        *,
+        drain_seconds: float = 0,
+        shutdown_seconds: float = 0,
     ) -> None:
         super().__init__(config)
         self._calls = calls
+        self._drain_seconds = drain_seconds
         self._shutdown_seconds = shutdown_seconds
-        self._deadline: float | None = None
+        self._drained_at: float | None = None
         self._idle_ticks = 0
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -233,20 +254,22 @@ class _DrainingServer(uvicorn.Server):
         return super().capture_signals() if sys.platform == "win32" else nullcontext()
 
     def shut_down(self) -> None:
-        """Shut down when no call is in flight, or `shutdown_seconds` are over."""
+        """Shut down after `drain_seconds`, and `shutdown_seconds` more for calls in flight."""
         # uvicorn logs an error for each stream that is still open.
         logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
-        self._deadline = time.monotonic() + self._shutdown_seconds
+        self._drained_at = time.monotonic() + self._drain_seconds
 
     def shut_down_now(self) -> None:
         """Shut down, whatever is in flight."""
         self.should_exit = True
 
     async def on_tick(self, counter: int) -> bool:
-        if self._deadline is not None:
+        now = time.monotonic()
+        if self._drained_at is not None and now >= self._drained_at:
             # One more idle tick, to send the last response.
             self._idle_ticks = 0 if self._calls.count else self._idle_ticks + 1
-            self.should_exit |= self._idle_ticks > 1 or time.monotonic() > self._deadline
+            late = now > self._drained_at + self._shutdown_seconds
+            self.should_exit |= self._idle_ticks > 1 or late
         return await super().on_tick(counter)
 
 
@@ -266,11 +289,46 @@ async def listen(  # noqa: PLR0913 - each is a separate part
     signals: ShutdownSignals,
     *,
     calls: CallsInFlight | None = None,
+    readiness: Readiness | None = None,
+    drain_seconds: float = 0,
     shutdown_seconds: float = 0,
     tls: ssl.SSLContext | None = None,
 ) -> None:
-    """Serve until a signal comes. Calls in flight then have `shutdown_seconds` to finish."""
-    config = uvicorn.Config(
+    """Serve until a signal comes.
+
+    It ends the readiness. `drain_seconds` later, calls in flight have `shutdown_seconds` to finish.
+    """
+    _raise_file_limit()
+    server = _DrainingServer(
+        _config(app, tls),
+        calls or CallsInFlight(),
+        drain_seconds=drain_seconds,
+        shutdown_seconds=shutdown_seconds,
+    )
+
+    def shut_down() -> None:
+        if readiness:
+            readiness.end()
+        server.shut_down()
+
+    signals.react(shut_down, server.shut_down_now)
+    await server.serve(sockets=[listener])
+
+
+@asynccontextmanager
+async def listening(app: ASGIApp, listener: socket.socket) -> AsyncIterator[None]:
+    """Serve an application meanwhile, beside what this process is for."""
+    server = _DrainingServer(_config(app), CallsInFlight())
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(server.serve, [listener])
+        try:
+            yield
+        finally:
+            server.should_exit = True
+
+
+def _config(app: ASGIApp, tls: ssl.SSLContext | None = None) -> uvicorn.Config:
+    return uvicorn.Config(
         app,
         log_config=None,
         access_log=False,
@@ -281,7 +339,3 @@ async def listen(  # noqa: PLR0913 - each is a separate part
         timeout_graceful_shutdown=1,
         ssl_context_factory=(lambda *_: tls) if tls else None,
     )
-    _raise_file_limit()
-    server = _DrainingServer(config, calls or CallsInFlight(), shutdown_seconds)
-    signals.react(server.shut_down, server.shut_down_now)
-    await server.serve(sockets=[listener])

@@ -33,12 +33,13 @@ from connected_apps_mcp.callers import Caller, CallerToken
 from connected_apps_mcp.limits import MAX_BODY_BYTES, MAX_STREAMS_OF_CALLER, STREAM_METHODS
 from connected_apps_mcp.protocol.authorization import REASON, Authorization
 from connected_apps_mcp.protocol.server import SERVER_NAME
+from connected_apps_tools import observing
 from connected_apps_tools.scopes import Scope
 
 AUTHORIZATION = b"authorization"
 SCHEME = b"bearer "
 
-HEALTH = "/healthz"
+HEALTH, READY = "/healthz", "/readyz"
 WELL_KNOWN = "/.well-known/oauth-protected-resource"
 
 CORS = [Middleware(CORSMiddleware, allow_origins=["*"], allow_methods=["GET"])]
@@ -116,7 +117,7 @@ class Guard:
 
     def around(self, app: ASGIApp, endpoints: Sequence[str]) -> ASGIApp:
         """The application behind the guard."""
-        public = {HEALTH, *(route.path for route in self.routes(endpoints))}
+        public = {HEALTH, READY, *(route.path for route in self.routes(endpoints))}
         return RequireToken(app, self.access, self.authorization, endpoints, public)
 
 
@@ -190,6 +191,7 @@ class RequireToken:
         error = "invalid_token" if isinstance(refused, TokenRefused) else refused.error
         if error is None:  # each login begins so
             return self._challenge(request, 401, {}, self._access.offered)
+        observing.event("refusal", rule=error)
         what = f"{request['method']} {self._endpoint_of(request)}"
         await self._authorization.refuse(STRANGER, what, None, f"token: {refused}")
         if isinstance(refused, TokenRefused) and refused.reason is Reason.ISSUER_UNAVAILABLE:

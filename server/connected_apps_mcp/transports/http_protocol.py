@@ -51,7 +51,7 @@ class BoundedProtocol(HttpToolsProtocol):
     """HTTP/1.1 with bounds on the size and the time of a head, and on requests that wait."""
 
     _silent: ClassVar[dict["BoundedProtocol", None]] = {}
-    """The connections without a request so far, in the order in which they came."""
+    """The connections without a request so far, of all ports, in the order in which they came."""
     _timer: asyncio.TimerHandle | None = None
     _in_head = False
     """Whether a head has begun and is not complete."""
@@ -71,7 +71,7 @@ class BoundedProtocol(HttpToolsProtocol):
         """
         super().connection_made(transport)
         self._start_timer()
-        longest = next(iter(self._silent), None)
+        longest = next((each for each in self._silent if each in self.connections), None)
         self._silent[self] = None
         if longest and len(self.connections) > MAX_CONNECTIONS:
             longest.transport.close()

@@ -2,10 +2,10 @@
 
 import asyncio
 from collections.abc import Callable, Collection, Mapping
-from contextlib import AbstractAsyncContextManager, suppress
+from contextlib import AbstractAsyncContextManager, ExitStack, suppress
 from contextvars import ContextVar
 from functools import partial
-from typing import cast
+from typing import Any, cast
 from weakref import WeakValueDictionary
 
 import mcp_types
@@ -25,6 +25,7 @@ from connected_apps_mcp.limits import (
     SESSION_IDLE_SECONDS,
 )
 from connected_apps_mcp.protocol.server import AnyServer
+from connected_apps_tools import observing
 
 from .http_events import SESSION, RecentEvents, Session
 
@@ -60,27 +61,47 @@ class _PlainOrStream:
 
 
 class _Sessions(StreamableHTTPSessionManager):
-    """The SDK's sessions, with a bound for each caller with a token."""
+    """The SDK's sessions, observed, with a bound for each caller with a token."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - the SDK's
+        super().__init__(*args, **kwargs)
+        self._observed: dict[str, ExitStack] = {}
 
     def _admit_session(
         self, requestor: AuthorizationContext | None
     ) -> StreamableHTTPServerTransport | None:
         # Only sessions of callers with a token have an owner.
         own = sum(owner == requestor for owner in self._session_owners.values())
-        return None if own >= MAX_SESSIONS_OF_CALLER else super()._admit_session(requestor)
+        if own >= MAX_SESSIONS_OF_CALLER:
+            return None
+        transport = super()._admit_session(requestor)
+        if transport and (session_id := transport.mcp_session_id):
+            self._observed[session_id] = ExitStack()
+            self._observed[session_id].enter_context(observing.act("session"))
+        return transport
+
+    async def _discard_session(
+        self, session_id: str, transport: StreamableHTTPServerTransport
+    ) -> None:
+        self._observed.pop(session_id, ExitStack()).close()
+        await super()._discard_session(session_id, transport)
 
 
 class StreamableHttp:
     """The endpoint of Streamable HTTP in both eras."""
 
-    def __init__(self, server: AnyServer, plain_tools: Collection[str]) -> None:
+    def __init__(
+        self, server: AnyServer, plain_tools: Collection[str], replica: str | None = None
+    ) -> None:
         """Serve clients.
 
         Args:
             server: the server.
             plain_tools: tools that, in a session, send the client nothing but the result, unless it
                 asks for progress.
+            replica: the name of this replica, before the ids of sessions.
         """
+        self._prefix = f"{replica}-".encode() if replica else b""
         self._plain_tools = frozenset(plain_tools)
         self._sessions = WeakValueDictionary[bytes, Session]()
         self._manager = _Sessions(
@@ -99,6 +120,8 @@ class StreamableHttp:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request."""
+        if self._prefix:
+            scope, send = self._without_prefix(scope), self._with_prefix(send)
         headers = dict(reversed(scope["headers"]))  # the first of a name counts
         session = self._sessions.get(headers.get(SESSION_ID, b""))
         if session is None:
@@ -114,6 +137,26 @@ class StreamableHttp:
                 raise
         finally:
             request.close()
+
+    def _without_prefix(self, scope: Scope) -> Scope:
+        """The request with the id that the SDK knows. An id of another replica stays unknown."""
+        headers = [
+            (name, value.removeprefix(self._prefix) if name == SESSION_ID else value)
+            for name, value in scope["headers"]
+        ]
+        return {**scope, "headers": headers}
+
+    def _with_prefix(self, send: Send) -> Send:
+        async def prefixing(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = [
+                    (name, self._prefix + value if name == SESSION_ID else value)
+                    for name, value in message["headers"]
+                ]
+                message = {**message, "headers": headers}
+            await send(message)
+
+        return prefixing
 
     def _noting(self, session: Session, send: Send) -> Send:
         """Note the id that the SDK gives to a new session."""

@@ -371,6 +371,7 @@ def test_the_command_line_loads_without_the_tools_and_the_protocol() -> None:
     assert "connected_apps_mcp.settings.settings" in loaded
     assert not loaded & {"connected_apps_tools.api.models", "connected_apps_tools.tool"}
     assert not loaded & {"anyio", "asyncio", "httpx2", "mcp", "mcp_types", "starlette"}
+    assert not loaded & {"connected_apps_mcp.telemetry", "opentelemetry", "prometheus_client"}
 
 
 def test_a_server_over_stdio_starts_without_what_only_some_calls_and_settings_need() -> None:

@@ -10,10 +10,9 @@ from pathlib import Path
 import httpx2
 import pytest
 from mcp import Client
-from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from pydantic import SecretStr
 from sizes import sized
-from support import exported_by_the_server, project_on
+from support import Spans, project_on
 
 from connected_apps_mcp.protocol.server import build_server
 from connected_apps_mcp.sandbox import create_sandbox
@@ -194,7 +193,7 @@ async def test_no_secret_is_lost_in_silence_and_none_leaves(
     tmp_path: Path,
     caplog: pytest.LogCaptureFixture,
     capfd: pytest.CaptureFixture[str],
-    spans: InMemorySpanExporter,
+    spans: Spans,
 ) -> None:
     struck = 0
     for seed in range(FAULTS):
@@ -203,7 +202,7 @@ async def test_no_secret_is_lost_in_silence_and_none_leaves(
         wire = FaultyWire(chance)
         stores = FaultyStore(chance, 0.15), FaultyStore(chance, 0.3)
         async with project_on(wire, *stores, folder=folder) as project:
-            async with Client(build_server(project)) as client:
+            async with Client(spans.of(build_server(project))) as client:
                 left = await live(client, chance)
             with chance.spared():
                 reports = "\n".join(report.for_models for report in await recover(project.secrets))
@@ -214,7 +213,7 @@ async def test_no_secret_is_lost_in_silence_and_none_leaves(
                     if not await is_safe(project, app) and app.client_id not in reports
                 ]
         assert lost == [], f"seed {seed}: in silence"
-        traced = exported_by_the_server(spans)
+        traced = spans.text()
         outside = "\n".join(
             [*left, reports, caplog.text, *capfd.readouterr(), traced, *_files(folder)]
         )

@@ -282,7 +282,8 @@ def test_standard_output_has_only_protocol_even_at_log_level_debug(service: str)
         output, errors = process.communicate(lines(*HELLO, get_app("quick")), timeout=20)
     assert responses(output).keys() == {"hello", "quick"}
     assert (
-        "DEBUG connected_apps_tools.api.client: GET /v1/connected_apps/clients/quick: 200" in errors
+        "DEBUG connected_apps_tools.api.client: GET /v1/connected_apps/clients/{client_id}: 200"
+        in errors
     )
     assert REAL["STYTCH_SECRET"] not in errors + output
 

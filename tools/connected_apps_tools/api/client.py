@@ -14,6 +14,7 @@ import anyio.lowlevel
 import httpx2
 from pydantic import SecretStr
 
+from connected_apps_tools import observing
 from connected_apps_tools.deadline import seconds_left
 from connected_apps_tools.errors import (
     ConnectedAppsError,
@@ -46,8 +47,8 @@ from .models import (
     UpdateApp,
 )
 from .operations import ApiRequest, Operation
-from .responses import read_response
-from .service import CALL_DEADLINE, Credentials, check_base_url, is_local
+from .responses import HttpResponse, read_response
+from .service import CALL_DEADLINE, Credentials, address_of, check_base_url, is_local
 
 logger = logging.getLogger(__name__)
 
@@ -76,6 +77,8 @@ class _RetryPolicy:
     """Whether a failed attempt may have taken effect."""
     sent: bool = False
     """Whether the current attempt has left the queue."""
+    resends: int = -1
+    """How often the request was sent again."""
     last_failure: ConnectedAppsError | None = None
     """The last failure, while the next attempt has not started."""
 
@@ -116,6 +119,7 @@ class ConnectedAppsClient:
         """Create a client. Give `origin` if several services use the same base URL."""
         self._credentials = credentials
         self._base_url = check_base_url(credentials.base_url if base_url is None else base_url)
+        self._address = address_of(self._base_url)
         self.origin = origin or self._base_url.casefold()
         """Distinguishes this service from others with the same projects."""
         self._transport = transport
@@ -296,15 +300,13 @@ class ConnectedAppsClient:
     async def _attempt(self, request: ApiRequest[A], policy: _RetryPolicy) -> A:
         """Make one attempt, and translate the errors of HTTP."""
         policy.last_failure, policy.sent = None, False
-        method, path = request.operation.method, request.path
         http = self._client()
         try:
             async with self._in_flight:
                 await anyio.lowlevel.checkpoint_if_cancelled()
                 policy.sent = True
-                received = await http.send(
-                    method, path, request.content, form=request.operation.form
-                )
+                policy.resends += 1
+                received = await self._exchange(http, request, policy.resends)
         except (
             httpx2.ConnectError,
             httpx2.ConnectTimeout,
@@ -317,8 +319,31 @@ class ConnectedAppsClient:
         except httpx2.DecodingError:
             raise UnexpectedAnswer("The body of the response could not be decoded.") from None
         self.service_date = received.date
-        logger.debug("%s %s: %d", method, path, received.status)
+        operation = request.operation  # the path itself may have what a caller likes
+        logger.debug("%s %s: %d", operation.method, operation.path, received.status)
         return read_response(received, request.operation.response, request.client_id)
+
+    async def _exchange(
+        self, http: HttpClient, request: ApiRequest[A], resends: int
+    ) -> HttpResponse:
+        """Send one request, and read the response."""
+        operation = request.operation
+        with observing.act(
+            "service_request",
+            method=operation.method,
+            path=operation.path,
+            resends=resends,
+            **self._address,
+        ) as observed:
+            received = await http.send(
+                operation.method,
+                request.path,
+                request.content,
+                form=operation.form,
+                more=observed.headers,
+            )
+            observed.note(status=received.status)
+        return received
 
     def _client(self) -> HttpClient:
         """The HTTP client, made on first use: its TLS context takes 16 to 32 ms.

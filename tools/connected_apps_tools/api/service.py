@@ -45,6 +45,13 @@ def is_local(url: str) -> bool:
     return is_loopback(urlsplit(url).hostname or "")
 
 
+def address_of(url: str) -> dict[str, str | int]:
+    """The host and the port that a URL leads to."""
+    parts = urlsplit(url)
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    return {"host": parts.hostname or "", "port": port}
+
+
 def check_base_url(url: str) -> str:
     """The URL without a trailing slash, if it is safe to send the credentials there.
 

@@ -1,6 +1,6 @@
 """The operator's policy: one TOML file, read at the start, that no call can change."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import reduce
 from operator import or_
 from pathlib import Path
@@ -201,7 +201,7 @@ class Policy(Model):
         Raises:
             PolicyRefusal: it breaks one.
         """
-        _refuse(map(str, self.breaches(app)))
+        _refuse({breach: str(breach) for breach in self.breaches(app)})
 
     def check_change(self, before: AppLike, after: AppLike) -> None:
         """Refuse a change after which the app breaks a rule.
@@ -218,7 +218,9 @@ class Policy(Model):
             for app in (before, after)
         )
         if not now.keys() < was.keys():
-            _refuse(f"{breach}{' (as before)' if breach in was else ''}" for breach in now)
+            _refuse(
+                {breach: f"{breach}{' (as before)' if breach in was else ''}" for breach in now}
+            )
 
     def protects(self, client_id: str, name: str | None = None) -> bool:
         """Whether tools may not change the app with this id or name."""
@@ -236,9 +238,10 @@ class Policy(Model):
             return self.destinations[name]
         known = f"Destinations for this app: {', '.join(fitting) or 'none'}."
         if name in self.destinations:
-            refusal: InvalidRequest = PolicyRefusal(
+            refusal = PolicyRefusal(
                 f"policy destinations.{name}.apps: it is not for this app. {known}"
             )
+            refusal.rules = frozenset({"destinations"})
             raise refusal
         shown = printable(name, MAX_RULE_TEXT)
         raise InvalidRequest(
@@ -253,6 +256,7 @@ class Policy(Model):
         """
         if self.protects(client_id, name):
             refusal = PolicyRefusal("policy protected_apps: tools may not change or delete the app")
+            refusal.rules = frozenset({"protected_apps"})
             refusal.hint = (
                 "Nothing was sent. The operator protects this app; only the operator can change it."
             )
@@ -352,10 +356,12 @@ def _first(sentences: list[str]) -> list[str]:
     return sentences[:MAX_SENTENCES] + ([f"and {more} more"] if more > 0 else [])
 
 
-def _refuse(breaches: Iterator[str]) -> None:
-    sentences = _first(list(breaches))
-    if sentences:
-        raise PolicyRefusal("; ".join(sentences))
+def _refuse(breaches: Mapping[Breach, str]) -> None:
+    """Refuse what has breaches, with a sentence about each."""
+    if breaches:
+        refusal = PolicyRefusal("; ".join(_first(list(breaches.values()))))
+        refusal.rules = frozenset(breach.rule for breach in breaches)
+        raise refusal
 
 
 _TABLES: dict[str, type[Model]] = {

@@ -12,6 +12,7 @@ from typing import Any, Generic, TypeVar
 
 from pydantic import SecretStr
 
+from connected_apps_tools import observing
 from connected_apps_tools.api.client import ConnectedAppsClient
 from connected_apps_tools.api.models import App
 from connected_apps_tools.deadline import deadline, without_deadline
@@ -188,6 +189,7 @@ class SecretCapture:
     ) -> CaptureOutcome:
         """Store a secret. Remove the intent if the secret is certainly right."""
         if secret is None or not _may_be_secret(secret.get_secret_value()):
+            observing.event("secret", outcome="doubtful")
             return CaptureOutcome()
         location = await self._store.put(client_id, issuing.which, secret)
         if location is None and self._store.has_store:
@@ -195,6 +197,8 @@ class SecretCapture:
         doubtful = not (sure and fits_last_four(secret.get_secret_value(), last_four))
         if location and not doubtful:
             await self.remove_intent(issuing.intent)
+        kept = "stored" if location else "shown"
+        observing.event("secret", outcome="doubtful" if doubtful else kept)
         return CaptureOutcome(secret, location, doubtful)
 
     async def _salvage(self, issuing: IssuingCall[A], error: ConnectedAppsError) -> CapturedSecret:
@@ -217,6 +221,7 @@ class SecretCapture:
             if not client_id:
                 error.hint += NO_ID
         elif error.may_have_taken_effect:
+            observing.event("secret", outcome="doubtful")
             with deadline(self._api.deadline):
                 error.hint = await describe_candidates(self._api, self._store, issuing.intent)
         else:
@@ -240,6 +245,7 @@ class SecretCapture:
         try:
             await issuing.undo(client_id)
         except ConnectedAppsError:
+            observing.event("secret", outcome="lost")
             lost = SecretNotKept(
                 f"{failed} App {printable(client_id)} has a secret without a known copy."
             )

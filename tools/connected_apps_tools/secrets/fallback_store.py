@@ -9,6 +9,7 @@ from typing import Any, TypeVar, get_args
 
 from pydantic import SecretStr
 
+from connected_apps_tools import observing
 from connected_apps_tools.storage.errors import StoreError
 from connected_apps_tools.storage.threads import in_thread
 from connected_apps_tools.text.redaction import REDACTOR
@@ -73,7 +74,8 @@ class FallbackStore:
 
     async def check(self) -> None:
         """Check that the store can be written."""
-        await in_thread(self._stores[0].check)
+        with observing.act("secret_store", operation="check"):
+            await in_thread(self._stores[0].check)
 
     async def put(self, client_id: str, which: Which, secret: SecretStr) -> StorageLocation | None:
         """Store a secret in the first store that takes it and returns it; None if none does.
@@ -146,7 +148,8 @@ class FallbackStore:
         problems: list[StoreError] = []
         for store in self._stores:
             try:
-                found += await in_thread(store.entries, self._project_id)
+                with observing.act("secret_store", operation="list"):
+                    found += await in_thread(store.entries, self._project_id)
             except StoreError as error:
                 found += error.entries if isinstance(error, PartlyListed) else []
                 problems.append(error)
@@ -171,14 +174,14 @@ class FallbackStore:
     async def _remove_earlier(self, key: SecretKey, latest: SecretStore) -> None:
         """Remove the secret of a key from the other stores: `latest` has the latest one."""
 
-        def remove_from(key: SecretKey, other: SecretStore) -> None:
+        def remove(key: SecretKey, other: SecretStore) -> None:
             # Both may be the same place.
             if other.location(key) != latest.location(key):
                 other.remove(key)
 
         for other in self._stores:
             try:
-                await self._run(other, remove_from, key, other)
+                await self._run(other, remove, key, other)
             except StoreError as error:
                 logger.warning("An earlier secret may still be stored: %s", error)
 
@@ -193,7 +196,8 @@ class FallbackStore:
         def on_abandoned(outcome: Future[T]) -> None:
             self._unfinished[id(store), key] = outcome
 
-        return await in_thread(operation, key, *more, on_abandoned=on_abandoned)
+        with observing.act("secret_store", operation=operation.__name__):
+            return await in_thread(operation, key, *more, on_abandoned=on_abandoned)
 
     def _key(self, client_id: str, which: Which) -> SecretKey:
         return SecretKey(self._project_id, client_id, which)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 import anyio
 
+from connected_apps_tools import observing
 from connected_apps_tools.api.models import ConnectedApp
 from connected_apps_tools.errors import ConnectedAppsError
 from connected_apps_tools.storage.errors import StoreError
@@ -83,7 +84,10 @@ async def recover(
         async with anyio.create_task_group() as checks:
             for intent in ours:
                 checks.start_soon(check, intent)
-    return list(dict.fromkeys(report for report in reports.values() if report))
+    remaining = list(dict.fromkeys(report for report in reports.values() if report))
+    if client_id is None:
+        observing.level("interrupted_calls", len(remaining))
+    return remaining
 
 
 async def _check(lifecycle: SecretLifecycle, intent: Intent) -> LossReport | None:

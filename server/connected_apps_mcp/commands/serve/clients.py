@@ -1,10 +1,10 @@
 """Serves MCP clients, as the settings say."""
 
 import gc
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from importlib.metadata import version
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mcp.server.context import ServerMiddleware
 
@@ -12,9 +12,11 @@ from connected_apps_mcp.audit import AuditLog
 from connected_apps_mcp.commands.common import report_losses
 from connected_apps_mcp.confirmation.state_keys import open_security
 from connected_apps_mcp.protocol.authorization import Authorization
+from connected_apps_mcp.protocol.prompts import RUNBOOKS
 from connected_apps_mcp.protocol.rate_limits import Rate, RateLimits
 from connected_apps_mcp.protocol.server import AnyServer, build_server
 from connected_apps_mcp.settings.settings import Settings
+from connected_apps_mcp.transports.readiness import Check, Readiness
 from connected_apps_mcp.transports.shutdown import ShutdownSignals
 from connected_apps_mcp.wiring import (
     open_audit,
@@ -26,7 +28,11 @@ from connected_apps_tools import TOOLSETS, ToolContext
 from connected_apps_tools.context import ServerInfo
 from connected_apps_tools.selection import OfferedTools, select_tools
 
+from .observed import observed
 from .service import Service
+
+if TYPE_CHECKING:
+    from connected_apps_mcp.telemetry.acts import Telemetry
 
 
 async def serve_clients(settings: Settings) -> None:
@@ -34,6 +40,7 @@ async def serve_clients(settings: Settings) -> None:
     issuer = open_settings_sandbox(settings) if settings.auth == "sandbox" else None
     async with (
         ShutdownSignals() as signals,
+        observed(settings) as telemetry,
         open_audit(settings) as audit,
         open_project(settings, issuer) as project,
     ):
@@ -46,7 +53,10 @@ async def serve_clients(settings: Settings) -> None:
             rates = RateLimits(offer.on, authorization.refuse, reads=reads, changes=changes)
             checks = [authorization, rates]
         server = await _server(settings, project, offer, audit, checks)
-        service = Service(settings, signals, offer, server, authorization, issuer)
+        if telemetry:
+            _observe(server, telemetry, offer)
+        readiness = Readiness(_readiness_checks(settings, audit, project))
+        service = Service(settings, signals, offer, server, authorization, issuer, readiness)
         gc.freeze()
         gc.enable()
         if "stdio" in settings.transport:
@@ -79,6 +89,25 @@ async def _server(
         security=open_security(settings.state_key_file, project.state),
         checks=checks,
     )
+
+
+def _observe(server: AnyServer, telemetry: "Telemetry", offer: OfferedTools) -> None:
+    """Observe every request, outside of all other middleware."""
+    from connected_apps_mcp.telemetry.operations import Operations
+
+    server.middleware.insert(0, Operations(telemetry, offer.on, [each.name for each in RUNBOOKS]))
+
+
+def _readiness_checks(
+    settings: Settings, audit: AuditLog, project: ToolContext
+) -> Mapping[str, Check]:
+    """What has to work for calls. A read-only server needs neither the log nor the store."""
+    checks: dict[str, Check] = {"service": project.service_check}
+    if not settings.read_only:
+        checks["audit_log"] = audit.check
+        if project.secrets.store.has_store:
+            checks["secret_store"] = project.secrets.store.check
+    return checks
 
 
 async def _serve_stdio(service: Service) -> None:

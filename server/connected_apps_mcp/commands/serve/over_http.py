@@ -29,7 +29,15 @@ async def serve_http(service: Service) -> None:
         service.server.middleware.append(calls)
         plain = [tool.name for tool in service.offer.on.values() if tool.only_reads]
         async with _guard(service, network.url) as guard:
-            app = http.build_app(service.server, settings.transport, network, plain, guard=guard)
+            app = http.build_app(
+                service.server,
+                settings.transport,
+                network,
+                plain,
+                guard=guard,
+                readiness=service.readiness,
+                replica=settings.replica_name,
+            )
             for transport in settings.transport:
                 print_stderr(f"Serving {network.url}{http.PATHS[transport]}")
             await http.listen(
@@ -37,6 +45,8 @@ async def serve_http(service: Service) -> None:
                 listener,
                 service.signals,
                 calls=calls,
+                readiness=service.readiness,
+                drain_seconds=settings.drain_seconds,
                 shutdown_seconds=settings.shutdown_seconds,
                 tls=tls,
             )

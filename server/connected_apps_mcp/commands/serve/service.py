@@ -7,6 +7,7 @@ from starlette.applications import Starlette
 from connected_apps_mcp.protocol.authorization import Authorization
 from connected_apps_mcp.protocol.server import AnyServer
 from connected_apps_mcp.settings.settings import Settings
+from connected_apps_mcp.transports.readiness import Readiness
 from connected_apps_mcp.transports.shutdown import ShutdownSignals
 from connected_apps_tools.selection import OfferedTools
 
@@ -18,6 +19,7 @@ class Service:
     Attributes:
         authorization: checks the scopes of callers; None where callers have none.
         issuer: the sandbox that issues their tokens, if one does.
+        readiness: whether more requests should come.
     """
 
     settings: Settings
@@ -26,3 +28,4 @@ class Service:
     server: AnyServer
     authorization: Authorization | None
     issuer: Starlette | None
+    readiness: Readiness

@@ -4,6 +4,7 @@ It takes a fifth of the time of httpx2 (docs/explanation/benchmarks.md).
 """
 
 import ssl
+from collections.abc import Mapping
 
 import aiohttp
 import httpx2
@@ -12,7 +13,7 @@ from yarl import URL
 
 from connected_apps_tools.api.responses import HttpResponse
 
-from .http_client import KEEPALIVE_SECONDS, MAX_IN_FLIGHT, TIMEOUT, Body, Headers
+from .http_client import KEEPALIVE_SECONDS, MAX_IN_FLIGHT, NO_MORE, TIMEOUT, Body, Headers
 
 MAX_HEADER_BYTES = 64 * 1024
 """Longest line and longest field in the head of a response."""
@@ -58,11 +59,17 @@ class AiohttpClient:
         )
 
     async def send(
-        self, method: str, path: str, body: bytes | None, *, form: bool = False
+        self,
+        method: str,
+        path: str,
+        body: bytes | None,
+        *,
+        form: bool = False,
+        more: Mapping[str, str] = NO_MORE,
     ) -> HttpResponse:
         """Send a request. Raises like `HttpClient.send`."""
         url = URL(self._base_url + path, encoded=True)
-        headers = self._headers.of(body, form=form)
+        headers = self._headers.of(body, more, form=form)
         async with self._session.request(
             method, url, data=body, headers=headers, allow_redirects=False
         ) as response:

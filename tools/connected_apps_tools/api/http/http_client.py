@@ -22,13 +22,23 @@ MAX_RESPONSE_BYTES = 64 * 1024 * 1024
 """Size of the largest response that is read: 1,000 apps of 64 kB each."""
 
 
+NO_MORE: Mapping[str, str] = {}
+"""No more headers than every request has."""
+
+
 class HttpClient(Protocol):
     """Sends requests. It follows no redirect and repeats no request."""
 
     async def send(
-        self, method: str, path: str, body: bytes | None, *, form: bool = False
+        self,
+        method: str,
+        path: str,
+        body: bytes | None,
+        *,
+        form: bool = False,
+        more: Mapping[str, str] = NO_MORE,
     ) -> HttpResponse:
-        """Send a request and read the response.
+        """Send a request, with `more` headers, and read the response.
 
         The body is JSON, with the credentials of the project in a header; or a form, without them.
 
@@ -56,11 +66,11 @@ class Headers:
         self._json = self._empty | {"content-type": "application/json"}
         self._form = common | {"content-type": "application/x-www-form-urlencoded"}
 
-    def of(self, body: bytes | None, *, form: bool) -> Mapping[str, str]:
-        """The headers of a request. With a form they have no credentials."""
-        if form:
-            return self._form
-        return self._empty if body is None else self._json
+    def of(self, body: bytes | None, more: Mapping[str, str], *, form: bool) -> Mapping[str, str]:
+        """The headers of a request, with `more`. With a form they have no credentials."""
+        with_credentials = self._empty if body is None else self._json
+        headers = self._form if form else with_credentials
+        return {**headers, **more} if more else headers
 
 
 class Body:

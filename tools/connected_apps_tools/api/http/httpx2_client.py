@@ -1,10 +1,12 @@
 """Sends requests through a transport of httpx2: one of the user, or a proxy."""
 
+from collections.abc import Mapping
+
 import httpx2
 
 from connected_apps_tools.api.responses import HttpResponse
 
-from .http_client import KEEPALIVE_SECONDS, MAX_IN_FLIGHT, TIMEOUT, Body, Headers
+from .http_client import KEEPALIVE_SECONDS, MAX_IN_FLIGHT, NO_MORE, TIMEOUT, Body, Headers
 
 
 class TransportClient:
@@ -19,13 +21,19 @@ class TransportClient:
         self._extensions = {"timeout": TIMEOUT.as_dict()}
 
     async def send(
-        self, method: str, path: str, body: bytes | None, *, form: bool = False
+        self,
+        method: str,
+        path: str,
+        body: bytes | None,
+        *,
+        form: bool = False,
+        more: Mapping[str, str] = NO_MORE,
     ) -> HttpResponse:
         """Send a request. Raises like `HttpClient.send`."""
         request = httpx2.Request(
             method,
             self._base_url + path,
-            headers=self._headers.of(body, form=form),
+            headers=self._headers.of(body, more, form=form),
             content=body,
             extensions=self._extensions,
         )

@@ -1,0 +1,1 @@
+"""Traces, metrics and logs for operators, by OpenTelemetry. Nothing is imported unless it is on."""
