@@ -26,7 +26,8 @@ class Planned:
     """A plan, and what it was made from.
 
     Attributes:
-        bindings: the given ones, with the apps that an interrupted apply has created.
+        bindings: the given ones, with the apps that an interrupted apply has created, and without
+            those that are gone and that the manifest does not have either.
         apps: all apps of the project.
     """
 
@@ -73,7 +74,16 @@ async def plan_apps(
     project = Project(project_id, apps, bindings, context.policy)
     plan = compare(manifest, project, prune=prune)
     seen = await context.sightings.of(apps)
-    return Planned(await _with_evidence(context, plan, apps, seen), bindings, apps)
+    plan = await _with_evidence(context, plan, apps, seen)
+    return Planned(plan, _without_ended(bindings, plan), apps)
+
+
+def _without_ended(bindings: Bindings, plan: ManifestPlan) -> Bindings:
+    """The bindings without those of no step: an interrupted apply has deleted their apps."""
+    keys = {step.key for step in plan.steps}
+    bound = bindings.of(plan.project_id)
+    ended = [client_id for key, client_id in bound.items() if key not in keys]
+    return bindings.without(plan.project_id, ended) if ended else bindings
 
 
 async def _with_created(
