@@ -90,7 +90,7 @@ def _read(saved: Path) -> ManifestPlan:
     from connected_apps_tools.manifest.documents.toml_file import content_of
     from connected_apps_tools.manifest.plans.plan import ManifestPlan
 
-    return ManifestPlan.read(content_of(saved))
+    return ManifestPlan.read(content_of(saved), str(saved))
 
 
 @dataclass(frozen=True)
