@@ -21,6 +21,7 @@ SIZES = {
     "random faults": Size(300, 10_000),
     "random sessions": Size(30, 200),
     "kills of a server": Size(10, 50),
+    "kills of an apply": Size(4, 100),
     "kills of a writer of the audit log": Size(4, 12),
     "manipulated audit logs": Size(100, 1_000),
     "apps over each transport": Size(150, 1_000),

@@ -3,11 +3,11 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from tools.manifest.manifests import TEST, app
 
 from connected_apps_tools.errors import InvalidRequest
 from connected_apps_tools.manifest.applying.creations import Creation, adopt_created
 from connected_apps_tools.manifest.documents.bindings import Bindings
-from tools.manifest.manifests import TEST, app
 
 BEGUN = datetime(2026, 1, 1, tzinfo=UTC)
 
