@@ -4,22 +4,27 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, chdir, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+import anyio
 import httpx2
+from click.testing import CliRunner
 from starlette.applications import Starlette
 from support import SANDBOX, SERVER, project_on, serving
 
+from connected_apps_mcp.commands.cli import main
 from connected_apps_mcp.commands.manifest.plan import CHANGES
 from connected_apps_mcp.sandbox import SANDBOX_CREDENTIALS, create_sandbox
 from connected_apps_tools import ToolContext
 from connected_apps_tools.api.models import ConnectedApp
 from connected_apps_tools.catalogue.manifest.planning import all_apps
 from connected_apps_tools.manifest.documents.bindings import read_bindings
+
+T = TypeVar("T")
 
 KILLED = [sys.executable, "-P", str(Path(__file__).with_name("killed.py"))]
 """The command line of a command of ours that is killed; the number of a write follows."""
@@ -43,7 +48,8 @@ class Repository:
 
     Attributes:
         root: the folder of all that.
-        service: the URL of the sandbox, where it is served; else each command opens its file.
+        service: the URL of the sandbox, where it is served. Our commands run in this process then,
+            which is faster. Else each is a process of its own, and opens the file of the sandbox.
     """
 
     root: Path
@@ -90,9 +96,17 @@ class Repository:
 
     def run(self, *arguments: str, program: Sequence[str] = SERVER) -> Done:
         """Run one of our commands."""
+        if self.service:
+            return self._called(*arguments)
         with self.running(*arguments, program=program) as process:
             out, err = process.communicate(timeout=SECONDS)
         return Done(process.args, process.returncode, out, err)
+
+    def _called(self, *arguments: str) -> Done:
+        command = self.command(*arguments, program=[])
+        with chdir(self.manifest.parent):
+            done = CliRunner().invoke(main, command, env=CREDENTIALS | STORE)
+        return Done(command, done.exit_code, done.stdout, done.stderr)
 
     def applied(self) -> Done:
         """Save a plan, and apply it."""
@@ -105,7 +119,7 @@ class Repository:
         return subprocess.Popen(
             self.command(*arguments, program=program),
             cwd=self.manifest.parent,
-            env=os.environ | (CREDENTIALS if self.service else {}) | STORE,
+            env=os.environ | STORE,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -139,7 +153,15 @@ class Repository:
         async with project_on(httpx2.ASGITransport(self.open()), folder=self.data) as project:
             yield project
 
-    async def apps(self) -> list[ConnectedApp]:
+    def asked(self, act: Callable[[ToolContext], Awaitable[T]]) -> T:
+        """What somebody else does in the project, or sees there, between commands."""
+
+        async def ask() -> T:
+            async with self.project() as project:
+                return await act(project)
+
+        return anyio.run(ask)
+
+    def apps(self) -> list[ConnectedApp]:
         """All apps of the project."""
-        async with self.project() as project:
-            return await all_apps(project)
+        return self.asked(all_apps)

@@ -34,14 +34,14 @@ def repository(kind: str, tmp_path: Path) -> Iterator[Repository]:
         yield repository
 
 
-async def create_alike(repository: Repository, kind: str) -> str:
+def create_alike(repository: Repository, kind: str) -> str:
     """Create an app that looks like those of the manifest; return its id."""
     request = CreateApp.model_validate({"client_type": kind, "client_name": "Twin"})
-    async with repository.project() as project:
-        return (await project.api.create(request)).connected_app.client_id
+    created = repository.asked(lambda project: project.api.create(request))
+    return created.connected_app.client_id
 
 
-async def test_the_next_apply_finds_what_was_created_and_does_the_rest(
+def test_the_next_apply_finds_what_was_created_and_does_the_rest(
     repository: Repository, kind: str
 ) -> None:
     repository.fail(CUT)
@@ -49,41 +49,41 @@ async def test_the_next_apply_finds_what_was_created_and_does_the_rest(
     assert stopped.returncode == 1
     assert 'Stopped at: create a "Twin".' in stopped.stderr
     assert "Not done: 2 more." in stopped.stderr
-    (found,) = await repository.apps()
+    (found,) = repository.apps()
     done = repository.applied()
     assert "Done: 2 of 2 steps." in done.stdout
     assert repository.bound["a"] == found.client_id
-    assert {app.client_id for app in await repository.apps()} == {*repository.bound.values()}
+    assert {app.client_id for app in repository.apps()} == {*repository.bound.values()}
     assert len(repository.bound) == len(KEYS)
     assert (found.client_id in done.stderr) == (kind == "first_party")  # its secret is lost
     assert repository.run("plan").returncode == 0
 
 
-async def test_an_app_is_made_once_even_if_every_response_is_lost(repository: Repository) -> None:
+def test_an_app_is_made_once_even_if_every_response_is_lost(repository: Repository) -> None:
     repository.fail({**CUT, "times": None})
     assert [repository.applied().returncode for _ in range(len(KEYS) + 1)] == [1, 1, 1, 0]
-    assert {app.client_id for app in await repository.apps()} == {*repository.bound.values()}
+    assert {app.client_id for app in repository.apps()} == {*repository.bound.values()}
     assert len(repository.bound) == len(KEYS)
 
 
-async def test_an_app_that_was_certainly_not_created_is_not_looked_for(
+def test_an_app_that_was_certainly_not_created_is_not_looked_for(
     repository: Repository, kind: str
 ) -> None:
     repository.fail({"operation": "create", "status": 400, "times": 1})
     assert repository.applied().returncode == 1
-    other = await create_alike(repository, kind)
+    other = create_alike(repository, kind)
     assert repository.applied().returncode == 0
     assert other not in repository.bound.values()
-    assert len(await repository.apps()) == len(KEYS) + 1
+    assert len(repository.apps()) == len(KEYS) + 1
 
 
-async def test_two_apps_that_may_be_it_are_refused_with_the_way_out(
+def test_two_apps_that_may_be_it_are_refused_with_the_way_out(
     repository: Repository, kind: str
 ) -> None:
     repository.fail(CUT)
     assert repository.applied().returncode == 1
-    (created,) = await repository.apps()
-    other = await create_alike(repository, kind)
+    (created,) = repository.apps()
+    other = create_alike(repository, kind)
     refused = repository.run("plan")
     assert refused.returncode == 1
     assert f"may have created any of {created.client_id}, {other} for a." in refused.stderr
@@ -91,4 +91,4 @@ async def test_two_apps_that_may_be_it_are_refused_with_the_way_out(
     assert repository.run("import", created.client_id, "a").returncode == 0
     assert repository.applied().returncode == 0
     assert other not in repository.bound.values()
-    assert len(await repository.apps()) == len(KEYS) + 1
+    assert len(repository.apps()) == len(KEYS) + 1
