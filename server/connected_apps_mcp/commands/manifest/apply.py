@@ -234,4 +234,4 @@ def _ask() -> None:
 
 async def _print_progress(done: float, total: float | None, said: str) -> None:
     if total:
-        print_stderr(f"[{done + 1:.0f} of {total:.0f}] {said}")
+        print_stderr(f"[{done:.0f} of {total:.0f}] {said}")
