@@ -39,6 +39,7 @@ SIZES = {
     "clients to install in": Size(8, 14),
     "apps in a manifest": Size(100, 5_000),
     "random manifests": Size(100, 2_000),
+    "manifests that go round": Size(15, 150),
     "random sequences of changes": Size(10, 100),
 }
 
