@@ -21,6 +21,7 @@ SIZES = {
     "random faults": Size(300, 10_000),
     "random sessions": Size(30, 200),
     "kills of a server": Size(10, 50),
+    "kills of an apply": Size(4, 100),
     "kills of a writer of the audit log": Size(4, 12),
     "manipulated audit logs": Size(100, 1_000),
     "apps over each transport": Size(150, 1_000),
@@ -38,6 +39,7 @@ SIZES = {
     "clients to install in": Size(8, 14),
     "apps in a manifest": Size(100, 5_000),
     "random manifests": Size(100, 2_000),
+    "manifests that go round": Size(15, 150),
     "random sequences of changes": Size(10, 100),
 }
 

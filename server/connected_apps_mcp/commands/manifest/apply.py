@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -90,7 +91,7 @@ def _read(saved: Path) -> ManifestPlan:
     from connected_apps_tools.manifest.documents.toml_file import content_of
     from connected_apps_tools.manifest.plans.plan import ManifestPlan
 
-    return ManifestPlan.read(content_of(saved))
+    return ManifestPlan.read(content_of(saved), str(saved))
 
 
 @dataclass(frozen=True)
@@ -133,14 +134,16 @@ class _Session:
             _ask()
         texts = {"manifest": wanted.file.text, "bindings": given.text(), "prune": prune}
         try:
-            done = await self._call(planned.plan, texts)
+            done = await self._call(planned.plan, texts, lambda: self.files.bindings() == given)
         except ApplyStopped as stopped:
             await self._keep(given, planned.bindings, stopped.done)
             raise
         await self._keep(given, planned.bindings, done)
         click.echo(done.summary)
 
-    async def _call(self, plan: ManifestPlan, texts: dict[str, Any]) -> AppliedManifest:
+    async def _call(
+        self, plan: ManifestPlan, texts: dict[str, Any], unchanged: Callable[[], bool]
+    ) -> AppliedManifest:
         """Call the tool, as the server does. It refuses if anything has changed since."""
         from connected_apps_mcp.audit import RecordedCall
         from connected_apps_mcp.callers import current_caller
@@ -164,7 +167,7 @@ class _Session:
         execution = Execution(
             self.offer.on[TOOL],
             self.project.for_call(_print_progress, parts.call),
-            partial(Approved, plan.digest),
+            partial(Approved, plan.digest, unchanged),
             partial(record, TOOL, arguments),
             self.audit,
             publish,
@@ -190,9 +193,16 @@ class _Session:
 
 @dataclass(frozen=True)
 class Approved:
-    """The dialogue of an apply: the person has seen the plan, and has said yes."""
+    """The dialogue of an apply: the person has seen the plan, and has said yes.
+
+    Attributes:
+        digest: of the plan that the person has seen.
+        unchanged: whether the bindings are those of the plan. While this apply waited for its turn,
+            another one may have created the apps and written them there.
+    """
 
     digest: str
+    unchanged: Callable[[], bool]
 
     @property
     def said_yes(self) -> bool:
@@ -203,7 +213,7 @@ class Approved:
         """Go on if it is the plan that the person has seen."""
         if question is None:
             return "not required"
-        return "approved" if question.state == self.digest else None
+        return "approved" if question.state == self.digest and self.unchanged() else None
 
     async def ask(self, _question: Question) -> None:
         """Refuse to ask again: the plan is another one now."""
@@ -224,4 +234,4 @@ def _ask() -> None:
 
 async def _print_progress(done: float, total: float | None, said: str) -> None:
     if total:
-        print_stderr(f"[{done + 1:.0f} of {total:.0f}] {said}")
+        print_stderr(f"[{done:.0f} of {total:.0f}] {said}")

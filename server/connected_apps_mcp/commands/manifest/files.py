@@ -71,9 +71,12 @@ class ManifestFiles:
         """Write the bindings, unless they are as they should be. Like `write_manifest`."""
         path = self.bindings_path
         there = content_of(path).decode() if path.exists() else None
-        if there is not None and read_bindings(there) != earlier:
+        found = earlier if there is None else read_bindings(there)
+        if found == bindings:  # another apply, which had its turn meanwhile, may have written them
+            return False
+        if found != earlier:
             raise click.ClickException(f"{path} has just changed, so it was left alone.")
-        return earlier != bindings and _written(path, there, bindings.text())
+        return _written(path, there, bindings.text())
 
 
 def _written(path: Path, earlier: str | None, text: str) -> bool:

@@ -114,7 +114,7 @@ class _Apply:
         try:
             for number, step in enumerate(self._to_do):
                 said = f"{step.action} {step.about}"
-                await self._context.report_progress(number, len(self._to_do), said)
+                await self._context.report_progress(number + 1, len(self._to_do), said)
                 await self._do_or_stop(number, step)
         finally:
             with anyio.CancelScope(shield=True), _logged():

@@ -16,6 +16,7 @@ from connected_apps_tools.manifest.documents.manifest import Manifest
 from connected_apps_tools.manifest.plans.comparison import Project, compare
 from connected_apps_tools.manifest.plans.plan import ManifestPlan
 from connected_apps_tools.manifest.plans.sightings import Sighting
+from connected_apps_tools.manifest.settings import Settings
 from connected_apps_tools.secrets.stores import PartlyListed, StoredEntry
 from connected_apps_tools.storage.errors import StoreError
 from connected_apps_tools.text.printable import printable
@@ -26,7 +27,8 @@ class Planned:
     """A plan, and what it was made from.
 
     Attributes:
-        bindings: the given ones, with the apps that an interrupted apply has created.
+        bindings: the given ones, with the apps that an interrupted apply has created, and without
+            those that are gone and that the manifest does not have either.
         apps: all apps of the project.
     """
 
@@ -66,21 +68,33 @@ async def plan_apps(
             every app.
         ConnectedAppsError: the apps cannot be read.
     """
-    project_id, apps = context.api.project_id, await all_apps(context)
-    bindings = await _with_created(context, manifest, bindings, apps)
+    project_id = context.api.project_id
+    wanted = manifest.wanted_in(manifest.environment_of(project_id))
+    apps = await all_apps(context)
+    bindings = await _with_created(context, wanted, bindings, apps)
     if prune and apps and not bindings.of(project_id):
         raise _nothing_bound()
     project = Project(project_id, apps, bindings, context.policy)
     plan = compare(manifest, project, prune=prune)
     seen = await context.sightings.of(apps)
-    return Planned(await _with_evidence(context, plan, apps, seen), bindings, apps)
+    plan = await _with_evidence(context, plan, apps, seen)
+    return Planned(plan, _without_ended(bindings, plan), apps)
+
+
+def _without_ended(bindings: Bindings, plan: ManifestPlan) -> Bindings:
+    """The bindings without those of no step: an interrupted apply has deleted their apps."""
+    keys = {step.key for step in plan.steps}
+    bound = bindings.of(plan.project_id)
+    ended = [client_id for key, client_id in bound.items() if key not in keys]
+    return bindings.without(plan.project_id, ended) if ended else bindings
 
 
 async def _with_created(
-    context: ToolContext, manifest: Manifest, bindings: Bindings, apps: Sequence[ConnectedApp]
+    context: ToolContext,
+    wanted: Mapping[str, Settings],
+    bindings: Bindings,
+    apps: Sequence[ConnectedApp],
 ) -> Bindings:
-    project_id = context.api.project_id
-    wanted = manifest.wanted_in(manifest.environment_of(project_id))
     try:
         creations = await context.creations.unfinished()
     except StoreError as error:
@@ -88,7 +102,7 @@ async def _with_created(
             f"Nothing was sent: what an earlier apply has created cannot be read. {error}"
         ) from None
     mine = [creation for creation in creations if creation.is_for(wanted.get(creation.key))]
-    return adopt_created(bindings, project_id, mine, apps)
+    return adopt_created(bindings, context.api.project_id, mine, apps)
 
 
 def _nothing_bound() -> InvalidRequest:

@@ -137,6 +137,9 @@ def adopt_created(
 ) -> Bindings:
     """The bindings, with the apps that interrupted applies have created.
 
+    Among apps that look alike, those with a known id go first, then the latest creations: they know
+    of the most apps that were there before.
+
     Raises:
         InvalidRequest: which app was created is not certain.
     """
@@ -144,7 +147,7 @@ def adopt_created(
     taken = set(bound.values())
     free = {app.client_id: app for app in apps if app.client_id not in taken}
     found: dict[str, str] = {}
-    for creation in creations:
+    for creation in sorted(creations, key=_certainty, reverse=True):
         if creation.key in bound:
             continue
         if creation.client_id:
@@ -157,6 +160,10 @@ def adopt_created(
             found[creation.key] = client_id
             del free[client_id]
     return bindings.with_bound(project_id, found) if found else bindings
+
+
+def _certainty(creation: Creation) -> tuple[bool, datetime]:
+    return creation.client_id is not None, creation.begun_at
 
 
 def _uncertain(creation: Creation, apps: Sequence[ConnectedApp]) -> InvalidRequest:

@@ -8,6 +8,7 @@ from pydantic import ConfigDict, Field, ValidationError
 
 from connected_apps_tools.api.models import CreateApp, Model, UpdateApp
 from connected_apps_tools.errors import InvalidRequest
+from connected_apps_tools.manifest.documents.faults import MAX_PLACE
 from connected_apps_tools.manifest.settings import Value
 from connected_apps_tools.safety.question import digest
 from connected_apps_tools.text.printable import printable
@@ -115,8 +116,8 @@ class ManifestPlan(Model):
         )
 
     @classmethod
-    def read(cls, saved: bytes | str) -> "ManifestPlan":
-        """A plan that was saved.
+    def read(cls, saved: bytes | str, name: str = "This") -> "ManifestPlan":
+        """A plan that was saved. `name` is what errors call it.
 
         Raises:
             InvalidRequest: it is not one, or somebody has changed it.
@@ -124,9 +125,9 @@ class ManifestPlan(Model):
         try:
             plan = cls.model_validate_json(saved)
         except ValidationError:
-            raise InvalidRequest("This is not a saved plan.") from None
+            raise _no_plan(f"{printable(name, MAX_PLACE)} is not a saved plan.") from None
         if plan.digest != _digest(plan.project_id, plan.environment, plan.steps):
-            raise InvalidRequest("The saved plan was changed after it was made.")
+            raise _no_plan("The saved plan was changed after it was made.")
         return plan
 
     def saved(self) -> str:
@@ -155,6 +156,12 @@ class ManifestPlan(Model):
         """
         if self.digest != now.digest:
             raise PlanDoesNotFit(list(_differing(self, now)))
+
+
+def _no_plan(why: str) -> InvalidRequest:
+    refusal = InvalidRequest(why)
+    refusal.hint = "Nothing was sent. connected-apps-mcp plan --out FILE saves a plan."
+    return refusal
 
 
 class PlanDoesNotFit(InvalidRequest):
