@@ -1,6 +1,5 @@
 """Two applies at once, as processes."""
 
-import os
 from collections import Counter
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from connected_apps_mcp.audit.verify import verify
 from connected_apps_tools.api.models import CreateApp, UpdateApp
 from connected_apps_tools.manifest.applying.creations import Creations
 from connected_apps_tools.manifest.documents.bindings import Bindings, read_bindings
+from connected_apps_tools.storage.records import FolderState
 
 COUNT = 10
 
@@ -47,7 +47,7 @@ def test_of_two_applies_at_once_one_does_it_all_and_the_other_refuses(
 
 
 def test_an_apply_that_waited_while_another_one_did_it_all_refuses(repository: Repository) -> None:
-    turn = Creations(repository.data / "applies", SANDBOX.project_id).try_lock()
+    turn = Creations(FolderState(repository.data).records("applies"), SANDBOX.project_id).try_lock()
     assert turn is not None
     waiting = repository.running("apply", "plan.json")
     assert waiting.stdout
@@ -57,7 +57,7 @@ def test_an_apply_that_waited_while_another_one_did_it_all_refuses(repository: R
     created = repository.asked(lambda project: project.api.create(request)).connected_app
     bound = {f"a{number}": created.client_id + str(number) for number in range(COUNT)}
     repository.lock.write_text(Bindings({SANDBOX.project_id: bound}).text())
-    os.close(turn)
+    turn.close()
     _, said = waiting.communicate(timeout=100)
     assert waiting.returncode == 1
     assert "The plan no longer fits what is there" in said
