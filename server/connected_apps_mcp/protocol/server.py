@@ -94,7 +94,7 @@ def build_server(  # noqa: PLR0913 - each is a separate part
         checks: what each request has to pass first, in this order.
     """
     about = replace(project.server, tools_off=offer.off)
-    project = replace(project, server=replace(about, losses=list(map(about.advice, about.losses))))
+    project = replace(project, server=about)
     record = audit or AuditLog(Ledger(project.folder / "audit"))
     everybody = Rights(project, offer, Confirmation.of(project, confirm))
     rights = RightsOfCallers(everybody)
@@ -114,7 +114,7 @@ def build_server(  # noqa: PLR0913 - each is a separate part
         SERVER_NAME,
         version=version(SERVER_NAME),
         title=SERVER_TITLE + (f" ({about.profile})" if about.profile else ""),
-        instructions=" ".join([_which_project(project), INSTRUCTIONS, *project.server.losses]),
+        instructions=" ".join([_which_project(project), INSTRUCTIONS, *about.advised_losses]),
         cache_hints=CACHE_HINTS,
         lifespan=lifespan,
         get_tool_input_schema=input_schemas.get,

@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 from pydantic.fields import FieldInfo
 
 from connected_apps_tools import DEFAULT_TOOLSETS, TOOLSET_NAMES, ProjectKind
@@ -98,6 +98,12 @@ class Settings(HttpSettings):
         description="Folder for stored secrets, the journal, pending approvals and the audit log. "
         "Only its owner may have write access. Default: the user's data folder, and the user's "
         "state folder for the audit log.",
+    )
+    shared_data_dir: bool = Field(
+        default=False,
+        description="Say that --data-dir is one folder for all servers that share a database "
+        "(CONNECTED_APPS_MCP_DATABASE_URL), so that they may store secrets there. Default: off; "
+        "such a server refuses stores of one machine.",
     )
     reveal: Literal["allow", "never"] = Field(
         "allow",
@@ -272,6 +278,11 @@ class Settings(HttpSettings):
     def temporary_data(self) -> bool:
         """Whether the data folder is removed when the process ends."""
         return self.sandbox_in_memory and self.data_dir is None
+
+    @property
+    def shared_database(self) -> SecretStr | None:
+        """The URL of the database with what the servers share; None if the data folder has it."""
+        return None if self.temporary_data else self.database_url
 
     @property
     def data_folder(self) -> Path | None:

@@ -6,17 +6,19 @@ from contextlib import ExitStack
 
 import anyio
 
-from .records import Held
+from .records import Lock
 from .threads import in_thread
+from .turns import Turn
 
 POLL_SECONDS = 0.05
 """Pause between two attempts."""
 
 
-async def wait_for_lock(try_lock: Callable[[], Held | None], seconds: float) -> ExitStack | None:
+async def wait_for_lock(try_lock: Callable[[], Lock | None], seconds: float) -> ExitStack | None:
     """Hold a lock until the returned stack is closed; None if it was not free in time.
 
-    A caller that is cancelled holds nothing.
+    A caller that is cancelled holds nothing. The task relies on the lock, and checks it before each
+    write (`turns`).
 
     Args:
         try_lock: the lock; None where it is taken.
@@ -31,14 +33,14 @@ async def wait_for_lock(try_lock: Callable[[], Held | None], seconds: float) -> 
             return None
         await anyio.sleep(POLL_SECONDS)
     held = ExitStack()
-    held.callback(lock.close)
+    held.callback(Turn.begun(lock).close)
     return held
 
 
-def _close_unused(late: Future[Held | None]) -> None:
+def _close_unused(late: Future[Lock | None]) -> None:
     """Release a lock that comes after its caller has given up."""
 
-    def close(outcome: Future[Held | None]) -> None:
+    def close(outcome: Future[Lock | None]) -> None:
         if not outcome.exception() and (lock := outcome.result()) is not None:
             lock.close()
 

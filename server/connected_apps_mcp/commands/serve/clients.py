@@ -3,13 +3,13 @@
 import gc
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from mcp.server.context import ServerMiddleware
 
 from connected_apps_mcp.audit import AuditLog
-from connected_apps_mcp.commands.common import report_losses
 from connected_apps_mcp.confirmation.state_keys import open_security
 from connected_apps_mcp.protocol.authorization import Authorization
 from connected_apps_mcp.protocol.prompts import RUNBOOKS
@@ -19,6 +19,7 @@ from connected_apps_mcp.settings.settings import Settings
 from connected_apps_mcp.transports.readiness import Check, Readiness
 from connected_apps_mcp.transports.shutdown import ShutdownSignals
 from connected_apps_mcp.wiring import (
+    JOURNAL,
     open_audit,
     open_project,
     open_settings_sandbox,
@@ -27,7 +28,9 @@ from connected_apps_mcp.wiring import (
 from connected_apps_tools import TOOLSETS, ToolContext
 from connected_apps_tools.context import ServerInfo
 from connected_apps_tools.selection import OfferedTools, select_tools
+from connected_apps_tools.storage.threads import in_thread
 
+from .losses import reported_losses
 from .observed import observed
 from .service import Service
 
@@ -43,6 +46,7 @@ async def serve_clients(settings: Settings) -> None:
         observed(settings) as telemetry,
         open_audit(settings) as audit,
         open_project(settings, issuer) as project,
+        reported_losses(project, regularly=settings.shared_database is not None) as losses,
     ):
         offer = select_tools(TOOLSETS, settings.selection)
         authorization = None
@@ -52,7 +56,7 @@ async def serve_clients(settings: Settings) -> None:
             reads, changes = Rate(settings.rate_reads), Rate(settings.rate_changes)
             rates = RateLimits(offer.on, authorization.refuse, reads=reads, changes=changes)
             checks = [authorization, rates]
-        server = await _server(settings, project, offer, audit, checks)
+        server = _server(settings, _introduced(settings, project, losses), offer, audit, checks)
         if telemetry:
             _observe(server, telemetry, offer)
         readiness = Readiness(_readiness_checks(settings, audit, project))
@@ -67,22 +71,27 @@ async def serve_clients(settings: Settings) -> None:
             await serve_http(service)
 
 
-async def _server(
+def _introduced(settings: Settings, project: ToolContext, losses: Sequence[str]) -> ToolContext:
+    """The project, with what results say about this server."""
+    about = ServerInfo(
+        version=version("connected-apps-mcp"),
+        environment=settings.environment,
+        profile=settings.profile if settings.logged_in else None,
+        losses=losses,
+        secrets_command=secrets_command(settings),
+    )
+    return replace(project, server=about, review_limits=settings.review_limits)
+
+
+def _server(
     settings: Settings,
     project: ToolContext,
     offer: OfferedTools,
     audit: AuditLog,
     checks: Sequence[ServerMiddleware[Any]],
 ) -> AnyServer:
-    about = ServerInfo(
-        version=version("connected-apps-mcp"),
-        environment=settings.environment,
-        profile=settings.profile if settings.logged_in else None,
-        losses=await report_losses(project),
-        secrets_command=secrets_command(settings),
-    )
     return build_server(
-        replace(project, server=about, review_limits=settings.review_limits),
+        project,
         offer,
         confirm=settings.effective("confirm"),
         audit=audit,
@@ -107,6 +116,8 @@ def _readiness_checks(
         checks["audit_log"] = audit.check
         if project.secrets.store.has_store:
             checks["secret_store"] = project.secrets.store.check
+        if settings.shared_database:
+            checks["database"] = partial(in_thread, project.state.records(JOURNAL).check)
     return checks
 
 

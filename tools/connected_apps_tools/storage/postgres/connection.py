@@ -30,6 +30,7 @@ SETTINGS: Mapping[str, str] = {
     "statement_timeout": "10s",
     "lock_timeout": "5s",
     "idle_in_transaction_session_timeout": "30s",
+    "idle_session_timeout": "0",  # it would end locks
     # The server then frees the locks of a machine that is gone.
     "tcp_keepalives_idle": "10",
     "tcp_keepalives_interval": "5",
@@ -37,6 +38,12 @@ SETTINGS: Mapping[str, str] = {
     "tcp_user_timeout": "15000",
 }
 """Settings of each session. A pooler would refuse them as parameters of the connection."""
+
+DURABLE = sql.SQL("""
+SELECT set_config('synchronous_commit', CASE current_setting('synchronous_commit')
+    WHEN 'off' THEN 'on' ELSE current_setting('synchronous_commit') END, false),
+""")
+"""What has returned is on the disk, however the server is set up."""
 
 POOLER_ATTEMPTS = 3
 """How often to look whether two connections share a session of the server."""
@@ -46,8 +53,8 @@ def connect(url: str) -> Connection:
     """A connection on which each statement is a transaction of its own.
 
     Raises:
-        StoreError: the database cannot be reached, is read-only or too old, or is behind a pooler
-            in transaction mode.
+        StoreError: this is no URL of a database; or the database cannot be reached, is read-only
+            or too old, or is behind a pooler in transaction mode.
     """
     connection = _open(url)
     try:
@@ -59,16 +66,17 @@ def connect(url: str) -> Connection:
     return connection
 
 
-def require_url(url: str) -> None:
-    """Refuse what is not the URL of a database.
+def password_of(url: str) -> str | None:
+    """The password in a URL. Raises like `connect`."""
+    return _parameters(url).get("password")
 
-    Raises:
-        StoreError: it is not. The text does not repeat it.
-    """
+
+def _parameters(url: str) -> dict[str, str]:
+    """What the URL of a database says. An error does not repeat it."""
     if not url.startswith(("postgresql://", "postgres://")):
         raise StoreError("give a URL that begins with postgresql://")
     try:
-        conninfo_to_dict(url)
+        return {name: str(value) for name, value in conninfo_to_dict(url).items()}
     except psycopg.ProgrammingError:
         raise StoreError(
             "the URL is malformed. Characters such as @ and / in a password are written %40 and %2F"
@@ -76,10 +84,9 @@ def require_url(url: str) -> None:
 
 
 def _open(url: str) -> Connection:
-    require_url(url)
+    parameters = {**PARAMETERS, **_parameters(url)}
     with connecting():
-        given = {name: str(value) for name, value in conninfo_to_dict(url).items()}
-        return psycopg.connect(make_conninfo(**{**PARAMETERS, **given}), autocommit=True)
+        return psycopg.connect(make_conninfo(**parameters), autocommit=True)
 
 
 def _set_up(connection: Connection, url: str) -> None:
@@ -92,7 +99,7 @@ def _set_up(connection: Connection, url: str) -> None:
     values = [
         sql.SQL("set_config({}, {}, false)").format(name, value) for name, value in SETTINGS.items()
     ]
-    connection.execute(sql.SQL("SELECT ") + sql.SQL(", ").join(values))
+    connection.execute(DURABLE + sql.SQL(", ").join(values))
     _refuse_transaction_pooler(connection, url)
 
 
