@@ -14,6 +14,8 @@ from secrets import token_hex
 import psycopg
 from support import cannot_run
 
+from connected_apps_tools.storage.postgres.state import DatabaseState
+
 USER = "postgres"
 PASSWORD = "a/pass@word of the tests"
 ENCODED_PASSWORD = "a%2Fpass%40word%20of%20the%20tests"
@@ -114,6 +116,25 @@ class PostgresServer:
     def _hand_over(self, path: Path) -> None:
         if os.geteuid() == 0:
             shutil.chown(path, OTHER_USER)
+
+
+def execute(state: DatabaseState, statement: str) -> None:
+    with state.database.connection() as connection:
+        connection.execute(statement.encode())
+
+
+def grow_old(state: DatabaseState, seconds: float) -> None:
+    """Let all processes be seen last so long ago."""
+    execute(
+        state,
+        f"UPDATE connected_apps_mcp.processes SET seen_at = now() - interval '{seconds} seconds'",  # noqa: S608
+    )
+
+
+def end_sessions_with_locks(state: DatabaseState) -> None:
+    execute(
+        state, "SELECT pg_terminate_backend(pid, 5000) FROM pg_locks WHERE locktype = 'advisory'"
+    )
 
 
 def _as_other_user() -> Sequence[str]:

@@ -1,12 +1,12 @@
 """What holds for shared state, be it in folders or in a database."""
 
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from support import comes_true
 
 from connected_apps_tools.storage.errors import StoreError
 from connected_apps_tools.storage.postgres.state import DatabaseState
@@ -43,14 +43,6 @@ def ours(join: Join) -> Records:
 def theirs(join: Join) -> Records:
     """The same records, in another process."""
     return join().records(KIND)
-
-
-def comes_true(condition: Callable[[], bool]) -> bool:
-    for _ in range(1000):
-        if condition():
-            return True
-        time.sleep(0.01)
-    return False
 
 
 def test_a_record_is_read_as_it_was_written(ours: Records, theirs: Records) -> None:

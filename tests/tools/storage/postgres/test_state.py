@@ -4,8 +4,8 @@ import threading
 from collections.abc import Iterator
 
 import pytest
-from postgres import PostgresServer, running_server
-from tools.storage.test_records import comes_true
+from postgres import PostgresServer, end_sessions_with_locks, execute, grow_old, running_server
+from support import comes_true
 
 from connected_apps_tools.storage.errors import StoreError
 from connected_apps_tools.storage.postgres import owner
@@ -47,25 +47,6 @@ def other_process(database_url: str) -> Iterator["subprocess.Popen[str]"]:
         assert process.stdout.readline() == "ready\n"
         yield process
         process.kill()
-
-
-def execute(state: DatabaseState, statement: str) -> None:
-    with state.database.connection() as connection:
-        connection.execute(statement.encode())
-
-
-def grow_old(state: DatabaseState, seconds: float) -> None:
-    """Let all processes be seen last so long ago."""
-    execute(
-        state,
-        f"UPDATE connected_apps_mcp.processes SET seen_at = now() - interval '{seconds} seconds'",  # noqa: S608
-    )
-
-
-def end_sessions_with_locks(state: DatabaseState) -> None:
-    execute(
-        state, "SELECT pg_terminate_backend(pid, 5000) FROM pg_locks WHERE locktype = 'advisory'"
-    )
 
 
 def test_a_killed_process_no_longer_has_its_locks(
