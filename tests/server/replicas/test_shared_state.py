@@ -1,6 +1,8 @@
 """Servers on several machines keep each promise through one database."""
 
+import os
 import re
+import subprocess
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -15,7 +17,16 @@ from mcp import Client
 from postgres import end_sessions_with_locks, grow_old, running_server
 from pydantic import SecretStr
 from starlette.types import Receive, Scope, Send
-from support import answer, begin_a_create, comes_true, project_on, refusal, running, serving
+from support import (
+    SERVER,
+    answer,
+    begin_a_create,
+    comes_true,
+    project_on,
+    refusal,
+    running,
+    serving,
+)
 
 from connected_apps_mcp.commands.serve import losses
 from connected_apps_mcp.confirmation.approvals import KIND, Approvals
@@ -92,6 +103,15 @@ async def clients(projects: list[ToolContext]) -> AsyncIterator[list[Client]]:
         ]
 
 
+def approve_in_a_pipe(folder: Path, url: str) -> str:
+    """What `approve` shows where it cannot ask."""
+    command = [*SERVER, "approve", "--sandbox", "--data-dir", str(folder)]
+    environment = os.environ | {VARIABLE: url}
+    return subprocess.run(
+        command, env=environment, capture_output=True, text=True, check=False
+    ).stdout
+
+
 async def test_servers_that_edit_one_app_at_once_lose_no_edit(clients: list[Client]) -> None:
     app = answer(await clients[0].call_tool("create_app", MINE))["app"]["client_id"]
     urls = [f"https://{number}.example/cb" for number in range(9)]
@@ -152,9 +172,8 @@ def test_of_many_uses_of_an_answer_one_counts(database_url: str) -> None:
 
 
 async def test_a_call_of_any_server_is_approved_from_any_machine_and_once(
-    projects: list[ToolContext], state: DatabaseState
+    projects: list[ToolContext], state: DatabaseState, database_url: str, tmp_path: Path
 ) -> None:
-    call = ("delete_app", {"client_id": "connected-app-test-1"})
     async with AsyncExitStack() as connected:
         one, two, _ = [
             await connected.enter_async_context(Client(build_server(project, confirm="always")))
@@ -165,6 +184,7 @@ async def test_a_call_of_any_server_is_approved_from_any_machine_and_once(
         assert "approve" in str(refusal(await one.call_tool(*call)))
         approvals = Approvals(state.records(KIND))
         (pending,) = approvals
+        assert "delete_app, refused at" in approve_in_a_pipe(tmp_path, database_url)
         approvals.approve(pending)
         answer(await two.call_tool(*call))
         assert list(approvals) == []

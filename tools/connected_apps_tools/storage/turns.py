@@ -3,6 +3,7 @@
 A lock of a database ends with its connection, while its holder may still be at work.
 """
 
+from collections.abc import Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
 
@@ -43,7 +44,9 @@ async def all_held() -> bool:
     Raises:
         StoreError: it cannot be found out.
     """
-    for turn in _under_way():
-        if not await in_thread(turn.lock.still_held):
-            return False
-    return True
+    turns = _under_way()
+    return not turns or await in_thread(_all_held, turns)
+
+
+def _all_held(turns: Sequence[Turn]) -> bool:
+    return all(turn.lock.still_held() for turn in turns)

@@ -120,6 +120,46 @@ def test_of_several_hosts_it_finds_the_primary(own_server: PostgresServer) -> No
             standby.stop()
 
 
+def test_it_goes_on_with_a_standby_that_becomes_the_primary() -> None:
+    with running_server() as primary, folder_for_all() as folder:
+        migrate(primary.url("postgres"))
+        standby = primary.standby(folder)
+        both = f"@127.0.0.1:{primary.port},127.0.0.1:{standby.port}/"
+        url = primary.url("postgres").replace(f"@127.0.0.1:{primary.port}/", both)
+        try:
+            with Database(url) as database:
+                database.check()
+                primary.stop()
+                assert "read-only standby" in why_not(url)
+                standby.promote()
+                database.check()
+        finally:
+            standby.stop()
+            primary.start()
+
+
+@pytest.mark.parametrize(
+    ("code", "cause"),
+    [
+        ("53100", "no disk space left"),
+        ("53300", "no connection free"),
+        ("25006", "a read-only standby"),
+        ("57P01", "starting or shutting down"),
+        ("55P03", "did not answer in time"),
+        ("42P01", "no tables of this program"),
+        ("XX000", r"unexpectedly \(SQLSTATE XX000\)"),
+    ],
+)
+def test_each_failure_is_a_clear_error(database: Database, code: str, cause: str) -> None:
+    fail = f"DO $$ BEGIN RAISE EXCEPTION 'my text' USING ERRCODE = '{code}'; END $$"
+    with (
+        pytest.raises(StoreError, match=f"The database cannot be used: .*{cause}") as failed,
+        database.connection() as connection,
+    ):
+        connection.execute(fail.encode())
+    assert "my text" not in str(failed.value)
+
+
 def test_a_wrong_password_is_a_clear_error(postgres: PostgresServer) -> None:
     text = why_not(postgres.url("postgres", password="not-the-password"))
     assert "refuses the role or its password" in text
