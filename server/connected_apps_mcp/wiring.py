@@ -206,8 +206,8 @@ def open_settings_store(settings: Settings, files: FileStore, folder: Path) -> S
         kind = "file"
     elif settings.shared_database and kind in ONE_MACHINE and not settings.shared_data_dir:
         raise SettingsError(
-            f"--secret-store {kind} is of one machine, and the servers that share a database all "
-            "need the secrets. Choose aws, vault or none; or give --shared-data-dir if --data-dir "
+            f"--secret-store {kind} is of one machine, and all replicas that share a database need "
+            "the secrets. Choose aws, vault or none; or give --shared-data-dir if --data-dir "
             "is one folder for all of them."
         )
     try:

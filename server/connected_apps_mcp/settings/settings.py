@@ -101,9 +101,9 @@ class Settings(HttpSettings):
     )
     shared_data_dir: bool = Field(
         default=False,
-        description="Say that --data-dir is one folder for all servers that share a database "
+        description="Say that --data-dir is one folder for all replicas that share a database "
         "(CONNECTED_APPS_MCP_DATABASE_URL), so that they may store secrets there. Default: off; "
-        "such a server refuses stores of one machine.",
+        "a replica refuses secret stores of one machine.",
     )
     reveal: Literal["allow", "never"] = Field(
         "allow",

@@ -17,6 +17,7 @@ OLDEST_SERVER = 14
 
 PARAMETERS: Mapping[str, str] = {
     "application_name": "connected-apps-mcp",
+    "client_encoding": "utf8",
     "connect_timeout": "5",
     "keepalives_idle": "10",
     "keepalives_interval": "5",
