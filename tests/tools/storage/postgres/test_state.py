@@ -1,3 +1,4 @@
+import signal
 import subprocess
 import sys
 import threading
@@ -55,6 +56,13 @@ def test_a_killed_process_no_longer_has_its_locks(
     assert records.try_lock(".turn") is None
     other_process.kill()
     assert comes_true(lambda: records.try_lock(".turn") is not None)
+
+
+def test_a_process_that_is_paused_keeps_its_locks(
+    records: DatabaseRecords, other_process: "subprocess.Popen[str]"
+) -> None:
+    other_process.send_signal(signal.SIGSTOP)
+    assert records.try_lock(".turn") is None
 
 
 def test_the_records_of_a_killed_process_are_abandoned_after_a_while(
