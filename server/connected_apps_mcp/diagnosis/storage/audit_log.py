@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from connected_apps_mcp.audit.key import read_key
-from connected_apps_mcp.audit.verify import Snapshot, Unreadable, verify
+from connected_apps_mcp.audit.reading import FolderSnapshot, Unreadable
+from connected_apps_mcp.audit.verify import verify
 from connected_apps_mcp.diagnosis.check import Result, broken, cause, ok
 from connected_apps_mcp.diagnosis.commands import command
 from connected_apps_mcp.settings.settings import Settings, SettingsError
@@ -51,8 +52,8 @@ def _verified(settings: Settings, folder: Path) -> Result:
         f"or move {shlex.quote(str(folder))} away and restart the server, to start a new log."
     )
     try:
-        last = max(Snapshot(folder).numbers, default=1)
-        found = verify(folder, settings.audit_key_file, first=last)
+        log = FolderSnapshot(folder)
+        found = verify(log, settings.audit_key_file, first=max(log.numbers, default=1))
     except Unreadable as error:
         return broken(str(error), remedy)
     if found.problems:
