@@ -125,8 +125,7 @@ def export(**flags: object) -> None:
     from connected_apps_mcp.audit.reading import all_lines
 
     with _log(loading.read(**flags)) as log:
-        output = click.get_binary_stream("stdout")
-        output.writelines(line + b"\n" for line in all_lines(log))
+        sys.stdout.buffer.writelines(line + b"\n" for line in all_lines(log))
 
 
 @contextmanager

@@ -8,7 +8,10 @@ BEGIN
     EXECUTE format('GRANT SELECT ON connected_apps_mcp.migrations TO %I', server);
     EXECUTE format(
         'GRANT SELECT, INSERT, UPDATE, DELETE '
-        'ON connected_apps_mcp.processes, connected_apps_mcp.records TO %I', server
+        'ON connected_apps_mcp.processes, connected_apps_mcp.records, connected_apps_mcp.rates '
+        'TO %I', server
     );
+    EXECUTE format('GRANT SELECT, INSERT ON connected_apps_mcp.audit_lines TO %I', server);
+    EXECUTE format('GRANT SELECT, INSERT, UPDATE ON connected_apps_mcp.audit_head TO %I', server);
 END
 $$;
