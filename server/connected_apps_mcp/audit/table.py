@@ -1,14 +1,10 @@
 """An audit log in the database, one chain for all servers that use it."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
-
-import psycopg
+from typing import Any, LiteralString
 
 from connected_apps_tools.storage.errors import StoreError
-from connected_apps_tools.storage.postgres.connection import Connection
 from connected_apps_tools.storage.postgres.database import Database
 
 from . import chain
@@ -61,33 +57,26 @@ class Table:
 
     def check(self) -> None:
         """Prove that a line can be written: write one, and take it back."""
-        with self._changing() as connection:
-            self._append(connection, [{"event": chain.OPENED}])
-            raise psycopg.Rollback
+        self._append([{"event": chain.OPENED}], "ROLLBACK")
 
     def append(self, *records: Mapping[str, Any]) -> None:
         """Write lines, all or none. When this returns, they are durable."""
-        with self._changing() as connection:
-            head = self._append(connection, records)
-        self._written = head
+        self._written = self._append(records, "COMMIT")
 
-    @contextmanager
-    def _changing(self) -> Iterator[Connection]:
-        """A transaction. Statements without a result travel with the next one."""
-        with (
-            self._database.connection() as connection,
-            connection.pipeline(),
-            connection.transaction(),
-        ):
-            yield connection
+    def _append(self, records: Sequence[Mapping[str, Any]], end: LiteralString) -> Head:
+        """Write lines in one transaction. It takes two round trips: to the head, and to its end.
 
-    def _append(self, connection: Connection, records: Sequence[Mapping[str, Any]]) -> Head:
+        After an error the transaction stays open, so the connection is not used again.
+        """
         key = read_key(self._key_file)
-        connection.execute("SELECT pg_advisory_xact_lock(%s)", [LOCK])
-        before = self._head(key, connection.execute(_LAST).fetchone())
-        head, lines = self._extended(before, key, records)
-        connection.execute(_ADD, [before.link.seq, head.file, lines.decode().splitlines()])
-        connection.execute(_MOVE, [head.document(key)])
+        with self._database.connection() as connection, connection.pipeline():
+            connection.execute("BEGIN")
+            connection.execute("SELECT pg_advisory_xact_lock(%s)", [LOCK])
+            before = self._head(key, connection.execute(_LAST).fetchone())
+            head, lines = self._extended(before, key, records)
+            connection.execute(_ADD, [before.link.seq, head.file, lines.decode().splitlines()])
+            connection.execute(_MOVE, [head.document(key)])
+            connection.execute(end)
         return head
 
     def _head(self, key: bytes, found: tuple[Any, ...] | None) -> Head:
