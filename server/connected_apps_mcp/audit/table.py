@@ -70,7 +70,7 @@ class Table:
         """
         key = read_key(self._key_file)
         with self._database.connection() as connection, connection.pipeline():
-            connection.execute("BEGIN")
+            connection.execute("BEGIN ISOLATION LEVEL READ COMMITTED")
             connection.execute("SELECT pg_advisory_xact_lock(%s)", [LOCK])
             before = self._head(key, connection.execute(_LAST).fetchone())
             head, lines = self._extended(before, key, records)
