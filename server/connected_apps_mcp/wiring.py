@@ -35,9 +35,10 @@ from connected_apps_tools.storage.records import FolderState, SharedState
 from connected_apps_tools.storage.system import require_trusted
 from connected_apps_tools.text.redaction import REDACTOR
 
-from .audit import AuditFailed, AuditLog, Ledger, Stream
+from .audit import AuditFailed, AuditLog, Ledger, Lines, Stream
 
 if TYPE_CHECKING:
+    from connected_apps_tools.storage.postgres.database import Database
     from connected_apps_tools.storage.postgres.state import DatabaseState
 
 logger = logging.getLogger(__name__)
@@ -101,27 +102,40 @@ def shared_state(settings: Settings, folder: Path) -> Iterator[SharedState]:
     Raises:
         SettingsError: the database cannot be used.
     """
-    url = settings.shared_database
-    if url is None:
+    if settings.shared_database is None:
         yield FolderState(folder)
         return
-    with _open_database(url.get_secret_value()) as state:
+    with _open_database(usable_url(settings.shared_database)) as state:
         yield state
 
 
-@contextmanager
-def _open_database(url: str) -> Iterator["DatabaseState"]:
+def usable_url(url: SecretStr) -> str:
+    """The URL of the database. From now on it is redacted, and its password.
+
+    Raises:
+        SettingsError: psycopg is missing, or this is no URL of a database.
+    """
     if find_spec("psycopg") is None:
         raise SettingsError(
             f"{DATABASE_URL} needs psycopg, which is missing: {how_to_add('postgres')}"
         )
     from connected_apps_tools.storage.postgres.connection import password_of
+
+    text = url.get_secret_value()
+    REDACTOR.add(text)
+    try:
+        REDACTOR.add(password_of(text))
+    except StoreError as error:
+        raise SettingsError(f"{DATABASE_URL}: {error}") from None
+    return text
+
+
+@contextmanager
+def _open_database(url: str) -> Iterator["DatabaseState"]:
     from connected_apps_tools.storage.postgres.state import DatabaseState
 
-    REDACTOR.add(url)
     with closing(DatabaseState(url)) as state:
         try:
-            REDACTOR.add(password_of(url))
             state.database.check()
         except StoreError as error:
             raise SettingsError(f"{DATABASE_URL}: {error}") from None
@@ -152,8 +166,12 @@ async def open_audit(settings: Settings) -> AsyncIterator[AuditLog]:
 
 
 @contextmanager
-def _audit_output(settings: Settings) -> Iterator[Ledger | Stream]:
+def _audit_output(settings: Settings) -> Iterator[Lines]:
     key_file = settings.audit_key_file
+    if settings.audits_in_database:
+        with open_audit_database(settings) as database:
+            yield _table(settings, database)
+        return
     if settings.audit_log == "-":
         yield Stream(key_file)
         return
@@ -167,6 +185,33 @@ def _audit_output(settings: Settings) -> Iterator[Ledger | Stream]:
             key_file=key_file,
             within=None if settings.audit_log else settings.data_dir,
         )
+
+
+@contextmanager
+def open_audit_database(settings: Settings) -> Iterator["Database"]:
+    """The database with the audit log. Its lines wait for no connection that others use.
+
+    Raises:
+        SettingsError: there is none, psycopg is missing, or the URL is malformed.
+    """
+    if settings.shared_database is None:
+        raise SettingsError(f"{DATABASE_URL} is not set.")
+    url = usable_url(settings.shared_database)
+    from connected_apps_tools.storage.postgres.database import Database
+
+    with Database(url) as database:
+        yield database
+
+
+def _table(settings: Settings, database: "Database") -> Lines:
+    from .audit.table import Table
+
+    if settings.audit_key_file is None:
+        raise SettingsError(
+            "An audit log in the database needs --audit-key-file, the same key for all servers. Or "
+            "name a folder with --audit-log."
+        )
+    return Table(database, settings.audit_key_file, max_bytes=settings.audit_max_bytes)
 
 
 @contextmanager

@@ -38,6 +38,15 @@ FROM connected_apps_mcp.audit_lines"""
 _FILE = """\
 SELECT line FROM connected_apps_mcp.audit_lines WHERE file = %s AND seq <= %s ORDER BY seq"""
 
+_MAY_CHANGE = """\
+SELECT has_table_privilege('connected_apps_mcp.audit_lines', 'UPDATE, DELETE, TRUNCATE')"""
+
+WARNING = (
+    "The role may change the lines of the audit log. Give the servers a role of their own: "
+    "connected-apps-mcp database migrate --server-role ROLE."
+)
+"""What to do where `may_change_lines`."""
+
 
 class Table:
     """The lines of a log, numbered files of them as in a folder, and the head.
@@ -102,6 +111,17 @@ class Table:
         link, more = link.extend_together(key, records)
         lines += more
         return Head(file, size + len(lines), link), lines
+
+
+def may_change_lines(database: Database) -> bool:
+    """Whether the role of this connection may change lines of the log.
+
+    Raises:
+        StoreError: the database cannot be used.
+    """
+    with database.connection() as connection:
+        row = connection.execute(_MAY_CHANGE).fetchone()
+    return bool(row and row[0])
 
 
 def _tampered() -> StoreError:

@@ -56,7 +56,7 @@ class _LastLine(click.ParamType["ChainLink"]):
 
 @click.group(cls=Commands)
 def audit() -> None:
-    """Show or export the audit log, or verify that nobody tampered with it."""
+    """Show, export or verify the audit log."""
 
 
 @audit.command()
@@ -134,7 +134,15 @@ def _log(settings: config.Settings) -> Iterator[Snapshot]:
     from connected_apps_mcp.audit.reading import FolderSnapshot, Unreadable
 
     try:
-        yield FolderSnapshot(_folder(settings))
+        if settings.audits_in_database:
+            from connected_apps_mcp.wiring import open_audit_database
+
+            with open_audit_database(settings) as database:
+                from connected_apps_mcp.audit.table import TableSnapshot
+
+                yield TableSnapshot(database)
+        else:
+            yield FolderSnapshot(_folder(settings))
     except Unreadable as error:
         raise _CannotRead(str(error)) from None
 

@@ -23,6 +23,7 @@ from connected_apps_tools.storage.postgres.connection import Connection
 from connected_apps_tools.storage.postgres.database import Database
 from connected_apps_tools.storage.postgres.failures import explained
 from connected_apps_tools.storage.threads import in_thread
+from connected_apps_tools.storage.waiting import close_unused
 
 logger = logging.getLogger(__name__)
 
@@ -79,7 +80,7 @@ class SharedBus:
         """Deliver the events of other servers, and connect again after each failure."""
         while True:
             try:
-                connection = await in_thread(self._listening, on_abandoned=close_late)
+                connection = await in_thread(self._listening, on_abandoned=close_unused)
                 with closing(connection):
                     await self._deliver_from(connection)
             except StoreError as error:

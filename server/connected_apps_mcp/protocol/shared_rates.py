@@ -76,7 +76,7 @@ class SharedRate:
     def _take(self, caller: str) -> int:
         values = {
             "name": self._name,
-            "caller": hashlib.sha256(caller.encode()).hexdigest(),
+            "caller": digest(caller),
             "each": timedelta(microseconds=self._rate.each / 1000),
             "burst": timedelta(microseconds=self._rate.burst / 1000),
         }
@@ -86,3 +86,8 @@ class SharedRate:
                 self._clean_at = self._clock() + CLEAN_NS
                 connection.execute(FORGET)
         return 0 if is_taken else max(1, math.ceil(seconds or 0))
+
+
+def digest(caller: str) -> str:
+    """What the database knows of the name of a caller."""
+    return hashlib.sha256(caller.encode(errors="surrogatepass")).hexdigest()

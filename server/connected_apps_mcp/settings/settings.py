@@ -152,8 +152,8 @@ class Settings(HttpSettings):
     audit_log: Literal["-"] | Path | None = Field(
         None,
         description="Folder for the audit log, which only its owner may have access to, or - for "
-        "standard error. Default: audit in --data-dir, else in the user's state folder; with a "
-        "sandbox in memory, a temporary folder.",
+        "standard error. Default: the database, if there is one; else audit in --data-dir, else in "
+        "the user's state folder; with a sandbox in memory, a temporary folder.",
     )
     audit_max_bytes: int = Field(
         10_000_000,
@@ -164,7 +164,7 @@ class Settings(HttpSettings):
     audit_key_file: Path | None = Field(
         None,
         description="File with the key that chains the lines of the audit log, 32 characters or "
-        "more. Default: a generated key, beside the log.",
+        "more. In a database, all servers need the same. Default: a generated key, beside the log.",
     )
     deadline: float = Field(
         CALL_DEADLINE,
@@ -294,14 +294,21 @@ class Settings(HttpSettings):
         return None if self.temporary_data else self.data_dir or user_folder("data")
 
     @property
+    def audits_in_database(self) -> bool:
+        """Whether the audit log is in the database that servers share."""
+        return self.audit_log is None and self.shared_database is not None
+
+    @property
     def audit_folder(self) -> Path | None:
-        """Folder of the audit log; None for standard error or a temporary folder.
+        """Folder of the audit log; None for standard error, a database or a temporary folder.
 
         Raises:
             SettingsError: no folder is given, and the user has no home folder.
         """
         if self.audit_log:
             return None if self.audit_log == "-" else self.audit_log
+        if self.audits_in_database:
+            return None
         if self.data_dir:
             return self.data_dir / "audit"
         if self.temporary_data:

@@ -226,7 +226,8 @@ def test_a_killed_server_leaves_its_calls_to_another_one(
             arrived.set()
             await anyio.sleep_forever()
 
-    store = ("--secret-store", "file", "--data-dir", str(tmp_path), "--shared-data-dir")
+    log = ("--audit-log", str(tmp_path / "audit"))
+    store = ("--secret-store", "file", "--data-dir", str(tmp_path), "--shared-data-dir", *log)
     with serving(silent) as url, running("--base-url", url, *store) as killed:
         begin_a_create(killed)
         assert arrived.wait(timeout=100)

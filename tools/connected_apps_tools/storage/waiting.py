@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import ExitStack
+from typing import Any
 
 import anyio
 
@@ -28,7 +29,7 @@ async def wait_for_lock(try_lock: Callable[[], Lock | None], seconds: float) -> 
         StoreError: it cannot be locked.
     """
     give_up_at = anyio.current_time() + seconds
-    while (lock := await in_thread(try_lock, on_abandoned=_close_unused)) is None:
+    while (lock := await in_thread(try_lock, on_abandoned=close_unused)) is None:
         if anyio.current_time() > give_up_at:
             return None
         await anyio.sleep(POLL_SECONDS)
@@ -37,11 +38,11 @@ async def wait_for_lock(try_lock: Callable[[], Lock | None], seconds: float) -> 
     return held
 
 
-def _close_unused(late: Future[Lock | None]) -> None:
-    """Release a lock that comes after its caller has given up."""
+def close_unused(late: Future[Any]) -> None:
+    """Close a lock or a connection that comes after its caller has given up."""
 
-    def close(outcome: Future[Lock | None]) -> None:
-        if not outcome.exception() and (lock := outcome.result()) is not None:
-            lock.close()
+    def close(outcome: Future[Any]) -> None:
+        if not outcome.exception() and (late := outcome.result()) is not None:
+            late.close()
 
     late.add_done_callback(close)

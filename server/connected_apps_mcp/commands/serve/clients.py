@@ -13,7 +13,7 @@ from connected_apps_mcp.audit import AuditLog
 from connected_apps_mcp.confirmation.state_keys import open_security
 from connected_apps_mcp.protocol.authorization import Authorization
 from connected_apps_mcp.protocol.prompts import RUNBOOKS
-from connected_apps_mcp.protocol.rate_limits import Rate, RateLimits
+from connected_apps_mcp.protocol.rate_limits import RateLimits
 from connected_apps_mcp.protocol.server import AnyServer, build_server
 from connected_apps_mcp.settings.settings import Settings
 from connected_apps_mcp.transports.readiness import Check, Readiness
@@ -33,6 +33,7 @@ from connected_apps_tools.storage.threads import in_thread
 from .losses import reported_losses
 from .observed import observed
 from .service import Service
+from .shared import shared_by_servers
 
 if TYPE_CHECKING:
     from connected_apps_mcp.telemetry.acts import Telemetry
@@ -47,16 +48,25 @@ async def serve_clients(settings: Settings) -> None:
         open_audit(settings) as audit,
         open_project(settings, issuer) as project,
         reported_losses(project, regularly=settings.shared_database is not None) as losses,
+        shared_by_servers(settings, project.state) as shared,
     ):
         offer = select_tools(TOOLSETS, settings.selection)
         authorization = None
         checks: list[ServerMiddleware[Any]] = []
         if settings.authenticates:
             authorization = Authorization(offer.on, audit, project.api.project_id)
-            reads, changes = Rate(settings.rate_reads), Rate(settings.rate_changes)
-            rates = RateLimits(offer.on, authorization.refuse, reads=reads, changes=changes)
+            refuse = authorization.refuse
+            rates = RateLimits(offer.on, refuse, reads=shared.reads, changes=shared.changes)
             checks = [authorization, rates]
-        server = _server(settings, _introduced(settings, project, losses), offer, audit, checks)
+        server = build_server(
+            _introduced(settings, project, losses),
+            offer,
+            confirm=settings.effective("confirm"),
+            audit=audit,
+            security=open_security(settings.state_key_file, project.state),
+            checks=checks,
+            bus=shared.bus,
+        )
         if telemetry:
             _observe(server, telemetry, offer)
         readiness = Readiness(_readiness_checks(settings, audit, project))
@@ -81,23 +91,6 @@ def _introduced(settings: Settings, project: ToolContext, losses: Sequence[str])
         secrets_command=secrets_command(settings),
     )
     return replace(project, server=about, review_limits=settings.review_limits)
-
-
-def _server(
-    settings: Settings,
-    project: ToolContext,
-    offer: OfferedTools,
-    audit: AuditLog,
-    checks: Sequence[ServerMiddleware[Any]],
-) -> AnyServer:
-    return build_server(
-        project,
-        offer,
-        confirm=settings.effective("confirm"),
-        audit=audit,
-        security=open_security(settings.state_key_file, project.state),
-        checks=checks,
-    )
 
 
 def _observe(server: AnyServer, telemetry: "Telemetry", offer: OfferedTools) -> None:

@@ -8,6 +8,7 @@ from typing import Self
 import psycopg
 from psycopg.pq import ConnStatus, TransactionStatus
 
+from connected_apps_tools import observing
 from connected_apps_tools.storage.errors import StoreError
 
 from .connection import Connection, connect
@@ -56,7 +57,7 @@ class Database:
         try:
             connection = self._idle_connection() or self.own_connection()
             try:
-                with explained():
+                with observing.act("database_connection"), explained():
                     yield connection
             finally:
                 self._put_back(connection)
