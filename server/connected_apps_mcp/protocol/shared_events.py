@@ -95,12 +95,13 @@ class SharedBus:
 
     async def _deliver_from(self, connection: Connection) -> None:
         """Deliver events until the connection is lost. The event loop waits, and no thread."""
-        while True:
-            await anyio.wait_readable(connection.fileno())
-            for text in _received(connection):
-                event = self._event_in(text)
-                if event is not None:
-                    await self._here.publish(event)
+        with explained():
+            while True:
+                await anyio.wait_readable(connection.fileno())
+                for text in _received(connection):
+                    event = self._event_in(text)
+                    if event is not None:
+                        await self._here.publish(event)
 
     def _event_in(self, text: bytes) -> ServerEvent | None:
         """The event of another server. Whoever may use the database may have written the text."""
@@ -114,10 +115,9 @@ class SharedBus:
 
 def _received(connection: Connection) -> Iterator[bytes]:
     """The notifications that are there."""
-    with explained():
-        connection.pgconn.consume_input()
-        while notification := connection.pgconn.notifies():
-            yield notification.extra
+    connection.pgconn.consume_input()
+    while notification := connection.pgconn.notifies():
+        yield notification.extra
 
 
 def _written(event: ServerEvent) -> dict[str, str]:
