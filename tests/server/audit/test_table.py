@@ -2,14 +2,17 @@
 
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
-from postgres import PostgresServer
+from postgres import PostgresServer, folder_for_all, running_server
 from server.audit.logs import CALL, record
+from sizes import sized
 
 from connected_apps_mcp.audit import AuditFailed, AuditLog, Outcome
 from connected_apps_mcp.audit.chain import ChainLink
@@ -23,6 +26,8 @@ from connected_apps_tools.storage.postgres.schema import migrate
 
 MAX_BYTES = 1_500
 """Size of a file of lines. Some calls fill one."""
+
+KILLS = sized("kills of a writer of the audit log")
 
 Tamper = Callable[..., None]
 
@@ -103,27 +108,103 @@ _RECORDS = """
 import sys
 from pathlib import Path
 import anyio
-from server.audit.logs import record
-from connected_apps_mcp.audit import AuditLog
+from server.audit.logs import CALL
+from connected_apps_mcp.audit import AuditLog, Outcome
 from connected_apps_mcp.audit.table import Table
 from connected_apps_tools.storage.postgres.database import Database
 
-with Database(sys.argv[1]) as database:
-    log = AuditLog(Table(database, Path(sys.argv[2]), max_bytes=4000))
-    anyio.run(record, log, 20)
+async def main(url, key, times):
+    with Database(url) as database:
+        log = AuditLog(Table(database, Path(key), max_bytes=4000))
+        for _ in range(int(times)):
+            entry = await log.intend(CALL)
+            print(entry.id, flush=True)
+            assert await log.outcome(entry, Outcome())
+
+anyio.run(main, *sys.argv[1:])
 """
+
+
+@contextmanager
+def recording(url: str, key: Path, times: int) -> Iterator[subprocess.Popen[str]]:
+    """A process that records calls, and prints the id of each intent that is in the table."""
+    command = [sys.executable, "-c", _RECORDS, url, str(key), str(times)]
+    tests = Path(__file__).parents[2]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=tests) as process:
+        yield process
 
 
 def test_processes_that_write_at_once_make_one_chain(
     database_url: str, key: Path, verify: Callable[..., Verification]
 ) -> None:
-    command = [sys.executable, "-c", _RECORDS, database_url, str(key)]
-    tests = Path(__file__).parents[2]
-    writers = [subprocess.Popen(command, cwd=tests) for _ in range(3)]
-    assert [writer.wait() for writer in writers] == [0, 0, 0]
+    with ExitStack() as running:
+        writers = [running.enter_context(recording(database_url, key, 20)) for _ in range(3)]
+        entries = [entry for writer in writers for entry in writer.communicate()[0].split()]
+    assert [writer.returncode for writer in writers] == [0, 0, 0]
+    assert len(set(entries)) == 3 * 20
     report = verify()
-    assert report.problems == []
+    assert (report.problems, report.pending) == ([], {})
     assert report.lines == 3 * 20 * 2 + report.files
+
+
+def test_a_log_can_be_verified_while_it_is_written(
+    database_url: str, key: Path, verify: Callable[..., Verification]
+) -> None:
+    with recording(database_url, key, 50) as writer:
+        assert writer.stdout
+        writer.stdout.readline()
+        reports = [verify() for _ in range(20)]
+        writer.communicate()
+    assert [report.problems for report in reports] == [[]] * 20
+
+
+def test_whatever_a_killed_process_wrote_is_there_and_others_go_on(
+    database_url: str, key: Path, database: Database, verify: Callable[..., Verification]
+) -> None:
+    acknowledged: list[str] = []
+    with recording(database_url, key, 10_000) as other:
+        for number in range(KILLS):
+            with recording(database_url, key, 10_000) as process:
+                assert process.stdout
+                acknowledged.append(process.stdout.readline().strip())
+                time.sleep(number * 0.003)
+                process.kill()
+                acknowledged += process.stdout.read().split()
+            assert verify().problems == []
+        other.kill()
+        assert other.stdout
+        acknowledged += other.stdout.read().split()
+    Table(database, key, max_bytes=MAX_BYTES).append({"event": "next"})
+    assert verify().problems == []
+    written = b"".join(all_lines(TableSnapshot(database))).decode()
+    assert len(acknowledged) > KILLS
+    assert [
+        entry for entry in acknowledged if f'"event":"intent","entry":"{entry}' not in written
+    ] == []
+
+
+async def test_a_standby_that_takes_over_continues_the_chain(key: Path) -> None:
+    with running_server() as primary, folder_for_all() as folder:
+        migrate(primary.url("postgres"))
+        with Database(primary.url("postgres")) as database:
+            log = AuditLog(Table(database, key, max_bytes=MAX_BYTES))
+            await record(log, 3)
+        standby = primary.standby(folder)
+        try:
+            hosts = f"127.0.0.1:{primary.port},127.0.0.1:{standby.port}"
+            url = primary.url("postgres").replace(f"127.0.0.1:{primary.port}", hosts)
+            with Database(url) as database:
+                log = AuditLog(Table(database, key, max_bytes=MAX_BYTES))
+                await record(log, 1)
+                primary.stop("fast")  # the standby gets all lines before
+                with pytest.raises(AuditFailed, match="The database cannot be used"):
+                    await log.intend(CALL)
+                standby.promote()
+                await record(log, 3)
+                assert verify_log(TableSnapshot(database), key).problems == []
+        finally:
+            standby.stop()
+            primary.start()
 
 
 async def test_a_check_writes_nothing(
