@@ -17,6 +17,12 @@ PLACE = "the database"
 LOCK = 4_923_880_418
 """The advisory lock under which one server appends at a time."""
 
+PAUSE = "2s"
+"""How long a server may pause within a write, with the lock. Then the database ends its connection,
+before the others give up waiting."""
+
+_PAUSE = "SELECT set_config('idle_in_transaction_session_timeout', %s, true)"
+
 _LAST = """\
 SELECT
     (SELECT document FROM connected_apps_mcp.audit_head),
@@ -78,10 +84,13 @@ class Table:
         After an error the transaction stays open, so the connection is not used again.
         """
         key = read_key(self._key_file)
-        with self._database.connection() as connection, connection.pipeline():
+        with self._database.connection() as connection, connection.pipeline() as pipeline:
             connection.execute("BEGIN ISOLATION LEVEL READ COMMITTED")
+            connection.execute(_PAUSE, [PAUSE])
             connection.execute("SELECT pg_advisory_xact_lock(%s)", [LOCK])
-            before = self._head(key, connection.execute(_LAST).fetchone())
+            found = connection.execute(_LAST)
+            pipeline.sync()  # without it, the database would not see that the server pauses
+            before = self._head(key, found.fetchone())
             head, lines = self._extended(before, key, records)
             connection.execute(_ADD, [before.link.seq, head.file, lines.decode().splitlines()])
             connection.execute(_MOVE, [head.document(key)])

@@ -2,8 +2,10 @@
 
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,7 +17,7 @@ from server.audit.logs import CALL, record
 from sizes import sized
 
 from connected_apps_mcp.audit import AuditFailed, AuditLog, Outcome
-from connected_apps_mcp.audit.chain import ChainLink
+from connected_apps_mcp.audit.chain import ChainLink, Head
 from connected_apps_mcp.audit.reading import Unreadable, all_lines, last_lines
 from connected_apps_mcp.audit.table import Table, TableSnapshot
 from connected_apps_mcp.audit.verify import Verification
@@ -181,6 +183,35 @@ def test_whatever_a_killed_process_wrote_is_there_and_others_go_on(
     assert [
         entry for entry in acknowledged if f'"event":"intent","entry":"{entry}' not in written
     ] == []
+
+
+class PausedTable(Table):
+    """The table of a server that pauses within a write."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.paused, self.goes_on = threading.Event(), threading.Event()
+
+    def _extended(self, *arguments: Any) -> tuple[Head, bytes]:
+        self.paused.set()
+        assert self.goes_on.wait(100)
+        return super()._extended(*arguments)
+
+
+def test_a_server_that_pauses_within_a_write_does_not_stop_the_others(
+    database: Database, key: Path, table: Table, verify: Callable[..., Verification]
+) -> None:
+    paused = PausedTable(database, key, max_bytes=MAX_BYTES)
+    with ThreadPoolExecutor(1) as threads:
+        write = threads.submit(paused.append, {"event": "refusals"})
+        assert paused.paused.wait(100)
+        table.append({"event": "refusals"})
+        paused.goes_on.set()
+        with pytest.raises(StoreError, match="the connection was lost"):
+            write.result()
+    paused.append({"event": "refusals"})
+    report = verify()
+    assert (report.lines, report.problems) == (3, [])
 
 
 async def test_a_standby_that_takes_over_continues_the_chain(key: Path) -> None:

@@ -49,6 +49,7 @@ BY_TEXT: Mapping[str, str] = {
 
 BY_CODE: Mapping[str, str] = {
     "25006": READ_ONLY,
+    "25P03": LOST,  # it paused within a transaction
     "26000": POOLER,  # a prepared statement that another connection has
     "28": WRONG_LOGIN,
     "3D000": UNKNOWN,
