@@ -78,20 +78,19 @@ class SharedBus:
 
     async def listen(self) -> None:
         """Deliver the events of other servers, and connect again after each failure."""
+        is_heard = True
         while True:
             try:
-                connection = await in_thread(self._listening, on_abandoned=close_unused)
-                with closing(connection):
+                opening = in_thread(self._database.own_connection, on_abandoned=close_unused)
+                with closing(await opening) as connection:
+                    await in_thread(_listen, connection)
+                    is_heard = True
                     await self._deliver_from(connection)
             except StoreError as error:
-                logger.warning("Changes of other servers are not heard. %s", error)
+                if is_heard:  # one warning for each outage
+                    logger.warning("Changes of other servers are not heard for now. %s", error)
+                is_heard = False
             await anyio.sleep(RECONNECT_SECONDS)
-
-    def _listening(self) -> Connection:
-        connection = self._database.own_connection()
-        with explained():
-            connection.execute(f"LISTEN {CHANNEL}".encode())
-        return connection
 
     async def _deliver_from(self, connection: Connection) -> None:
         """Deliver events until the connection is lost. The event loop waits, and no thread."""
@@ -111,6 +110,11 @@ class SharedBus:
         except (ValueError, TypeError, LookupError, RecursionError):
             logger.warning("A notification in the database is not of this program.")
             return None
+
+
+def _listen(connection: Connection) -> None:
+    with explained():
+        connection.execute(f"LISTEN {CHANNEL}".encode())
 
 
 def _received(connection: Connection) -> Iterator[bytes]:

@@ -48,7 +48,7 @@ async def serve_clients(settings: Settings) -> None:
         open_audit(settings) as audit,
         open_project(settings, issuer) as project,
         reported_losses(project, regularly=settings.shared_database is not None) as losses,
-        shared_by_servers(settings, project.state) as shared,
+        shared_by_servers(settings, project) as shared,
     ):
         offer = select_tools(TOOLSETS, settings.selection)
         authorization = None

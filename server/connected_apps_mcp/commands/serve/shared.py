@@ -8,7 +8,7 @@ from mcp.server.subscriptions import SubscriptionBus
 
 from connected_apps_mcp.protocol.rate_limits import Limit, Rate
 from connected_apps_mcp.settings.settings import Settings
-from connected_apps_tools.storage.records import SharedState
+from connected_apps_tools import ToolContext
 
 
 class Shared(NamedTuple):
@@ -20,7 +20,7 @@ class Shared(NamedTuple):
 
 
 @asynccontextmanager
-async def shared_by_servers(settings: Settings, state: SharedState) -> AsyncIterator[Shared]:
+async def shared_by_servers(settings: Settings, project: ToolContext) -> AsyncIterator[Shared]:
     """Share them through the database, if there is one."""
     reads, changes = Rate(settings.rate_reads), Rate(settings.rate_changes)
     if settings.shared_database is None:
@@ -30,11 +30,12 @@ async def shared_by_servers(settings: Settings, state: SharedState) -> AsyncIter
     from connected_apps_mcp.protocol.shared_rates import SharedRate
     from connected_apps_tools.storage.postgres.state import DatabaseState
 
-    if not isinstance(state, DatabaseState):
+    if not isinstance(project.state, DatabaseState):
         raise AssertionError("the state is not in the database")
-    async with shared_events(state.database) as bus:
+    database, name = project.state.database, project.api.project_id
+    async with shared_events(database) as bus:
         yield Shared(
-            SharedRate(reads, state.database, "reads"),
-            SharedRate(changes, state.database, "changes"),
+            SharedRate(reads, database, f"{name} reads"),
+            SharedRate(changes, database, f"{name} changes"),
             bus,
         )
