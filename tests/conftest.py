@@ -19,6 +19,7 @@ from hypothesis import settings
 from mcp import Client
 from mcp.server import Server
 from platformdirs import PlatformDirs
+from postgres import PostgresServer, running_server
 from sizes import WHOLE, parts
 from support import ERAS, Spans, project_on
 from warm import cold_starts, warm_starts
@@ -31,6 +32,7 @@ from connected_apps_tools.api.client import ConnectedAppsClient
 from connected_apps_tools.observing import observed_by
 from connected_apps_tools.storage.by_path import PathFolder
 from connected_apps_tools.storage.posix import DescriptorFolder
+from connected_apps_tools.storage.postgres.schema import migrate
 from connected_apps_tools.storage.private_folder import PrivateFolder
 from connected_apps_tools.text.redaction import REDACTOR, Redactor
 
@@ -185,3 +187,24 @@ def spans() -> Iterator[Spans]:
     spans = Spans()
     with observed_by(spans.telemetry):
         yield spans
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """A PostgreSQL server, for tests that do not stop it."""
+    with running_server() as server:
+        yield server
+
+
+@pytest.fixture
+def empty_database(postgres: PostgresServer) -> Iterator[str]:
+    """The URL of a database without tables."""
+    with postgres.new_database() as name:
+        yield postgres.url(name)
+
+
+@pytest.fixture
+def database_url(empty_database: str) -> str:
+    """The URL of a database with the tables of this version."""
+    migrate(empty_database)
+    return empty_database

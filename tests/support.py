@@ -6,8 +6,10 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import AsyncIterator, Iterator
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -34,18 +36,28 @@ from connected_apps_mcp.transports.http import authority_of, bind
 from connected_apps_tools import DEFAULT_TOOLSETS, TOOLSETS, ProjectKind, ToolContext
 from connected_apps_tools.api.client import ConnectedAppsClient
 from connected_apps_tools.api.service import Credentials
+from connected_apps_tools.context import AppLocks
 from connected_apps_tools.secrets.fallback_store import FallbackStore
 from connected_apps_tools.secrets.journal import Journal
 from connected_apps_tools.secrets.lifecycle import SecretLifecycle
 from connected_apps_tools.secrets.stores import SecretStore
 from connected_apps_tools.secrets.stores.files import FileStore
 from connected_apps_tools.selection import OfferedTools, Selection, select_tools
-from connected_apps_tools.storage.records import FolderState
+from connected_apps_tools.storage.records import FolderState, SharedState
 
 
 def cannot_run(reason: str) -> NoReturn:
     """Skip tests, or fail: CI must not skip them silently."""
     (pytest.fail if os.environ.get("CI") else pytest.skip)(reason)
+
+
+def comes_true(condition: Callable[[], bool]) -> bool:
+    """Whether something is so, at the latest after a while."""
+    for _ in range(3000):
+        if condition():
+            return True
+        time.sleep(0.01)
+    return False
 
 
 SANDBOX = Credentials(SANDBOX_CREDENTIALS.project_id, SecretStr(SANDBOX_CREDENTIALS.secret))
@@ -123,22 +135,29 @@ async def project_on(
     transport: httpx2.AsyncBaseTransport,
     *stores: SecretStore | None,
     folder: Path | None = None,
+    state: SharedState | None = None,
     **options: Any,
 ) -> AsyncIterator[ToolContext]:
-    """A project behind a transport, with a journal and the given stores, or a file store."""
+    """A project behind a transport, with a journal and the given stores, or a file store.
+
+    With a `state`, other servers share it.
+    """
     with tempfile.TemporaryDirectory() as temporary:
         data = folder or Path(temporary)
+        shared = state or FolderState(data)
         async with (
             ConnectedAppsClient(
                 SANDBOX, base_url="http://localhost", transport=transport, **options
             ) as api,
             SecretLifecycle(
                 api,
-                Journal(FolderState(data).records("journal")),
+                Journal(shared.records("journal")),
                 FallbackStore(api.project_id, *(stores or [FileStore(data / "secrets")])),
             ) as lifecycle,
         ):
-            yield ToolContext.of(api, lifecycle, data)
+            project = ToolContext.of(api, lifecycle, data, shared)
+            locks = AppLocks(state.records("apps") if state else None)
+            yield replace(project, app_locks=locks)
 
 
 SERVER = [sys.executable, "-P", "-m", "connected_apps_mcp"]

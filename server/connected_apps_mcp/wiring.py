@@ -3,11 +3,12 @@
 import logging
 import os
 from collections.abc import AsyncIterator, Iterator
-from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
+from contextlib import ExitStack, asynccontextmanager, closing, contextmanager, suppress
 from dataclasses import replace
+from importlib.util import find_spec
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx2
 from pydantic import SecretStr
@@ -15,24 +16,30 @@ from starlette.applications import Starlette
 
 from connected_apps_mcp.client_configs.entries import PROGRAM
 from connected_apps_mcp.client_configs.launch import installed, on_path
+from connected_apps_mcp.settings.credentials import DATABASE_URL
 from connected_apps_mcp.settings.folders import temporary_folder
 from connected_apps_mcp.settings.settings import PROJECT_ID, SECRET, Settings, SettingsError, flag
 from connected_apps_tools import ToolContext
 from connected_apps_tools.api.client import ConnectedAppsClient
 from connected_apps_tools.api.service import Credentials
-from connected_apps_tools.context import SecretsCommand
+from connected_apps_tools.context import AppLocks, SecretsCommand
 from connected_apps_tools.errors import NotSent
 from connected_apps_tools.secrets.fallback_store import FallbackStore
 from connected_apps_tools.secrets.journal import Journal
 from connected_apps_tools.secrets.lifecycle import SecretLifecycle
 from connected_apps_tools.secrets.stores import SecretStore, open_store, require_usable
 from connected_apps_tools.secrets.stores.files import FileStore
+from connected_apps_tools.secrets.stores.installation import how_to_add
 from connected_apps_tools.storage.errors import StoreError
-from connected_apps_tools.storage.records import FolderState
+from connected_apps_tools.storage.records import FolderState, SharedState
 from connected_apps_tools.storage.system import require_trusted
 from connected_apps_tools.text.redaction import REDACTOR
 
-from .audit import AuditFailed, AuditLog, Ledger, Stream
+from .audit import AuditFailed, AuditLog, Ledger, Lines, Stream
+
+if TYPE_CHECKING:
+    from connected_apps_tools.storage.postgres.database import Database
+    from connected_apps_tools.storage.postgres.state import DatabaseState
 
 logger = logging.getLogger(__name__)
 
@@ -49,6 +56,12 @@ NO_SECRET = SecretStr("")
 SECRETS, INDEX, JOURNAL = "secrets", "index", "journal"
 """Folders in the data folder: the file store, the index of the keyring, the journal."""
 
+APPS = "apps"
+"""The kind of the locks of apps in a database."""
+
+ONE_MACHINE = ("auto", "keyring", "file")
+"""Secret stores that the other servers may not reach."""
+
 
 @asynccontextmanager
 async def open_project(
@@ -63,9 +76,9 @@ async def open_project(
     """
     for name in STORE_CREDENTIALS:
         REDACTOR.add(os.environ.get(name))
-    with data_folder(settings) as folder:
+    with data_folder(settings) as folder, shared_state(settings, folder) as state:
         files = FileStore(folder / SECRETS)
-        store, state = open_settings_store(settings, files, folder), FolderState(folder)
+        store = open_settings_store(settings, files, folder)
         last_resort = files if store and store is not files else None
         async with (
             open_client(settings, sandbox) as api,
@@ -75,8 +88,58 @@ async def open_project(
                 FallbackStore(api.project_id, store, last_resort),
             ) as lifecycle,
         ):
-            project = ToolContext.of(api, lifecycle, folder, state)
-            yield replace(project, policy=settings.loaded_policy)
+            yield replace(
+                ToolContext.of(api, lifecycle, folder, state),
+                policy=settings.loaded_policy,
+                app_locks=AppLocks(state.records(APPS) if settings.shared_database else None),
+            )
+
+
+@contextmanager
+def shared_state(settings: Settings, folder: Path) -> Iterator[SharedState]:
+    """What all processes share: in the database if there is one, else in the data folder.
+
+    Raises:
+        SettingsError: the database cannot be used.
+    """
+    if settings.shared_database is None:
+        yield FolderState(folder)
+        return
+    with _open_database(usable_url(settings.shared_database)) as state:
+        yield state
+
+
+def usable_url(url: SecretStr) -> str:
+    """The URL of the database. From now on it is redacted, and its password.
+
+    Raises:
+        SettingsError: psycopg is missing, or this is no URL of a database.
+    """
+    if find_spec("psycopg") is None:
+        raise SettingsError(
+            f"{DATABASE_URL} needs psycopg, which is missing: {how_to_add('postgres')}"
+        )
+    from connected_apps_tools.storage.postgres.connection import password_of
+
+    text = url.get_secret_value()
+    REDACTOR.add(text)
+    try:
+        REDACTOR.add(password_of(text))
+    except StoreError as error:
+        raise SettingsError(f"{DATABASE_URL}: {error}") from None
+    return text
+
+
+@contextmanager
+def _open_database(url: str) -> Iterator["DatabaseState"]:
+    from connected_apps_tools.storage.postgres.state import DatabaseState
+
+    with closing(DatabaseState(url)) as state:
+        try:
+            state.database.check()
+        except StoreError as error:
+            raise SettingsError(f"{DATABASE_URL}: {error}") from None
+        yield state
 
 
 @asynccontextmanager
@@ -103,8 +166,12 @@ async def open_audit(settings: Settings) -> AsyncIterator[AuditLog]:
 
 
 @contextmanager
-def _audit_output(settings: Settings) -> Iterator[Ledger | Stream]:
+def _audit_output(settings: Settings) -> Iterator[Lines]:
     key_file = settings.audit_key_file
+    if settings.audits_in_database:
+        with open_audit_database(settings) as database:
+            yield _table(settings, database)
+        return
     if settings.audit_log == "-":
         yield Stream(key_file)
         return
@@ -118,6 +185,33 @@ def _audit_output(settings: Settings) -> Iterator[Ledger | Stream]:
             key_file=key_file,
             within=None if settings.audit_log else settings.data_dir,
         )
+
+
+@contextmanager
+def open_audit_database(settings: Settings) -> Iterator["Database"]:
+    """The database with the audit log. Its lines wait for no connection that others use.
+
+    Raises:
+        SettingsError: there is none, psycopg is missing, or the URL is malformed.
+    """
+    if settings.shared_database is None:
+        raise SettingsError(f"{DATABASE_URL} is not set.")
+    url = usable_url(settings.shared_database)
+    from connected_apps_tools.storage.postgres.database import Database
+
+    with Database(url) as database:
+        yield database
+
+
+def _table(settings: Settings, database: "Database") -> Lines:
+    from .audit.table import Table
+
+    if settings.audit_key_file is None:
+        raise SettingsError(
+            "An audit log in the database needs --audit-key-file, the same key for all servers. Or "
+            "name a folder with --audit-log."
+        )
+    return Table(database, settings.audit_key_file, max_bytes=settings.audit_max_bytes)
 
 
 @contextmanager
@@ -155,6 +249,12 @@ def open_settings_store(settings: Settings, files: FileStore, folder: Path) -> S
     kind = settings.secret_store
     if kind == "auto" and settings.sandbox_in_memory:
         kind = "file"
+    elif settings.shared_database and kind in ONE_MACHINE and not settings.shared_data_dir:
+        raise SettingsError(
+            f"--secret-store {kind} is of one machine, and all replicas that share a database need "
+            "the secrets. Choose aws, vault or none; or give --shared-data-dir if --data-dir "
+            "is one folder for all of them."
+        )
     try:
         require_usable(kind)
         return open_store(kind, files=files, index=folder / INDEX)

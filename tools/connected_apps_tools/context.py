@@ -21,7 +21,7 @@ from connected_apps_tools.safety.policy import Policy
 from connected_apps_tools.secrets.delivery.records import Deliveries
 from connected_apps_tools.secrets.lifecycle import SecretLifecycle
 from connected_apps_tools.storage.errors import StoreError
-from connected_apps_tools.storage.records import FolderState, SharedState
+from connected_apps_tools.storage.records import FolderState, Records, SharedState
 from connected_apps_tools.storage.waiting import wait_for_lock
 
 from .deadline import seconds_left
@@ -67,7 +67,7 @@ class ServerInfo:
     Attributes:
         profile: the name under which the operator stored the project, if it has one.
         tools_off: why a tool is off, by its name.
-        losses: secrets that may be lost, in sentences.
+        losses: secrets that may be lost, in sentences. They change where other servers may end.
         secrets_command: how a person reads a stored secret.
     """
 
@@ -77,6 +77,11 @@ class ServerInfo:
     tools_off: Mapping[str, str] = field(default_factory=dict)
     losses: Sequence[str] = ()
     secrets_command: SecretsCommand = SecretsCommand()
+
+    @property
+    def advised_losses(self) -> list[str]:
+        """The losses, each with what cannot be done about it here."""
+        return list(map(self.advice, self.losses))
 
     def advice(self, text: str) -> str:
         """The text, followed by which of the tools it names are off here, and why."""
@@ -107,8 +112,10 @@ async def _to_nobody(done: float, total: float | None, message: str) -> None:
 class AppLocks:
     """Locks that let one call at a time change an app."""
 
-    def __init__(self) -> None:
+    def __init__(self, shared: Records | None = None) -> None:
+        """Lock for this process, and for all that share these records."""
         self._locks: WeakValueDictionary[str, anyio.Lock] = WeakValueDictionary()
+        self._shared = shared
 
     @asynccontextmanager
     async def hold(self, client_id: str) -> AsyncIterator[None]:
@@ -116,19 +123,38 @@ class AppLocks:
 
         Raises:
             NotSent: the deadline ended before the other calls did.
+            InvalidRequest: the app cannot be locked for all processes.
         """
         lock = self._locks.setdefault(client_id, anyio.Lock())
         try:
             with anyio.fail_after(seconds_left()):
                 await lock.acquire()
         except TimeoutError:
-            late = NotSent("Nothing was sent: other changes of this app did not end in time.")
-            late.late, late.hint = True, "Wait a moment, then try again."
-            raise late from None
+            raise _late() from None
         try:
-            yield
+            with await self._hold_for_all(client_id):
+                yield
         finally:
             lock.release()
+
+    async def _hold_for_all(self, client_id: str) -> ExitStack:
+        """The lock among all processes, if they share one."""
+        if self._shared is None:
+            return ExitStack()
+        try_lock = partial(self._shared.try_lock, client_id)
+        try:
+            lock = await wait_for_lock(try_lock, seconds_left())
+        except StoreError as error:
+            raise InvalidRequest(f"Nothing was sent: the app cannot be locked. {error}") from None
+        if lock is None:
+            raise _late()
+        return lock
+
+
+def _late() -> NotSent:
+    late = NotSent("Nothing was sent: other changes of this app did not end in time.")
+    late.late, late.hint = True, "Wait a moment, then try again."
+    return late
 
 
 @dataclass(frozen=True)

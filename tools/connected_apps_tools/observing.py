@@ -9,7 +9,14 @@ from contextlib import AbstractContextManager, contextmanager
 from types import MappingProxyType
 from typing import Literal, Protocol
 
-ActName = Literal["service_request", "secret_store", "audit_append", "confirmation", "session"]
+ActName = Literal[
+    "service_request",
+    "secret_store",
+    "audit_append",
+    "confirmation",
+    "session",
+    "database_connection",
+]
 EventName = Literal["question", "refusal", "secret", "audit_failure"]
 LevelName = Literal["interrupted_calls"]
 

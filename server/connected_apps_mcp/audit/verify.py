@@ -1,23 +1,15 @@
 """Finds changes that were made to an audit log after it was written."""
 
 import json
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from connected_apps_tools.storage.errors import StoreError
-from connected_apps_tools.storage.system import lock
 
 from . import chain
 from .chain import ChainLink, ChainStep, Head, lines_to_come, walk
 from .key import read_key
-from .ledger import HEAD_FILE, KEY_FILE, LOCK_FILE, LOCK_SECONDS, file_name, file_number
-
-
-class Unreadable(Exception):
-    """There is no log, or it cannot be read. The text says why."""
+from .reading import Snapshot, Unreadable
 
 
 @dataclass
@@ -53,68 +45,8 @@ class Verification:
         self.torn += event == chain.TORN
 
 
-class Snapshot:
-    """The files of a log as they were at one moment, between two lines."""
-
-    def __init__(self, folder: Path) -> None:
-        """Read the sizes of the files, and the head, while no process writes.
-
-        Raises:
-            Unreadable: there is no log, or it cannot be read.
-        """
-        self._folder = folder
-        if not folder.exists():
-            raise Unreadable(f"Nothing is recorded yet: there is no folder {folder}.")
-        with _explained(folder), _locked(folder / LOCK_FILE):
-            found = {n: path for path in folder.iterdir() if (n := file_number(path.name))}
-            self._sizes = {n: found[n].stat().st_size for n in sorted(found)}
-            head = folder / HEAD_FILE
-            self.head = head.read_bytes() if head.exists() else b""
-        if not self._sizes and not self.head:
-            raise Unreadable(f"Nothing is recorded yet in {folder}: there is no audit log.")
-
-    @property
-    def numbers(self) -> list[int]:
-        """The numbers of the files, in order."""
-        return list(self._sizes)
-
-    def data(self, number: int) -> bytes | None:
-        """The bytes of a file at that moment, or None where there is no such file.
-
-        Raises:
-            Unreadable: the file cannot be read.
-        """
-        if number not in self._sizes:
-            return None
-        with _explained(self._folder):
-            return (self._folder / file_name(number)).read_bytes()[: self._sizes[number]]
-
-
-@contextmanager
-def _explained(folder: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise Unreadable(f"{folder} cannot be read: {error.strerror}.") from None
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Lock writers out. Where there is no lock file, as in a copy, there are no writers."""
-    if not path.exists():
-        yield
-        return
-    with path.open("rb") as file:
-        deadline = time.monotonic() + LOCK_SECONDS
-        while not lock(file.fileno(), wait=False, shared=True):
-            if time.monotonic() > deadline:
-                raise Unreadable(f"{path} is held by another process.")
-            time.sleep(0.01)
-        yield
-
-
 def verify(
-    folder: Path,
+    log: Snapshot,
     key_file: Path | None = None,
     *,
     first: int = 1,
@@ -123,19 +55,20 @@ def verify(
     """Check every line of a log.
 
     Args:
-        folder: the folder of the log.
-        key_file: the file with the key, unless the key is in that folder.
+        log: the log.
+        key_file: the file with the key, unless the key is with the log.
         first: the number of the first file, where earlier ones were archived.
         remembered: the last line of an earlier report, which must still be there.
 
     Raises:
-        Unreadable: there is no log, or the log or its key cannot be read.
+        Unreadable: the log or its key cannot be read.
     """
-    snapshot = Snapshot(folder)
-    return _Verifier(snapshot, _key(key_file or folder / KEY_FILE), remembered).run(first)
+    return _Verifier(log, _key(key_file or log.own_key), remembered).run(first)
 
 
-def _key(path: Path) -> bytes:
+def _key(path: Path | None) -> bytes:
+    if path is None:
+        raise Unreadable("The key of this log is not with it: give it with --audit-key-file.")
     try:
         return read_key(path)
     except StoreError as error:
@@ -143,11 +76,11 @@ def _key(path: Path) -> bytes:
 
 
 class _Verifier:
-    def __init__(self, snapshot: Snapshot, key: bytes, remembered: ChainLink | None) -> None:
-        self._snapshot = snapshot
+    def __init__(self, log: Snapshot, key: bytes, remembered: ChainLink | None) -> None:
+        self._log = log
         self._key = key
         self._remembered = remembered
-        self._head = Head.from_document(key, snapshot.head)
+        self._head = Head.from_document(key, log.head)
         self._report = Verification()
         self._ends: dict[tuple[int, int], ChainLink] = {(0, 0): ChainLink()}
         self._beyond: list[ChainStep] = []
@@ -156,9 +89,9 @@ class _Verifier:
     def run(self, first: int) -> Verification:
         if self._head is None:
             self._add_problem(
-                f"{HEAD_FILE} is missing or was changed, or the key is a different one."
+                f"{self._log.head_name} is missing or was changed, or the key is a different one."
             )
-        last = max([*self._snapshot.numbers, self._head.file if self._head else 0])
+        last = max([*self._log.numbers, self._head.file if self._head else 0])
         link: ChainLink | None = ChainLink() if first == 1 else None
         for number in range(first, last + 1):
             link = self._check_file(number, link)
@@ -170,7 +103,7 @@ class _Verifier:
 
     def _check_file(self, number: int, before: ChainLink | None) -> ChainLink | None:
         """Check one file. Return the position after it, or None where it is unknown."""
-        name, data = file_name(number), self._snapshot.data(number)
+        name, data = self._log.name(number), self._log.data(number)
         if data is None:
             self._add_problem(f"{name} is missing.")
             return None
@@ -200,7 +133,7 @@ class _Verifier:
 
     def _is_unfinished(self, number: int, done: int, rest: bytes) -> bool:
         """Whether a crash may have left these bytes, and no process wrote since then."""
-        if self._head is None or number != self._head.file:
+        if self._log.is_atomic or self._head is None or number != self._head.file:
             return False
         is_counted = done == self._head.size and not self._beyond
         return (is_counted or bool(lines_to_come(self._beyond))) and chain.looks_torn(rest)
@@ -210,8 +143,8 @@ class _Verifier:
             self._add_problem(
                 f"Lines are missing at the end: the log reached line {head.link.seq}."
             )
-        elif self._beyond and lines_to_come(self._beyond) is None:
-            self._add_problem(f"{HEAD_FILE} is older than the last lines.")
+        elif self._beyond and (self._log.is_atomic or lines_to_come(self._beyond) is None):
+            self._add_problem(f"{self._log.head_name} is older than the last lines.")
 
     def _add_problem(self, problem: str) -> None:
         self._report.problems.append(problem)
@@ -278,17 +211,3 @@ def verify_stream(data: bytes, key_file: Path) -> Verification:
     if not report.lines and not report.problems:
         raise Unreadable("The input has no line of an audit log.")
     return report
-
-
-def last_lines(folder: Path, count: int) -> list[bytes]:
-    """The last lines of a log, not verified. The newest comes last.
-
-    Raises:
-        Unreadable: there is no log, or it cannot be read.
-    """
-    snapshot, lines = Snapshot(folder), list[bytes]()
-    for number in reversed(snapshot.numbers):
-        if len(lines) >= count:
-            break
-        lines = (snapshot.data(number) or b"").splitlines() + lines
-    return lines[-count:]

@@ -34,12 +34,11 @@ def approve(**flags: object) -> None:
     the same arguments on the unchanged app. Approving needs a terminal, so that no program approves
     by accident.
 
-    Give the flags that the server runs with: pending calls are in its data folder.
+    Give the flags that the server runs with: pending calls are in its data folder or database.
     """
     from connected_apps_mcp.confirmation.approvals import KIND, Approvals
-    from connected_apps_mcp.wiring import data_folder
+    from connected_apps_mcp.wiring import data_folder, shared_state
     from connected_apps_tools.storage.errors import StoreError
-    from connected_apps_tools.storage.records import FolderState
 
     settings = loading.read(**flags)
     if settings.sandbox_in_memory and not settings.data_dir:
@@ -47,8 +46,8 @@ def approve(**flags: object) -> None:
     log_to_stderr("warning")
     if settings.data_dir and not settings.data_dir.exists():
         raise config.SettingsError(f"--data-dir: there is no folder {settings.data_dir}.")
-    with data_folder(settings) as folder:
-        approvals = Approvals(FolderState(folder).records(KIND))
+    with data_folder(settings) as folder, shared_state(settings, folder) as state:
+        approvals = Approvals(state.records(KIND))
         try:
             pending = [each for each in approvals if not each.approved]
             if not pending:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sys
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -15,9 +16,11 @@ from connected_apps_mcp.settings import settings as config
 from .common import Commands, setting_flags
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from connected_apps_mcp.audit.chain import ChainLink
+    from connected_apps_mcp.audit.reading import Snapshot
     from connected_apps_mcp.audit.verify import Verification
 
 TAMPERED = 1
@@ -53,7 +56,7 @@ class _LastLine(click.ParamType["ChainLink"]):
 
 @click.group(cls=Commands)
 def audit() -> None:
-    """Show the audit log, or verify that nobody tampered with it."""
+    """Show, export or verify the audit log."""
 
 
 @audit.command()
@@ -77,21 +80,16 @@ def verify(first: int, remembered: ChainLink | None, **flags: object) -> None:
 
     Exit code 0: the log is intact. 1: it was tampered with. 2: it cannot be read.
     """
-    from connected_apps_mcp.audit.verify import Unreadable
-    from connected_apps_mcp.audit.verify import verify as verify_folder
+    from connected_apps_mcp.audit.verify import verify as verify_log
 
     settings = loading.read(**flags)
-    try:
-        if settings.audit_log == "-":
-            report = _verify_input(settings.audit_key_file)
-        else:
-            folder = _folder(settings)
-            report = verify_folder(
-                folder, settings.audit_key_file, first=first, remembered=remembered
-            )
-            click.echo(f"The audit log in {folder}")
-    except Unreadable as error:
-        raise _CannotRead(str(error)) from None
+    key_file = settings.audit_key_file
+    if settings.audit_log == "-":
+        report = _verify_input(key_file)
+    else:
+        with _log(settings) as log:
+            report = verify_log(log, key_file, first=first, remembered=remembered)
+            click.echo(f"The audit log in {log.place}")
     _print_report(report)
     if report.problems:
         raise SystemExit(TAMPERED)
@@ -107,16 +105,46 @@ def tail(count: int, **flags: object) -> None:
 
     To check them, use verify. The folder of the log goes to standard error.
     """
-    from connected_apps_mcp.audit.verify import Unreadable, last_lines
+    from connected_apps_mcp.audit.reading import last_lines
 
-    folder = _folder(loading.read(**flags))
-    try:
-        lines = last_lines(folder, count)
-    except Unreadable as error:
-        raise _CannotRead(str(error)) from None
-    click.echo(f"The audit log in {folder}" if lines else f"{NOTHING_YET} in {folder}.", err=True)
+    with _log(loading.read(**flags)) as log:
+        lines = last_lines(log, count)
+        found = f"The audit log in {log.place}" if lines else f"{NOTHING_YET} in {log.place}."
+    click.echo(found, err=True)
     for line in lines:
         click.echo(readable(line))
+
+
+@audit.command()
+@setting_flags(("profile", "audit_log", "data_dir"))
+def export(**flags: object) -> None:
+    """Write all lines as they are, one JSON object a line, for an archive.
+
+    It does not check them: use verify.
+    """
+    from connected_apps_mcp.audit.reading import all_lines
+
+    with _log(loading.read(**flags)) as log:
+        sys.stdout.buffer.writelines(line + b"\n" for line in all_lines(log))
+
+
+@contextmanager
+def _log(settings: config.Settings) -> Iterator[Snapshot]:
+    """The log that the settings name, as it is now."""
+    from connected_apps_mcp.audit.reading import FolderSnapshot, Unreadable
+
+    try:
+        if settings.audits_in_database:
+            from connected_apps_mcp.wiring import open_audit_database
+
+            with open_audit_database(settings) as database:
+                from connected_apps_mcp.audit.table import TableSnapshot
+
+                yield TableSnapshot(database)
+        else:
+            yield FolderSnapshot(_folder(settings))
+    except Unreadable as error:
+        raise _CannotRead(str(error)) from None
 
 
 def _folder(settings: config.Settings) -> Path:
@@ -127,11 +155,15 @@ def _folder(settings: config.Settings) -> Path:
 
 
 def _verify_input(key_file: Path | None) -> Verification:
+    from connected_apps_mcp.audit.reading import Unreadable
     from connected_apps_mcp.audit.verify import verify_stream
 
     if key_file is None:
         raise _CannotRead("A log that was written to standard error needs --audit-key-file.")
-    return verify_stream(sys.stdin.buffer.read(), key_file)
+    try:
+        return verify_stream(sys.stdin.buffer.read(), key_file)
+    except Unreadable as error:
+        raise _CannotRead(str(error)) from None
 
 
 def _print_report(report: Verification) -> None:

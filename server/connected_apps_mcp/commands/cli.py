@@ -20,6 +20,7 @@ from connected_apps_mcp.settings import settings as config
 from .approve import approve
 from .audit import audit
 from .common import Commands, at_terminal, log_to_stderr, print_stderr, run, setting_flags
+from .database import database
 from .doctor import doctor
 from .install import install, uninstall
 from .login import login, logout, profiles, whoami
@@ -198,6 +199,7 @@ main.add_command(approve)
 main.add_command(policy)
 main.add_command(secrets)
 main.add_command(audit)
+main.add_command(database)
 main.add_command(sandbox)
 for command in (export, import_app, plan, apply):
     main.add_command(command)

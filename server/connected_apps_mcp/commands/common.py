@@ -136,10 +136,13 @@ def shorten_foreign(record: logging.LogRecord) -> bool:
     return True
 
 
-async def report_losses(project: ToolContext, client_id: str | None = None) -> list[str]:
+async def report_losses(
+    project: ToolContext, client_id: str | None = None, *, printed: set[str] | None = None
+) -> list[str]:
     """Report apps that may have lost a secret, all of them or the one with `client_id`.
 
-    Prints the reports to standard error. Returns them for models, without names of apps.
+    Prints the reports to standard error, but for those that were `printed` before, and adds to
+    these. Returns all reports for models, without names of apps.
     """
     from connected_apps_tools.secrets.recovery import LossReport, recover
     from connected_apps_tools.storage.errors import StoreError
@@ -154,6 +157,9 @@ async def report_losses(project: ToolContext, client_id: str | None = None) -> l
     except StoreError as error:
         problem = f"The journal cannot be read: {error}"
         reports = [LossReport(problem, problem)]
-    for report in reports:
-        print_stderr(f"Warning: {shorten(report.for_people)}")
+    before = set() if printed is None else printed
+    for text in [shorten(report.for_people) for report in reports]:
+        if text not in before:
+            print_stderr(f"Warning: {text}")
+            before.add(text)
     return [shorten(report.for_models) for report in reports if report.for_models]

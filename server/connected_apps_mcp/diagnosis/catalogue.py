@@ -17,6 +17,7 @@ from .setup.profiles import profiles
 from .setup.sandbox import sandbox
 from .setup.settings import settings, variables
 from .storage.audit_log import audit_log
+from .storage.database import database
 from .storage.folders import disk, folders
 from .storage.secret_store import secret_store
 from .storage.unfinished import approvals, journal
@@ -35,6 +36,7 @@ CHECKS = (
     Check("sandbox", of_settings(sandbox)),
     Check("data folder", of_settings(folders)),
     Check("disk", of_settings(disk)),
+    Check("database", of_settings(database)),
     Check("secret store", of_settings(secret_store), acts=True),
     Check("journal", of_settings(journal)),
     Check("approvals", of_settings(approvals)),

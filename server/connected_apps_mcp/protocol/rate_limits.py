@@ -4,7 +4,7 @@ import math
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+from typing import Any, Protocol
 
 import anyio
 from mcp.server.context import CallNext, HandlerResult
@@ -15,7 +15,8 @@ from connected_apps_mcp.limits import MAX_RATED_CALLERS, REFUSAL_SECONDS
 from connected_apps_tools import Effect, Tool, observing
 from connected_apps_tools.api.fair_share import share_key
 from connected_apps_tools.context import ServerInfo
-from connected_apps_tools.errors import TooManyCalls
+from connected_apps_tools.errors import ConnectedAppsError, TooManyCalls
+from connected_apps_tools.storage.errors import StoreError
 
 from .authorization import request_of
 from .error_results import error_result, protocol_error
@@ -41,6 +42,25 @@ Refuse = Callable[[Caller, str, object, str], Awaitable[None]]
 """Records that a call was refused."""
 
 
+class NotCounted(ConnectedAppsError):
+    """Calls cannot be counted for all servers, so a change is refused."""
+
+    transient = True
+    hint = "Nothing was sent. Reading goes on. Try again in a moment."
+
+
+class Limit(Protocol):
+    """A limit of the calls of each caller."""
+
+    async def count(self, caller: str) -> int:
+        """Count a call if there is room for it, and return 0; else the seconds until there is.
+
+        Raises:
+            StoreError: it cannot be counted for all servers.
+        """
+        ...
+
+
 class Rate:
     """At most so many calls a minute of each caller, with room for a burst: a token bucket.
 
@@ -48,20 +68,24 @@ class Rate:
     """
 
     def __init__(self, per_minute: int, clock: Clock = time.monotonic_ns) -> None:
-        self._each = MINUTE // per_minute if per_minute else 0
-        self._burst = max(MIN_BURST, per_minute // 10) * self._each
+        self.each = MINUTE // per_minute if per_minute else 0
+        self.burst = max(MIN_BURST, per_minute // 10) * self.each
         self._clock = clock
         self._full_at: OrderedDict[str, int] = OrderedDict()
         """When the bucket of a caller is full again. The caller that called last is last."""
 
+    async def count(self, caller: str) -> int:
+        """Count a call, of this server alone."""
+        return self.take(caller)
+
     def take(self, caller: str) -> int:
         """Count a call if there is room for it, and return 0; else the seconds until there is."""
-        if not self._each:
+        if not self.each:
             return 0
         now = self._clock()
-        full_at = max(now, self._full_at.get(caller, now)) + self._each
-        if full_at - now > self._burst:
-            return math.ceil((full_at - now - self._burst) / SECOND)
+        full_at = max(now, self._full_at.get(caller, now)) + self.each
+        if full_at - now > self.burst:
+            return math.ceil((full_at - now - self.burst) / SECOND)
         self._full_at[caller] = full_at
         self._full_at.move_to_end(caller)
         self._drop_full(now)
@@ -81,8 +105,8 @@ class RateLimits:
         tools: Mapping[str, Tool[Any, Any]],
         refuse: Refuse,
         *,
-        reads: Rate,
-        changes: Rate,
+        reads: Limit,
+        changes: Limit,
     ) -> None:
         """Limit requests to these tools, and record the refused ones that would change something.
 
@@ -105,27 +129,33 @@ class RateLimits:
         """
         caller = current_caller()
         params, is_call = ctx.params or {}, ctx.method == "tools/call"
-        rate = self._rate_of_call(params) if is_call else self._rate_of(ctx.method)
-        identity = caller.identity
-        seconds = rate.take(identity) if rate else 0
-        if not seconds:
-            token = share_key.set(identity)
+        limit = self._limit_of_call(params) if is_call else self._limit_of(ctx.method)
+        error = await self._refusal(limit, caller.identity) if limit else None
+        if error is None:
+            token = share_key.set(caller.identity)
             try:
                 return await call_next(ctx)
             finally:
                 share_key.reset(token)
         observing.event("refusal", rule=REASON)
         await anyio.sleep(REFUSAL_SECONDS)
-        error = TooManyCalls(seconds)
         if not is_call:
             raise protocol_error(error, ABOUT)
         await self._record(caller, params)
         return error_result(error, ABOUT)
 
-    def _rate_of(self, method: str) -> Rate | None:
+    async def _refusal(self, limit: Limit, caller: str) -> ConnectedAppsError | None:
+        """Why a call is refused. Where calls cannot be counted, reads go on."""
+        try:
+            seconds = await limit.count(caller)
+        except StoreError as error:
+            return NotCounted(str(error)) if limit is self._changes else None
+        return TooManyCalls(seconds) if seconds else None
+
+    def _limit_of(self, method: str) -> Limit | None:
         return self._reads if method.startswith(METHODS) else None
 
-    def _rate_of_call(self, params: Mapping[str, Any]) -> Rate:
+    def _limit_of_call(self, params: Mapping[str, Any]) -> Limit:
         tool = self._tool(params)
         if tool is None or tool.only_reads:
             return self._reads

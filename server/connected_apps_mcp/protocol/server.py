@@ -10,6 +10,7 @@ from mcp.server import CacheHint, Server
 from mcp.server.caching import CacheableMethod
 from mcp.server.context import ServerMiddleware
 from mcp.server.request_state import RequestStateBoundary, RequestStateSecurity
+from mcp.server.subscriptions import SubscriptionBus
 
 from connected_apps_mcp.audit import AuditLog, Ledger
 from connected_apps_mcp.confirmation.confirm import Confirmation, Mode
@@ -80,6 +81,7 @@ def build_server(  # noqa: PLR0913 - each is a separate part
     audit: AuditLog | None = None,
     security: RequestStateSecurity | None = None,
     checks: Sequence[ServerMiddleware[Any]] = (),
+    bus: SubscriptionBus | None = None,
 ) -> AnyServer:
     """A server with the tools that are on. All transports serve this one object.
 
@@ -92,13 +94,16 @@ def build_server(  # noqa: PLR0913 - each is a separate part
         audit: the audit log; by default in the project's folder.
         security: seals questions to a person; by default with a key of this process.
         checks: what each request has to pass first, in this order.
+        bus: brings changes to the subscribers; by default to those of this process alone.
     """
     about = replace(project.server, tools_off=offer.off)
-    project = replace(project, server=replace(about, losses=list(map(about.advice, about.losses))))
+    project = replace(project, server=about)
     record = audit or AuditLog(Ledger(project.folder / "audit"))
     everybody = Rights(project, offer, Confirmation.of(project, confirm))
     rights = RightsOfCallers(everybody)
-    subscriptions = Subscriptions(rights)
+    subscriptions = Subscriptions(rights, bus)
+    if bus:
+        bus.subscribe(lambda _: project.app_names.names.clear())
     input_schemas = {tool.name: tool.input_schema for tool in everybody.listing.tools}
 
     async def list_tools(
@@ -114,7 +119,7 @@ def build_server(  # noqa: PLR0913 - each is a separate part
         SERVER_NAME,
         version=version(SERVER_NAME),
         title=SERVER_TITLE + (f" ({about.profile})" if about.profile else ""),
-        instructions=" ".join([_which_project(project), INSTRUCTIONS, *project.server.losses]),
+        instructions=" ".join([_which_project(project), INSTRUCTIONS, *about.advised_losses]),
         cache_hints=CACHE_HINTS,
         lifespan=lifespan,
         get_tool_input_schema=input_schemas.get,

@@ -9,7 +9,7 @@ from connected_apps_tools.errors import InvalidRequest
 from connected_apps_tools.storage.system import is_open_to_others, way_to_close
 from connected_apps_tools.text.urls import is_loopback
 
-from .credentials import INTROSPECTION_CLIENT_ID, INTROSPECTION_SECRET, SettingsError
+from .credentials import DATABASE_URL, INTROSPECTION_CLIENT_ID, INTROSPECTION_SECRET, SettingsError
 from .names import flag
 from .settings import PolicySetting, Settings
 
@@ -23,6 +23,7 @@ def problems_of(settings: Settings) -> list[str]:
     """A sentence for each contradiction."""
     problems = [
         *_sandbox_problems(settings),
+        *_database_problems(settings),
         *_transport_problems(settings),
         *_network_problems(settings),
         *_auth_problems(settings),
@@ -61,6 +62,17 @@ def _sandbox_problems(settings: Settings) -> list[str]:
             "--audit-log must name a folder, or be - for standard error.": (
                 settings.audit_log == Path()
             ),
+        }
+    )
+
+
+def _database_problems(settings: Settings) -> list[str]:
+    return _that_are(
+        {
+            f"--shared-data-dir needs {DATABASE_URL}.": settings.shared_data_dir
+            and settings.database_url is None,
+            "--shared-data-dir needs --data-dir.": settings.shared_data_dir
+            and settings.data_dir is None,
         }
     )
 

@@ -1,4 +1,4 @@
-"""The project's credentials.
+"""The credentials: of the project, of the issuer, and of the database.
 
 The environment gives them, under the names that the vendor's SDKs use, or a profile. There is no
 flag for them: every process of a machine can read a command line.
@@ -19,6 +19,7 @@ SECRET = "STYTCH_SECRET"  # noqa: S105 - a variable's name
 
 INTROSPECTION_CLIENT_ID = f"{PREFIX}INTROSPECTION_CLIENT_ID"
 INTROSPECTION_SECRET = f"{PREFIX}INTROSPECTION_SECRET"
+DATABASE_URL = f"{PREFIX}DATABASE_URL"
 
 PROJECT_ID_PATTERN = r"project-(?:test|live)-[\w-]+"
 """INFERRED: there are no other prefixes. Whether the service ignores case is UNKNOWN, so an id that
@@ -41,6 +42,7 @@ class ProjectSettings(BaseModel):
     secret: SecretStr | None = None
     introspection_client_id: str | None = None
     introspection_secret: SecretStr | None = None
+    database_url: SecretStr | None = None
     _sources: Mapping[str, str] = PrivateAttr({})
     _read_secret: Callable[[], SecretStr] | None = PrivateAttr(None)
 

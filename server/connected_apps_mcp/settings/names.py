@@ -3,13 +3,21 @@
 import os
 from collections.abc import Iterable
 
-from .credentials import INTROSPECTION_CLIENT_ID, INTROSPECTION_SECRET, PREFIX, PROJECT_ID, SECRET
+from .credentials import (
+    DATABASE_URL,
+    INTROSPECTION_CLIENT_ID,
+    INTROSPECTION_SECRET,
+    PREFIX,
+    PROJECT_ID,
+    SECRET,
+)
 
 CREDENTIAL_VARIABLES = {
     "project_id": PROJECT_ID,
     "secret": SECRET,
     "introspection_client_id": INTROSPECTION_CLIENT_ID,
     "introspection_secret": INTROSPECTION_SECRET,
+    "database_url": DATABASE_URL,
 }
 """The variables of the credentials, which have no flags."""
 

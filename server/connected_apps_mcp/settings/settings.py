@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 from pydantic.fields import FieldInfo
 
 from connected_apps_tools import DEFAULT_TOOLSETS, TOOLSET_NAMES, ProjectKind
@@ -99,6 +99,12 @@ class Settings(HttpSettings):
         "Only its owner may have write access. Default: the user's data folder, and the user's "
         "state folder for the audit log.",
     )
+    shared_data_dir: bool = Field(
+        default=False,
+        description="Say that --data-dir is one folder for all replicas that share a database "
+        "(CONNECTED_APPS_MCP_DATABASE_URL), so that they may store secrets there. Default: off; "
+        "a replica refuses secret stores of one machine.",
+    )
     reveal: Literal["allow", "never"] = Field(
         "allow",
         description="Whether callers may see a client secret on request: allow or never. "
@@ -146,8 +152,8 @@ class Settings(HttpSettings):
     audit_log: Literal["-"] | Path | None = Field(
         None,
         description="Folder for the audit log, which only its owner may have access to, or - for "
-        "standard error. Default: audit in --data-dir, else in the user's state folder; with a "
-        "sandbox in memory, a temporary folder.",
+        "standard error. Default: the database, if there is one; else audit in --data-dir, else in "
+        "the user's state folder; with a sandbox in memory, a temporary folder.",
     )
     audit_max_bytes: int = Field(
         10_000_000,
@@ -158,7 +164,7 @@ class Settings(HttpSettings):
     audit_key_file: Path | None = Field(
         None,
         description="File with the key that chains the lines of the audit log, 32 characters or "
-        "more. Default: a generated key, beside the log.",
+        "more. In a database, all servers need the same. Default: a generated key, beside the log.",
     )
     deadline: float = Field(
         CALL_DEADLINE,
@@ -278,6 +284,11 @@ class Settings(HttpSettings):
         return self.sandbox_in_memory and self.data_dir is None
 
     @property
+    def shared_database(self) -> SecretStr | None:
+        """The URL of the database with what the servers share; None if the data folder has it."""
+        return None if self.temporary_data else self.database_url
+
+    @property
     def data_folder(self) -> Path | None:
         """The data folder; None for a temporary one.
 
@@ -287,14 +298,21 @@ class Settings(HttpSettings):
         return None if self.temporary_data else self.data_dir or user_folder("data")
 
     @property
+    def audits_in_database(self) -> bool:
+        """Whether the audit log is in the database that servers share."""
+        return self.audit_log is None and self.shared_database is not None
+
+    @property
     def audit_folder(self) -> Path | None:
-        """Folder of the audit log; None for standard error or a temporary folder.
+        """Folder of the audit log; None for standard error, a database or a temporary folder.
 
         Raises:
             SettingsError: no folder is given, and the user has no home folder.
         """
         if self.audit_log:
             return None if self.audit_log == "-" else self.audit_log
+        if self.audits_in_database:
+            return None
         if self.data_dir:
             return self.data_dir / "audit"
         if self.temporary_data:

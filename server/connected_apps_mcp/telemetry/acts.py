@@ -81,6 +81,7 @@ KINDS: Mapping[ActName, Kind] = {
     "audit_append": Kind(lambda _: "audit append", duration=metrics.AUDIT),
     "confirmation": Kind(lambda _: "confirmation"),
     "session": Kind(None, duration=metrics.SESSIONS),
+    "database_connection": Kind(None, active=metrics.CONNECTIONS),
 }
 
 EVENTS: Mapping[EventName, Metric] = {

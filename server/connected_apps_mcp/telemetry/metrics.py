@@ -142,6 +142,12 @@ STORE = Metric(
     (ACT, ERROR),
     OF_REQUESTS,
 )
+CONNECTIONS = Metric(
+    f"{OURS}.database.connections.active",
+    "up_down",
+    "{connection}",
+    "Shared connections to the database in use.",
+)
 
 METRICS = (
     OPERATIONS,
@@ -157,4 +163,5 @@ METRICS = (
     AUDIT,
     AUDIT_FAILURES,
     STORE,
+    CONNECTIONS,
 )

@@ -9,6 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from connected_apps_mcp.audit import AuditLog, Ledger, Outcome, RecordedCall, Software
+from connected_apps_mcp.audit.reading import FolderSnapshot
+from connected_apps_mcp.audit.verify import Verification
+from connected_apps_mcp.audit.verify import verify as verify_log
 from connected_apps_mcp.callers import Caller
 
 Files = dict[str, bytes]
@@ -26,6 +29,11 @@ CALL = RecordedCall(
 def log_in(folder: Path, **options: Any) -> AuditLog:
     """A log in a folder."""
     return AuditLog(Ledger(folder, **options))
+
+
+def verify(folder: Path, key_file: Path | None = None, **options: Any) -> Verification:
+    """Verify the log in a folder."""
+    return verify_log(FolderSnapshot(folder), key_file, **options)
 
 
 async def record(log: AuditLog, times: int = 1) -> None:

@@ -13,10 +13,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pytest
-from server.audit.logs import bytes_of, put_back
+from server.audit.logs import bytes_of, put_back, verify
 
 from connected_apps_mcp.audit import Ledger
-from connected_apps_mcp.audit.verify import verify
 from connected_apps_tools.storage.errors import StoreError
 
 INTENT = {"event": "intent", "entry": "1", "tool": "delete_app"}

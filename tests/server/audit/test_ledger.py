@@ -19,11 +19,12 @@ from server.audit.logs import (
     put_back,
     record,
     recording,
+    verify,
 )
 from sizes import sized
 
 from connected_apps_mcp.audit import AuditFailed, AuditLog, Ledger, Outcome
-from connected_apps_mcp.audit.verify import Unreadable, verify
+from connected_apps_mcp.audit.reading import Unreadable
 from connected_apps_tools.storage.errors import StoreError
 
 pytestmark = pytest.mark.usefixtures("_folders_of_each_system")

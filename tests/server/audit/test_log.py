@@ -15,11 +15,10 @@ from typing import Any
 import anyio
 import pytest
 from anyio import wait_all_tasks_blocked
-from server.audit.logs import CALL, events_of, files_of, lines_of, log_in, record
+from server.audit.logs import CALL, events_of, files_of, lines_of, log_in, record, verify
 
 from connected_apps_mcp.audit import AuditFailed, AuditLog, Ledger, Outcome, Stream
 from connected_apps_mcp.audit.records import MAX_RECORDED_ARGUMENTS, MAX_RECORDED_TEXT
-from connected_apps_mcp.audit.verify import verify
 from connected_apps_mcp.callers import Caller
 from connected_apps_tools.text.redaction import REDACTOR
 

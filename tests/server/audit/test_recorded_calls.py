@@ -11,7 +11,7 @@ import pytest
 from disks import AS_ROOT, file_size_limit, fill, make_read_only, small_disk
 from examples import APP
 from mcp import Client, MCPError, types
-from server.audit.logs import bytes_of, events_of, files_of, lines_of
+from server.audit.logs import bytes_of, events_of, files_of, lines_of, verify
 from server.people import (
     CONFIRMED,
     NO,
@@ -29,7 +29,6 @@ from server.people import (
 from support import ERAS, answer, offering, refusal
 
 from connected_apps_mcp.audit import AuditLog, Ledger
-from connected_apps_mcp.audit.verify import verify
 from connected_apps_mcp.confirmation.approvals import KIND, Approvals
 from connected_apps_tools import CATALOGUE
 from connected_apps_tools.safety.policy import Policy

@@ -4,10 +4,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from server.audit.logs import CALL, files_of, lines_of, record
+from server.audit.logs import CALL, files_of, lines_of, record, verify
 
 from connected_apps_mcp.audit import AuditLog, refusals
-from connected_apps_mcp.audit.verify import verify
 from connected_apps_mcp.callers import Caller
 from connected_apps_mcp.commands.audit import readable
 

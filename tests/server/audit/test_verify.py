@@ -8,12 +8,13 @@ from pathlib import Path
 
 import anyio
 import pytest
-from server.audit.logs import CALL, Files, bytes_of, files_of, log_in, put_back, record
+from server.audit.logs import CALL, Files, bytes_of, files_of, log_in, put_back, record, verify
 from sizes import sized
 
 from connected_apps_mcp.audit import AuditLog, Ledger, Outcome, Stream
 from connected_apps_mcp.audit.chain import ChainLink
-from connected_apps_mcp.audit.verify import Unreadable, verify, verify_stream
+from connected_apps_mcp.audit.reading import Unreadable
+from connected_apps_mcp.audit.verify import verify_stream
 
 MANIPULATIONS = sized("manipulated audit logs")
 SEED = 20_260_728
@@ -347,7 +348,7 @@ def test_a_log_that_is_held_for_long_cannot_be_read(
     from connected_apps_tools.storage.private_folder import PrivateFolder
 
     Ledger(folder).check()
-    monkeypatch.setattr("connected_apps_mcp.audit.verify.LOCK_SECONDS", 0.05)
+    monkeypatch.setattr("connected_apps_mcp.audit.reading.LOCK_SECONDS", 0.05)
     with (
         PrivateFolder(folder).locked(".lock", 0),
         pytest.raises(Unreadable, match="held by another process"),

@@ -8,10 +8,9 @@ from pathlib import Path
 import anyio
 import pytest
 from click.testing import CliRunner, Result
-from server.audit.logs import CALL, files_of, log_in, record
+from server.audit.logs import CALL, files_of, log_in, record, verify
 
 from connected_apps_mcp.audit import AuditLog, Outcome, Stream
-from connected_apps_mcp.audit.verify import verify
 from connected_apps_mcp.callers import Caller
 from connected_apps_mcp.commands.audit import readable
 from connected_apps_mcp.commands.cli import main
@@ -33,7 +32,7 @@ def at(folder: Path) -> list[str]:
 
 def test_help_names_the_commands_and_the_exit_codes() -> None:
     named = re.findall(r"^  (\w+)", run("--help").stdout.partition("Commands:")[2], re.MULTILINE)
-    assert sorted(named) == ["tail", "verify"]
+    assert sorted(named) == ["export", "tail", "verify"]
     shown = " ".join(run("verify", "--help").stdout.split())
     assert "Exit code 0: the log is intact. 1: it was tampered with. 2: it cannot be read." in shown
 
@@ -167,6 +166,13 @@ def test_tail_marks_a_torn_line(at: list[str], folder: Path) -> None:
     shown = run("tail", *at).stdout.splitlines()
     assert shown[3] == '(incomplete line) {"v":1, (torn)'
     assert "bytes left by a crash" in shown[4]
+
+
+def test_export_writes_the_lines_of_all_files_as_they_are(folder: Path) -> None:
+    anyio.run(record, log_in(folder, max_bytes=1000), 5)
+    assert len(files_of(folder)) > 1
+    exported = run("export", "--audit-log", str(folder)).stdout_bytes
+    assert exported == b"".join(file.read_bytes() for file in files_of(folder))
 
 
 HOSTILE_REFUSAL = (

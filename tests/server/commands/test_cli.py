@@ -372,6 +372,7 @@ def test_the_command_line_loads_without_the_tools_and_the_protocol() -> None:
     assert not loaded & {"connected_apps_tools.api.models", "connected_apps_tools.tool"}
     assert not loaded & {"anyio", "asyncio", "httpx2", "mcp", "mcp_types", "starlette"}
     assert not loaded & {"connected_apps_mcp.telemetry", "opentelemetry", "prometheus_client"}
+    assert "psycopg" not in loaded
 
 
 def test_a_server_over_stdio_starts_without_what_only_some_calls_and_settings_need() -> None:
@@ -392,6 +393,7 @@ def test_a_server_over_stdio_starts_without_what_only_some_calls_and_settings_ne
     assert "connected_apps_mcp.transports.stdio" in loaded
     assert not loaded & {"connected_apps_mcp.transports.http", "connected_apps_mcp.sandbox"}
     assert not loaded & {"aiohttp", "keyring", "pydantic_settings", "sqlite3", "stamina"}
+    assert not loaded & {"psycopg", "psycopg_binary"}
 
 
 def test_commands_run_on_uvloop() -> None:

@@ -13,12 +13,11 @@ from examples import APP, EXAMPLES
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from mcp import Client, MCPError, types
-from server.audit.logs import lines_of
+from server.audit.logs import lines_of, verify
 from server.people import CONFIRMED, NO, YES, A, B, Wire, asking, rotating
 from sizes import sized
 from support import json_of, offering, project_on
 
-from connected_apps_mcp.audit.verify import verify
 from connected_apps_mcp.confirmation.approvals import KIND, Approvals
 from connected_apps_tools import ToolContext
 from connected_apps_tools.api.models import UpdateApp

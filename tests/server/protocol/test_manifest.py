@@ -12,7 +12,7 @@ from mcp import Client, MCPError, types
 from server.people import NO, YES, Person, Wire, asking
 from support import ERAS, SANDBOX, answer, offering, refusal
 
-from connected_apps_mcp.audit.verify import last_lines
+from connected_apps_mcp.audit.reading import FolderSnapshot, all_lines
 from connected_apps_tools import CATALOGUE, ToolContext
 from connected_apps_tools.api.models import CreateApp, UpdateApp
 from connected_apps_tools.catalogue.manifest.planning import all_apps
@@ -49,7 +49,8 @@ async def names_of(project: ToolContext) -> list[str]:
 
 
 def lines_of(project: ToolContext) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in last_lines(project.folder / "audit", 1_000)]
+    log = FolderSnapshot(project.folder / "audit")
+    return [json.loads(line) for line in all_lines(log)]
 
 
 async def create_many(project: ToolContext, count: int) -> str:

@@ -31,6 +31,7 @@ from connected_apps_tools.secrets.journal import Intent
 from connected_apps_tools.secrets.recovery import recover
 from connected_apps_tools.secrets.stores import SecretKey
 from connected_apps_tools.storage.errors import StoreError
+from connected_apps_tools.storage.postgres.database import Database
 
 Series = dict[str, float]
 """Values by the name of the metric and its labels."""
@@ -226,3 +227,13 @@ def test_a_port_for_metrics_that_is_taken_is_refused() -> None:
             assert process.wait(timeout=20) == 2
             assert process.stderr
             assert "--metrics-host, --metrics-port: cannot listen" in process.stderr.read()
+
+
+def test_a_connection_to_the_database_counts_while_it_is_in_use(
+    opened: Opened, database_url: str
+) -> None:
+    name = named("connected_apps_mcp_database_connections_active")
+    with Database(database_url) as database:
+        with database.connection():
+            assert series(opened.registry)[name] == 1
+        assert series(opened.registry)[name] == 0

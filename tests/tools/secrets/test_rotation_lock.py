@@ -20,7 +20,7 @@ from connected_apps_tools.secrets.journal import Journal
 from connected_apps_tools.secrets.lifecycle import SecretLifecycle
 from connected_apps_tools.secrets.stores.files import FileStore
 from connected_apps_tools.storage import threads
-from connected_apps_tools.storage.records import FolderState, Held
+from connected_apps_tools.storage.records import FolderState, Lock
 
 
 async def test_a_cancellation_does_not_remove_what_another_process_has_just_stored(
@@ -69,7 +69,7 @@ async def test_a_caller_that_is_cancelled_before_it_has_the_lock_has_changed_not
 class SlowToLock(Journal):
     """A journal on a slow disk."""
 
-    def try_rotation_lock(self) -> Held | None:
+    def try_rotation_lock(self) -> Lock | None:
         time.sleep(0.2)
         return super().try_rotation_lock()
 

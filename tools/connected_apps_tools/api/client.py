@@ -18,12 +18,15 @@ from connected_apps_tools import observing
 from connected_apps_tools.deadline import seconds_left
 from connected_apps_tools.errors import (
     ConnectedAppsError,
+    InvalidRequest,
     NoAnswer,
     NotFound,
     NotSent,
     ServiceError,
     UnexpectedAnswer,
 )
+from connected_apps_tools.storage.errors import StoreError
+from connected_apps_tools.storage.turns import all_held
 from connected_apps_tools.text.redaction import REDACTOR
 
 from . import operations
@@ -304,6 +307,8 @@ class ConnectedAppsClient:
         try:
             async with self._in_flight:
                 await anyio.lowlevel.checkpoint_if_cancelled()
+                if request.operation.changes:
+                    await _require_turns(policy)
                 policy.sent = True
                 policy.resends += 1
                 received = await self._exchange(http, request, policy.resends)
@@ -365,6 +370,26 @@ class ConnectedAppsClient:
 
             return AiohttpClient(self._base_url, headers)
         return TransportClient(self._base_url, headers, self._transport or ProxyTransport())
+
+
+async def _require_turns(policy: _RetryPolicy) -> None:
+    """Refuse to change anything after a lock of the call was lost.
+
+    Raises:
+        InvalidRequest: another process may be changing the same.
+    """
+    try:
+        held = await all_held()
+    except StoreError:
+        held = False
+    if not held:
+        refusal = InvalidRequest(
+            "The request was not sent: the lock of this change was lost with the connection to the "
+            "database, so another server may be changing the same."
+        )
+        refusal.may_have_taken_effect = policy.may_be_done
+        refusal.hint = LOOK_FIRST if policy.may_be_done else "Wait a moment, then try again."
+        raise refusal
 
 
 def _may_have_proxy(base_url: str) -> bool:

@@ -41,7 +41,7 @@ async def get_server_status(context: ToolContext, request: NoArguments) -> Serve
         secret_store=context.secrets.store.kind,
         version=context.server.version,
         tools_off=dict(context.server.tools_off),
-        losses=list(context.server.losses) or None,
+        losses=context.server.advised_losses or None,
         untrusted=["service"] if quotes else None,
     )
 

@@ -7,7 +7,7 @@ from uuid import uuid4
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
 from connected_apps_tools.api.models import ClientType
-from connected_apps_tools.storage.records import Held, Records
+from connected_apps_tools.storage.records import Held, Lock, Records
 
 RECENT = timedelta(minutes=5)
 """How long the service may still be working on a call without a response."""
@@ -50,7 +50,7 @@ class Journal:
         self._records = records
         self._held: dict[str, Held] = {}
 
-    def try_rotation_lock(self) -> Held | None:
+    def try_rotation_lock(self) -> Lock | None:
         """Lock rotations of all processes; None if another one holds the lock."""
         return self._records.try_lock(".turn")
 

@@ -70,6 +70,10 @@ class OpenFile:
         """Hold the file of a descriptor."""
         self._descriptor: int | None = descriptor
 
+    def still_held(self) -> bool:
+        """Whether it is open: nothing else ends the hold or the lock."""
+        return self._descriptor is not None
+
     def close(self) -> None:
         """Let go of the file."""
         descriptor, self._descriptor = self._descriptor, None

@@ -19,6 +19,14 @@ class Held(Protocol):
         ...
 
 
+class Lock(Held, Protocol):
+    """A lock that one process has at a time."""
+
+    def still_held(self) -> bool:
+        """Whether this process still has it. It may be lost with a connection."""
+        ...
+
+
 class Records(Protocol):
     """The records of one kind. Each is written whole or not at all."""
 
@@ -60,7 +68,7 @@ class Records(Protocol):
         """The names of the records, sorted, without those that begin with a dot."""
         ...
 
-    def try_lock(self, name: str) -> Held | None:
+    def try_lock(self, name: str) -> Lock | None:
         """A lock that one process has at a time; None where it is taken. It is no record."""
         ...
 

@@ -14,7 +14,7 @@ import click
 from mcp import Client
 from mcp.client.stdio import get_default_environment
 
-from connected_apps_mcp.audit.verify import last_lines
+from connected_apps_mcp.audit.reading import FolderSnapshot, last_lines
 from connected_apps_mcp.commands.common import log_to_stderr
 
 from .person import Person, http_client
@@ -127,7 +127,7 @@ async def _scopes_missed(
 
 def _recorded(log: Path, tool: str, tokens: Iterable[str]) -> list[dict[str, Any]]:
     """What the audit log says of the calls of a tool."""
-    lines = last_lines(log, MANY)
+    lines = last_lines(FolderSnapshot(log), MANY)
     leaked = [line for line in lines for token in tokens if token.encode() in line]
     check("no token is in the audit log", passed=not leaked)
     return [record for record in map(json.loads, lines) if record.get("tool") == tool]

@@ -3,22 +3,23 @@
 import gc
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from mcp.server.context import ServerMiddleware
 
 from connected_apps_mcp.audit import AuditLog
-from connected_apps_mcp.commands.common import report_losses
 from connected_apps_mcp.confirmation.state_keys import open_security
 from connected_apps_mcp.protocol.authorization import Authorization
 from connected_apps_mcp.protocol.prompts import RUNBOOKS
-from connected_apps_mcp.protocol.rate_limits import Rate, RateLimits
+from connected_apps_mcp.protocol.rate_limits import RateLimits
 from connected_apps_mcp.protocol.server import AnyServer, build_server
 from connected_apps_mcp.settings.settings import Settings
 from connected_apps_mcp.transports.readiness import Check, Readiness
 from connected_apps_mcp.transports.shutdown import ShutdownSignals
 from connected_apps_mcp.wiring import (
+    JOURNAL,
     open_audit,
     open_project,
     open_settings_sandbox,
@@ -27,9 +28,12 @@ from connected_apps_mcp.wiring import (
 from connected_apps_tools import TOOLSETS, ToolContext
 from connected_apps_tools.context import ServerInfo
 from connected_apps_tools.selection import OfferedTools, select_tools
+from connected_apps_tools.storage.threads import in_thread
 
+from .losses import reported_losses
 from .observed import observed
 from .service import Service
+from .shared import shared_by_servers
 
 if TYPE_CHECKING:
     from connected_apps_mcp.telemetry.acts import Telemetry
@@ -43,16 +47,26 @@ async def serve_clients(settings: Settings) -> None:
         observed(settings) as telemetry,
         open_audit(settings) as audit,
         open_project(settings, issuer) as project,
+        reported_losses(project, regularly=settings.shared_database is not None) as losses,
+        shared_by_servers(settings, project) as shared,
     ):
         offer = select_tools(TOOLSETS, settings.selection)
         authorization = None
         checks: list[ServerMiddleware[Any]] = []
         if settings.authenticates:
             authorization = Authorization(offer.on, audit, project.api.project_id)
-            reads, changes = Rate(settings.rate_reads), Rate(settings.rate_changes)
-            rates = RateLimits(offer.on, authorization.refuse, reads=reads, changes=changes)
+            refuse = authorization.refuse
+            rates = RateLimits(offer.on, refuse, reads=shared.reads, changes=shared.changes)
             checks = [authorization, rates]
-        server = await _server(settings, project, offer, audit, checks)
+        server = build_server(
+            _introduced(settings, project, losses),
+            offer,
+            confirm=settings.effective("confirm"),
+            audit=audit,
+            security=open_security(settings.state_key_file, project.state),
+            checks=checks,
+            bus=shared.bus,
+        )
         if telemetry:
             _observe(server, telemetry, offer)
         readiness = Readiness(_readiness_checks(settings, audit, project))
@@ -67,28 +81,16 @@ async def serve_clients(settings: Settings) -> None:
             await serve_http(service)
 
 
-async def _server(
-    settings: Settings,
-    project: ToolContext,
-    offer: OfferedTools,
-    audit: AuditLog,
-    checks: Sequence[ServerMiddleware[Any]],
-) -> AnyServer:
+def _introduced(settings: Settings, project: ToolContext, losses: Sequence[str]) -> ToolContext:
+    """The project, with what results say about this server."""
     about = ServerInfo(
         version=version("connected-apps-mcp"),
         environment=settings.environment,
         profile=settings.profile if settings.logged_in else None,
-        losses=await report_losses(project),
+        losses=losses,
         secrets_command=secrets_command(settings),
     )
-    return build_server(
-        replace(project, server=about, review_limits=settings.review_limits),
-        offer,
-        confirm=settings.effective("confirm"),
-        audit=audit,
-        security=open_security(settings.state_key_file, project.state),
-        checks=checks,
-    )
+    return replace(project, server=about, review_limits=settings.review_limits)
 
 
 def _observe(server: AnyServer, telemetry: "Telemetry", offer: OfferedTools) -> None:
@@ -107,6 +109,8 @@ def _readiness_checks(
         checks["audit_log"] = audit.check
         if project.secrets.store.has_store:
             checks["secret_store"] = project.secrets.store.check
+        if settings.shared_database:
+            checks["database"] = partial(in_thread, project.state.records(JOURNAL).check)
     return checks
 
 

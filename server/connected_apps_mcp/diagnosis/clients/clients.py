@@ -17,7 +17,9 @@ from connected_apps_tools.text.redaction import REDACTOR
 
 from .starting import DoesNotStart, tools_of
 
-SECRETS = (CREDENTIAL_VARIABLES["secret"], CREDENTIAL_VARIABLES["introspection_secret"])
+SECRETS = tuple(
+    CREDENTIAL_VARIABLES[name] for name in ("secret", "introspection_secret", "database_url")
+)
 """Variables that should not be in the configuration of a client."""
 
 AT_ONCE = 2

@@ -9,11 +9,11 @@ from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
+from server.audit.logs import verify
 from server.commands.manifest.repositories import KILLED, Done, Repository
 from sizes import WHOLE, sized
 from warm import warm_starts
 
-from connected_apps_mcp.audit.verify import verify
 from connected_apps_mcp.commands.manifest.plan import CHANGES
 from connected_apps_tools.catalogue.manifest.planning import all_apps
 from connected_apps_tools.manifest.documents.reading import read_manifest

@@ -4,10 +4,10 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from server.audit.logs import verify
 from server.commands.manifest.repositories import Repository
 from support import SANDBOX
 
-from connected_apps_mcp.audit.verify import verify
 from connected_apps_tools.api.models import CreateApp, UpdateApp
 from connected_apps_tools.manifest.applying.creations import Creations
 from connected_apps_tools.manifest.documents.bindings import Bindings, read_bindings

@@ -15,7 +15,7 @@ from connected_apps_tools.manifest.plans.plan import Adopted
 from connected_apps_tools.manifest.settings import Settings
 from connected_apps_tools.secrets.stores.base import LOWER_CASE, segment
 from connected_apps_tools.secrets.unknown_outcome import looks_of, name_apps
-from connected_apps_tools.storage.records import Held, Records
+from connected_apps_tools.storage.records import Lock, Records
 from connected_apps_tools.storage.threads import in_thread
 
 LOCK = ".turn"
@@ -69,7 +69,7 @@ class Creations:
         self._records = records
         self._project_id = project_id
 
-    def try_lock(self) -> Held | None:
+    def try_lock(self) -> Lock | None:
         """The lock that one apply holds at a time; None where it is taken."""
         return self._records.try_lock(LOCK)
 

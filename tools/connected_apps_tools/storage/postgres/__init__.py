@@ -1,0 +1,1 @@
+"""Shared state in PostgreSQL, for servers on several machines."""
