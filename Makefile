@@ -18,7 +18,7 @@ demo: $(VENV)/.installed ## Show the main job on the embedded sandbox
 	@$(BIN)/connected-apps-mcp demo
 
 test: $(VENV)/.installed-dev ## Run the tests, and a part of each long random series
-	@echo "Running the tests: about five minutes on two cores, less on more."
+	@echo "Running the tests: about six minutes on two cores, less on more."
 	$(BIN)/pytest --numprocesses=$(WORKERS) --dist=worksteal
 
 test-all: $(VENV)/.installed-dev ## Run the tests and each series whole, and measure their coverage
