@@ -406,3 +406,14 @@ def test_a_text_of_several_lines_is_one_line_of_the_manifest() -> None:
 
 def wanted(exported: Export) -> list[Settings]:
     return [*read_manifest(exported.manifest).wanted_in("test").values()]
+
+
+def test_an_export_without_the_bindings_gives_the_apps_their_keys_again() -> None:
+    kind = {"client_type": "third_party"}
+    there = [app("a", client_name="Billing", **kind), app("b", client_name="Web", **kind)]
+    manifest = read_manifest(
+        '[app.money]\nclient_type = "third_party"\nclient_name = "Billing"\n'
+        '[app.new]\nclient_type = "third_party"\nclient_name = "New"\n'
+    )
+    exported = export(there, Target(TEST, manifest))
+    assert exported.bindings.of(TEST) == {"money": "a", "web": "b"}

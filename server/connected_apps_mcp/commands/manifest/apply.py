@@ -153,8 +153,8 @@ class _Session:
         """Call the tool, as the server does. It refuses if anything has changed since."""
         from connected_apps_mcp.audit import RecordedCall
         from connected_apps_mcp.callers import current_caller
-        from connected_apps_mcp.protocol.execution import Execution
-        from connected_apps_mcp.protocol.parts import Parts
+        from connected_apps_mcp.protocol.calls.execution import Execution
+        from connected_apps_mcp.protocol.calls.parts import Parts
         from connected_apps_tools.catalogue.manifest.types import AppliedManifest
         from connected_apps_tools.deadline import deadline
 

@@ -100,12 +100,15 @@ class Creations:
 
     async def forget(self, keys: Iterable[str]) -> None:
         """Forget creations: nothing was created, or the bindings have the apps."""
-        for key in keys:
-            await in_thread(self._records.remove, self._file(key))
+        await in_thread(self._remove, {self._file(key) for key in keys})
 
     async def unfinished(self) -> Sequence[Creation]:
         """The creations that were begun and not forgotten. Damaged records are left out."""
         return await in_thread(self._read)
+
+    def _remove(self, names: set[str]) -> None:
+        for name in names.intersection(self._records.names()):
+            self._records.remove(name)
 
     def _read(self) -> list[Creation]:
         found = []

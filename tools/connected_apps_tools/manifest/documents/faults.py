@@ -10,7 +10,7 @@ MAX_FAULTS = 20
 """Most faults that one error names."""
 
 ENOUGH = 100
-"""Faults after which reading stops: whoever corrects these will read on."""
+"""Faults after which reading stops: a person corrects these first."""
 
 MAX_PLACE = 200
 """Most characters shown of the name of a file, and of a key."""

@@ -83,9 +83,9 @@ def export(
     """The apps of a project in a manifest; only those with some keys, if given.
 
     What is in the manifest already keeps its place and its comments. Apps that are not in the
-    project stay in it: they may be new. Where the project comes into a manifest of other projects,
-    an app with the name and type of one of theirs gets its key, and apps that it does not have stay
-    with the others alone.
+    project stay in it: they may be new. An app with the name and type of one that is not bound
+    gets its key. Where the project comes into a manifest of other projects, apps that it does not
+    have stay with the others alone.
 
     Raises:
         InvalidRequest: no app has one of these keys.
@@ -94,8 +94,7 @@ def export(
     known = [app for app in apps if can_express(app)]
     manifest = target.manifest or read_manifest("")
     bound = target.bindings.of(target.project_id)
-    if target.joins:
-        bound = {**bound, **_same_elsewhere(known, bound, manifest)}
+    bound = {**bound, **_unbound_twins(known, bound, manifest)}
     by_key = keys_for(known, bound, manifest.apps)
     only_elsewhere = manifest.apps.keys() - by_key.keys() if target.joins and only is None else ()
     if only is not None:
@@ -107,19 +106,19 @@ def export(
     return _written(by_key, target, left_out, sorted(only_elsewhere))
 
 
-def _same_elsewhere(
+def _unbound_twins(
     apps: Iterable[ConnectedApp], bound: Mapping[str, str], manifest: Manifest
 ) -> dict[str, str]:
-    """The apps that have the name and the type of one that the manifest has for other projects.
+    """The apps with the name and the type of an app of the manifest that is not bound here.
 
-    An app of a stranger is never taken for one of them.
+    Its binding was lost, or it is bound in other projects. An app of a stranger is none of them.
     """
     taken = {*bound.values()}
     own = [app for app in apps if app.client_id not in taken and not _by_stranger(app)]
     ids, keys = defaultdict(list), defaultdict(set)
     for app in own:
         ids[app.client_name, app.client_type].append(app.client_id)
-    for environment in manifest.environments:
+    for environment in manifest.environments or [None]:
         for key, settings in manifest.wanted_in(environment).items():
             if key not in bound:
                 keys[settings["client_name"], settings[TYPE]].add(key)
