@@ -1,27 +1,18 @@
 """Two replicas behind the nginx that docs/how-to/replicas.md configures."""
 
-import re
-import shutil
-import socket
 import subprocess
-import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import httpx2
 import pytest
 from mcp import Client
 from mcp.client.sse import sse_client
-from mcp.types import ElicitResult
-from support import ERAS, MODERN, answer, cannot_run, running
-
-PAGE = Path(__file__).parents[3] / "docs" / "how-to" / "replicas.md"
-
-NGINX = shutil.which("nginx") or "/usr/sbin/nginx"
+from replicas import confirmed, free_port, modern_call, nginx, say_yes, sent_to
+from support import ERAS, answer, running
 
 NAMES = ("a", "b")
 
@@ -44,54 +35,6 @@ class Replicas:
     def of_session(self, session_id: str) -> str:
         """The replica in which a session lives."""
         return session_id.partition("-")[0]
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-    return port
-
-
-def answers(port: int) -> bool:
-    with socket.socket() as connection:
-        return connection.connect_ex(("127.0.0.1", port)) == 0
-
-
-def configuration(folder: Path, port: int, ports: dict[str, int]) -> str:
-    """The configuration of the page, with addresses of this machine and without TLS."""
-    (text,) = re.findall(r"```nginx\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
-    text = re.sub(r"ssl_certificate\w* .*\n", "", text)
-    for written, here in {
-        "listen 443 ssl;": f"listen 127.0.0.1:{port};",
-        "server_name mcp.corp.example;": "server_name 127.0.0.1;",
-        "10.0.0.5:8000": f"127.0.0.1:{ports['a']}",
-        "10.0.0.5:8001": f"127.0.0.1:{ports['b']}",
-        "http {": f"http {{\n    log_format replica '$upstream_addr';\n"
-        f"    access_log {folder}/replicas replica;",
-    }.items():
-        assert written in text
-        text = text.replace(written, here)
-    paths = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
-    temporary = "".join(f"    {path}_temp_path {folder}/{path};\n" for path in paths)
-    return text.replace("http {\n", f"http {{\n{temporary}", 1)
-
-
-@contextmanager
-def nginx(folder: Path, port: int, ports: dict[str, int]) -> Iterator[None]:
-    if not Path(NGINX).exists():
-        cannot_run("needs nginx")
-    file = folder / "nginx.conf"
-    file.write_text(configuration(folder, port, ports))
-    command = [NGINX, "-p", str(folder), "-e", str(folder / "errors"), "-c", str(file)]
-    foreground = f"daemon off; pid {folder}/pid; master_process off;"
-    with subprocess.Popen([*command, "-g", foreground]) as process:
-        try:
-            while not answers(port):
-                assert process.poll() is None, (folder / "errors").read_text()
-                time.sleep(0.02)
-            yield
-        finally:
-            process.terminate()
 
 
 @pytest.fixture
@@ -119,10 +62,6 @@ def replicas(tmp_path: Path) -> Iterator[Replicas]:
         yield Replicas(f"http://127.0.0.1:{port}", processes, ports, tmp_path / "replicas")
 
 
-async def say_yes(context: Any, params: Any) -> ElicitResult:  # noqa: ARG001 - the SDK names them
-    return ElicitResult(action="accept", content={"confirm": True})
-
-
 @pytest.mark.parametrize("era", ERAS)
 async def test_a_client_of_each_era_works_behind_nginx(replicas: Replicas, era: str) -> None:
     async with Client(f"{replicas.url}/mcp", mode=era, elicitation_callback=say_yes) as client:
@@ -142,33 +81,6 @@ async def test_the_sse_transport_works_behind_nginx(replicas: Replicas) -> None:
     assert len(replicas.served()) == 1
 
 
-def modern_call(name: str, **params: Any) -> dict[str, Any]:
-    form: dict[str, Any] = {"elicitation": {"form": {}}}
-    elicits = {"io.modelcontextprotocol/clientCapabilities": form}
-    return {
-        "jsonrpc": "2.0",
-        "id": 1,
-        "method": "tools/call",
-        "params": {"name": name, "arguments": {}, "_meta": MODERN | elicits} | params,
-    }
-
-
-def sent_to(url: str, call: dict[str, Any], host: str) -> dict[str, Any]:
-    response = httpx2.post(
-        f"{url}/mcp",
-        json=call,
-        headers={
-            "accept": "application/json, text/event-stream",
-            "mcp-protocol-version": MODERN["io.modelcontextprotocol/protocolVersion"],
-            "mcp-method": call["method"],
-            "mcp-name": call["params"]["name"],
-            "host": host,
-        },
-    )
-    result: dict[str, Any] = response.json()["result"]
-    return result
-
-
 def test_a_question_of_one_replica_is_answered_at_the_other_and_only_once(
     replicas: Replicas,
 ) -> None:
@@ -176,14 +88,8 @@ def test_a_question_of_one_replica_is_answered_at_the_other_and_only_once(
     first, second = (f"http://127.0.0.1:{replicas.ports[name]}" for name in NAMES)
     create = modern_call("create_app", arguments={"client_type": "first_party"})
     created = sent_to(first, create, host)["structuredContent"]
-    delete = {"arguments": {"client_id": created["app"]["client_id"]}}
-    asked = sent_to(first, modern_call("delete_app", **delete), host)
-    answered = modern_call(
-        "delete_app",
-        **delete,
-        requestState=asked["requestState"],
-        inputResponses={"confirm": {"action": "accept", "content": {"confirm": True}}},
-    )
+    delete = modern_call("delete_app", arguments={"client_id": created["app"]["client_id"]})
+    answered = confirmed(delete, sent_to(first, delete, host))
     assert sent_to(second, answered, host)["structuredContent"]["deleted"]
     again = sent_to(first, answered, host)
     assert again["isError"]
