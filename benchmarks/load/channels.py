@@ -247,7 +247,7 @@ class SseChannel(Channel):
 
 
 class Shared(Channel):
-    """Several channels to one server, each with its share of the calls in flight."""
+    """Several channels, each with its share of the calls in flight."""
 
     def __init__(self, channels: Sequence[Channel]) -> None:
         super().__init__(channels[0].era)
@@ -273,6 +273,13 @@ class Shared(Channel):
     async def reserve(self, in_flight: int) -> None:
         """Share the calls."""
         self._next[:] = [call % len(self._channels) for call in range(in_flight)]
+        for number, channel in enumerate(self._channels):
+            await channel.reserve(self._next.count(number))
+
+    def release(self) -> None:
+        """Release what each took."""
+        for channel in self._channels:
+            channel.release()
 
     def _answered(self, channel: int, request_id: int, body: bytes) -> None:
         self._next.append(channel)
