@@ -6,7 +6,7 @@ Whoever does not listen at the moment of a change does not hear of it later.
 import json
 import logging
 import secrets
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, closing
 
 import anyio
@@ -21,7 +21,7 @@ from mcp.server.subscriptions import (
 from connected_apps_tools.storage.errors import StoreError
 from connected_apps_tools.storage.postgres.connection import Connection
 from connected_apps_tools.storage.postgres.database import Database
-from connected_apps_tools.storage.postgres.failures import explained
+from connected_apps_tools.storage.postgres.notifications import listen, received
 from connected_apps_tools.storage.threads import in_thread
 from connected_apps_tools.storage.waiting import close_unused
 
@@ -83,7 +83,7 @@ class SharedBus:
             try:
                 opening = in_thread(self._database.own_connection, on_abandoned=close_unused)
                 with closing(await opening) as connection:
-                    await in_thread(_listen, connection)
+                    await in_thread(listen, connection, CHANNEL)
                     is_heard = True
                     await self._deliver_from(connection)
             except StoreError as error:
@@ -94,13 +94,12 @@ class SharedBus:
 
     async def _deliver_from(self, connection: Connection) -> None:
         """Deliver events until the connection is lost. The event loop waits, and no thread."""
-        with explained():
-            while True:
-                await anyio.wait_readable(connection.fileno())
-                for text in _received(connection):
-                    event = self._event_in(text)
-                    if event is not None:
-                        await self._here.publish(event)
+        while True:
+            for text in received(connection):
+                event = self._event_in(text)
+                if event is not None:
+                    await self._here.publish(event)
+            await anyio.wait_readable(connection.fileno())
 
     def _event_in(self, text: bytes) -> ServerEvent | None:
         """The event of another server. Whoever may use the database may have written the text."""
@@ -110,18 +109,6 @@ class SharedBus:
         except (ValueError, TypeError, LookupError, RecursionError):
             logger.warning("A notification in the database is not of this program.")
             return None
-
-
-def _listen(connection: Connection) -> None:
-    with explained():
-        connection.execute(f"LISTEN {CHANNEL}".encode())
-
-
-def _received(connection: Connection) -> Iterator[bytes]:
-    """The notifications that are there."""
-    connection.pgconn.consume_input()
-    while notification := connection.pgconn.notifies():
-        yield notification.extra
 
 
 def _written(event: ServerEvent) -> dict[str, str]:

@@ -11,7 +11,7 @@ from random import Random
 
 import anyio
 from anyio.abc import ByteStream, SocketStream
-from replicas import answers, free_port
+from balancer import answers, free_port
 from support import SERVER
 
 BROKEN = (anyio.BrokenResourceError, anyio.ClosedResourceError, anyio.EndOfStream)

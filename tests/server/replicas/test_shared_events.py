@@ -27,7 +27,10 @@ from connected_apps_tools.storage.postgres.database import Database
 from connected_apps_tools.storage.threads import in_thread
 
 CHANGE = ResourceUpdated("connected-app://connected-app-test-1")
-LISTENERS = "SELECT count(*) FROM pg_stat_activity WHERE datname = '{}' AND query LIKE 'LISTEN%'"
+LISTENERS = (
+    "SELECT count(*) FROM pg_stat_activity "
+    "WHERE datname = '{}' AND query LIKE 'LISTEN%' AND state = 'idle'"
+)
 
 
 class Heard:

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import httpx2
 import pytest
+from balancer import confirmed, free_port, modern_call, nginx, say_yes, sent_to
 from mcp import Client
 from mcp.client.sse import sse_client
-from replicas import confirmed, free_port, modern_call, nginx, say_yes, sent_to
 from support import ERAS, answer, running
 
 NAMES = ("a", "b")
