@@ -4,7 +4,7 @@ import os
 from typing import NamedTuple
 
 WHOLE = bool(os.environ.get("WHOLE_TESTS"))
-"""Whether each series runs whole, and each process of ours starts for real."""
+"""Whether each series runs whole."""
 
 
 class Size(NamedTuple):

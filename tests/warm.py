@@ -1,6 +1,6 @@
 """Starts our command from a process that has already imported it: a tenth of the CPU time.
 
-Linux only. `make test-all` starts each process for real, and so does a test marked `cold`.
+Linux only. A test marked `cold` starts each process for real.
 """
 
 import ctypes
