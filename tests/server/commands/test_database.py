@@ -15,6 +15,7 @@ from connected_apps_mcp.settings.credentials import DATABASE_URL
 from connected_apps_mcp.settings.loading import read
 from connected_apps_mcp.settings.settings import SettingsError
 from connected_apps_mcp.wiring import open_audit
+from connected_apps_tools.storage.postgres.state import DatabaseState
 
 AWAY = "postgresql://someone:my-password@127.0.0.1:1/none"
 
@@ -38,8 +39,10 @@ def recorded(database_url: str, key: Path, monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setenv(DATABASE_URL, database_url)
 
     async def make() -> None:
-        async with open_audit(read(audit_key_file=str(key))) as log:
+        state = DatabaseState(database_url)
+        async with open_audit(read(audit_key_file=str(key)), state) as log:
             await record(log)
+        state.close()
 
     anyio.run(make)
 
@@ -134,8 +137,9 @@ async def test_a_log_in_the_database_needs_a_key(
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(DATABASE_URL, database_url)
+    state = DatabaseState(database_url)
     with pytest.raises(SettingsError, match="needs --audit-key-file, the same key for all"):
-        async with open_audit(read()):
+        async with open_audit(read(), state):
             pass
 
 
