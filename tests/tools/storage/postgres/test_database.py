@@ -190,6 +190,20 @@ def test_the_log_of_a_failed_connection_has_no_password(
     assert PASSWORD not in caplog.text
 
 
+def test_each_outage_is_logged_once(
+    own_server: PostgresServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    with Database(own_server.url("postgres")) as database:
+        for _ in range(2):
+            database.check()
+            own_server.stop()
+            for _ in range(3):
+                with pytest.raises(StoreError):
+                    database.check()
+            own_server.start()
+    assert len(caplog.records) == 2
+
+
 def test_a_pooler_in_transaction_mode_is_refused(
     postgres: PostgresServer, database_url: str
 ) -> None:

@@ -4,7 +4,7 @@ A failed connection has no code, only a text. Where it is not in English, the ca
 """
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 import psycopg
@@ -75,13 +75,18 @@ def explained() -> Iterator[None]:
         raise StoreError(f"The database cannot be used: {_cause(error)}") from None
 
 
+def log_failure(text: str) -> None:
+    """Log the text of the library about a failed connection, which no caller gets."""
+    logger.warning("The database: %s", text)
+
+
 @contextmanager
-def connecting() -> Iterator[None]:
+def connecting(log: Callable[[str], object]) -> Iterator[None]:
     """The same for a connection that is being opened. The log has the text of the library."""
     try:
         yield
     except psycopg.Error as error:
-        logger.warning("The database: %s", error)
+        log(str(error))
         text = str(error).casefold()
         cause = next((means for words, means in BY_TEXT.items() if words in text), UNREACHABLE)
         raise StoreError(f"The database cannot be used: {cause}") from None
