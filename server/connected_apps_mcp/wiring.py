@@ -257,7 +257,7 @@ def open_settings_store(settings: Settings, files: FileStore, folder: Path) -> S
     kind = settings.secret_store
     if kind == "auto" and settings.sandbox_in_memory:
         kind = "file"
-    elif settings.shared_database and kind in ONE_MACHINE and not settings.shared_data_dir:
+    elif others_miss_secrets(settings):
         raise SettingsError(
             f"--secret-store {kind} is of one machine, and all replicas that share a database need "
             "the secrets. Choose aws, vault or none; or give --shared-data-dir if --data-dir "
@@ -268,6 +268,12 @@ def open_settings_store(settings: Settings, files: FileStore, folder: Path) -> S
         return open_store(kind, files=files, index=folder / INDEX)
     except StoreError as error:
         raise SettingsError(f"--secret-store {kind}: {error}") from None
+
+
+def others_miss_secrets(settings: Settings) -> bool:
+    """Whether the secret store is one that the other servers do not reach."""
+    is_shared = settings.shared_database is None or settings.shared_data_dir
+    return settings.secret_store in ONE_MACHINE and not is_shared
 
 
 def open_client(settings: Settings, sandbox: Starlette | None = None) -> ConnectedAppsClient:

@@ -182,6 +182,12 @@ def test_the_doctor_reports_a_database_that_is_away_once() -> None:
     assert "my-password" not in database
 
 
+def test_the_doctor_says_which_stores_the_other_servers_reach(database_url: str) -> None:
+    (store,) = found("secret store", database_url)
+    assert "Choose aws, vault or none" in store["text"]
+    assert store["remedy"] == "See docs/how-to/replicas.md."
+
+
 def test_the_doctor_finds_no_unfinished_call_in_a_new_database(database_url: str) -> None:
     assert reported("journal", database_url) == ["No call was interrupted."]
     assert reported("approvals", database_url) == ["No call waits for approval."]

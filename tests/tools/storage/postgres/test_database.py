@@ -166,6 +166,15 @@ def test_a_wrong_password_is_a_clear_error(postgres: PostgresServer) -> None:
     assert "not-the-password" not in text
 
 
+def test_a_server_without_tls_is_a_clear_error(postgres: PostgresServer) -> None:
+    assert "by TLS" in why_not(postgres.url("postgres") + "?sslmode=require")
+
+
+def test_a_certificate_that_is_missing_is_a_clear_error(postgres: PostgresServer) -> None:
+    url = postgres.url("postgres") + "?sslmode=verify-full&sslrootcert=/missing"
+    assert "Correct sslmode or sslrootcert" in why_not(url)
+
+
 def test_a_missing_database_is_a_clear_error(postgres: PostgresServer) -> None:
     assert "there is no such database or role" in why_not(postgres.url("missing"))
 
