@@ -2,16 +2,19 @@
 
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 from mcp import Client
+from mcp.types import ElicitResult
 from postgres import PostgresServer
 from support import answer, offering
 
 from connected_apps_mcp.audit.table import Table
 from connected_apps_mcp.commands.serve.shared import shared_by_servers
+from connected_apps_mcp.confirmation.state_keys import open_security
 from connected_apps_mcp.protocol.rate_limits import RateLimits
 from connected_apps_mcp.protocol.server import build_server
 from connected_apps_mcp.settings import loading
@@ -87,12 +90,12 @@ def key(tmp_path: Path) -> Path:
     return key
 
 
-@pytest.fixture
-async def client(trips: RoundTrips, key: Path, tmp_path: Path) -> AsyncIterator[Client]:
+@asynccontextmanager
+async def connected(folder: Path, key: Path, **options: Any) -> AsyncIterator[Client]:
     """A client of a server with a database, which has made a call before."""
     settings = loading.load(
         sandbox=True,
-        data_dir=tmp_path,
+        data_dir=folder,
         shared_data_dir=True,
         secret_store="file",
         audit_key_file=key,
@@ -103,13 +106,30 @@ async def client(trips: RoundTrips, key: Path, tmp_path: Path) -> AsyncIterator[
         shared_by_servers(settings, project) as shared,
     ):
         limits = RateLimits(offering().on, refuse, reads=shared.reads, changes=shared.changes)
+        security = open_security(None, project.state)
         server = build_server(
-            project, offering(), audit=audit, bus=shared.bus, confirm="never", checks=[limits]
+            *(project, offering()),
+            audit=audit,
+            bus=shared.bus,
+            checks=[limits],
+            security=security,
+            **options,
         )
-        async with Client(server) as client:
+        async with Client(server, elicitation_callback=say_yes) as client:
             answer(await client.call_tool("create_app", MINE))
-            trips.clear()
             yield client
+
+
+async def say_yes(context: Any, params: Any) -> ElicitResult:  # noqa: ARG001 - the SDK names them
+    return ElicitResult(action="accept", content={"confirm": True})
+
+
+@pytest.fixture
+async def client(trips: RoundTrips, key: Path, tmp_path: Path) -> AsyncIterator[Client]:
+    """A client of a server that asks no person."""
+    async with connected(tmp_path, key, confirm="never") as client:
+        trips.clear()
+        yield client
 
 
 def waited_for(trips: RoundTrips) -> Mapping[str, int]:
@@ -138,3 +158,14 @@ async def test_a_line_after_one_of_another_server_takes_two_more_round_trips(
         Table(database, key, max_bytes=1_000_000).append({"event": "refusals"})
     answer(await client.call_tool("create_app", MINE))
     assert waited_for(trips)["audit log"] == 2 + 2
+
+
+async def test_an_answer_of_a_person_takes_two_more_and_the_lock_again(
+    trips: RoundTrips, key: Path, tmp_path: Path
+) -> None:
+    async with connected(tmp_path, key, confirm="always") as client:
+        made = answer(await client.call_tool("create_app", MINE))
+        trips.clear()
+        answer(await client.call_tool("delete_app", {"client_id": made["app"]["client_id"]}))
+        costs = waited_for(trips)
+    assert costs == {**CHANGE, "limit": 2, "lock": 2, "record": 1 + 2}
