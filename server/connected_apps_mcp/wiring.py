@@ -142,16 +142,25 @@ def _open_database(url: str) -> Iterator["DatabaseState"]:
         yield state
 
 
+def database_of(state: SharedState) -> "Database":
+    """The database that a state is in, with the connections that this process shares."""
+    from connected_apps_tools.storage.postgres.state import DatabaseState
+
+    if not isinstance(state, DatabaseState):
+        raise AssertionError("the state is not in a database")
+    return state.database
+
+
 @asynccontextmanager
-async def open_audit(settings: Settings) -> AsyncIterator[AuditLog]:
-    """The audit log, after a check that it can be written.
+async def open_audit(settings: Settings, state: SharedState) -> AsyncIterator[AuditLog]:
+    """The audit log, after a check that it can be written. In a database, it is that of the state.
 
     A read-only server records only refused calls, so it only warns if the check fails.
 
     Raises:
         SettingsError: the log cannot be written, and the server is not read-only.
     """
-    with _audit_output(settings) as output:
+    with _audit_output(settings, state) as output:
         log = AuditLog(output)
         try:
             await log.check()
@@ -166,11 +175,10 @@ async def open_audit(settings: Settings) -> AsyncIterator[AuditLog]:
 
 
 @contextmanager
-def _audit_output(settings: Settings) -> Iterator[Lines]:
+def _audit_output(settings: Settings, state: SharedState) -> Iterator[Lines]:
     key_file = settings.audit_key_file
     if settings.audits_in_database:
-        with open_audit_database(settings) as database:
-            yield _table(settings, database)
+        yield _table(settings, database_of(state))
         return
     if settings.audit_log == "-":
         yield Stream(key_file)
@@ -189,7 +197,7 @@ def _audit_output(settings: Settings) -> Iterator[Lines]:
 
 @contextmanager
 def open_audit_database(settings: Settings) -> Iterator["Database"]:
-    """The database with the audit log. Its lines wait for no connection that others use.
+    """The database with the audit log, to read it.
 
     Raises:
         SettingsError: there is none, psycopg is missing, or the URL is malformed.
@@ -249,7 +257,7 @@ def open_settings_store(settings: Settings, files: FileStore, folder: Path) -> S
     kind = settings.secret_store
     if kind == "auto" and settings.sandbox_in_memory:
         kind = "file"
-    elif settings.shared_database and kind in ONE_MACHINE and not settings.shared_data_dir:
+    elif others_miss_secrets(settings):
         raise SettingsError(
             f"--secret-store {kind} is of one machine, and all replicas that share a database need "
             "the secrets. Choose aws, vault or none; or give --shared-data-dir if --data-dir "
@@ -260,6 +268,12 @@ def open_settings_store(settings: Settings, files: FileStore, folder: Path) -> S
         return open_store(kind, files=files, index=folder / INDEX)
     except StoreError as error:
         raise SettingsError(f"--secret-store {kind}: {error}") from None
+
+
+def others_miss_secrets(settings: Settings) -> bool:
+    """Whether the secret store is one that the other servers do not reach."""
+    is_shared = settings.shared_database is None or settings.shared_data_dir
+    return settings.secret_store in ONE_MACHINE and not is_shared
 
 
 def open_client(settings: Settings, sandbox: Starlette | None = None) -> ConnectedAppsClient:

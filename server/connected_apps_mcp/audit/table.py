@@ -23,6 +23,9 @@ before the others give up waiting."""
 
 _PAUSE = "SELECT set_config('idle_in_transaction_session_timeout', %s, true)"
 
+_HOLD_HEAD = "SELECT FROM connected_apps_mcp.audit_head FOR UPDATE"
+"""No other server moves the head meanwhile."""
+
 _LAST = """\
 SELECT
     (SELECT document FROM connected_apps_mcp.audit_head),
@@ -35,6 +38,20 @@ SELECT %s + place, %s, line FROM unnest(%s::text[]) WITH ORDINALITY AS added (li
 _MOVE = """\
 INSERT INTO connected_apps_mcp.audit_head (document) VALUES (%s)
 ON CONFLICT (one) DO UPDATE SET document = excluded.document"""
+
+_CONTINUE = """\
+WITH moved AS (
+    UPDATE connected_apps_mcp.audit_head SET document = %(head)s
+    WHERE document = %(before)s AND (
+        SELECT right(line, length(%(ending)s)) = %(ending)s
+        FROM connected_apps_mcp.audit_lines ORDER BY seq DESC LIMIT 1
+    )
+    RETURNING true
+)
+INSERT INTO connected_apps_mcp.audit_lines (seq, file, line)
+SELECT %(seq)s + place, %(file)s, line
+FROM moved, unnest(%(lines)s::text[]) WITH ORDINALITY AS added (line, place)"""
+"""Adds lines if the log still ends where this server knows it. Else it changes nothing."""
 
 _EXTENT = """\
 SELECT
@@ -76,7 +93,24 @@ class Table:
 
     def append(self, *records: Mapping[str, Any]) -> None:
         """Write lines, all or none. When this returns, they are durable."""
-        self._written = self._append(records, "COMMIT")
+        self._written = self._continue(records) or self._append(records, "COMMIT")
+
+    def _continue(self, records: Sequence[Mapping[str, Any]]) -> Head | None:
+        """Write lines in one round trip; None if another server has written since this one did."""
+        before, key = self._written, read_key(self._key_file)
+        if not before.link.seq:
+            return None
+        head, lines = self._extended(before, key, records)
+        values = {
+            "before": before.document(key),
+            "ending": chain.ending(before.link.mac).decode(),
+            "head": head.document(key),
+            "seq": before.link.seq,
+            "file": head.file,
+            "lines": lines.decode().splitlines(),
+        }
+        with self._database.connection() as connection:
+            return head if connection.execute(_CONTINUE, values).rowcount else None
 
     def _append(self, records: Sequence[Mapping[str, Any]], end: LiteralString) -> Head:
         """Write lines in one transaction. It takes two round trips: to the head, and to its end.
@@ -88,6 +122,7 @@ class Table:
             connection.execute("BEGIN ISOLATION LEVEL READ COMMITTED")
             connection.execute(_PAUSE, [PAUSE])
             connection.execute("SELECT pg_advisory_xact_lock(%s)", [LOCK])
+            connection.execute(_HOLD_HEAD)
             found = connection.execute(_LAST)
             pipeline.sync()  # without it, the database would not see that the server pauses
             before = self._head(key, found.fetchone())

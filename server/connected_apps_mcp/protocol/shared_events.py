@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, closing
 
 import anyio
+from anyio.abc import TaskGroup
 from mcp.server.subscriptions import (
     InMemorySubscriptionBus,
     ResourcesListChanged,
@@ -38,12 +39,12 @@ MAX_BYTES = 7_999
 
 @asynccontextmanager
 async def shared_events(database: Database) -> AsyncIterator[SubscriptionBus]:
-    """Listen to the other servers meanwhile."""
-    bus = SharedBus(database)
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(bus.listen)
+    """Listen to the other servers meanwhile. On exit, wait until they know of all events."""
+    async with anyio.create_task_group() as telling, anyio.create_task_group() as listening:
+        bus = SharedBus(database, telling)
+        listening.start_soon(bus.listen)
         yield bus
-        tasks.cancel_scope.cancel()
+        listening.cancel_scope.cancel()
 
 
 class SharedBus:
@@ -52,8 +53,10 @@ class SharedBus:
     The subscribers of this server hear of its changes without the database.
     """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, tasks: TaskGroup) -> None:
+        """Reach the other servers in tasks of their own: nobody waits for that."""
         self._database = database
+        self._tasks = tasks
         self._here = InMemorySubscriptionBus()
         self._id = secrets.token_hex(8)
 
@@ -62,8 +65,12 @@ class SharedBus:
         return self._here.subscribe(listener)
 
     async def publish(self, event: ServerEvent) -> None:
-        """Deliver an event. The change is made, so a failure is only logged."""
+        """Deliver an event."""
         await self._here.publish(event)
+        self._tasks.start_soon(self._tell_others, event)
+
+    async def _tell_others(self, event: ServerEvent) -> None:
+        """Notify the other servers. The change is made, so a failure is only logged."""
         try:
             await in_thread(self._notify, _written(event) | {"from": self._id})
         except StoreError as error:

@@ -5,11 +5,17 @@ import math
 import time
 from datetime import timedelta
 
+import anyio
+
 from connected_apps_tools.storage.errors import StoreError
 from connected_apps_tools.storage.postgres.database import Database
+from connected_apps_tools.storage.postgres.failures import LATE
 from connected_apps_tools.storage.threads import in_thread
 
 from .rate_limits import Clock, Rate
+
+COUNT_SECONDS = 2.0
+"""How long a call waits to be counted in the database. A read then goes on."""
 
 AWAY_NS = 2_000_000_000
 """How long the database is not asked again after a failure (nanoseconds)."""
@@ -68,10 +74,15 @@ class SharedRate:
         if self._clock() < self._away_until:
             raise StoreError("The database cannot be used.")
         try:
-            return await in_thread(self._take, caller)
+            return await self._take_in_time(caller)
         except StoreError:
             self._away_until = self._clock() + AWAY_NS
             raise
+
+    async def _take_in_time(self, caller: str) -> int:
+        with anyio.move_on_after(COUNT_SECONDS):
+            return await in_thread(self._take, caller)
+        raise StoreError(f"The database cannot be used: {LATE}")
 
     def _take(self, caller: str) -> int:
         values = {

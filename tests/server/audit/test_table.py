@@ -202,6 +202,7 @@ def test_a_server_that_pauses_within_a_write_does_not_stop_the_others(
     database: Database, key: Path, table: Table, verify: Callable[..., Verification]
 ) -> None:
     paused = PausedTable(database, key, max_bytes=MAX_BYTES)
+    table.append({"event": "refusals"})
     with ThreadPoolExecutor(1) as threads:
         write = threads.submit(paused.append, {"event": "refusals"})
         assert paused.paused.wait(100)
@@ -211,7 +212,7 @@ def test_a_server_that_pauses_within_a_write_does_not_stop_the_others(
             write.result()
     paused.append({"event": "refusals"})
     report = verify()
-    assert (report.lines, report.problems) == (3, [])
+    assert (report.lines, report.problems) == (4, [])
 
 
 async def test_a_standby_that_takes_over_continues_the_chain(key: Path) -> None:
@@ -290,6 +291,13 @@ async def test_an_older_head_is_found_even_by_one_write(
     await log.intend(CALL)
     tamper("UPDATE audit_head SET document = %s", older)
     assert verify().problems == ["The head is older than the last lines."]
+    with pytest.raises(AuditFailed, match="changed by something else"):
+        await log.intend(CALL)
+
+
+async def test_a_writer_finds_that_the_end_was_cut_off(log: AuditLog, tamper: Tamper) -> None:
+    await record(log, 2)
+    tamper("DELETE FROM audit_lines WHERE seq = 5")
     with pytest.raises(AuditFailed, match="changed by something else"):
         await log.intend(CALL)
 

@@ -17,6 +17,10 @@ from connected_apps_mcp.commands.cli import main
 from connected_apps_mcp.settings.loading import read
 from connected_apps_mcp.settings.settings import Settings, SettingsError
 from connected_apps_mcp.wiring import open_audit
+from connected_apps_tools.storage.records import FolderState
+
+FOLDERS = FolderState(Path())
+"""Where the log is in none of them."""
 
 
 def run(*arguments: str, typed: bytes = b"", **environment: str) -> Result:
@@ -216,7 +220,7 @@ def test_with_an_in_memory_sandbox_the_log_is_removed_with_the_server() -> None:
     settings = Settings(sandbox=True)
 
     async def serve() -> Path:
-        async with open_audit(settings) as log:
+        async with open_audit(settings, FOLDERS) as log:
             await record(log)
             assert verify(Path(log.place)).lines == 3
         return Path(log.place)
@@ -239,16 +243,16 @@ async def test_the_settings_determine_how_the_log_is_written(tmp_path: Path) -> 
         audit_log=str(tmp_path / "log"), audit_max_bytes="1000", audit_key_file=str(key)
     )
     with pytest.raises(SettingsError, match=r"--audit-log: .* holds no key"):
-        async with open_audit(settings):
+        async with open_audit(settings, FOLDERS):
             pass
     settings = read(audit_log=str(tmp_path / "log"), audit_max_bytes="1000")
-    async with open_audit(settings) as log:
+    async with open_audit(settings, FOLDERS) as log:
         await record(log, 5)
     assert len(files_of(tmp_path / "log")) > 1
 
 
 async def test_the_log_may_go_to_standard_error(capfd: pytest.CaptureFixture[str]) -> None:
-    async with open_audit(read(audit_log="-")) as log:
+    async with open_audit(read(audit_log="-"), FOLDERS) as log:
         await record(log)
     assert capfd.readouterr().err.count("\n") == 3
 
@@ -263,7 +267,7 @@ def open_to_others(folder: Path) -> Path:
 
 async def test_a_folder_that_others_can_open_is_refused_at_the_start(open_to_others: Path) -> None:
     with pytest.raises(SettingsError, match=r"--audit-log: .*chmod 700"):
-        async with open_audit(Settings(audit_log=open_to_others)):
+        async with open_audit(Settings(audit_log=open_to_others), FOLDERS):
             pass
 
 

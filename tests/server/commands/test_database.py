@@ -7,14 +7,19 @@ from pathlib import Path
 import anyio
 import pytest
 from click.testing import CliRunner, Result
-from postgres import PostgresServer
+from postgres import PostgresServer, execute
 from server.audit.logs import record
 
+from connected_apps_mcp.callers import Caller
 from connected_apps_mcp.commands.cli import main
+from connected_apps_mcp.confirmation.approvals import KIND, Approvals, PendingCall, ProjectLabel
 from connected_apps_mcp.settings.credentials import DATABASE_URL
 from connected_apps_mcp.settings.loading import read
 from connected_apps_mcp.settings.settings import SettingsError
-from connected_apps_mcp.wiring import open_audit
+from connected_apps_mcp.wiring import JOURNAL, open_audit
+from connected_apps_tools.safety.question import Question
+from connected_apps_tools.secrets.journal import Intent, Journal
+from connected_apps_tools.storage.postgres.state import DatabaseState
 
 AWAY = "postgresql://someone:my-password@127.0.0.1:1/none"
 
@@ -33,12 +38,22 @@ def key(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def recorded(database_url: str, key: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def state(database_url: str) -> Iterator[DatabaseState]:
+    """The state, as a server that runs has it."""
+    state = DatabaseState(database_url)
+    yield state
+    state.close()
+
+
+@pytest.fixture
+def recorded(
+    state: DatabaseState, database_url: str, key: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """One call in a log in the database, which the environment names."""
     monkeypatch.setenv(DATABASE_URL, database_url)
 
     async def make() -> None:
-        async with open_audit(read(audit_key_file=str(key))) as log:
+        async with open_audit(read(audit_key_file=str(key)), state) as log:
             await record(log)
 
     anyio.run(make)
@@ -131,18 +146,23 @@ def test_a_database_that_is_away_has_no_log_to_show() -> None:
 
 
 async def test_a_log_in_the_database_needs_a_key(
-    database_url: str, monkeypatch: pytest.MonkeyPatch
+    state: DatabaseState, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(DATABASE_URL, database_url)
     with pytest.raises(SettingsError, match="needs --audit-key-file, the same key for all"):
-        async with open_audit(read()):
+        async with open_audit(read(), state):
             pass
+
+
+def found(name: str, url: str, *flags: str) -> list[dict[str, str]]:
+    """What the doctor finds about something."""
+    checks = json.loads(run("doctor", "--json", *flags, url=url).stdout)["checks"]
+    return [check for check in checks if check["check"] == name]
 
 
 def reported(name: str, url: str, *flags: str) -> list[str]:
     """What the doctor says about something."""
-    checks = json.loads(run("doctor", "--json", *flags, url=url).stdout)["checks"]
-    return [check["text"] for check in checks if check["check"] == name]
+    return [check["text"] for check in found(name, url, *flags)]
 
 
 @pytest.mark.usefixtures("recorded")
@@ -157,5 +177,58 @@ def test_the_doctor_checks_the_database_and_its_log(database_url: str, key: Path
 def test_the_doctor_reports_a_database_that_is_away_once() -> None:
     (database,) = reported("database", AWAY)
     assert "The database cannot be used: it cannot be reached." in database
-    assert reported("audit log", AWAY) == []
+    for name in ("audit log", "journal", "approvals"):
+        assert reported(name, AWAY) == []
     assert "my-password" not in database
+
+
+def test_the_doctor_says_which_stores_the_other_servers_reach(database_url: str) -> None:
+    (store,) = found("secret store", database_url)
+    assert "Choose aws, vault or none" in store["text"]
+    assert store["remedy"] == "See docs/how-to/replicas.md."
+
+
+def test_the_doctor_finds_no_unfinished_call_in_a_new_database(database_url: str) -> None:
+    assert reported("journal", database_url) == ["No call was interrupted."]
+    assert reported("approvals", database_url) == ["No call waits for approval."]
+
+
+def test_the_doctor_finds_the_calls_that_an_ended_server_left_in_the_database(
+    database_url: str,
+) -> None:
+    ended = DatabaseState(database_url)
+    intent = Intent(act="create_app", project_id="project-test-1", client_name="Bill")
+    Journal(ended.records(JOURNAL)).record(intent)
+    ended.records(JOURNAL).write("it's half", '{"act": "crea')
+    assert len(found("journal", database_url)) == 1  # that server still runs
+    ended.close()
+    interrupted, damaged = found("journal", database_url)
+    assert "A call of create_app (Bill)" in interrupted["text"]
+    assert interrupted["remedy"].startswith("Another server looks for it. Or run: ")
+    assert "The journal contains it's half" in damaged["text"]
+    assert damaged["remedy"].endswith(
+        "DELETE FROM connected_apps_mcp.records WHERE kind = 'journal' AND name = 'it''s half';"
+    )
+
+
+def test_the_doctor_finds_the_calls_that_wait_in_the_database(
+    state: DatabaseState, database_url: str
+) -> None:
+    question = Question("Do it?", [("Client id", "mine")], "Then it is done.", "state")
+    project = ProjectLabel("project-test-1", "test")
+    call = ("delete_app", {"client_id": "mine"})
+    Approvals(state.records(KIND)).add(PendingCall.of(project, Caller.of_process(), call, question))
+    (waiting,) = found("approvals", database_url)
+    assert waiting["text"] == "Calls that wait for approval: 1."
+    assert "approve" in waiting["remedy"]
+    assert reported("approvals", database_url) == [waiting["text"]]
+
+
+@pytest.mark.parametrize("name", ["journal", "approvals"])
+def test_the_doctor_says_how_to_repair_what_it_cannot_read(
+    state: DatabaseState, database_url: str, name: str
+) -> None:
+    execute(state, "ALTER TABLE connected_apps_mcp.records RENAME TO away")
+    (broken,) = found(name, database_url)
+    assert broken["state"] == "broken"
+    assert broken["remedy"].endswith("database check")

@@ -122,7 +122,7 @@ async def test_a_server_listens_again_after_its_connection_was_lost(
 ) -> None:
     monkeypatch.setattr(events, "RECONNECT_SECONDS", 0.01)
     name = database_name(database)
-    end = LISTENERS.format(name).replace("count(*)", "pg_terminate_backend(pid)")
+    end = LISTENERS.format(name).replace("count(*)", "pg_terminate_backend(pid, 5000)")
     assert len(postgres.execute(end)) == 2
     await listening(database, 2)
     there = Heard(buses[1])
@@ -133,10 +133,10 @@ async def test_a_server_listens_again_after_its_connection_was_lost(
 async def test_without_the_database_subscribers_of_this_server_hear_its_changes(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    with Database("postgresql://127.0.0.1:1/none") as away:
-        bus = SharedBus(away)
-        here = Heard(bus)
-        with caplog.at_level(logging.WARNING):
+    with Database("postgresql://127.0.0.1:1/none") as away, caplog.at_level(logging.WARNING):
+        async with anyio.create_task_group() as tasks:
+            bus = SharedBus(away, tasks)
+            here = Heard(bus)
             await bus.publish(CHANGE)
     assert here.events == [CHANGE]
     assert "Other servers do not hear of a change" in caplog.text
@@ -145,9 +145,10 @@ async def test_without_the_database_subscribers_of_this_server_hear_its_changes(
 async def test_an_event_that_is_too_long_reaches_this_server_only(
     database: Database, caplog: pytest.LogCaptureFixture
 ) -> None:
-    bus = SharedBus(database)
-    here = Heard(bus)
-    await bus.publish(ResourceUpdated("connected-app://" + "x" * 8_000))
+    async with anyio.create_task_group() as tasks:
+        bus = SharedBus(database, tasks)
+        here = Heard(bus)
+        await bus.publish(ResourceUpdated("connected-app://" + "x" * 8_000))
     assert len(here.events) == 1
     assert "too long" in caplog.text
 

@@ -1,5 +1,6 @@
 """A limit of calls holds for all servers together."""
 
+import socket
 from collections.abc import Iterator
 from datetime import timedelta
 
@@ -144,3 +145,16 @@ async def test_after_the_database_is_back_calls_are_counted_again(
             await rate.count("a")
         rate._database = database
         assert await rate.count("a") == 0
+
+
+async def test_a_call_does_not_wait_long_for_a_database_that_hangs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(shared_rates, "COUNT_SECONDS", 0.01)
+    with (
+        socket.create_server(("127.0.0.1", 0)) as silent,
+        Database(f"postgresql://127.0.0.1:{silent.getsockname()[1]}/none") as hanging,
+    ):
+        (server,) = rates(hanging, count=1)
+        with pytest.raises(StoreError, match="did not answer in time"):
+            await server.count("a")

@@ -8,7 +8,7 @@ import secrets
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import ClassVar, Protocol
+from typing import ClassVar, Protocol, Self
 
 from .errors import StoreError
 from .system import Folder, full_path, lock, require_trusted, sync
@@ -70,9 +70,9 @@ class OpenFile:
         """Hold the file of a descriptor."""
         self._descriptor: int | None = descriptor
 
-    def still_held(self) -> bool:
-        """Whether it is open: nothing else ends the hold or the lock."""
-        return self._descriptor is not None
+    def still_held(self, *others: Self) -> bool:
+        """Whether it is open, and others: nothing else ends the hold or the lock."""
+        return all(file._descriptor is not None for file in (self, *others))
 
     def close(self) -> None:
         """Let go of the file."""

@@ -22,8 +22,11 @@ class Held(Protocol):
 class Lock(Held, Protocol):
     """A lock that one process has at a time."""
 
-    def still_held(self) -> bool:
-        """Whether this process still has it. It may be lost with a connection."""
+    def still_held(self, *others: Self) -> bool:
+        """Whether this process still has it, and others of the same state.
+
+        They may be lost with a connection.
+        """
         ...
 
 

@@ -49,4 +49,5 @@ async def all_held() -> bool:
 
 
 def _all_held(turns: Sequence[Turn]) -> bool:
-    return all(turn.lock.still_held() for turn in turns)
+    first, *others = [turn.lock for turn in turns]
+    return first.still_held(*others)

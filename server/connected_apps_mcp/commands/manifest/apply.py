@@ -65,7 +65,7 @@ def apply(saved: Path | None, *, prune: bool, path: Path, **flags: object) -> No
 
         offer = _offered(settings)
         about = replace(project.server, tools_off=offer.off)
-        async with open_audit(settings) as audit:
+        async with open_audit(settings, project.state) as audit:
             session = _Session(offer, replace(project, server=about), ManifestFiles(path), audit)
             await session.apply(_read(saved) if saved else None, prune=prune)
 

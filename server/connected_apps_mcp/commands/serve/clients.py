@@ -45,8 +45,8 @@ async def serve_clients(settings: Settings) -> None:
     async with (
         ShutdownSignals() as signals,
         observed(settings) as telemetry,
-        open_audit(settings) as audit,
         open_project(settings, issuer) as project,
+        open_audit(settings, project.state) as audit,
         reported_losses(project, regularly=settings.shared_database is not None) as losses,
         shared_by_servers(settings, project) as shared,
     ):

@@ -8,6 +8,7 @@ from mcp.server.subscriptions import SubscriptionBus
 
 from connected_apps_mcp.protocol.rate_limits import Limit, Rate
 from connected_apps_mcp.settings.settings import Settings
+from connected_apps_mcp.wiring import database_of
 from connected_apps_tools import ToolContext
 
 
@@ -28,11 +29,8 @@ async def shared_by_servers(settings: Settings, project: ToolContext) -> AsyncIt
         return
     from connected_apps_mcp.protocol.shared_events import shared_events
     from connected_apps_mcp.protocol.shared_rates import SharedRate
-    from connected_apps_tools.storage.postgres.state import DatabaseState
 
-    if not isinstance(project.state, DatabaseState):
-        raise AssertionError("the state is not in the database")
-    database, name = project.state.database, project.api.project_id
+    database, name = database_of(project.state), project.api.project_id
     async with shared_events(database) as bus:
         yield Shared(
             SharedRate(reads, database, f"{name} reads"),

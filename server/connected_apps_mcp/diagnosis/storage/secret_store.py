@@ -9,7 +9,7 @@ from pydantic import SecretStr
 
 from connected_apps_mcp.diagnosis.check import Result, broken, ok
 from connected_apps_mcp.settings.settings import Settings, SettingsError
-from connected_apps_mcp.wiring import INDEX, SECRETS, open_settings_store
+from connected_apps_mcp.wiring import INDEX, SECRETS, open_settings_store, others_miss_secrets
 from connected_apps_tools.secrets.stores import SecretKey, SecretStore
 from connected_apps_tools.secrets.stores.files import FileStore
 from connected_apps_tools.storage.errors import StoreError
@@ -51,6 +51,8 @@ def _probe(store: SecretStore, project_id: str) -> None:
 
 def _remedy(settings: Settings, folder: Path) -> str:
     kind = settings.secret_store
+    if others_miss_secrets(settings):
+        return "See docs/how-to/replicas.md."
     if kind in {"file", "auto"}:
         return f"{private_folder(folder / SECRETS)} Or choose another store: --secret-store"
     return (

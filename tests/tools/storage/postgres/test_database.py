@@ -166,6 +166,15 @@ def test_a_wrong_password_is_a_clear_error(postgres: PostgresServer) -> None:
     assert "not-the-password" not in text
 
 
+def test_a_server_without_tls_is_a_clear_error(postgres: PostgresServer) -> None:
+    assert "by TLS" in why_not(postgres.url("postgres") + "?sslmode=require")
+
+
+def test_a_certificate_that_is_missing_is_a_clear_error(postgres: PostgresServer) -> None:
+    url = postgres.url("postgres") + "?sslmode=verify-full&sslrootcert=/missing"
+    assert "Correct sslmode or sslrootcert" in why_not(url)
+
+
 def test_a_missing_database_is_a_clear_error(postgres: PostgresServer) -> None:
     assert "there is no such database or role" in why_not(postgres.url("missing"))
 
@@ -188,6 +197,20 @@ def test_the_log_of_a_failed_connection_has_no_password(
     why_not(postgres.url("missing"))
     assert "missing" in caplog.text
     assert PASSWORD not in caplog.text
+
+
+def test_each_outage_is_logged_once(
+    own_server: PostgresServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    with Database(own_server.url("postgres")) as database:
+        for _ in range(2):
+            database.check()
+            own_server.stop()
+            for _ in range(3):
+                with pytest.raises(StoreError):
+                    database.check()
+            own_server.start()
+    assert len(caplog.records) == 2
 
 
 def test_a_pooler_in_transaction_mode_is_refused(

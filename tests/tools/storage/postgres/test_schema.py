@@ -61,6 +61,18 @@ def test_the_numbers_of_migrations_have_no_gaps() -> None:
     assert [step.number for step in migrations()] == list(range(1, NEWEST + 1))
 
 
+def test_a_role_that_may_make_no_tables_is_a_clear_error(
+    empty_database: str, postgres: PostgresServer
+) -> None:
+    postgres.execute("CREATE ROLE powerless LOGIN PASSWORD 'p'")
+    name = empty_database.rpartition("/")[2]
+    try:
+        with pytest.raises(StoreError, match="the role that owns the database"):
+            migrate(postgres.url(name, user="powerless", password="p"))
+    finally:
+        postgres.execute("DROP ROLE powerless")
+
+
 def test_a_server_refuses_older_tables(empty_database: str, connection: Connection) -> None:
     migrate(empty_database)
     with pytest.raises(StoreError, match="Run connected-apps-mcp database migrate"):

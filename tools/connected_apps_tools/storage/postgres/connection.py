@@ -1,6 +1,6 @@
 """Opens a connection to the database, and refuses a database that cannot do what is needed."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import psycopg
 from psycopg import sql
@@ -9,7 +9,7 @@ from psycopg.rows import TupleRow
 
 from connected_apps_tools.storage.errors import StoreError
 
-from .failures import POOLER, connecting, explained
+from .failures import POOLER, connecting, explained, log_failure
 
 Connection = psycopg.Connection[TupleRow]
 
@@ -50,14 +50,18 @@ POOLER_ATTEMPTS = 3
 """How often to look whether two connections share a session of the server."""
 
 
-def connect(url: str) -> Connection:
+def connect(url: str, log: Callable[[str], object] = log_failure) -> Connection:
     """A connection on which each statement is a transaction of its own.
+
+    Args:
+        url: the database.
+        log: takes the text of the library if it fails.
 
     Raises:
         StoreError: this is no URL of a database; or the database cannot be reached, is read-only
             or too old, or is behind a pooler in transaction mode.
     """
-    connection = _open(url)
+    connection = _open(url, log)
     try:
         with explained():
             _set_up(connection, url)
@@ -84,9 +88,9 @@ def _parameters(url: str) -> dict[str, str]:
         ) from None
 
 
-def _open(url: str) -> Connection:
+def _open(url: str, log: Callable[[str], object] = log_failure) -> Connection:
     parameters = {**PARAMETERS, **_parameters(url)}
-    with connecting():
+    with connecting(log):
         return psycopg.connect(make_conninfo(**parameters), autocommit=True)
 
 

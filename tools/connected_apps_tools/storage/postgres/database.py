@@ -12,7 +12,7 @@ from connected_apps_tools import observing
 from connected_apps_tools.storage.errors import StoreError
 
 from .connection import Connection, connect
-from .failures import explained
+from .failures import explained, log_failure
 from .schema import require_fitting
 
 SIZE = 8
@@ -37,6 +37,8 @@ class Database:
         self._free = threading.BoundedSemaphore(size)
         self._idle: list[Connection] = []
         self._closed = False
+        self._failure = ""
+        """Why the last attempt to connect failed."""
 
     def __enter__(self) -> Self:
         return self
@@ -66,13 +68,14 @@ class Database:
 
     def own_connection(self) -> Connection:
         """A connection for the caller alone, who closes it. Locks and listeners end with it."""
-        connection = connect(self._url)
+        connection = connect(self._url, self._log_failure)
         try:
             with explained():
                 require_fitting(connection)
         except BaseException:
             connection.close()
             raise
+        self._failure = ""
         return connection
 
     def close(self) -> None:
@@ -80,6 +83,12 @@ class Database:
         self._closed = True
         while self._idle:
             self._idle.pop().close()
+
+    def _log_failure(self, text: str) -> None:
+        """Log a failure once, and not at each attempt of an outage."""
+        if text != self._failure:
+            self._failure = text
+            log_failure(text)
 
     def _idle_connection(self) -> Connection | None:
         while True:

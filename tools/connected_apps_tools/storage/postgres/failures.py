@@ -4,7 +4,7 @@ A failed connection has no code, only a text. Where it is not in English, the ca
 """
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 import psycopg
@@ -23,8 +23,12 @@ WRONG_LOGIN = "it refuses the role or its password. Correct CONNECTED_APPS_MCP_D
 UNKNOWN = "there is no such database or role. Correct CONNECTED_APPS_MCP_DATABASE_URL."
 UNREACHABLE = "it cannot be reached."
 LOST = "the connection was lost."
+NO_TLS = "it cannot be reached by TLS. Correct sslmode or sslrootcert in its URL."
 LATE = "it did not answer in time."
-FORBIDDEN = "its role lacks a right. Run connected-apps-mcp database migrate --server-role ROLE."
+FORBIDDEN = (
+    "its role lacks a right. Run connected-apps-mcp database migrate --server-role ROLE, with the "
+    "URL of the role that owns the tables."
+)
 NO_SCHEMA = f"it has no tables of this program. {MIGRATE}"
 POOLER = (
     "a pooler in transaction mode is in front of it, where locks and notifications are lost. Give "
@@ -37,6 +41,9 @@ BY_TEXT: Mapping[str, str] = {
     "password": WRONG_LOGIN,
     "authentication failed": WRONG_LOGIN,
     "pg_hba.conf": WRONG_LOGIN,
+    "certificate": NO_TLS,
+    "ssl error": NO_TLS,
+    "not support ssl": NO_TLS,
     "does not exist": UNKNOWN,
     "too many": CROWDED,
     "connection slots": CROWDED,
@@ -75,13 +82,18 @@ def explained() -> Iterator[None]:
         raise StoreError(f"The database cannot be used: {_cause(error)}") from None
 
 
+def log_failure(text: str) -> None:
+    """Log the text of the library about a failed connection, which no caller gets."""
+    logger.warning("The database: %s", text)
+
+
 @contextmanager
-def connecting() -> Iterator[None]:
+def connecting(log: Callable[[str], object]) -> Iterator[None]:
     """The same for a connection that is being opened. The log has the text of the library."""
     try:
         yield
     except psycopg.Error as error:
-        logger.warning("The database: %s", error)
+        log(str(error))
         text = str(error).casefold()
         cause = next((means for words, means in BY_TEXT.items() if words in text), UNREACHABLE)
         raise StoreError(f"The database cannot be used: {cause}") from None

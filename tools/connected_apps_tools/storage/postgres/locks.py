@@ -2,6 +2,7 @@
 
 import threading
 from hashlib import blake2b
+from typing import Self
 
 from connected_apps_tools.storage.errors import StoreError
 
@@ -10,12 +11,10 @@ from .database import Database, is_open
 from .failures import explained
 
 HELD = """
-SELECT EXISTS (
-    SELECT FROM pg_locks
-    WHERE locktype = 'advisory' AND granted AND pid = pg_backend_pid() AND objsubid = 1
-    AND (classid::bigint << 32 | objid::bigint) = %s
-)
+SELECT array_agg(classid::bigint << 32 | objid::bigint) @> %s::bigint[] FROM pg_locks
+WHERE locktype = 'advisory' AND granted AND pid = pg_backend_pid() AND objsubid = 1
 """
+"""Whether this connection has locks, by their keys."""
 
 
 class SessionLock:
@@ -27,9 +26,9 @@ class SessionLock:
         self.release: threading.Thread | None = None
         """The thread that gives it back."""
 
-    def still_held(self) -> bool:
-        """Whether this process still has it, as the database says."""
-        return self._locks.still_held(self)
+    def still_held(self, *others: Self) -> bool:
+        """Whether this process still has it, and others, as the database says at once."""
+        return self._locks.still_held(self, *others)
 
     def close(self) -> None:
         """Give it back, without waiting for the database."""
@@ -61,13 +60,13 @@ class SessionLocks:
             self._held[key] = SessionLock(self, key, connection)
             return self._held[key]
 
-    def still_held(self, lock: SessionLock) -> bool:
-        """Whether this process still has a lock."""
+    def still_held(self, *locks: SessionLock) -> bool:
+        """Whether this process still has these locks."""
         with self._guard:
-            if self._held.get(lock.key) is not lock:
+            if any(self._held.get(lock.key) is not lock for lock in locks):
                 return False
             try:
-                return self._ask(lock.connection, HELD, lock.key)
+                return self._ask(locks[0].connection, HELD, [lock.key for lock in locks])
             except StoreError:
                 return False
 
@@ -99,7 +98,7 @@ class SessionLocks:
             self._connection = self._database.own_connection()
         return self._connection
 
-    def _ask(self, connection: Connection, question: str, key: int) -> bool:
+    def _ask(self, connection: Connection, question: str, key: int | list[int]) -> bool:
         try:
             with explained():
                 row = connection.execute(question, [key]).fetchone()

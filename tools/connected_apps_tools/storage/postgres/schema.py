@@ -76,13 +76,25 @@ def migrate(
         connection.execute(f"SET LOCAL statement_timeout = '{MIGRATION_SECONDS}s'")
         connection.execute(f"SET LOCAL lock_timeout = '{MIGRATION_SECONDS}s'")
         connection.execute("SELECT pg_advisory_xact_lock(%s)", [LOCK])
-        there = {step.number for step in _applied(connection)}
-        missing = [step for step in steps if step.number not in there]
-        for step in missing:
-            _apply(connection, step)
-        if server_role is not None:
-            _grant(connection, server_role)
-        return [step.name for step in missing]
+        try:
+            return _change(connection, server_role, steps)
+        except psycopg.errors.InsufficientPrivilege:
+            raise StoreError(
+                "The role of this URL may not make or change the tables. Give the URL of the role "
+                "that owns the database."
+            ) from None
+
+
+def _change(
+    connection: Connection, server_role: str | None, steps: Sequence[Migration]
+) -> list[str]:
+    there = {step.number for step in _applied(connection)}
+    missing = [step for step in steps if step.number not in there]
+    for step in missing:
+        _apply(connection, step)
+    if server_role is not None:
+        _grant(connection, server_role)
+    return [step.name for step in missing]
 
 
 def _apply(connection: Connection, step: Migration) -> None:
