@@ -1,6 +1,6 @@
 """Brings changes that one server makes to the subscribers of all servers, through the database.
 
-Whoever does not listen at the moment of a change does not hear of it later.
+A server that does not listen at the moment of a change does not hear of it later.
 """
 
 import json
@@ -54,7 +54,7 @@ class SharedBus:
     """
 
     def __init__(self, database: Database, tasks: TaskGroup) -> None:
-        """Reach the other servers in tasks of their own: nobody waits for that."""
+        """Reach the other servers in tasks of their own, so that no caller waits for that."""
         self._database = database
         self._tasks = tasks
         self._here = InMemorySubscriptionBus()
@@ -109,7 +109,7 @@ class SharedBus:
             await anyio.wait_readable(connection.fileno())
 
     def _event_in(self, text: bytes) -> ServerEvent | None:
-        """The event of another server. Whoever may use the database may have written the text."""
+        """The event of another server. Anybody who may use the database can have written the text."""
         try:
             message = json.loads(text)
             return None if message["from"] == self._id else _read(message)

@@ -1,4 +1,4 @@
-"""The audit log in a database: one chain for all servers, which nobody but its owner can change."""
+"""The audit log in a database: one chain for all servers, which only its owner can change."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""A server, as a process over HTTP, whose database fails: what it says, and that it recovers."""
+"""What a server over HTTP says while its database fails, and that it recovers."""
 
 import shutil
 from collections.abc import AsyncIterator, Iterator

@@ -1,4 +1,4 @@
-"""What a call costs: the round trips to the database for which a caller waits."""
+"""What a call costs: the round trips to the database that a caller waits for."""
 
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
