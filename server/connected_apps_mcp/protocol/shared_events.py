@@ -109,7 +109,7 @@ class SharedBus:
             await anyio.wait_readable(connection.fileno())
 
     def _event_in(self, text: bytes) -> ServerEvent | None:
-        """The event of another server. Anybody who may use the database can have written the text."""
+        """The event of another server. All users of the database can write such a text."""
         try:
             message = json.loads(text)
             return None if message["from"] == self._id else _read(message)

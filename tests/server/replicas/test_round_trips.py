@@ -133,7 +133,7 @@ async def client(trips: RoundTrips, key: Path, tmp_path: Path) -> AsyncIterator[
 
 
 def waited_for(trips: RoundTrips) -> Mapping[str, int]:
-    """The round trips for which a caller has waited, by what they are for."""
+    """The round trips that a caller has waited for, by their purpose."""
     kinds = (next((kind for kind in KINDS if KINDS[kind] in text), "") for text in trips.texts)
     return Counter(kind for kind in kinds if kind not in UNNOTICED)
 

@@ -23,7 +23,7 @@ TOOLS = {
     ("POST", "secrets/rotate"): "complete_secret_rotation",
     ("POST", "secrets/rotate/cancel"): "cancel_secret_rotation",
 }
-"""The tool whose call makes a request."""
+"""The tool that makes a request."""
 
 SLOW_SECONDS = 0.3
 

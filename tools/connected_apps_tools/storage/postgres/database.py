@@ -109,7 +109,7 @@ class Database:
 
 
 def is_open(connection: Connection) -> bool:
-    """Whether the server has not closed a connection that nobody uses. This asks it nothing."""
+    """Whether the server has not closed an idle connection. This asks it nothing."""
     try:
         for _ in range(2):  # its last words, then the end
             connection.pgconn.consume_input()
