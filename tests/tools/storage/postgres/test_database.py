@@ -213,6 +213,15 @@ def test_each_outage_is_logged_once(
     assert len(caplog.records) == 2
 
 
+@pytest.mark.parametrize("password", ["pa@Sh0wn", "Sh0wn/word", "pa@Sh0wn:1"])
+def test_a_password_that_is_not_encoded_is_shown_nowhere(
+    password: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    why = why_not(f"postgresql://user:{password}@localhost/name")
+    assert "written %40 and %2F" in why
+    assert "Sh0wn" not in why + caplog.text
+
+
 def test_a_pooler_in_transaction_mode_is_refused(
     postgres: PostgresServer, database_url: str
 ) -> None:

@@ -1,6 +1,7 @@
 """Opens a connection to the database, and refuses a database that cannot do what is needed."""
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 
 import psycopg
 from psycopg import sql
@@ -80,12 +81,19 @@ def _parameters(url: str) -> dict[str, str]:
     """What the URL of a database says. An error does not repeat it."""
     if not url.startswith(("postgresql://", "postgres://")):
         raise StoreError("give a URL that begins with postgresql://")
-    try:
-        return {name: str(value) for name, value in conninfo_to_dict(url).items()}
-    except psycopg.ProgrammingError:
-        raise StoreError(
-            "the URL is malformed. Characters such as @ and / in a password are written %40 and %2F"
-        ) from None
+    with suppress(psycopg.ProgrammingError):
+        parameters = {name: str(value) for name, value in conninfo_to_dict(url).items()}
+        if not _holds_rest_of_password(parameters):
+            return parameters
+    raise StoreError(
+        "the URL is malformed. Characters such as @ and / in a password are written %40 and %2F"
+    )
+
+
+def _holds_rest_of_password(parameters: Mapping[str, str]) -> bool:
+    """Whether a password that was not encoded continues in the host or the port."""
+    port = parameters.get("port", "").replace(",", "")
+    return "@" in parameters.get("host", "") or bool(port and not port.isdecimal())
 
 
 def _open(url: str, log: Callable[[str], object] = log_failure) -> Connection:
