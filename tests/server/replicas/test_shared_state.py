@@ -39,6 +39,7 @@ from connected_apps_tools import ToolContext
 from connected_apps_tools.errors import InvalidRequest
 from connected_apps_tools.secrets import lifecycle
 from connected_apps_tools.secrets.journal import Intent
+from connected_apps_tools.storage import threads
 from connected_apps_tools.storage.postgres.schema import migrate
 from connected_apps_tools.storage.postgres.state import DatabaseState
 from connected_apps_tools.storage.threads import in_thread
@@ -209,6 +210,22 @@ async def test_what_an_ended_server_left_is_reported_by_another_one_once(
         await anyio.sleep(0.1)  # for some more looks
     assert len(re.findall("A call of create_app", capsys.readouterr().err)) == 1
     ended.close()
+
+
+async def test_a_look_that_came_too_late_keeps_no_lock(
+    projects: list[ToolContext], state: DatabaseState, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(losses, "PAUSE_SECONDS", (0.01, 0.02))
+    looking = projects[0].state
+    assert isinstance(looking, DatabaseState)
+    try_lock = state.records("journal").try_lock
+    async with losses.reported_losses(projects[0], regularly=True):
+        with looking._locks._guard:  # as a thread that waits for the database has it
+            monkeypatch.setattr(threads, "STORE_SECONDS", 0.05)
+            await anyio.sleep(1)
+        monkeypatch.undo()
+        free = await in_thread(comes_true, lambda: try_lock(".recovery") is not None)
+    assert free
 
 
 def test_a_killed_server_leaves_its_calls_to_another_one(

@@ -11,6 +11,7 @@ from connected_apps_mcp.wiring import JOURNAL
 from connected_apps_tools import ToolContext
 from connected_apps_tools.storage.errors import StoreError
 from connected_apps_tools.storage.threads import in_thread
+from connected_apps_tools.storage.waiting import close_unused
 
 PAUSE_SECONDS = (10.0, 20.0)
 """Between two looks. It varies, so that the servers do not all look at once."""
@@ -45,7 +46,8 @@ async def _look_regularly(project: ToolContext, losses: list[str], printed: set[
     while True:
         await anyio.sleep(random.uniform(*PAUSE_SECONDS))  # noqa: S311 - no secret
         try:
-            lock = await in_thread(project.state.records(JOURNAL).try_lock, ".recovery")
+            try_lock = project.state.records(JOURNAL).try_lock
+            lock = await in_thread(try_lock, ".recovery", on_abandoned=close_unused)
         except StoreError:
             await anyio.sleep(AFTER_OUTAGE_SECONDS)
             continue
