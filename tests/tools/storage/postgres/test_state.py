@@ -10,6 +10,7 @@ from support import comes_true
 
 from connected_apps_tools.storage.errors import StoreError
 from connected_apps_tools.storage.postgres import owner
+from connected_apps_tools.storage.postgres import state as state_module
 from connected_apps_tools.storage.postgres.schema import migrate
 from connected_apps_tools.storage.postgres.state import DatabaseRecords, DatabaseState
 
@@ -162,6 +163,34 @@ def test_what_a_process_holds_outlives_an_outage_and_its_locks_do_not() -> None:
         assert records.read("name", unless_held=True) is None
         assert records.try_lock(".turn") is not None
         held.close()
+        state.close()
+
+
+def test_a_process_lets_go_as_soon_as_the_database_is_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(owner, "BEAT_SECONDS", 1000)
+    monkeypatch.setattr(owner, "RETRY_SECONDS", 0.01)
+    with running_server() as server:
+        migrate(server.url("postgres"))
+        state, other = (DatabaseState(server.url("postgres")) for _ in range(2))
+        held = state.records("kind").hold("name", "text")
+        server.stop()
+        held.close()
+        assert comes_true(lambda: not state._owner._wake.is_set())  # it tries
+        server.start()
+        seen = other.records("kind")
+        assert comes_true(lambda: seen.read("name", unless_held=True) == "text")
+        state.close()
+        other.close()
+
+
+def test_the_end_of_a_process_does_not_wait_for_a_database_that_is_stuck(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(state_module, "CLOSE_SECONDS", 0.01)
+    state = DatabaseState(database_url)
+    with state._locks._guard:  # as a thread that waits for the database has it
         state.close()
 
 

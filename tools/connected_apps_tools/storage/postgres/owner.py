@@ -10,6 +10,9 @@ from .database import Database
 
 BEAT_SECONDS = 10.0
 
+RETRY_SECONDS = 1.0
+"""Pause after a failure. After an outage the others must not take this process for ended."""
+
 GONE_SECONDS = 30
 """A process that was not seen for so long has ended, and its records are abandoned."""
 
@@ -117,11 +120,15 @@ class Owner:
             self._thread.start()
 
     def _run(self) -> None:
+        pause = BEAT_SECONDS
         while not self._ended:
-            self._wake.wait(BEAT_SECONDS)
+            self._wake.wait(pause)
             self._wake.clear()
-            with suppress(StoreError):  # the next beat tries again
+            try:
                 self._beat()
+                pause = BEAT_SECONDS
+            except StoreError:
+                pause = RETRY_SECONDS
 
     def _beat(self) -> None:
         with self._guard:

@@ -1,5 +1,6 @@
 """What servers on several machines share, in rows of a database."""
 
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -12,6 +13,9 @@ from .owner import GONE_SECONDS, HeldRecord, Owner
 
 LOCK_POLL_SECONDS = 0.01
 """Pause between two attempts to take a lock."""
+
+CLOSE_SECONDS = 5.0
+"""How long the end of a process waits for the database. The others see it later, too."""
 
 PROBE = ".probe"
 
@@ -127,6 +131,11 @@ class DatabaseState:
 
     def close(self) -> None:
         """Let go of everything that this process holds, and disconnect."""
+        closing = threading.Thread(target=self._close, daemon=True)
+        closing.start()
+        closing.join(CLOSE_SECONDS)
+
+    def _close(self) -> None:
         self._owner.close()
         self._locks.close()
         self.database.close()
