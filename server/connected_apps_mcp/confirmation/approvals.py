@@ -25,6 +25,9 @@ from connected_apps_tools.text.redaction import REDACTOR
 LIFETIME = timedelta(minutes=10)
 """Time after which a question, a pending call and an approval expire."""
 
+MAX_CLOCK_DIFFERENCE = timedelta(minutes=1)
+"""How far the clocks of two machines may differ."""
+
 KIND = "confirmations"
 """The kind of these records."""
 
@@ -207,7 +210,7 @@ class Approvals:
 
     def _has_expired(self, call: PendingCall) -> bool:
         """Whether a call expired by either clock: somebody may set the wall clock back."""
-        in_time = timedelta() <= _now() - call.since <= LIFETIME
+        in_time = -MAX_CLOCK_DIFFERENCE <= _now() - call.since <= LIFETIME
         return not in_time or self._known_for(call.id, call.since) > LIFETIME
 
     def _remove_old_answers(self) -> None:
