@@ -37,6 +37,10 @@ if TYPE_CHECKING:
 COMPLETION_VARIABLE = "_CONNECTED_APPS_MCP_COMPLETE"
 """Click reads it in each call by the completion script."""
 
+PROPAGATORS = "OTEL_PROPAGATORS"
+"""The SDK could not be imported if this named a propagator that is missing. None of ours is used:
+the server reads `traceparent` itself."""
+
 SHELLS = ("bash", "zsh", "fish")
 
 AT_TERMINAL = """\
@@ -123,6 +127,7 @@ def main(ctx: click.Context) -> None:
     The credentials of the project are those of a profile, which `login` stores, or the environment
     variables STYTCH_PROJECT_ID and STYTCH_SECRET. With --sandbox none are needed.
     """
+    os.environ.pop(PROPAGATORS, None)
     if ctx.invoked_subcommand != doctor.name:  # which reports them itself
         loading.refuse_unknown_variables()
 

@@ -47,5 +47,9 @@ def test_variables_without_the_extra_are_warned_of() -> None:
     assert "connected_apps_mcp.transports.stdio" in written
 
 
+def test_a_missing_propagator_stops_no_server() -> None:
+    assert "connected_apps_mcp.transports.stdio" in started(OTEL_PROPAGATORS="b3")
+
+
 def test_an_act_without_an_observer_is_always_the_same_object() -> None:
     assert observing.act("session") is observing.act("service_request", method="GET")
