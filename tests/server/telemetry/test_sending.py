@@ -268,3 +268,22 @@ async def test_the_standard_variables_say_what_is_sent(
         assert not collector.logs
     if variables.get("OTEL_EXPORTER_OTLP_PROTOCOL") == "grpc":
         assert "the protocol is grpc" in (tmp_path / "stderr").read_text()
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {"OTEL_ATTRIBUTE_COUNT_LIMIT": "many"},
+        {"OTEL_BSP_MAX_QUEUE_SIZE": "0"},
+        {"OTEL_METRIC_EXPORT_INTERVAL": "0"},
+        {"OTEL_METRICS_EXEMPLAR_FILTER": "some"},
+    ],
+    ids=str,
+)
+async def test_a_server_runs_without_telemetry_where_a_variable_is_malformed(
+    collector: Collector, tmp_path: Path, variables: dict[str, str]
+) -> None:
+    environment = with_collector(collector) | variables
+    async with server_on(Service(), tmp_path, **environment) as client:
+        answer(await client.call_tool("search_apps", {}))
+    assert "A variable of OpenTelemetry is malformed" in (tmp_path / "stderr").read_text()

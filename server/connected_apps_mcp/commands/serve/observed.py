@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
 
     from connected_apps_mcp.telemetry.acts import Telemetry
+    from connected_apps_mcp.telemetry.opening import Opened
 
 NEEDED = ("opentelemetry.sdk", "opentelemetry.exporter.otlp", "prometheus_client")
 INSTALL = "pip install 'connected-apps-mcp[otel]'"
@@ -43,18 +44,40 @@ async def observed(settings: Settings) -> AsyncIterator["Telemetry | None"]:
         logger.warning("OTEL_* variables are set, and the extra otel is missing: %s", INSTALL)
         yield None
         return
-    from connected_apps_mcp.telemetry.opening import Asked, open_telemetry
-
-    asked = Asked(signals, scraped, settings.send_trace_context, settings.replica_name)
-    with open_telemetry(asked, os.environ) as opened:
+    async with AsyncExitStack() as stack:
+        opened = _opened(stack, settings, signals)
+        if opened is None:
+            yield None
+            return
         if opened.log:
             opened.log.addFilter(shorten_foreign)
-        async with AsyncExitStack() as shown:
-            if settings.metrics_port is not None:
-                await shown.enter_async_context(
-                    _shown(opened.registry, settings.metrics_host, settings.metrics_port)
-                )
-            yield opened.telemetry
+        if settings.metrics_port is not None:
+            await stack.enter_async_context(
+                _shown(opened.registry, settings.metrics_host, settings.metrics_port)
+            )
+        yield opened.telemetry
+
+
+def _opened(
+    stack: AsyncExitStack, settings: Settings, signals: frozenset[Signal]
+) -> "Opened | None":
+    """The telemetry, until the stack is closed; None if a variable is malformed.
+
+    Raises:
+        SettingsError: a variable is malformed, and a flag asks for telemetry.
+    """
+    scraped, to_service = settings.metrics_port is not None, settings.send_trace_context
+    try:  # OpenTelemetry reads some variables when it is imported
+        from connected_apps_mcp.telemetry.opening import Asked, open_telemetry
+
+        asked = Asked(signals, scraped, to_service, settings.replica_name)
+        return stack.enter_context(open_telemetry(asked, os.environ))
+    except ValueError as error:
+        text = f"A variable of OpenTelemetry is malformed: {error}"
+        if scraped or to_service:
+            raise SettingsError(text) from None
+        logger.warning("Nothing is observed. %s", text)
+        return None
 
 
 def _signals(environment: Mapping[str, str]) -> frozenset[Signal]:
