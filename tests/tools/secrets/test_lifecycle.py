@@ -1,11 +1,13 @@
 """A secret that the service shows: stored before the result, or the call is undone."""
 
 import json
+import threading
 from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
+from support import comes_true
 from tools.secrets.faults import (
     CONFIDENTIAL,
     CREATE,
@@ -23,8 +25,12 @@ from tools.secrets.faults import (
 
 from connected_apps_tools import CATALOGUE, ToolContext, errors
 from connected_apps_tools.api.models import CreateAppRevealing
+from connected_apps_tools.secrets.journal import Intent, Journal
+from connected_apps_tools.secrets.lifecycle import SecretLifecycle
 from connected_apps_tools.secrets.stores.files import FileStore
+from connected_apps_tools.storage import threads
 from connected_apps_tools.storage.errors import StoreError
+from connected_apps_tools.storage.records import FolderState
 
 READING_FIRST = {
     "update_app": {"client_name": "Other"},
@@ -188,3 +194,30 @@ async def test_an_app_with_another_spelling_is_not_changed(
     with pytest.raises(errors.UnexpectedAnswer, match="for another app"):
         await tool(project, tool.read({"client_id": client_id, **READING_FIRST[name]}))
     assert wire.calls[before:] == [GET]
+
+
+class Stuck(Journal):
+    """A journal on a disk that is stuck for a while."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(FolderState(folder).records("journal"))
+        self.goes_on, self.recorded = threading.Event(), threading.Event()
+
+    def record(self, intent: Intent) -> None:
+        self.goes_on.wait()
+        super().record(intent)
+        self.recorded.set()
+
+
+async def test_an_intent_that_is_recorded_too_late_does_not_stay(
+    project: ToolContext, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stuck = Stuck(tmp_path)
+    async with SecretLifecycle(project.api, stuck, project.secrets.store) as secrets:
+        with monkeypatch.context() as short:
+            short.setattr(threads, "STORE_SECONDS", 1)
+            with pytest.raises(errors.InvalidRequest, match="the intent could not be recorded"):
+                await secrets.create(CONFIDENTIAL)
+        stuck.goes_on.set()
+        assert stuck.recorded.wait(timeout=100)
+        assert comes_true(lambda: journal(tmp_path) == [])

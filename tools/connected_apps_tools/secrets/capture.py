@@ -6,8 +6,10 @@ the secret, remove the intent, and only then return.
 
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from concurrent.futures import Future
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Generic, TypeVar
 
 from pydantic import SecretStr
@@ -133,11 +135,21 @@ class SecretCapture:
     async def recorded(self, intent: Intent) -> AsyncIterator[None]:
         """Record an intent. It stays in the journal until it is removed."""
         with nothing_sent("the intent could not be recorded"):
-            await in_thread(self._journal.record, intent)
+            late = partial(self._forget, intent)
+            await in_thread(self._journal.record, intent, on_abandoned=late)
         try:
             yield
         finally:
             self._journal.release(intent)
+
+    def _forget(self, intent: Intent, late: Future[None]) -> None:
+        """Remove an intent that is recorded after its call was refused."""
+
+        def remove(_: object) -> None:
+            with suppress(StoreError):
+                self._journal.remove(intent)
+
+        late.add_done_callback(remove)
 
     async def remove_intent(self, intent: Intent) -> None:
         """Remove an intent: its outcome is known, and nothing is lost."""
