@@ -54,9 +54,17 @@ FROM moved, unnest(%(lines)s::text[]) WITH ORDINALITY AS added (line, place)"""
 """Adds lines if the log still ends where this server knows it. Else it changes nothing."""
 
 _EXTENT = """\
+WITH RECURSIVE files (file) AS (
+    SELECT min(file) FROM connected_apps_mcp.audit_lines
+    UNION ALL
+    SELECT (SELECT min(file) FROM connected_apps_mcp.audit_lines WHERE file > files.file)
+    FROM files WHERE file IS NOT NULL
+)
 SELECT
-    (SELECT document FROM connected_apps_mcp.audit_head), min(file), max(file), max(seq)
-FROM connected_apps_mcp.audit_lines"""
+    (SELECT document FROM connected_apps_mcp.audit_head),
+    (SELECT max(seq) FROM connected_apps_mcp.audit_lines),
+    (SELECT array_agg(file ORDER BY file) FROM files WHERE file IS NOT NULL)"""
+"""It finds the files in the index: whoever adds a line may have named any file."""
 
 _FILE = """\
 SELECT line FROM connected_apps_mcp.audit_lines WHERE file = %s AND seq <= %s ORDER BY seq"""
@@ -191,9 +199,9 @@ class TableSnapshot:
             Unreadable: the database cannot be used, or it has no log.
         """
         self._database = database
-        (document, first, last, self._last_line), *_ = self._rows(_EXTENT)
+        (document, self._last_line, files), *_ = self._rows(_EXTENT)
         self.head = (document or "").encode()
-        self.numbers = range(first, last + 1) if first else range(0)
+        self.numbers: Sequence[int] = files or []
         if not self.numbers and not self.head:
             raise Unreadable("Nothing is recorded yet in the database.")
 

@@ -91,9 +91,10 @@ class _Verifier:
             self._add_problem(
                 f"{self._log.head_name} is missing or was changed, or the key is a different one."
             )
-        last = max([*self._log.numbers, self._head.file if self._head else 0])
+        counted = range(first, self._head.file + 1 if self._head else first)
+        found = [number for number in self._log.numbers if number >= first]
         link: ChainLink | None = ChainLink() if first == 1 else None
-        for number in range(first, last + 1):
+        for number in sorted({*counted, *found}):
             link = self._check_file(number, link)
         if self._head:
             self._check_head(self._head)

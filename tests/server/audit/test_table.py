@@ -268,6 +268,7 @@ CHANGES = {
     " WHERE a.seq IN (4, 5) AND b.seq = 9 - a.seq",
     "a part of a line was added": "INSERT INTO audit_lines"
     " SELECT max(seq) + 1, max(file), '{\"v\":1' FROM audit_lines",
+    "a line was added in a far file": "INSERT INTO audit_lines VALUES (1000, 2147483647, '{}')",
     "the head was removed": "DELETE FROM audit_head",
     "the head was changed": "UPDATE audit_head SET document = replace(document, '1', '2')",
     "all lines were removed": "DELETE FROM audit_lines",
