@@ -73,6 +73,12 @@ def _database_problems(settings: Settings) -> list[str]:
             and settings.database_url is None,
             "--shared-data-dir needs --data-dir.": settings.shared_data_dir
             and settings.data_dir is None,
+            f"--transport http with {DATABASE_URL} needs --state-key-file: a question of one "
+            "replica may be answered at another, so all need the same keys.": (
+                settings.shared_database is not None
+                and "http" in settings.transport
+                and settings.state_key_file is None
+            ),
         }
     )
 

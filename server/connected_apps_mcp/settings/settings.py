@@ -124,8 +124,8 @@ class Settings(HttpSettings):
         None,
         description="File with secret keys of 32 characters or more, one per line; only its owner "
         "may have access. The first key seals questions to a person; every key opens them. For "
-        "several processes that serve the same clients and share --data-dir. Default: a new key "
-        "at each start.",
+        "several processes that serve the same clients and share --data-dir or a database. "
+        "Default: a new key at each start.",
     )
     policy: HomePath | None = Field(
         None,

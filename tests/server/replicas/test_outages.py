@@ -69,6 +69,7 @@ def flags(tmp_path: Path) -> list[str]:
     return [
         *("--sandbox", "--data-dir", str(tmp_path), "--sandbox-db", str(tmp_path / "apps")),
         *("--secret-store", "file", "--shared-data-dir", "--audit-key-file", str(key)),
+        *("--state-key-file", str(key)),
         *("--confirm", "never", "--transport", "http"),
     ]
 

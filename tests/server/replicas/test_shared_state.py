@@ -359,6 +359,14 @@ def test_a_shared_folder_has_to_be_named(monkeypatch: pytest.MonkeyPatch) -> Non
         loading.load(sandbox=True, shared_data_dir=True)
 
 
+def test_replicas_over_http_need_the_same_keys_for_questions(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv(VARIABLE, "postgresql://127.0.0.1/name")
+    with pytest.raises(SettingsError, match=f"--transport http with {VARIABLE} needs --state-key"):
+        loading.load(sandbox=True, sandbox_db=tmp_path / "apps", transport=["http"])
+
+
 async def test_a_missing_library_is_named_with_how_to_install_it(
     monkeypatch: pytest.MonkeyPatch, database_url: str, tmp_path: Path
 ) -> None:
