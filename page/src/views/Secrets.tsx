@@ -1,0 +1,142 @@
+// The secrets of an app: masked until a press, and hidden again after 30 seconds.
+
+import { useEffect, useRef, useState } from "preact/hooks";
+import { type App, isRotating } from "../data/apps.ts";
+import { counted, localTime } from "../data/lifetime.ts";
+import type { Failure, Secret, Which } from "../link/link.ts";
+import { Problem } from "../parts/basics.tsx";
+import { clearClipboard, copy } from "../parts/clipboard.ts";
+import { carriedOut, usePage } from "../parts/page.ts";
+import { Theirs } from "../parts/Theirs.tsx";
+
+export const SHOWN_SECONDS = 30;
+
+export function Secrets({ app }: { app: App }) {
+  return (
+    <>
+      <p class="muted small">
+        A secret that is shown here does not enter the conversation with the model. Each time is a line
+        in the audit log.
+      </p>
+      <OneSecret app={app} which="current" lastFour={app.client_secret_last_four} />
+      {isRotating(app) && (
+        <OneSecret app={app} which="next" lastFour={app.next_client_secret_last_four} />
+      )}
+    </>
+  );
+}
+
+interface Props {
+  app: App;
+  which: Which;
+  lastFour: string | undefined;
+}
+
+function OneSecret({ app, which, lastFour = "" }: Props) {
+  const { link, ask, announce } = usePage();
+  const [secret, show] = useState<Secret | null>(null);
+  const [failure, fail] = useState<Failure | null>(null);
+  const [busy, work] = useState(false);
+  const label = which === "next" ? "Next secret" : "Current secret";
+  const hide = () => show(null);
+  const left = useCountdown(secret !== null, () => {
+    hide();
+    announce("The secret is hidden again.");
+  });
+
+  const get = async (): Promise<Secret | null> => {
+    fail(null);
+    work(true);
+    const outcome = await carriedOut(ask, (answer) => link.revealSecret(app.client_id, which, answer));
+    work(false);
+    if ("result" in outcome) return outcome.result;
+    fail(outcome.error);
+    return null;
+  };
+  const reveal = async () => {
+    const found = await get();
+    if (!found) return;
+    show(found);
+    announce(`The secret is shown for ${SHOWN_SECONDS} seconds.`);
+  };
+  const take = async () => {
+    const found = secret ?? (await get());
+    if (found) announce(await copied(found.value, announce));
+  };
+
+  return (
+    <div class="secret-box">
+      <p class="secret-head">
+        <strong>{label}</strong>
+        {secret && (
+          <span class="muted" aria-hidden="true">
+            hides in {left} s
+          </span>
+        )}
+      </p>
+      <p class="secret-value">
+        {secret ? (
+          <code class="value">{secret.value}</code>
+        ) : (
+          <code class="value masked">
+            <span aria-hidden="true">{"•".repeat(20)}</span>
+            <span class="unseen">masked, ends with </span>
+            <Theirs text={lastFour} limit={12} brief />
+          </code>
+        )}
+      </p>
+      <p class="actions">
+        <button type="button" disabled={busy} onClick={() => (secret ? hide() : void reveal())}>
+          {secret ? "Hide" : "Show"}
+          <span class="unseen"> the {which} secret</span>
+        </button>
+        <button type="button" disabled={busy} onClick={() => void take()}>
+          Copy<span class="unseen"> the {which} secret</span>
+        </button>
+      </p>
+      {secret?.stored_at && (
+        <p class="muted small">
+          Stored <time dateTime={secret.stored_at}>{localTime(secret.stored_at)}</time>
+        </p>
+      )}
+      {secret?.note && <p class="small">{secret.note}</p>}
+      {failure && <Problem failure={failure} />}
+    </div>
+  );
+}
+
+async function copied(value: string, announce: (text: string) => void): Promise<string> {
+  if (!(await copy(value))) return "This place does not let the page copy. Show the secret, and select it.";
+  clearClipboard(SHOWN_SECONDS, (cleared) =>
+    announce(
+      cleared
+        ? "The clipboard is cleared."
+        : "The browser does not let the page clear the clipboard: copy something else.",
+    ),
+  );
+  return `Copied. The clipboard is cleared in ${counted(SHOWN_SECONDS, "second")}.`;
+}
+
+/** Seconds that are left while it runs. It ends early where the page is not seen any more. */
+function useCountdown(running: boolean, end: () => void): number {
+  const [left, count] = useState(SHOWN_SECONDS);
+  const ending = useRef(end);
+  ending.current = end;
+  useEffect(() => {
+    if (!running) return;
+    const until = Date.now() + SHOWN_SECONDS * 1_000;
+    count(SHOWN_SECONDS);
+    const timer = setInterval(() => {
+      const seconds = Math.ceil((until - Date.now()) / 1_000);
+      if (seconds > 0) count(seconds);
+      else ending.current();
+    }, 250);
+    const hidden = () => document.hidden && ending.current();
+    document.addEventListener("visibilitychange", hidden);
+    return () => {
+      clearInterval(timer);
+      document.removeEventListener("visibilitychange", hidden);
+    };
+  }, [running]);
+  return left;
+}
