@@ -40,5 +40,5 @@ function stateOf(line: AuditLine, outcome?: AuditLine): State {
 /** Who called, in a few words. */
 export function callerOf({ caller = {} }: AuditLine): string {
   const { user, subject, client_id } = caller;
-  return user ?? [subject, client_id].filter(Boolean).join(", ") ?? "";
+  return user ?? [subject, client_id].filter(Boolean).join(", ");
 }

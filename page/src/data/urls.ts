@@ -1,7 +1,7 @@
 // Takes a URL apart as it is written, and says what is odd about it.
 
 import { decodedHost } from "./punycode.ts";
-import { mixesScripts } from "./text.ts";
+import { mixesScripts, start } from "./text.ts";
 
 /** The parts of a URL. Put together they are the URL again. */
 export interface Parts {
@@ -23,6 +23,7 @@ export interface Mark {
   theirs?: string;
 }
 
+const MOST_OF_NO_URL = 60;
 const AUTHORITY = /^([a-z][a-z0-9+.-]*:\/\/)([^/?#\\]*)([^]*)$/i;
 const SCHEME = /^([a-z][a-z0-9+.-]*:)([^]*)$/i;
 const ACTIVE = /^(?:javascript|data|file|vbscript|blob|about|filesystem|view-source):/i;
@@ -46,10 +47,10 @@ export function marksOf(url: string): Mark[] {
   return CHECKS.flatMap((check) => check(parts, url) ?? []);
 }
 
-/** The host of a URL, or its scheme where it has none, to group and to filter by. */
+/** The host of a URL, its scheme where it has none, or its start where it is no URL: to group and to filter by. */
 export function placeOf(url: string): string {
   const { host, before } = partsOf(url);
-  return (host || before).toLowerCase();
+  return (host || before || start(url, MOST_OF_NO_URL)).toLowerCase();
 }
 
 type Check = (parts: Parts, url: string) => Mark | undefined;

@@ -28,6 +28,7 @@ const WORDS = { added: "Added", removed: "Removed", same: "Unchanged" };
 
 function OneChange({ name, change }: { name: string; change: Change }) {
   const isUrl = /_urls?$/.test(name);
+  const isOurs = typeof change.after === "boolean" || typeof change.after === "number";
   return (
     <>
       <ul class="diff">
@@ -37,7 +38,9 @@ function OneChange({ name, change }: { name: string; change: Change }) {
               {SIGNS[kind]}
             </span>
             <span class="unseen">{WORDS[kind]}: </span>
-            {isUrl && text ? <Url url={text} bare={kind !== "added"} /> : <Theirs text={text || " "} />}
+            <div>
+              {isUrl ? <Url url={text} bare={kind !== "added"} /> : isOurs ? text : <Theirs text={text} />}
+            </div>
           </li>
         ))}
       </ul>

@@ -30,10 +30,14 @@ interface Props {
   answer: (confirm: boolean) => void;
 }
 
-/** Escape and the first button decline. Nothing confirms but a press on the button that says so. */
+/** Escape and the button with the focus decline. Nothing confirms but a press on the button that says so. */
 export function QuestionDialog({ question, answer }: Props) {
   const dialog = useRef<HTMLDialogElement>(null);
-  useEffect(() => dialog.current?.showModal(), []);
+  const no = useRef<HTMLButtonElement>(null);
+  useEffect(() => {
+    dialog.current?.showModal();
+    no.current?.focus();
+  }, []);
   return (
     <dialog
       ref={dialog}
@@ -46,7 +50,7 @@ export function QuestionDialog({ question, answer }: Props) {
     >
       <QuestionText text={question.text} titleId="question-title" />
       <p class="actions end">
-        <button type="button" autofocus onClick={() => answer(false)}>
+        <button type="button" ref={no} onClick={() => answer(false)}>
           No, do nothing
         </button>
         <button type="button" class="danger solid" onClick={() => answer(true)}>

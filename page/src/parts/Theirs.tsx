@@ -37,6 +37,10 @@ export function Theirs({ text, limit = 300, brief, lines }: Props) {
   );
 }
 
+/** A name that the server or the service makes: in plain sight if it is as it should be. */
+export const Ours = ({ text }: { text: string }) =>
+  /^[\w.:-]{1,128}$/.test(text) ? <code class="ours">{text}</code> : <Theirs text={text} />;
+
 const Line = ({ text }: { text: string }) => (
   <span class="line">
     <Pieces text={text.replace(/\r$/, "")} />

@@ -6,7 +6,7 @@ import { type CallRecord, type State, callerOf, recordsOf } from "../data/record
 import type { AuditFilter, AuditPage } from "../link/link.ts";
 import { Empty, Problem, Waiting } from "../parts/basics.tsx";
 import { useOutcome, usePage } from "../parts/page.ts";
-import { Theirs } from "../parts/Theirs.tsx";
+import { Ours, Theirs } from "../parts/Theirs.tsx";
 
 const STATES: Record<State, string> = {
   ok: "Done",
@@ -131,9 +131,11 @@ const Records = ({ records }: { records: CallRecord[] }) => (
 );
 
 function RecordRow({ record }: { record: CallRecord }) {
-  const { go } = usePage();
+  const { go, catalogue } = usePage();
   const { line, outcome, state, seq } = record;
   const clientId = line.arguments?.client_id;
+  const name = catalogue.now.rows.find(({ app }) => app.client_id === clientId)?.app.client_name;
+  const caller = callerOf(line);
   return (
     <tr>
       <td class="number">{seq}</td>
@@ -141,25 +143,30 @@ function RecordRow({ record }: { record: CallRecord }) {
         <time dateTime={line.time}>{localTime(line.time, true)}</time>
       </td>
       <th scope="row">
-        {line.tool ? <Theirs text={line.tool} limit={60} brief /> : line.event}
+        {line.tool ? <Ours text={line.tool} /> : line.event}
         {line.count !== undefined && ` ×${line.count}`}
       </th>
       <td>
         {typeof clientId === "string" && (
-          <button type="button" class="link id" onClick={() => go({ view: "apps", app: clientId })}>
-            <Theirs text={clientId} limit={60} brief />
+          <button type="button" class="link" onClick={() => go({ view: "apps", app: clientId })}>
+            {name ? <Theirs text={name} limit={60} brief /> : <Ours text={clientId} />}
           </button>
+        )}
+        {typeof clientId === "string" && name && (
+          <span class="small block id">
+            <Ours text={clientId} />
+          </span>
         )}
       </td>
       <td>
-        <Theirs text={callerOf(line)} limit={60} brief />
+        {caller && <Theirs text={caller} limit={60} brief />}
         {line.software?.name && (
           <span class="muted small block">
             in <Theirs text={line.software.name} limit={40} brief />
           </span>
         )}
       </td>
-      <td>{line.answer ?? <span class="muted">Not asked</span>}</td>
+      <td>{line.answer ?? (line.tool && <span class="muted">Not asked</span>)}</td>
       <td>
         <span class={`state ${state}`}>{STATES[state]}</span>
         <Extra record={record} />

@@ -1,6 +1,6 @@
 // A change: its form, what it would do, the question, and what became of it.
 
-import { useEffect, useMemo, useState } from "preact/hooks";
+import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { ACTIONS, type Act, type Action } from "../data/actions.ts";
 import type { App, Changed } from "../data/apps.ts";
 import { type Values, argumentsOf, fieldsOf, problemOf, startOf } from "../data/fields.ts";
@@ -55,9 +55,16 @@ export function Change({ act, app }: { act: Act; app?: App }) {
     if (stage.at === "checking") void preview();
   }, []);
 
+  const top = useRef<HTMLDivElement>(null);
+  useEffect(() => {
+    if (stage.at !== "preview" && stage.at !== "done") return;
+    top.current?.closest(".panel")?.scrollTo(0, 0);
+    top.current?.focus();
+  }, [stage.at]);
+
   if (!tool) return <p>The server does not offer this.</p>;
   return (
-    <div class="change">
+    <div class="change" ref={top} tabIndex={-1}>
       {app && (
         <p class="app-name">
           {app.client_name ? <Theirs text={app.client_name} limit={120} /> : <em>No name</em>}
@@ -237,7 +244,7 @@ function Done({ act, result }: { act: Act; result: Changed }) {
     await link.say?.(`I did this in the page: ${action.verb.toLowerCase()} (${clientId}).`);
   };
   return (
-    <div class="done">
+    <div class="finished">
       <div class="notice good">
         <p>
           <strong>{action.done}</strong>

@@ -6,7 +6,7 @@ import { type App, TYPES, isConfidential } from "../data/apps.ts";
 import { lifetime } from "../data/lifetime.ts";
 import { Notice, Severe } from "../parts/basics.tsx";
 import { usePage, useStore } from "../parts/page.ts";
-import { Theirs } from "../parts/Theirs.tsx";
+import { Ours, Theirs } from "../parts/Theirs.tsx";
 import { Url } from "../parts/Url.tsx";
 import { Grants } from "./Grants.tsx";
 import { Rotation } from "./Rotation.tsx";
@@ -20,7 +20,7 @@ export function Detail({ app }: { app: App }) {
         <p class="tags">
           <span class="tag">{TYPES[app.client_type] ?? <Theirs text={app.client_type} limit={40} />}</span>
           <span class="tag">
-            <Theirs text={app.status} limit={40} brief />
+            <Ours text={app.status} />
           </span>
           {app.creation_method && (
             <span class="tag">
@@ -159,7 +159,7 @@ function Origin({ app }: { app: App }) {
       <dl class="settings">
         <dt>Client id</dt>
         <dd>
-          <Theirs text={app.client_id} />
+          <Ours text={app.client_id} />
         </dd>
         {app.logo_url && (
           <>
@@ -177,7 +177,14 @@ function Origin({ app }: { app: App }) {
             </dd>
           </>
         )}
-        <Setting label="Version" text={app.version} />
+        {app.version && (
+          <>
+            <dt>Version</dt>
+            <dd>
+              <Ours text={app.version} />
+            </dd>
+          </>
+        )}
       </dl>
     </Section>
   );

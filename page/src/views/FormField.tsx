@@ -69,7 +69,7 @@ function Control({ field, value, problem, choices, change }: Props) {
   }
   if (field.control === "list" || field.control === "long") {
     const rows = Math.min(12, Math.max(field.control === "list" ? 2 : 3, String(value).split("\n").length + 1));
-    return <textarea {...common} rows={rows} class={field.control === "list" ? "code" : ""} />;
+    return <textarea {...common} rows={rows} class={/_urls$|_content$/.test(field.name) ? "code" : ""} />;
   }
   if (field.control === "number") return <input {...common} type="text" inputMode="numeric" />;
   return (

@@ -37,14 +37,16 @@ export function Review() {
     );
   }
   const groups = groupsOf(review);
+  const touched = new Set(review.findings.map(({ client_id }) => client_id)).size;
   const shown = groups.filter(({ code, severity }) => !chosen || chosen === code || chosen === severity);
   return (
     <main class="single">
       <div class="head">
         <h1>Review</h1>
         <p class="muted">
-          {counted(Object.values(review.counts).reduce((sum, count) => sum + count, 0), "finding")} in{" "}
-          {counted(review.scanned, "app")}. A finding is a reason to look, not a verdict.
+          {counted(sumOf(groups), "finding")}
+          {review.not_told === 0 && ` of ${counted(touched, "app")}`}, in {counted(review.scanned, "app")} that
+          were reviewed. A finding is a reason to look, not a verdict.
         </p>
       </div>
       {review.note && (
@@ -81,6 +83,8 @@ function groupsOf({ findings, counts }: ReviewedApps): Group[] {
     .sort((a, b) => rank(a) - rank(b) || b.count - a.count);
 }
 
+const sumOf = (groups: Group[]) => groups.reduce((sum, { count }) => sum + count, 0);
+
 interface PictureProps {
   groups: Group[];
   chosen: string | null;
@@ -96,14 +100,13 @@ function Picture({ groups, chosen, choose }: PictureProps) {
     <section class="picture" aria-label="Findings by severity and code">
       {severities.map((severity) => {
         const own = groups.filter((group) => group.severity === severity);
-        const sum = own.reduce((total, { count }) => total + count, 0);
         return (
           <div class={`severity ${severity ?? "unlisted"}`}>
             <h2>
               {severity ? (
                 <button type="button" aria-pressed={chosen === severity} onClick={() => toggle(severity)}>
                   <Severe severity={severity} />
-                  <span class="sum">{sum.toLocaleString("en")}</span>
+                  <span class="sum">{sumOf(own).toLocaleString("en")}</span>
                 </button>
               ) : (
                 "not listed"

@@ -6,7 +6,7 @@ import { type About, ENDED, type Failure, type Link, type Question, UNREACHABLE 
 import { Icon, Problem, Waiting } from "../parts/basics.tsx";
 import { PageContext, type Route, type View, useOutcome } from "../parts/page.ts";
 import { QuestionDialog } from "../parts/Question.tsx";
-import { Theirs } from "../parts/Theirs.tsx";
+import { Ours } from "../parts/Theirs.tsx";
 import { Apps } from "./Apps.tsx";
 import { Approvals, useWaiting } from "./Approvals.tsx";
 import { Audit } from "./Audit.tsx";
@@ -102,7 +102,7 @@ function Top({ about, route, go, link, waiting }: TopProps) {
       </nav>
       <p class="project">
         <span class={`environment ${about.environment}`}>{about.environment}</span>
-        <Theirs text={about.project_id} limit={80} brief />
+        <Ours text={about.project_id} />
       </p>
     </header>
   );
