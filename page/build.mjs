@@ -1,7 +1,9 @@
 // Builds the page into one HTML document.
 //
-//   node build.mjs           the page, into the package of the server
-//   node build.mjs --sample  the page on made-up apps, into build/sample.html
+//   node build.mjs                  the page, into the package of the server
+//   node build.mjs --sample         the page on made-up apps, into build/sample.html
+//
+// A path at the end is where to write it instead.
 
 import { createHash } from "node:crypto";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
@@ -45,7 +47,9 @@ function policy(script, style) {
 }
 
 const sample = process.argv.includes("--sample");
-const target = sample ? "build/sample.html" : "../server/connected_apps_mcp/page/page.html";
+const usual = sample ? "build/sample.html" : "../server/connected_apps_mcp/page/page.html";
+const elsewhere = process.argv.slice(2).find((argument) => !argument.startsWith("--"));
+const target = elsewhere ?? place(usual);
 const script = await bundle(sample ? "sample/main.tsx" : "src/main.tsx");
 const style = await bundle("src/style/page.css");
 const parts = { csp: policy(script, style), style, script };
@@ -54,6 +58,6 @@ const html = frame.replaceAll(/{{(\w+)}}/g, (_, part) => parts[part]);
 if (!sample && Buffer.byteLength(html) > MOST_BYTES) {
   throw new Error(`The page has ${Buffer.byteLength(html)} bytes; ${MOST_BYTES} are allowed.`);
 }
-mkdirSync(dirname(place(target)), { recursive: true });
-writeFileSync(place(target), html);
-console.log(`${target}: ${Buffer.byteLength(html)} bytes`);
+mkdirSync(dirname(target), { recursive: true });
+writeFileSync(target, html);
+console.log(`${sample ? "The sample" : "The page"}: ${Buffer.byteLength(html)} bytes`);

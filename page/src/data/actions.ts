@@ -106,5 +106,6 @@ export function offers({ tools }: About, tool: string): boolean {
 
 /** Whether the server offers an action, and the app is in the state for it. */
 export function isPossible(about: About, act: Act, app?: App): boolean {
+  if (act === "deliver" && about.destinations?.length === 0) return false;
   return offers(about, ACTIONS[act].tool) && (app ? (NEEDS[act]?.(app) ?? true) : true);
 }

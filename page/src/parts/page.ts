@@ -5,6 +5,7 @@ import { useContext, useEffect, useState } from "preact/hooks";
 import type { Act } from "../data/actions.ts";
 import type { Catalogue } from "../data/catalogue.ts";
 import type { Store } from "../data/store.ts";
+import type { Filters, Order } from "../data/table.ts";
 import type { About, Answer, Failure, Link, Outcome, Question } from "../link/link.ts";
 
 export type View = "apps" | "review" | "approvals" | "audit";
@@ -14,14 +15,19 @@ export interface Route {
   view: View;
   app?: string;
   act?: Act;
-  /** A filter by findings, of the apps. */
-  findings?: string;
+}
+
+/** What the table of apps shows. It stays while other views are open. */
+export interface TableState {
+  filters: Filters;
+  order: Order;
 }
 
 export interface PageParts {
   link: Link;
   about: About;
   catalogue: Catalogue;
+  table: Store<TableState>;
   route: Route;
   go(route: Route): void;
   /** Shows a question, and returns whether the person confirms. */

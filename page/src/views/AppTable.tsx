@@ -30,8 +30,16 @@ export function AppTable({ rows, findings, order, sort }: Props) {
   const { route } = usePage();
   const scroller = useRef<HTMLDivElement>(null);
   const seen = useWindow(scroller, rows.length);
-  const { stop, onKeyDown, onFocusIn } = useKeys(scroller, rows.length, seen);
+  const { stop, moveTo, onKeyDown, onFocusIn } = useKeys(scroller, rows.length, seen);
+  const shown = useRef(route.app);
   useEffect(() => scroller.current?.scrollTo(0, 0), [order, rows.length === 0]);
+
+  // Whoever closes an app is back at its row.
+  useEffect(() => {
+    const at = rows.findIndex(({ app }) => app.client_id === shown.current);
+    if (!route.app && at >= 0) moveTo(at);
+    shown.current = route.app;
+  }, [route.app]);
 
   return (
     <div class="scroller" ref={scroller} onKeyDown={onKeyDown} onFocusIn={onFocusIn}>
@@ -188,7 +196,7 @@ function useKeys(scroller: RefObject<HTMLElement | null>, count: number, seen: W
     const at = (event.target as HTMLElement).dataset.row;
     if (at !== undefined) activate(Number(at));
   };
-  return { stop: isShown ? active : firstSeen, onKeyDown, onFocusIn };
+  return { stop: isShown ? active : firstSeen, moveTo, onKeyDown, onFocusIn };
 }
 
 function stepOf(key: string, { rowHeight }: Windowed, scroller: HTMLElement): number | undefined {

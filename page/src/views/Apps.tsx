@@ -1,6 +1,6 @@
 // All apps: a table to search, filter and sort, beside the panel of the app that is chosen.
 
-import { useEffect, useMemo, useState } from "preact/hooks";
+import { useMemo, useState } from "preact/hooks";
 import { isPossible } from "../data/actions.ts";
 import { SEVERITIES, TYPES } from "../data/apps.ts";
 import { type Project } from "../data/catalogue.ts";
@@ -12,17 +12,15 @@ import { AppTable } from "./AppTable.tsx";
 import { Panel } from "./Panel.tsx";
 
 export function Apps() {
-  const { about, catalogue, route, go } = usePage();
+  const { about, catalogue, table, route, go } = usePage();
   const project = useStore(catalogue);
-  const [filters, filter] = useState<Filters>({ ...NO_FILTERS, findings: route.findings ?? "" });
-  const [order, sort] = useState<Order>({ by: "name", descending: false });
+  const { filters, order } = useStore(table);
+  const filter = (next: Filters) => table.set({ filters: next });
+  const sort = (next: Order) => table.set({ order: next });
   const rows = useMemo(
     () => shownRows(project.rows, filters, order, project.findings),
     [project.rows, project.findings, filters, order],
   );
-  useEffect(() => {
-    if (route.findings) filter({ ...NO_FILTERS, findings: route.findings });
-  }, [route.findings]);
   const isOpen = route.app !== undefined || route.act === "create";
 
   return (

@@ -16,6 +16,8 @@ const STATES: Record<State, string> = {
   note: "Note",
 };
 
+const COLUMNS = ["Line", "Time", "What", "App", "Caller", "Answer", "Outcome"];
+
 export function Audit() {
   const { link } = usePage();
   const [filter, set] = useState<AuditFilter>({});
@@ -109,19 +111,17 @@ function Filter({ filter, set }: { filter: AuditFilter; set: (filter: AuditFilte
 
 const Records = ({ records }: { records: CallRecord[] }) => (
   <div class="sideways" tabIndex={0} role="region" aria-label="Lines of the audit log">
-    <table class="audit">
-      <thead>
-        <tr>
-          <th scope="col">Line</th>
-          <th scope="col">Time</th>
-          <th scope="col">What</th>
-          <th scope="col">App</th>
-          <th scope="col">Caller</th>
-          <th scope="col">Answer</th>
-          <th scope="col">Outcome</th>
+    <table class="audit" role="table">
+      <thead role="rowgroup">
+        <tr role="row">
+          {COLUMNS.map((column) => (
+            <th role="columnheader" scope="col">
+              {column}
+            </th>
+          ))}
         </tr>
       </thead>
-      <tbody>
+      <tbody role="rowgroup">
         {records.map((record) => (
           <RecordRow key={record.seq} record={record} />
         ))}
@@ -137,16 +137,16 @@ function RecordRow({ record }: { record: CallRecord }) {
   const name = catalogue.now.rows.find(({ app }) => app.client_id === clientId)?.app.client_name;
   const caller = callerOf(line);
   return (
-    <tr>
-      <td class="number">{seq}</td>
-      <td>
+    <tr role="row">
+      <td role="cell" class="number">{seq}</td>
+      <td role="cell">
         <time dateTime={line.time}>{localTime(line.time, true)}</time>
       </td>
-      <th scope="row">
+      <th role="rowheader" scope="row">
         {line.tool ? <Ours text={line.tool} /> : line.event}
         {line.count !== undefined && ` ×${line.count}`}
       </th>
-      <td>
+      <td role="cell">
         {typeof clientId === "string" && (
           <button type="button" class="link" onClick={() => go({ view: "apps", app: clientId })}>
             {name ? <Theirs text={name} limit={60} brief /> : <Ours text={clientId} />}
@@ -158,7 +158,7 @@ function RecordRow({ record }: { record: CallRecord }) {
           </span>
         )}
       </td>
-      <td>
+      <td role="cell">
         {caller && <Theirs text={caller} limit={60} brief />}
         {line.software?.name && (
           <span class="muted small block">
@@ -166,8 +166,8 @@ function RecordRow({ record }: { record: CallRecord }) {
           </span>
         )}
       </td>
-      <td>{line.answer ?? (line.tool && <span class="muted">Not asked</span>)}</td>
-      <td>
+      <td role="cell">{line.answer ?? (line.tool && <span class="muted">Not asked</span>)}</td>
+      <td role="cell">
         <span class={`state ${state}`}>{STATES[state]}</span>
         <Extra record={record} />
         {outcome?.may_have_taken_effect && <span class="small block">It may have taken effect.</span>}

@@ -3,6 +3,7 @@
 import { useState } from "preact/hooks";
 import { type Finding, type ReviewedApps, SEVERITIES, type Severity } from "../data/apps.ts";
 import { counted } from "../data/lifetime.ts";
+import { NO_FILTERS } from "../data/table.ts";
 import { Empty, Notice, Problem, Severe, Waiting } from "../parts/basics.tsx";
 import { usePage, useStore } from "../parts/page.ts";
 import { Theirs } from "../parts/Theirs.tsx";
@@ -133,9 +134,13 @@ function Picture({ groups, chosen, choose }: PictureProps) {
 }
 
 function Found({ group, fix }: { group: Group; fix: string | undefined }) {
-  const { go } = usePage();
+  const { go, table } = usePage();
   const [all, showAll] = useState(false);
   const { code, severity, count, findings } = group;
+  const showApps = () => {
+    table.set({ filters: { ...NO_FILTERS, findings: code } });
+    go({ view: "apps" });
+  };
   const shown = all ? findings : findings.slice(0, FIRST);
   return (
     <section class="found" aria-labelledby={`found-${code}`}>
@@ -145,7 +150,7 @@ function Found({ group, fix }: { group: Group; fix: string | undefined }) {
         </h2>
         {severity && <Severe severity={severity} />}
         <span class="muted">{counted(count, "finding")}</span>
-        <button type="button" class="link" onClick={() => go({ view: "apps", findings: code })}>
+        <button type="button" class="link" onClick={showApps}>
           Show these apps in the table
         </button>
       </header>

@@ -1,6 +1,7 @@
 // The secrets of an app: masked until a press, and hidden again after 30 seconds.
 
 import { useEffect, useRef, useState } from "preact/hooks";
+import { offers } from "../data/actions.ts";
 import { type App, isRotating } from "../data/apps.ts";
 import { counted, localTime } from "../data/lifetime.ts";
 import type { Failure, Secret, Which } from "../link/link.ts";
@@ -12,6 +13,10 @@ import { Theirs } from "../parts/Theirs.tsx";
 export const SHOWN_SECONDS = 30;
 
 export function Secrets({ app }: { app: App }) {
+  const { about } = usePage();
+  if (!offers(about, "reveal_client_secret")) {
+    return <p class="muted">This server shows no secrets.</p>;
+  }
   return (
     <>
       <p class="muted small">

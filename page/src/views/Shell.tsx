@@ -2,9 +2,11 @@
 
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { Catalogue } from "../data/catalogue.ts";
+import { Store } from "../data/store.ts";
+import { NO_FILTERS } from "../data/table.ts";
 import { type About, ENDED, type Failure, type Link, type Question, UNREACHABLE } from "../link/link.ts";
 import { Icon, Problem, Waiting } from "../parts/basics.tsx";
-import { PageContext, type Route, type View, useOutcome } from "../parts/page.ts";
+import { PageContext, type Route, type TableState, type View, useOutcome } from "../parts/page.ts";
 import { QuestionDialog } from "../parts/Question.tsx";
 import { Ours } from "../parts/Theirs.tsx";
 import { Apps } from "./Apps.tsx";
@@ -28,13 +30,17 @@ function Page({ link, about }: { link: Link; about: About }) {
   const [said, announce] = useAnnouncements();
   const [asked, ask, answer] = useQuestion();
   const catalogue = useMemo(() => watched(new Catalogue(link), link), [link]);
+  const table = useMemo(
+    () => new Store<TableState>({ filters: NO_FILTERS, order: { by: "name", descending: false } }),
+    [link],
+  );
   const waiting = useWaiting(link);
   const lost = useReachable(link, catalogue);
   useEffect(() => void catalogue.load(), [catalogue]);
   useEffect(() => link.listen((event) => event.kind === "shown" && go(routeOf(event))), [link]);
 
   return (
-    <PageContext.Provider value={{ link, about, catalogue, route, go, ask, announce }}>
+    <PageContext.Provider value={{ link, about, catalogue, table, route, go, ask, announce }}>
       <Top about={about} route={route} go={go} link={link} waiting={waiting.result?.length ?? 0} />
       {lost && <Lost failure={lost} again={() => void catalogue.load()} />}
       {route.view === "apps" && (

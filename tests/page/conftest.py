@@ -1,0 +1,96 @@
+"""The page in a real Chromium, on made-up apps."""
+
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import build_page
+import pytest
+from support import cannot_run
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+ORIGIN = "https://page.test"
+"""Where the tests serve the page: a secure origin. No such host is ever looked up."""
+
+Open = Callable[..., Any]
+"""Opens a page, as `open_page` says."""
+
+
+@pytest.fixture(scope="session")
+def built() -> None:
+    """What the build needs is installed."""
+    try:
+        build_page.install()
+    except build_page.NodeMissing as error:
+        cannot_run(f"they need the build of the page: {error}")
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Any]:
+    """A real Chromium. It ends with the module, since Playwright has an event loop of its own."""
+    try:
+        from playwright.sync_api import sync_playwright
+    except ImportError:
+        cannot_run("they need Playwright: pip install '.[page]'")
+    found = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if not found:
+        cannot_run("they need Chromium. On Debian: apt-get install chromium")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=found)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="session")
+def sample(built: None, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The page on made-up apps, as HTML."""
+    target = tmp_path_factory.mktemp("page") / "sample.html"
+    build_page.run("build", "--sample", str(target))
+    return target.read_text("utf-8")
+
+
+@pytest.fixture
+def new_tab(chromium: Any) -> Iterator[Open]:
+    """Opens a tab. At the end, no tab may have had an error or have asked another origin."""
+    contexts = []
+    wrong: list[str] = []
+
+    def open_tab(**options: Any) -> Any:
+        context = chromium.new_context(**{"viewport": {"width": 1280, "height": 900}, **options})
+        contexts.append(context)
+        tab = context.new_page()
+        tab.set_default_timeout(10_000)
+        tab.on("pageerror", lambda error: wrong.append(str(error)))
+        tab.on("dialog", lambda dialog: (wrong.append(dialog.message), dialog.dismiss()))
+        tab.on(
+            "request",
+            lambda request: request.url.startswith(ORIGIN) or wrong.append(request.url),
+        )
+        tab.on(
+            "console",
+            lambda said: said.type == "error"
+            and "Failed to load resource" not in said.text
+            and wrong.append(said.text),
+        )
+        return tab
+
+    yield open_tab
+    for context in contexts:
+        context.close()
+    assert not wrong
+
+
+@pytest.fixture
+def open_page(new_tab: Open, sample: str) -> Open:
+    """Opens the page on made-up apps: `open_page(count=10_000)`, or with apps of a test's own."""
+
+    def open_sample(tab_options: dict[str, Any] | None = None, **given: Any) -> Any:
+        tab = new_tab(**(tab_options or {}))
+        tab.route("**/*", lambda route: route.fulfill(body=sample, content_type="text/html"))
+        tab.add_init_script(f"window.sample = {json.dumps(given)}")
+        tab.goto(ORIGIN)
+        tab.get_by_role("main").wait_for()
+        return tab
+
+    return open_sample
