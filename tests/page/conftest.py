@@ -4,13 +4,15 @@ import json
 import shutil
 from collections.abc import Callable, Iterator
 from typing import Any
+from urllib.parse import urlsplit
 
 import build_page
 import pytest
 from support import cannot_run
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-ORIGIN = "https://page.test"
+HOST = "page.test"
+ORIGIN = f"https://{HOST}"
 """Where the tests serve the page: a secure origin. No such host is ever looked up."""
 
 Open = Callable[..., Any]
@@ -60,18 +62,20 @@ def new_tab(chromium: Any) -> Iterator[Open]:
         context = chromium.new_context(**{"viewport": {"width": 1280, "height": 900}, **options})
         contexts.append(context)
         tab = context.new_page()
-        tab.set_default_timeout(10_000)
+        tab.set_default_timeout(5_000)
         tab.on("pageerror", lambda error: wrong.append(str(error)))
         tab.on("dialog", lambda dialog: (wrong.append(dialog.message), dialog.dismiss()))
         tab.on(
             "request",
-            lambda request: request.url.startswith(ORIGIN) or wrong.append(request.url),
+            lambda request: urlsplit(request.url).hostname == HOST or wrong.append(request.url),
         )
         tab.on(
             "console",
-            lambda said: said.type == "error"
-            and "Failed to load resource" not in said.text
-            and wrong.append(said.text),
+            lambda said: (
+                said.type == "error"
+                and "Failed to load resource" not in said.text
+                and wrong.append(said.text)
+            ),
         )
         return tab
 

@@ -49,7 +49,7 @@ def test_the_difference_is_shown_before_anything_is_sent(open_page: Open) -> Non
     tab = open_page()
     panel = edit(tab)
     assert panel.locator(".diff > .added").all_inner_texts() == [
-        "+\nAdded: \nhttps://other.example/cb"
+        "+\nAdded:\nhttps://other.example/cb"
     ]
     assert not sent(tab, "update_app")
 
@@ -168,7 +168,7 @@ def test_a_rotation_is_started_delivered_and_completed(open_page: Open) -> None:
     press(panel, "Deliver the secret")
     press(tab.get_by_role("dialog"), "Yes, do it")
     press(panel, "Show the app")
-    panel.get_by_text("…nXt1 delivered to calendar").wait_for()
+    panel.locator(".deliveries", has_text="…nXt1 delivered to calendar").wait_for()
     press(panel, "Complete")
     press(panel, "See what it does")
     press(panel, "Complete the rotation")
@@ -190,7 +190,11 @@ def test_a_change_can_be_said_in_the_conversation_without_a_name_of_strangers(
 
 @pytest.mark.parametrize(
     ("tool", "button"),
-    [("delete_app", "Delete"), ("update_app", "Edit"), ("deliver_client_secret", "Deliver a secret")],
+    [
+        ("delete_app", "Delete"),
+        ("update_app", "Edit"),
+        ("deliver_client_secret", "Deliver a secret"),
+    ],
 )
 def test_what_the_server_does_not_offer_has_no_button(
     open_page: Open, tool: str, button: str

@@ -4,6 +4,8 @@ from typing import Any
 from page_steps import open_app
 
 Open = Callable[..., Any]
+INSECURE = "http://page.test"
+"""Browsers give the clipboard to secure origins alone."""
 SECRET = "secret-canary-of-the-page-wxyz"
 
 
@@ -73,6 +75,7 @@ def test_a_copied_secret_is_never_in_the_document_and_leaves_the_clipboard(
 
 def test_where_the_page_may_not_copy_it_says_so(open_page: Open) -> None:
     tab = open_page(secret=SECRET)
+    tab.goto(INSECURE)
     panel = open_app(tab, "Reports")
     ask_for(panel, "Copy")
     tab.get_by_text("This place does not let the page copy.").wait_for()

@@ -30,8 +30,8 @@ export function counted(count: number, thing: string, things = `${thing}s`): str
 const AT = new Intl.DateTimeFormat("en-GB", { dateStyle: "medium", timeStyle: "short" });
 const AT_SECONDS = new Intl.DateTimeFormat("en-GB", { dateStyle: "medium", timeStyle: "medium" });
 
-/** A time of the person's own zone; the text itself where it is no time. */
+/** A time in the person's own zone. */
 export function localTime(iso: string, seconds = false): string {
   const time = new Date(iso);
-  return Number.isNaN(time.valueOf()) ? iso : (seconds ? AT_SECONDS : AT).format(time);
+  return Number.isNaN(time.valueOf()) ? "at an unknown time" : (seconds ? AT_SECONDS : AT).format(time);
 }

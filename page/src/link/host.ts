@@ -43,8 +43,8 @@ export class HostLink implements Link {
   private waiting = new Map<number, (message: Message) => void>();
   private last = 0;
   private shown: { tool: string; arguments: Arguments } = { tool: "", arguments: {} };
-  /** What happened before somebody listened. */
-  private early: LinkEvent[] = [];
+  /** What the conversation is about. It may come before somebody listens. */
+  private begun: LinkEvent | null = null;
   say?: (text: string) => Promise<void>;
 
   constructor(private host: Window = window.parent) {
@@ -103,7 +103,7 @@ export class HostLink implements Link {
 
   listen(heard: (event: LinkEvent) => void): () => void {
     this.heard.add(heard);
-    for (const event of this.early.splice(0)) heard(event);
+    if (this.begun) heard(this.begun);
     return () => this.heard.delete(heard);
   }
 
@@ -144,13 +144,15 @@ export class HostLink implements Link {
   }
 
   private reportSize(): void {
-    const root = document.documentElement;
-    const report = () => this.notify("ui/notifications/size-changed", { height: root.scrollHeight });
+    const report = () => {
+      const height = Math.ceil(document.body.getBoundingClientRect().height);
+      this.notify("ui/notifications/size-changed", { height });
+    };
     new ResizeObserver(report).observe(document.body);
   }
 
   private tell(event: LinkEvent): void {
-    if (!this.heard.size) this.early.push(event);
+    this.begun = event;
     for (const heard of this.heard) heard(event);
   }
 

@@ -4,7 +4,7 @@ import type { ComponentChildren } from "preact";
 import type { Finding, Severity } from "../data/apps.ts";
 import { SEVERITIES, worst } from "../data/apps.ts";
 import type { Failure } from "../link/link.ts";
-import { Theirs } from "./Theirs.tsx";
+import { Ours, Theirs } from "./Theirs.tsx";
 
 const SHAPES: Record<Severity, string> = {
   high: "M6 .8 11.6 11H.4z",
@@ -50,8 +50,7 @@ export function Problem({ failure, again }: { failure: Failure; again?: () => vo
         </p>
       )}
       <p class="muted small">
-        <code>{failure.error}</code>
-        {failure.request_id && <code> {failure.request_id}</code>}
+        <Ours text={failure.error} /> {failure.request_id && <Ours text={failure.request_id} />}
       </p>
       {again && (
         <button type="button" onClick={again}>

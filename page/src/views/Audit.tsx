@@ -143,7 +143,7 @@ function RecordRow({ record }: { record: CallRecord }) {
         <time dateTime={line.time}>{localTime(line.time, true)}</time>
       </td>
       <th role="rowheader" scope="row">
-        {line.tool ? <Ours text={line.tool} /> : line.event}
+        <Ours text={line.tool ?? line.event} />
         {line.count !== undefined && ` ×${line.count}`}
       </th>
       <td role="cell">
@@ -166,7 +166,13 @@ function RecordRow({ record }: { record: CallRecord }) {
           </span>
         )}
       </td>
-      <td role="cell">{line.answer ?? (line.tool && <span class="muted">Not asked</span>)}</td>
+      <td role="cell">
+        {line.answer ? (
+          <Ours text={line.answer} />
+        ) : (
+          line.tool && <span class="muted">Not asked</span>
+        )}
+      </td>
       <td role="cell">
         <span class={`state ${state}`}>{STATES[state]}</span>
         <Extra record={record} />

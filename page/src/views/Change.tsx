@@ -3,7 +3,7 @@
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { ACTIONS, type Act, type Action } from "../data/actions.ts";
 import type { App, Changed } from "../data/apps.ts";
-import { type Values, argumentsOf, fieldsOf, problemOf, startOf } from "../data/fields.ts";
+import { type Field, type Values, argumentsOf, fieldsOf, problemOf, startOf } from "../data/fields.ts";
 import type { Arguments, Failure, ToolInfo } from "../link/link.ts";
 import { Problem, Waiting } from "../parts/basics.tsx";
 import { Difference } from "../parts/Difference.tsx";
@@ -110,11 +110,14 @@ function useForm(act: Act, tool: ToolInfo | undefined, app: App | undefined) {
       return problem ? [[field.name, problem]] : [];
     }),
   );
-  const given = argumentsOf(fields, values, starts);
-  for (const { name, schema, required } of fields) {
-    if (required && schema.default === undefined && values[name]) given[name] ??= values[name]!;
-  }
+  const given = argumentsOf(fields, values, withoutArguments(act, fields, starts));
   return { fields, values, set, problems, given, tried, tryIt, destinations: about.destinations ?? [] };
+}
+
+/** What the fields come to where the call leaves them out: as the app has them, or by the schema. */
+function withoutArguments(act: Act, fields: Field[], starts: Values): Values {
+  if (act === "edit" || act === "clone") return starts;
+  return Object.fromEntries(fields.map((field) => [field.name, startOf(field)]));
 }
 
 /** A clone needs another name; the other changes start from the app as it is. */
@@ -186,7 +189,7 @@ function Preview({ action, planned, failure, sending, send, edit }: PreviewProps
   const isNothing = planned?.changes && !planned.would_send;
   return (
     <div class="preview">
-      <h3>{isNothing ? "Nothing to do" : "This will happen"}</h3>
+      <h2>{isNothing ? "Nothing to do" : "This will happen"}</h2>
       {planned?.note && <p>{planned.note}</p>}
       {planned?.changes && <Difference changes={planned.changes} />}
       {!planned?.changes && planned?.would_send?.body && (

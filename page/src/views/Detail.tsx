@@ -64,7 +64,7 @@ export function Detail({ app }: { app: App }) {
 export function Section({ title, children }: { title: string; children: ComponentChildren }) {
   return (
     <section class="part">
-      <h3>{title}</h3>
+      <h2>{title}</h2>
       {children}
     </section>
   );

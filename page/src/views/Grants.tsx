@@ -32,7 +32,7 @@ export function Grants({ app }: { app: App }) {
 
   return (
     <section class="part">
-      <h3>Who authorised it</h3>
+      <h2>Who authorised it</h2>
       <form class="inline" onSubmit={(event) => void look(event)}>
         <label>
           <span>Organization, by its id or slug</span>

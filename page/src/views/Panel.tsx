@@ -42,9 +42,9 @@ export function Panel() {
             <Icon name="back" />
           </button>
         )}
-        <h2 id="panel-title" ref={heading} tabIndex={-1}>
+        <h1 id="panel-title" ref={heading} tabIndex={-1}>
           {act ? ACTIONS[act].title : "App"}
-        </h2>
+        </h1>
         <button
           type="button"
           class="quiet square"

@@ -3,7 +3,7 @@
 import type { ComponentChildren } from "preact";
 import { type App, type Delivery, isRotating } from "../data/apps.ts";
 import { localTime } from "../data/lifetime.ts";
-import { Theirs } from "../parts/Theirs.tsx";
+import { Ours, Theirs } from "../parts/Theirs.tsx";
 
 export function Rotation({ app }: { app: App }) {
   const { client_secret_last_four: current, next_client_secret_last_four: next } = app;
@@ -80,7 +80,7 @@ const Deliveries = ({ deliveries }: { deliveries: Delivery[] }) =>
     <ul class="deliveries">
       {deliveries.map(({ destination, delivered_at, last_four }) => (
         <li>
-          <LastFour text={last_four} /> delivered to <code>{destination}</code>{" "}
+          <LastFour text={last_four} /> delivered to <Ours text={destination} />{" "}
           <time dateTime={delivered_at}>{localTime(delivered_at)}</time>
         </li>
       ))}
