@@ -1,6 +1,13 @@
 """Steps of a person on the page, for its tests."""
 
+from collections.abc import Callable
 from typing import Any
+
+Open = Callable[..., Any]
+"""Opens a tab with the page."""
+
+Run = Callable[..., str]
+"""Runs a script of the page's package.json, and returns what it prints."""
 
 PHONE = {"width": 360, "height": 740}
 

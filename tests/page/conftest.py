@@ -2,30 +2,30 @@
 
 import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
-import build_page
 import pytest
+from page_steps import Open, Run
 from support import cannot_run
+
+import build_page
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 HOST = "page.test"
 ORIGIN = f"https://{HOST}"
 """Where the tests serve the page: a secure origin. No such host is ever looked up."""
 
-Open = Callable[..., Any]
-"""Opens a page, as `open_page` says."""
-
 
 @pytest.fixture(scope="session")
-def built() -> None:
-    """What the build needs is installed."""
+def npm() -> Run:
+    """Runs a script of the page, with what it needs installed."""
     try:
         build_page.install()
     except build_page.NodeMissing as error:
         cannot_run(f"they need the build of the page: {error}")
+    return build_page.run
 
 
 @pytest.fixture(scope="module")
@@ -45,10 +45,10 @@ def chromium() -> Iterator[Any]:
 
 
 @pytest.fixture(scope="session")
-def sample(built: None, tmp_path_factory: pytest.TempPathFactory) -> str:
+def sample(npm: Run, tmp_path_factory: pytest.TempPathFactory) -> str:
     """The page on made-up apps, as HTML."""
     target = tmp_path_factory.mktemp("page") / "sample.html"
-    build_page.run("build", "--sample", str(target))
+    npm("build", "--sample", str(target))
     return target.read_text("utf-8")
 
 
@@ -64,25 +64,24 @@ def new_tab(chromium: Any) -> Iterator[Open]:
         tab = context.new_page()
         tab.set_default_timeout(5_000)
         tab.on("pageerror", lambda error: wrong.append(str(error)))
-        tab.on("dialog", lambda dialog: (wrong.append(dialog.message), dialog.dismiss()))
-        tab.on(
-            "request",
-            lambda request: urlsplit(request.url).hostname == HOST or wrong.append(request.url),
-        )
-        tab.on(
-            "console",
-            lambda said: (
-                said.type == "error"
-                and "Failed to load resource" not in said.text
-                and wrong.append(said.text)
-            ),
-        )
+        tab.on("dialog", lambda dialog: wrong.append(dialog.message))
+        tab.on("request", lambda request: wrong.extend(_elsewhere(request.url)))
+        tab.on("console", lambda said: wrong.extend(_error_in(said)))
         return tab
 
     yield open_tab
     for context in contexts:
         context.close()
     assert not wrong
+
+
+def _elsewhere(url: str) -> list[str]:
+    return [] if urlsplit(url).hostname in {HOST, None} else [url]
+
+
+def _error_in(said: Any) -> list[str]:
+    is_error = said.type == "error" and "Failed to load resource" not in said.text
+    return [said.text] if is_error else []
 
 
 @pytest.fixture

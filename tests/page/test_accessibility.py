@@ -1,14 +1,10 @@
 """axe-core looks at each view, in each form."""
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
-import build_page
 import pytest
-from page_steps import PHONE, open_app, show_view
-
-Open = Callable[..., Any]
+from page_steps import PHONE, Open, Run, open_app, show_view
 
 FORMS: dict[str, dict[str, Any]] = {
     "light": {},
@@ -18,9 +14,9 @@ FORMS: dict[str, dict[str, Any]] = {
 
 
 @pytest.fixture(scope="module")
-def axe(built: None) -> str:
+def axe(npm: Run) -> str:
     """The script of axe-core."""
-    return Path(build_page.FOLDER / "node_modules/axe-core/axe.min.js").read_text("utf-8")
+    return npm("axe")
 
 
 def edit(tab: Any) -> None:

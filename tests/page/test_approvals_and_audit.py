@@ -1,10 +1,5 @@
-from collections.abc import Callable
-from typing import Any
-
 import pytest
-from page_steps import show_view
-
-Open = Callable[..., Any]
+from page_steps import Open, show_view
 
 
 def test_a_waiting_call_shows_its_question_its_caller_and_its_difference(open_page: Open) -> None:

@@ -1,10 +1,8 @@
-from collections.abc import Callable
 from typing import Any
 
 import pytest
-from page_steps import PHONE, open_app
+from page_steps import PHONE, Open, open_app
 
-Open = Callable[..., Any]
 MANY = 10_000
 
 

@@ -3,27 +3,25 @@ import re
 from hashlib import sha256
 from pathlib import Path
 
+from page_steps import Run
+
 import build_page
-import pytest
 
 PAGE = build_page.PAGE.read_text("utf-8")
 MOST_BYTES = 200_000
 
 
-@pytest.mark.usefixtures("built")
-def test_the_page_is_the_build_of_its_sources(tmp_path: Path) -> None:
-    build_page.run("build", str(tmp_path / "page.html"))
+def test_the_page_is_the_build_of_its_sources(npm: Run, tmp_path: Path) -> None:
+    npm("build", str(tmp_path / "page.html"))
     assert (tmp_path / "page.html").read_text("utf-8") == PAGE
 
 
-@pytest.mark.usefixtures("built")
-def test_the_sources_of_the_page_pass_the_type_checker() -> None:
-    build_page.run("check")
+def test_the_sources_of_the_page_pass_the_type_checker(npm: Run) -> None:
+    npm("check")
 
 
-@pytest.mark.usefixtures("built")
-def test_the_modules_of_the_page_pass_their_own_tests() -> None:
-    build_page.run("test")
+def test_the_modules_of_the_page_pass_their_own_tests(npm: Run) -> None:
+    npm("test")
 
 
 def test_the_made_up_apps_have_the_tools_of_the_server() -> None:

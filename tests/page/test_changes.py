@@ -1,10 +1,7 @@
-from collections.abc import Callable
 from typing import Any
 
 import pytest
-from page_steps import calls_of, open_app
-
-Open = Callable[..., Any]
+from page_steps import Open, calls_of, open_app
 
 
 def begin(tab: Any, app: str, button: str) -> Any:

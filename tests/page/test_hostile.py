@@ -1,14 +1,12 @@
 """The texts that strangers write to deceive, in every view."""
 
 import re
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 from hostile import CORPUS, LONG, LONG_URL, deceives, urls_of
-from page_steps import PHONE, open_app, show_view
+from page_steps import PHONE, Open, open_app, show_view
 
-Open = Callable[..., Any]
 ROW_OF_A_PHONE = 67.5
 
 

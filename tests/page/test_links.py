@@ -1,15 +1,14 @@
 """The two links of the page: to the console over HTTP, and to the host of an MCP App."""
 
 import json
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import build_page
 import pytest
+from page_steps import Open, Run
 
-Open = Callable[..., Any]
+import build_page
 
 CONSOLE = "https://page.test/"
 SECRET = "secret-canary-of-the-page-wxyz"
@@ -60,7 +59,7 @@ class Console:
     status: int = 200
     events: str = ""
 
-    def answer(self, route: Any) -> None:
+    def answer(self, route: Any) -> Any:
         """Respond to a request of the page."""
         request = route.request
         path = request.url.removeprefix(CONSOLE).partition("?")[0]
@@ -170,10 +169,10 @@ def test_what_an_event_names_is_read_again(console: tuple[Any, Console]) -> None
 
 
 @pytest.fixture(scope="session")
-def host_script(built: None, tmp_path_factory: pytest.TempPathFactory) -> str:
+def host_script(npm: Run, tmp_path_factory: pytest.TempPathFactory) -> str:
     """A host on the official host side of the extension."""
     target = tmp_path_factory.mktemp("host") / "host.js"
-    build_page.run("host", str(target))
+    npm("host", str(target))
     return Path(target).read_text("utf-8")
 
 

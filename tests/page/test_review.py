@@ -1,9 +1,4 @@
-from collections.abc import Callable
-from typing import Any
-
-from page_steps import show_view
-
-Open = Callable[..., Any]
+from page_steps import Open, show_view
 
 
 def test_the_picture_has_a_bar_for_each_code_under_its_severity(open_page: Open) -> None:

@@ -1,9 +1,7 @@
-from collections.abc import Callable
 from typing import Any
 
-from page_steps import open_app
+from page_steps import Open, open_app
 
-Open = Callable[..., Any]
 INSECURE = "http://page.test"
 """Browsers give the clipboard to secure origins alone."""
 SECRET = "secret-canary-of-the-page-wxyz"
