@@ -241,6 +241,9 @@ export class SampleLink implements Link {
     },
     complete_secret_rotation: (given, answer) => {
       const app = this.app(given);
+      if (app.next_client_secret_last_four === "9wQa" && !given.force) {
+        return failed("InvalidRequest", "Nothing was changed: no known secret may be left. The service does not accept it.", "Force it only where the user confirms that the app works with the next secret.");
+      }
       const question = this.question("complete_secret_rotation", ["Complete the rotation of this app's client secret?", ...facts(app), `Secret that ends: …${app.client_secret_last_four}`, `Secret that stays: …${app.next_client_secret_last_four}`, "Whatever still uses the secret that ends stops working at once."], answer);
       if (question) return question;
       const { next_client_secret_last_four, ...kept } = app;

@@ -167,11 +167,33 @@ def test_a_rotation_is_started_delivered_and_completed(open_page: Open) -> None:
     press(panel, "Show the app")
     panel.locator(".deliveries", has_text="…nXt1 delivered to calendar").wait_for()
     press(panel, "Complete")
-    press(panel, "See what it does")
     press(panel, "Complete the rotation")
     press(tab.get_by_role("dialog"), "Yes, do it")
     press(panel, "Show the app")
     panel.get_by_text("…nXt1 is the only secret that works.").wait_for()
+
+
+def test_a_completion_that_is_refused_can_be_forced_with_a_reason(open_page: Open) -> None:
+    tab = open_page()
+    panel = begin(tab, "Reports", "Complete")
+    press(panel, "Complete the rotation")
+    assert "no known secret may be left" in panel.get_by_role("alert").inner_text()
+    press(panel, "Back to the form")
+    panel.get_by_label("Force").check()
+    panel.get_by_label("Reason").fill("It is in use everywhere.")
+    press(panel, "See what it does")
+    press(panel, "Complete the rotation")
+    press(tab.get_by_role("dialog"), "Yes, do it")
+    panel.get_by_text("The rotation is complete: only the new secret works.").wait_for()
+    forced = sent(tab, "complete_secret_rotation")[-1]
+    assert forced["force"] is True
+    assert forced["reason"] == "It is in use everywhere."
+
+
+def test_what_is_deleted_is_shown_before_it_is(open_page: Open) -> None:
+    panel = begin(open_page(), "Calendar Sync", "Delete")
+    panel.get_by_role("heading", name="This will happen").wait_for()
+    assert panel.locator(".settings .host").all_inner_texts() == ["calendar.example"]
 
 
 def test_a_change_can_be_said_in_the_conversation_without_a_name_of_strangers(

@@ -15,7 +15,7 @@ export interface Action {
   done: string;
   intro: string;
   dangerous?: true;
-  /** Whether the fields of the form are for rare cases. */
+  /** Whether its form is only for a call that was refused. */
   rare?: true;
 }
 

@@ -22,6 +22,7 @@ const OURS = /^(?:client_id|dry_run|if_unchanged|reveal_secret|(?:add|remove)_\w
 const LONG = /_content$|description$|^reason$/;
 const CAPITALS = /\b(?:url|urls|id)\b/gi;
 
+/** The fields of a tool, the needed ones first. */
 export function fieldsOf(tool: ToolInfo): Field[] {
   const { properties = {}, required = [] } = tool.inputSchema;
   return Object.entries(properties)
@@ -33,7 +34,8 @@ export function fieldsOf(tool: ToolInfo): Field[] {
       control: controlOf(name, schema),
       required: required.includes(name),
       schema,
-    }));
+    }))
+    .sort((a, b) => Number(b.required) - Number(a.required));
 }
 
 /** `access_token_expiry_minutes` is "Access token expiry minutes". */

@@ -2,13 +2,14 @@
 
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { ACTIONS, type Act, type Action } from "../data/actions.ts";
-import type { App, Changed } from "../data/apps.ts";
+import { type App, type Changed, TYPES } from "../data/apps.ts";
 import { type Field, type Values, argumentsOf, fieldsOf, problemOf, startOf } from "../data/fields.ts";
 import type { Arguments, Failure, ToolInfo } from "../link/link.ts";
 import { Problem, Waiting } from "../parts/basics.tsx";
 import { Difference } from "../parts/Difference.tsx";
 import { carriedOut, usePage } from "../parts/page.ts";
-import { Theirs } from "../parts/Theirs.tsx";
+import { Ours, Theirs } from "../parts/Theirs.tsx";
+import { Url } from "../parts/Url.tsx";
 import { FormField } from "./FormField.tsx";
 
 type Stage =
@@ -23,7 +24,8 @@ export function Change({ act, app }: { act: Act; app?: App }) {
   const action = ACTIONS[act];
   const tool = about.tools.find(({ name }) => name === action.tool);
   const form = useForm(act, tool, app);
-  const [stage, enter] = useState<Stage>({ at: form.fields.length ? "form" : "checking" });
+  const hasForm = form.fields.length > 0 && !action.rare;
+  const [stage, enter] = useState<Stage>({ at: hasForm ? "form" : "checking" });
   const given: Arguments = { ...(app && { client_id: app.client_id }), ...form.given };
 
   const preview = async () => {
@@ -33,7 +35,7 @@ export function Change({ act, app }: { act: Act; app?: App }) {
       link.call<Changed>(action.tool, { ...given, dry_run: true }, answer),
     );
     if ("result" in outcome) enter({ at: "preview", planned: outcome.result });
-    else enter({ at: form.fields.length ? "form" : "preview", failure: outcome.error });
+    else enter({ at: hasForm ? "form" : "preview", failure: outcome.error });
   };
   const send = async () => {
     const planned = stage.at === "preview" ? stage.planned : undefined;
@@ -62,6 +64,9 @@ export function Change({ act, app }: { act: Act; app?: App }) {
     top.current?.focus();
   }, [stage.at]);
 
+  const canEdit = (now: Stage) =>
+    hasForm || (form.fields.length > 0 && now.at === "preview" && now.failure !== undefined);
+
   if (!tool) return <p>The server does not offer this.</p>;
   return (
     <div class="change" ref={top} tabIndex={-1}>
@@ -87,7 +92,7 @@ export function Change({ act, app }: { act: Act; app?: App }) {
           failure={stage.at === "preview" ? stage.failure : undefined}
           sending={stage.at === "sending"}
           send={() => void send()}
-          {...(form.fields.length && { edit: () => enter({ at: "form" }) })}
+          {...(canEdit(stage) && { edit: () => enter({ at: "form" }) })}
         />
       )}
       {stage.at === "done" && <Done act={act} result={stage.result} />}
@@ -158,14 +163,7 @@ function Form({ form, action, failure, preview, changesNothing }: FormProps) {
     <form onSubmit={check} noValidate>
       <p class="muted">{action.intro}</p>
       {failure && <Problem failure={failure} />}
-      {action.rare ? (
-        <details>
-          <summary>If it is refused</summary>
-          {inputs}
-        </details>
-      ) : (
-        inputs
-      )}
+      {inputs}
       <p class="actions sticky">
         <button type="submit" class="primary" disabled={changesNothing}>
           See what it does
@@ -196,6 +194,7 @@ function Preview({ action, planned, failure, sending, send, edit }: PreviewProps
         <Difference changes={asChanges(planned.would_send.body)} />
       )}
       {!planned?.changes && !planned?.would_send?.body && <p>{action.intro}</p>}
+      {planned?.former && <Former app={planned.former} />}
       {planned?.would_send && <Request request={planned.would_send} />}
       {failure && <Problem failure={failure} />}
       <p class="actions sticky">
@@ -218,6 +217,28 @@ function Preview({ action, planned, failure, sending, send, edit }: PreviewProps
     </div>
   );
 }
+
+/** What is deleted, so that nobody deletes another app. */
+const Former = ({ app }: { app: App }) => (
+  <dl class="settings">
+    <dt>Type</dt>
+    <dd>{TYPES[app.client_type] ?? <Theirs text={app.client_type} limit={40} />}</dd>
+    <dt>Client id</dt>
+    <dd>
+      <Ours text={app.client_id} />
+    </dd>
+    <dt>Redirect URLs</dt>
+    <dd>
+      <ul class="urls">
+        {app.redirect_urls.map((url) => (
+          <li>
+            <Url url={url} bare />
+          </li>
+        ))}
+      </ul>
+    </dd>
+  </dl>
+);
 
 const asChanges = (body: Arguments) =>
   Object.fromEntries(Object.entries(body).map(([name, after]) => [name, { after }]));
