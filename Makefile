@@ -39,7 +39,8 @@ docs: $(VENV)/.installed-docs ## Write the generated parts of the documents, and
 
 page: $(VENV)/.installed ## Build the page of the server, with npm
 	@echo "Building the page: some seconds, and a minute more at first."
-	@PYTHONPATH=packaging $(BIN)/python packaging/build_page.py
+	@npm install --prefix page --no-package-lock --no-audit --no-fund --silent
+	@$(BIN)/python packaging/build_page.py
 
 manifests: $(VENV)/.installed ## Write the files that describe the project to registries and clients
 	@$(BIN)/python packaging/manifests.py

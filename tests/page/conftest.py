@@ -11,6 +11,7 @@ from page_steps import Open, Run
 from support import cannot_run
 
 import build_page
+from node_packages import NodeMissing, node_for
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 HOST = "page.test"
@@ -22,8 +23,8 @@ ORIGIN = f"https://{HOST}"
 def npm() -> Run:
     """Runs a script of the page, with what it needs installed."""
     try:
-        build_page.install()
-    except build_page.NodeMissing as error:
+        node_for(build_page.FOLDER)
+    except NodeMissing as error:
         cannot_run(f"they need the build of the page: {error}")
     return build_page.run
 
