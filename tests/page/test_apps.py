@@ -78,6 +78,7 @@ def test_the_keyboard_alone_reaches_an_app_and_goes_back_to_its_row(open_page: O
     tab.locator("[data-row='0']").focus()
     for key in ("End", "ArrowUp", "PageUp", "ArrowDown"):
         tab.keyboard.press(key)
+    tab.wait_for_function("Number(document.activeElement.dataset.row) > 9_900")
     reached = int(tab.evaluate("document.activeElement.dataset.row"))
     assert MANY - 40 < reached < MANY - 2
     tab.keyboard.press("Enter")
@@ -85,7 +86,7 @@ def test_the_keyboard_alone_reaches_an_app_and_goes_back_to_its_row(open_page: O
     assert tab.evaluate("document.activeElement.textContent") == "App"
     tab.keyboard.press("Escape")
     tab.locator(".panel").wait_for(state="detached")
-    assert int(tab.evaluate("document.activeElement.dataset.row")) == reached
+    tab.wait_for_function(f"document.activeElement.dataset.row == {reached}")
 
 
 def test_the_tab_key_stops_once_in_the_table(open_page: Open) -> None:

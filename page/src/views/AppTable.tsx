@@ -190,7 +190,8 @@ function useKeys(scroller: RefObject<HTMLElement | null>, count: number, seen: W
     const step = stepOf(event.key, seen, scroller.current!);
     if (step === undefined) return;
     event.preventDefault();
-    moveTo(Math.max(0, Math.min(count - 1, Number(at) + step)));
+    const from = wanted.current ?? Number(at); // a key may come before the last one has its row
+    moveTo(Math.max(0, Math.min(count - 1, from + step)));
   };
   const onFocusIn = (event: FocusEvent) => {
     const at = (event.target as HTMLElement).dataset.row;
