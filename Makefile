@@ -18,11 +18,11 @@ demo: $(VENV)/.installed ## Show the main job on the embedded sandbox
 	@$(BIN)/connected-apps-mcp demo
 
 test: $(VENV)/.installed-dev ## Run the tests, and a part of each long random series
-	@echo "Running the tests: about five minutes on two cores, less on more."
+	@echo "Running the tests: about six minutes on two cores, less on more."
 	$(BIN)/pytest --numprocesses=$(WORKERS) --dist=worksteal
 
 test-all: $(VENV)/.installed-dev ## Run the tests and each series whole, and measure their coverage
-	@echo "Running all tests: about seventeen minutes on two cores, less on more."
+	@echo "Running all tests: about twenty minutes on two cores, less on more."
 	WHOLE_TESTS=1 $(BIN)/pytest --numprocesses=$(WORKERS) --dist=worksteal --cov --cov-report=term
 
 lint: $(VENV)/.installed-dev ## Check style, types and layering

@@ -1,7 +1,7 @@
 """Chooses the tools that a server offers, and says why the others are off."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -26,7 +26,7 @@ class Selection:
             It overrides the other settings.
         reveals: whether callers may ask to see a client secret.
         live_guard: turns off all changes because real users depend on the project.
-        others_off: why the other toolsets are off.
+        others_off: why other toolsets are off, by their name.
         destinations: where secrets may be delivered; None for any names.
     """
 
@@ -35,7 +35,7 @@ class Selection:
     read_only: bool = False
     reveals: bool = True
     live_guard: bool = False
-    others_off: str | None = None
+    others_off: Mapping[str, str] = field(default_factory=dict)
     destinations: Sequence[str] | None = None
 
 
@@ -117,7 +117,8 @@ def _why_not(tool: Tool[Any, Any], toolset: str, choice: Selection) -> str | Non
     if choice.tools and not any(fnmatchcase(tool.name, glob) for glob in choice.tools):
         return "It is not in --tools."
     if toolset and toolset not in choice.toolsets:
-        return choice.others_off or f"The toolset {toolset} is off (--toolsets or the policy)."
+        why = f"The toolset {toolset} is off (--toolsets or the policy)."
+        return choice.others_off.get(toolset, why)
     return None
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from typing import TYPE_CHECKING
 
 import click
@@ -11,7 +10,7 @@ import click
 from connected_apps_mcp.settings import loading
 from connected_apps_mcp.settings import settings as config
 
-from .common import at_terminal, log_to_stderr, setting_flags
+from .common import before_a_person, log_to_stderr, setting_flags
 
 if TYPE_CHECKING:
     from connected_apps_mcp.confirmation.approvals import PendingCall
@@ -56,14 +55,14 @@ def approve(**flags: object) -> None:
                 click.echo(f"No call waits for approval in {approvals.place}.")
             for each in pending:
                 _show(each)
-                if not _at_terminal():
+                if not before_a_person():
                     continue
                 if click.confirm("Approve this call once?", default=False):
                     approvals.approve(each)
                     click.echo("Approved for one call within 10 minutes.")
                 elif click.confirm("Discard it?", default=True):
                     approvals.remove(each)
-            if pending and not _at_terminal():
+            if pending and not before_a_person():
                 raise _NotApproved(NO_TERMINAL)
         except StoreError as error:
             raise _NotApproved(str(error)) from None
@@ -76,7 +75,3 @@ def _show(call: PendingCall) -> None:
     click.echo(f"Caller: {json.dumps(call.caller)}")
     click.echo(f"Arguments: {json.dumps(call.arguments)}")
     click.echo(call.question)
-
-
-def _at_terminal() -> bool:
-    return at_terminal() and sys.stdout.isatty()

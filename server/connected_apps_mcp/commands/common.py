@@ -92,6 +92,11 @@ def at_terminal() -> bool:
     return bool(sys.stdin) and sys.stdin.isatty()
 
 
+def before_a_person() -> bool:
+    """Whether a person can read and answer: standard input and output are a terminal."""
+    return at_terminal() and sys.stdout.isatty()
+
+
 def print_stderr(line: str) -> None:
     """Print a line to standard error, ignoring failures."""
     with suppress(OSError):

@@ -18,12 +18,12 @@ from connected_apps_tools import TOOLSETS, ToolContext, observing
 from connected_apps_tools.api.models import Touched
 from connected_apps_tools.selection import OfferedTools, Selection, select_tools
 
+from .calls.tool_calls import ToolCalls
 from .completions import add_completions
 from .prompts import add_prompts
 from .resources import add_resources
 from .rights import Rights, RightsOfCallers
 from .subscriptions import Subscriptions, lifespan
-from .tool_calls import ToolCalls
 
 AnyServer = Server[Mapping[str, Any]]
 

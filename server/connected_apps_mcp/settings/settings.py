@@ -208,11 +208,15 @@ class Settings(HttpSettings):
             read_only=self.read_only,
             reveals=reveals,
             live_guard=self.environment == "live" and not self.allow_live_writes,
-            others_off=f"This sandbox is a {self.kind} project (--sandbox-kind)."
-            if self.kind and toolsets is None
-            else None,
+            others_off=self._of_other_kinds if toolsets is None else {},
             destinations=tuple(self.loaded_policy.destinations),
         )
+
+    @property
+    def _of_other_kinds(self) -> dict[str, str]:
+        """Why the toolsets of other kinds of projects are off."""
+        others = {*DEFAULT_TOOLSETS[None]} - {*DEFAULT_TOOLSETS[self.kind]}
+        return dict.fromkeys(others, f"This sandbox is a {self.kind} project (--sandbox-kind).")
 
     @cached_property
     def loaded_policy(self) -> "Policy":

@@ -14,7 +14,7 @@ from connected_apps_tools.storage.errors import StoreError
 logger = logging.getLogger(__name__)
 
 READY_SECONDS = 5.0
-"""How long the outcome of the checks counts. So nobody can make the server work with probes."""
+"""How long the outcome of the checks counts. So probes cannot make the server work."""
 
 CHECK_SECONDS = 10.0
 """Timeout of a check (seconds)."""

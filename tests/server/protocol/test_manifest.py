@@ -242,7 +242,66 @@ async def test_forty_lifetimes_are_tightened_with_one_yes() -> None:
         lifetimes = [app.access_token_expiry_minutes for app in await all_apps(project)]
     assert lifetimes.count(15) == 40
     (question,) = person.questions
-    assert "Change: access_token_expiry_minutes: 60 → 15 in stale-0" in question
+    assert "Change: stale-0 (" in question
+    assert all(f'"Stale {number}"' in question for number in range(40))
+    assert question.count("access_token_expiry_minutes: 60 → 15") < 5
+
+
+@pytest.mark.parametrize("era", ERAS)
+async def test_a_change_that_a_question_cannot_show_whole_is_refused(era: str) -> None:
+    wire, person = Wire(), Person()
+    urls = [f"https://a.example/{number}/{'long' * 70}" for number in range(20)]
+    manifest = SAME.replace('"https://a.example/cb"', ", ".join(f'"{url}"' for url in urls))
+    async with asking(wire, person, era) as (client, _):
+        refused = refusal(await apply(client, manifest))
+    assert "more than a person can be asked about at once" in refused["message"]
+    assert (person.questions, wire.writes) == ([], [])
+
+
+async def test_two_changes_that_look_alike_when_cut_are_shown_apart() -> None:
+    person = Person(YES)
+    async with asking(Wire(), person) as (client, project):
+        bindings = await create_many(project, 2)
+        manifest = SAME + "".join(
+            f'[app.stale-{number}]\nclient_type = "third_party_public"\n'
+            f'client_name = "Stale {number}"\nclient_description = "{"x" * 400}{number}"\n'
+            for number in range(2)
+        )
+        answer(await apply(client, manifest, bindings))
+    assert person.questions[0].count("\nChange: ") == 2
+
+
+async def test_an_app_that_is_found_by_its_looks_is_said_to_be_so() -> None:
+    async with asking(Wire(), Person()) as (client, project):
+        await project.creations.begin("new", "New", "first_party", [])
+        request = CreateApp(client_type="first_party", client_name="New")
+        await project.api.create(request)
+        planned = await plan(client, NEW + SAME)
+    assert "it looks like the app that an interrupted apply was creating" in planned["steps"][1]
+
+
+async def test_an_app_with_the_name_of_a_new_one_is_named() -> None:
+    async with asking(Wire(), None) as (client, project):
+        created = await project.api.create(CreateApp(client_type="first_party", client_name="New"))
+        planned = await plan(client, NEW + SAME)
+    client_id = created.connected_app.client_id
+    assert planned["steps"][1] == (
+        f"  an app of this name is there, {client_id}: import it if it is the one"
+    )
+
+
+async def test_the_progress_of_an_apply_rises() -> None:
+    heard: list[tuple[float, float | None]] = []
+
+    async def hear(progress: float, total: float | None, message: str | None) -> None:
+        assert message
+        heard.append((progress, total))
+
+    async with asking(Wire(), Person(YES)) as (client, _):
+        digest = (await plan(client, NEW + CHANGED))["digest"]
+        given = {"manifest": NEW + CHANGED, "bindings": BINDINGS, "digest": digest}
+        answer(await client.call_tool("apply_manifest", given, progress_callback=hear))
+    assert heard == [(1, 2), (2, 2)]
 
 
 @pytest.mark.parametrize("era", ERAS)

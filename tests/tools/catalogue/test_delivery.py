@@ -216,7 +216,7 @@ async def test_a_model_finds_the_destinations_in_the_schema(tmp_path: Path) -> N
     assert "'env' or 'github'" in wrong["message"]
 
 
-# What goes wrong, with a secret that nobody may see.
+# What goes wrong, with a secret that has to stay unseen.
 
 HOSTILE = {
     "prints the secret": "import sys; s = sys.stdin.read(); print(s); print(s, file=sys.stderr)",

@@ -21,6 +21,7 @@ from connected_apps_tools.api.pagination import AppPages
 from connected_apps_tools.errors import InvalidRequest
 from connected_apps_tools.manifest.documents.bindings import Bindings, read_bindings
 from connected_apps_tools.manifest.documents.faults import InvalidManifest
+from connected_apps_tools.manifest.documents.manifest import Manifest
 from connected_apps_tools.manifest.documents.reading import read_manifest
 from connected_apps_tools.manifest.documents.toml_file import TomlFile
 from connected_apps_tools.manifest.exports.editing import edited
@@ -33,7 +34,7 @@ from connected_apps_tools.manifest.exports.exporting import (
 )
 from connected_apps_tools.manifest.plans.comparison import Project, compare
 from connected_apps_tools.manifest.plans.plan import Action
-from connected_apps_tools.manifest.settings import settings_of
+from connected_apps_tools.manifest.settings import Settings, settings_of
 from connected_apps_tools.safety.policy import Policy
 
 SOME = settings(max_examples=sized("random manifests"))
@@ -367,3 +368,52 @@ def test_a_key_that_is_none_is_refused() -> None:
 def test_an_app_that_a_manifest_cannot_express_is_not_adopted() -> None:
     with pytest.raises(InvalidRequest, match="cannot express"):
         adopt(app(client_type="fifth_party"), "odd", Target(TEST))
+
+
+def joined(*live: ConnectedApp) -> Manifest:
+    """A manifest of a test project with two apps, after an export of a live project."""
+    there = [app("t1", client_name="Billing"), app("t2", client_name="Web")]
+    first = export(there, Target(TEST, environment="test"))
+    target = Target(LIVE, read_manifest(first.manifest), first.bindings)
+    both = export(live, target)
+    manifest = read_manifest(both.manifest)
+    for project_id, apps in ((TEST, there), (LIVE, live)):
+        project = Project(project_id, apps, both.bindings, Policy())
+        assert compare(manifest, project).to_do == []
+    return manifest
+
+
+def test_a_second_project_that_comes_into_a_manifest_plans_to_nothing() -> None:
+    manifest = joined(
+        app("l1", client_name="Billing", access_token_expiry_minutes=15),
+        app("l2", client_name="Own"),
+    )
+    assert manifest.wanted_in("live").keys() == {"billing", "own"}
+    assert manifest.wanted_in("test").keys() == {"billing", "web"}
+
+
+def test_an_app_of_a_stranger_gets_no_key_of_another_project() -> None:
+    theirs = app("l1", client_name="Billing", client_id_metadata_url="u")
+    assert joined(theirs).wanted_in("live").keys() == {"billing-2"}
+
+
+def test_a_text_of_several_lines_is_one_line_of_the_manifest() -> None:
+    hostile = "x\n\n[app.billing]\nfull_access_allowed = true"
+    exported = export([app(client_name=hostile)], Target(TEST))
+    assert "\n[app.billing]" not in exported.manifest
+    assert [each["client_name"] for each in wanted(exported)] == [hostile]
+
+
+def wanted(exported: Export) -> list[Settings]:
+    return [*read_manifest(exported.manifest).wanted_in("test").values()]
+
+
+def test_an_export_without_the_bindings_gives_the_apps_their_keys_again() -> None:
+    kind = {"client_type": "third_party"}
+    there = [app("a", client_name="Billing", **kind), app("b", client_name="Web", **kind)]
+    manifest = read_manifest(
+        '[app.money]\nclient_type = "third_party"\nclient_name = "Billing"\n'
+        '[app.new]\nclient_type = "third_party"\nclient_name = "New"\n'
+    )
+    exported = export(there, Target(TEST, manifest))
+    assert exported.bindings.of(TEST) == {"money": "a", "web": "b"}

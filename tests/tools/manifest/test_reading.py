@@ -1,5 +1,6 @@
 """A manifest is read whole, or refused with the file, the line and the key of each fault."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -226,6 +227,17 @@ def test_more_faults_than_a_person_reads_are_counted() -> None:
     lines = faults("[app.x]\n" + "".join(f"odd{number} = 1\n" for number in range(50)))
     assert len(lines) == MAX_FAULTS + 1
     assert lines[-1] == "and 31 more"
+
+
+def test_reading_stops_after_more_faults_than_anybody_corrects_at_once() -> None:
+    lines = faults("[app.x]\n" + "".join(f"odd{number} = 1\n" for number in range(50_000)))
+    assert lines[-1] == "and more"
+
+
+def test_a_file_that_is_none_is_refused(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.toml")
+    with pytest.raises(InvalidManifest, match="it is not a regular file"):
+        content_of(tmp_path / "pipe.toml")
 
 
 def test_a_fault_shows_nothing_invisible() -> None:

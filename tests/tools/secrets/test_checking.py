@@ -154,7 +154,7 @@ async def test_recovery_does_not_believe_a_secret_that_looks_redacted(
 ) -> None:
     def redacted(body: dict[str, Any]) -> httpx2.Response:
         last_four = body["connected_app"]["client_secret_last_four"]
-        return drifting(client_secret=f"{'*' * 12}{last_four}")(body)
+        return drifting(client_secret=f"redacted****{last_four}")(body)
 
     wire.after[CREATE] = redacted
     created = await project.secrets.create(CONFIDENTIAL)

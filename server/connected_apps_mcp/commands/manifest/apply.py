@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from connected_apps_mcp.commands.common import (
-    at_terminal,
+    before_a_person,
     print_stderr,
     report_losses,
     setting_flags,
@@ -117,6 +118,8 @@ class _Session:
             ConnectedAppsError: nothing was done, or it stopped.
             click.ClickException: the person said no, or cannot be asked.
         """
+        from anyio import get_cancelled_exc_class
+
         from connected_apps_tools.catalogue.manifest.applying import ApplyStopped, require_doable
 
         await report_losses(self.project)
@@ -138,6 +141,9 @@ class _Session:
         except ApplyStopped as stopped:
             await self._keep(given, planned.bindings, stopped.done)
             raise
+        except get_cancelled_exc_class():
+            print_stderr("Interrupted. Run it again: it does the rest, and nothing twice.")
+            raise
         await self._keep(given, planned.bindings, done)
         click.echo(done.summary)
 
@@ -147,8 +153,8 @@ class _Session:
         """Call the tool, as the server does. It refuses if anything has changed since."""
         from connected_apps_mcp.audit import RecordedCall
         from connected_apps_mcp.callers import current_caller
-        from connected_apps_mcp.protocol.execution import Execution
-        from connected_apps_mcp.protocol.parts import Parts
+        from connected_apps_mcp.protocol.calls.execution import Execution
+        from connected_apps_mcp.protocol.calls.parts import Parts
         from connected_apps_tools.catalogue.manifest.types import AppliedManifest
         from connected_apps_tools.deadline import deadline
 
@@ -223,12 +229,17 @@ class Approved:
 
 
 def _ask() -> None:
-    if not at_terminal():
+    if not before_a_person():
         raise click.UsageError(
             "A person has to say yes, at a terminal. Elsewhere, save a plan with "
             "connected-apps-mcp plan --out FILE, review it, and give FILE."
         )
-    if not click.confirm("Do all of this?", default=False, err=True):
+    loop = signal.signal(signal.SIGINT, signal.default_int_handler)  # Ctrl-C ends the question
+    try:
+        agreed = click.confirm("Do all of this?", default=False)
+    finally:
+        signal.signal(signal.SIGINT, loop)
+    if not agreed:
         raise click.ClickException("Nothing was done.")
 
 

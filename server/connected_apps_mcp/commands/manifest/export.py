@@ -62,7 +62,7 @@ def export(
 
     async def act(_settings: Settings, project: ToolContext) -> None:
         from connected_apps_mcp.commands.manifest.files import ManifestFiles
-        from connected_apps_tools.catalogue.manifest.planning import all_apps
+        from connected_apps_tools.catalogue.manifest.planning import all_apps, created_by_applies
         from connected_apps_tools.deadline import deadline
         from connected_apps_tools.manifest.exports import exporting
         from connected_apps_tools.manifest.exports.terraform import import_blocks
@@ -72,7 +72,10 @@ def export(
         with deadline(project.api.deadline):
             apps = await all_apps(project)
         await project.sightings.of(apps)
-        target = _target(project, manifest, bindings, environment)
+        created = await created_by_applies(project, bindings, apps)
+        found = {key: client_id for key, (client_id, _) in created.items()}
+        known = bindings.with_bound(project.api.project_id, found)
+        target = _target(project, manifest, known, environment)
         exported = exporting.export(apps, target, only=keys or None)
         for client_id in exported.left_out:
             print_stderr(f"Left out: {client_id} has a value that a manifest cannot express.")
@@ -80,7 +83,8 @@ def export(
             bound = exported.bindings.of(project.api.project_id)
             click.echo(import_blocks(bound), nl=False)
         else:
-            _write(files, target, exported)
+            _write(files, bindings, target, exported)
+            await project.creations.forget(found)
 
     on_project(act, flags)
 
@@ -110,7 +114,7 @@ def import_app(
         with deadline(project.api.deadline):
             app = (await project.api.get(client_id)).connected_app
         target = _target(project, manifest, bindings, environment)
-        _write(files, target, exporting.adopt(app, key, target))
+        _write(files, bindings, target, exporting.adopt(app, key, target))
 
     on_project(act, flags)
 
@@ -123,12 +127,12 @@ def _target(
     return Target(project.api.project_id, manifest, bindings, environment)
 
 
-def _write(files: ManifestFiles, target: Target, exported: Export) -> None:
+def _write(files: ManifestFiles, earlier: Bindings, target: Target, exported: Export) -> None:
     """Write what has changed. The bindings first: an app without one would be created again."""
     written = [
         path
         for path, changed in (
-            (files.bindings_path, files.write_bindings(target.bindings, exported.bindings)),
+            (files.bindings_path, files.write_bindings(earlier, exported.bindings)),
             (files.path, files.write_manifest(target.manifest, exported.manifest)),
         )
         if changed

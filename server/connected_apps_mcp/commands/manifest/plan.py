@@ -79,7 +79,7 @@ def as_text(planned: ManifestPlan) -> str:
     """A plan as a person reads it."""
     from connected_apps_tools.manifest.plans.describing import lines_of, summary_of
 
-    shown = [step for step in planned.steps if step.action != "nothing"]
+    shown = [step for step in planned.steps if step.action != "nothing" or step.adopted]
     lines = [line for step in shown for line in lines_of(step)]
     return "\n".join([*lines, "", summary_of(planned)] if lines else [summary_of(planned)])
 
@@ -97,15 +97,26 @@ def _as_json(planned: ManifestPlan) -> str:
 
 
 def _save(planned: ManifestPlan, out: Path) -> None:
+    from connected_apps_tools.errors import InvalidRequest
+    from connected_apps_tools.manifest.plans.plan import ManifestPlan
     from connected_apps_tools.storage.owned_files import (
+        LARGEST,
         FileRefused,
         read_target,
         replace_unchanged,
         target_of,
     )
 
+    saved = planned.saved().encode()
+    if len(saved) >= LARGEST:
+        raise click.ClickException("The plan is too large to be saved. Do it in parts.")
     try:
         earlier = read_target(target_of(out))
-        replace_unchanged(out, earlier, planned.saved().encode())
+        if earlier:
+            ManifestPlan.read(earlier, str(out))
+        replace_unchanged(out, earlier, saved)
     except FileRefused as error:
         raise click.ClickException(str(error)) from None
+    except InvalidRequest:
+        what = f"{out} is there and is no saved plan. Choose another name."
+        raise click.ClickException(what) from None

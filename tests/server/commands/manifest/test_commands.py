@@ -3,15 +3,18 @@
 import json
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
+import anyio
 import pytest
 from server.terminal import at_terminal
 from support import REAL, SERVER
 
+from connected_apps_tools.manifest.applying.creations import Creations
 from connected_apps_tools.manifest.documents.bindings import read_bindings
 from connected_apps_tools.manifest.documents.schema import schema_text
+from connected_apps_tools.storage.records import FolderState
 
 PROJECT = "project-test-00000000-0000-0000-0000-000000000000"
 
@@ -177,6 +180,47 @@ def test_the_time_in_which_a_person_reads_does_not_count(
         terminal.type("y\n")
         assert terminal.end()[0] == 0
     assert run("plan").returncode == 0
+
+
+def test_ctrl_c_ends_the_question(manifest: Path, where: list[str]) -> None:
+    with at_terminal("apply", "--file", str(manifest), *where) as terminal:
+        terminal.read_until("Do all of this? [y/N]: ")
+        time.sleep(1)  # as a person does, who reads: now it waits for the answer
+        terminal.interrupt()
+        code, shown = terminal.end()
+    assert code == 1
+    assert shown.endswith("Aborted!\r\n")
+
+
+@pytest.mark.usefixtures("manifest")
+def test_a_plan_is_saved_over_no_other_file(run: Run, manifest: Path) -> None:
+    done = run("plan", "--out", "apps.toml")
+    assert done.returncode == 1
+    assert "apps.toml is there and is no saved plan. Choose another name." in done.stderr
+    assert manifest.read_text() == TWO
+    assert run("plan", "--out", "plan.json").returncode == 3
+    assert run("plan", "--out", "plan.json").returncode == 3
+
+
+def test_an_export_after_an_interrupted_apply_has_the_keys_of_the_manifest(
+    run: Run, manifest: Path, tmp_path: Path
+) -> None:
+    written = TWO.replace("app.web", "app.shop")
+    manifest.write_text(written)
+    assert applied(run).returncode == 0
+    bound = read_bindings(lock_of(manifest).read_text()).of(PROJECT)
+    lock_of(manifest).unlink()
+    anyio.run(leave_created, tmp_path / "d", bound)
+    assert run("export").returncode == 0
+    assert manifest.read_text() == written
+    assert run("plan").returncode == 0
+
+
+async def leave_created(data: Path, bound: Mapping[str, str]) -> None:
+    """Leave what an apply leaves that is killed before it writes the bindings."""
+    creations = Creations(FolderState(data).records("applies"), PROJECT)
+    for key, client_id in bound.items():
+        await creations.end(await creations.begin(key, "Any", "first_party", []), client_id)
 
 
 @pytest.mark.usefixtures("manifest")

@@ -81,7 +81,7 @@ def planned(tmp_path_factory: pytest.TempPathFactory, _starts: None) -> Reposito
 
 @pytest.fixture(scope="module")
 def writes(planned: Repository, tmp_path_factory: pytest.TempPathFactory) -> int:
-    """How many writes the apply takes that nobody kills."""
+    """How many writes an apply takes that is not killed."""
     repository = planned.copied(tmp_path_factory.mktemp("kills") / "whole")
     return int(apply_and_kill(repository, 0).stdout.split()[-1])
 

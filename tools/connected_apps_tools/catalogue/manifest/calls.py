@@ -3,6 +3,8 @@
 import json
 from functools import partial
 
+from anyio import to_thread
+
 from connected_apps_tools.context import ToolContext
 from connected_apps_tools.manifest.documents.bindings import read_bindings
 from connected_apps_tools.manifest.documents.reading import read_manifest
@@ -48,7 +50,8 @@ async def plan(context: ToolContext, request: PlanManifest) -> PlannedManifest:
 
 def _with_room(plan: ManifestPlan, max_bytes: int) -> tuple[list[str], int]:
     """The lines that there is room for, and how many more there are."""
-    lines = [line for step in plan.steps if step.action != "nothing" for line in lines_of(step)]
+    steps = [step for step in plan.steps if step.action != "nothing" or step.adopted]
+    lines = [line for step in steps for line in lines_of(step)]
     room, shown = max_bytes - FRAME_BYTES, 0
     for line in lines:
         room -= len(json.dumps(line)) + 1
@@ -64,7 +67,7 @@ async def plan_to_apply(context: ToolContext, request: ApplyManifest) -> Plan[Ap
     Raises:
         ConnectedAppsError: it is another plan than the caller's, or it cannot be done.
     """
-    planned = await _plan(context, request)
+    planned = await _plan(context.for_call(call_part=context.call_part), request)
     wanted = planned.plan
     if wanted.digest != request.digest:
         raise PlanDoesNotFit([])
@@ -75,8 +78,9 @@ async def plan_to_apply(context: ToolContext, request: ApplyManifest) -> Plan[Ap
 
 
 async def _plan(context: ToolContext, request: ManifestRequest) -> Planned:
-    manifest = read_manifest(request.manifest)
-    bindings = read_bindings(request.bindings)
+    # In a thread, since a large text takes long and other calls go on.
+    manifest = await to_thread.run_sync(read_manifest, request.manifest)
+    bindings = await to_thread.run_sync(read_bindings, request.bindings)
     return await plan_apps(context, manifest, bindings, prune=request.prune)
 
 

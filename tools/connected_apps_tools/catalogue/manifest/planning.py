@@ -4,17 +4,20 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
+
+from anyio import to_thread
 
 from connected_apps_tools.api.models import ConnectedApp, is_confidential
 from connected_apps_tools.api.pagination import ENDLESS_PAGES, AppPages
 from connected_apps_tools.context import ToolContext
 from connected_apps_tools.errors import InvalidRequest, NotSent, UnexpectedAnswer
 from connected_apps_tools.findings.parsed_app import ParsedApp
-from connected_apps_tools.manifest.applying.creations import adopt_created
+from connected_apps_tools.manifest.applying.creations import adopted as adopted_by
 from connected_apps_tools.manifest.documents.bindings import Bindings
 from connected_apps_tools.manifest.documents.manifest import Manifest
 from connected_apps_tools.manifest.plans.comparison import Project, compare
-from connected_apps_tools.manifest.plans.plan import ManifestPlan
+from connected_apps_tools.manifest.plans.plan import Adopted, ManifestPlan
 from connected_apps_tools.manifest.plans.sightings import Sighting
 from connected_apps_tools.manifest.settings import Settings
 from connected_apps_tools.secrets.stores import PartlyListed, StoredEntry
@@ -71,11 +74,14 @@ async def plan_apps(
     project_id = context.api.project_id
     wanted = manifest.wanted_in(manifest.environment_of(project_id))
     apps = await all_apps(context)
-    bindings = await _with_created(context, wanted, bindings, apps)
+    created = await created_by_applies(context, bindings, apps, wanted)
+    found = {key: client_id for key, (client_id, _) in created.items()}
+    bindings = bindings.with_bound(project_id, found) if found else bindings
     if prune and apps and not bindings.of(project_id):
         raise _nothing_bound()
-    project = Project(project_id, apps, bindings, context.policy)
-    plan = compare(manifest, project, prune=prune)
+    adopted = {key: how for key, (_, how) in created.items()}
+    project = Project(project_id, apps, bindings, context.policy, adopted)
+    plan = await to_thread.run_sync(partial(compare, manifest, project, prune=prune))
     seen = await context.sightings.of(apps)
     plan = await _with_evidence(context, plan, apps, seen)
     return Planned(plan, _without_ended(bindings, plan), apps)
@@ -89,20 +95,28 @@ def _without_ended(bindings: Bindings, plan: ManifestPlan) -> Bindings:
     return bindings.without(plan.project_id, ended) if ended else bindings
 
 
-async def _with_created(
+async def created_by_applies(
     context: ToolContext,
-    wanted: Mapping[str, Settings],
     bindings: Bindings,
     apps: Sequence[ConnectedApp],
-) -> Bindings:
+    wanted: Mapping[str, Settings] | None = None,
+) -> dict[str, tuple[str, Adopted]]:
+    """The apps that interrupted applies have created, by key: the id, and how each is known.
+
+    With `wanted`, only those that a manifest wants under their keys.
+
+    Raises:
+        InvalidRequest: the records cannot be read, or which app was created is not certain.
+    """
     try:
         creations = await context.creations.unfinished()
     except StoreError as error:
         raise InvalidRequest(
             f"Nothing was sent: what an earlier apply has created cannot be read. {error}"
         ) from None
-    mine = [creation for creation in creations if creation.is_for(wanted.get(creation.key))]
-    return adopt_created(bindings, context.api.project_id, mine, apps)
+    if wanted is not None:
+        creations = [each for each in creations if each.is_for(wanted.get(each.key))]
+    return adopted_by(bindings.of(context.api.project_id), creations, apps)
 
 
 def _nothing_bound() -> InvalidRequest:

@@ -4,14 +4,14 @@ An apply that is interrupted leaves them, and the next one looks for them first.
 created twice.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
 from connected_apps_tools.api.models import App, ConnectedApp
 from connected_apps_tools.errors import InvalidRequest
-from connected_apps_tools.manifest.documents.bindings import Bindings
+from connected_apps_tools.manifest.plans.plan import Adopted
 from connected_apps_tools.manifest.settings import Settings
 from connected_apps_tools.secrets.stores.base import LOWER_CASE, segment
 from connected_apps_tools.secrets.unknown_outcome import looks_of, name_apps
@@ -58,7 +58,7 @@ class Creation(BaseModel):
     def may_be(self, app: App) -> bool:
         """Whether an app can be the one that was created."""
         own, its = (looks_of(each.client_name, each.client_type) for each in (self, app))
-        return own == its and app.client_id not in self.alike
+        return own == its and app.client_id not in self.alike and not app.client_id_metadata_url
 
 
 class Creations:
@@ -100,12 +100,15 @@ class Creations:
 
     async def forget(self, keys: Iterable[str]) -> None:
         """Forget creations: nothing was created, or the bindings have the apps."""
-        for key in keys:
-            await in_thread(self._records.remove, self._file(key))
+        await in_thread(self._remove, {self._file(key) for key in keys})
 
     async def unfinished(self) -> Sequence[Creation]:
         """The creations that were begun and not forgotten. Damaged records are left out."""
         return await in_thread(self._read)
+
+    def _remove(self, names: set[str]) -> None:
+        for name in names.intersection(self._records.names()):
+            self._records.remove(name)
 
     def _read(self) -> list[Creation]:
         found = []
@@ -129,13 +132,10 @@ def _parsed(text: str | None) -> Creation | None:
         return None
 
 
-def adopt_created(
-    bindings: Bindings,
-    project_id: str,
-    creations: Iterable[Creation],
-    apps: Collection[ConnectedApp],
-) -> Bindings:
-    """The bindings, with the apps that interrupted applies have created.
+def adopted(
+    bound: Mapping[str, str], creations: Iterable[Creation], apps: Collection[ConnectedApp]
+) -> dict[str, tuple[str, Adopted]]:
+    """The apps that interrupted applies have created, by key: the id, and how each is known.
 
     Among apps that look alike, those with a known id go first, then the latest creations: they know
     of the most apps that were there before.
@@ -143,13 +143,14 @@ def adopt_created(
     Raises:
         InvalidRequest: which app was created is not certain.
     """
-    bound = bindings.of(project_id)
-    taken = set(bound.values())
+    taken = {client_id: key for key, client_id in bound.items()}
     free = {app.client_id: app for app in apps if app.client_id not in taken}
-    found: dict[str, str] = {}
+    found: dict[str, tuple[str, Adopted]] = {}
     for creation in sorted(creations, key=_certainty, reverse=True):
         if creation.key in bound:
             continue
+        if other := taken.get(creation.client_id or ""):
+            raise _bound_twice(creation.key, other)
         if creation.client_id:
             candidates = [creation.client_id] if creation.client_id in free else []
         else:
@@ -157,13 +158,20 @@ def adopt_created(
         if len(candidates) > 1:
             raise _uncertain(creation, [free[client_id] for client_id in candidates])
         for client_id in candidates:
-            found[creation.key] = client_id
+            how: Adopted = "by its id" if creation.client_id else "by its looks"
+            found[creation.key] = client_id, how
             del free[client_id]
-    return bindings.with_bound(project_id, found) if found else bindings
+    return found
 
 
 def _certainty(creation: Creation) -> tuple[bool, datetime]:
     return creation.client_id is not None, creation.begun_at
+
+
+def _bound_twice(key: str, other: str) -> InvalidRequest:
+    refusal = InvalidRequest(f"{key}: the app that an apply has created is bound to {other}.")
+    refusal.hint = "Nothing was sent. Remove one of the two from the manifest and the bindings."
+    return refusal
 
 
 def _uncertain(creation: Creation, apps: Sequence[ConnectedApp]) -> InvalidRequest:

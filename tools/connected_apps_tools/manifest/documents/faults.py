@@ -9,6 +9,9 @@ from connected_apps_tools.text.printable import printable
 MAX_FAULTS = 20
 """Most faults that one error names."""
 
+ENOUGH = 100
+"""Faults after which reading stops: a person corrects these first."""
+
 MAX_PLACE = 200
 """Most characters shown of the name of a file, and of a key."""
 
@@ -46,5 +49,5 @@ class InvalidManifest(InvalidRequest):
         self.faults = tuple(sorted(faults, key=lambda fault: fault.line or 0))
         lines = [str(fault) for fault in self.faults[:MAX_FAULTS]]
         if more := len(self.faults) - len(lines):
-            lines.append(f"and {more} more")
+            lines.append(f"and {more} more" if len(self.faults) < ENOUGH else "and more")
         super().__init__("\n".join(lines))

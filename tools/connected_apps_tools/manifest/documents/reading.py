@@ -5,13 +5,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from pydantic import ValidationError
-from pydantic_core import ErrorDetails
 
 from connected_apps_tools.manifest.settings import TYPE, AppTable
 from connected_apps_tools.manifest.types import PROJECT_ID, in_words, problem_with
 from connected_apps_tools.text.printable import did_you_mean
 
-from .faults import Fault, InvalidManifest
+from .faults import ENOUGH, Fault, InvalidManifest
 from .manifest import Given, Manifest, ManifestApp
 from .toml_file import NAME, NAME_IN_WORDS, TomlFile
 
@@ -53,6 +52,8 @@ class _Reader:
 
     def _fault(self, path: Iterable[str], what: str) -> None:
         self.faults.append(self._file.fault([*path], what))
+        if len(self.faults) == ENOUGH:
+            raise InvalidManifest(self.faults)
 
     def _table(self, path: list[str], value: object) -> dict[str, Any]:
         if isinstance(value, dict):
@@ -99,12 +100,16 @@ class _Reader:
         return app
 
     def _settings(self, path: list[str], table: Mapping[str, Any]) -> Given:
+        known = {name: each for name, each in table.items() if name in AppTable.model_fields}
+        for name in (name for name in table if name not in known):
+            near = did_you_mean(name, AppTable.model_fields)
+            self._fault([*path, name], f"there is no such setting.{near}")
         try:
-            return AppTable.model_validate(table).body()
+            return AppTable.model_validate(known).body()
         except ValidationError as error:
             for problem in error.errors(include_url=False, include_input=False):
                 inner = [str(part) for part in problem["loc"]]
-                self._fault([*path, *inner], _explained(problem))
+                self._fault([*path, *inner], in_words(problem))
             return table
 
     def _check_type(self, path: list[str], app: ManifestApp) -> None:
@@ -120,10 +125,3 @@ class _Reader:
     def _check_name(self, path: list[str], what: str) -> None:
         if not re.fullmatch(NAME, path[-1]):
             self._fault(path, f"{what} must be {NAME_IN_WORDS}")
-
-
-def _explained(problem: ErrorDetails) -> str:
-    if problem["type"] == "extra_forbidden":
-        near = did_you_mean(str(problem["loc"][-1]), AppTable.model_fields)
-        return f"there is no such setting.{near}"
-    return in_words(problem)

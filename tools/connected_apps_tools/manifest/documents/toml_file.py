@@ -25,15 +25,17 @@ _HEAD = re.compile(r"[^=#]*")
 KeyPath: TypeAlias = tuple[str, ...]
 
 
-def content_of(path: Path) -> bytes:
+def content_of(path: Path, most: int = MAX_BYTES) -> bytes:
     """The content of a file, and one byte more than the bound of what has more.
 
     Raises:
         InvalidManifest: it cannot be read.
     """
+    if path.exists() and not path.is_file():
+        raise InvalidManifest([Fault(str(path), None, "", "it is not a regular file")])
     try:
         with path.open("rb") as file:
-            return file.read(MAX_BYTES + 1)
+            return file.read(most + 1)
     except OSError as error:
         what = f"it cannot be read ({error.strerror})"
         raise InvalidManifest([Fault(str(path), None, "", what)]) from None

@@ -104,7 +104,7 @@ class _Editing:
         if value is None:
             return there.start, there.next, 0, ""
         old = self._source.text[there.value : there.end]
-        new = rewritten(old, value) if isinstance(value, list) else written(value)
+        new = rewritten(old, value) if isinstance(value, list) else written(there.path[-1], value)
         return there.value, there.end, 0, new
 
     def _added(self, rank: int, table: KeyPath, settings: Mapping[str, Value]) -> _Splice:
@@ -122,9 +122,8 @@ class _Editing:
 
 
 def _lines(prefix: KeyPath, settings: Mapping[str, Value]) -> str:
-    return "".join(
-        f"{'.'.join([*prefix, name])} = {written(value)}\n" for name, value in settings.items()
-    )
+    dotted = ((".".join([*prefix, name]), name, value) for name, value in settings.items())
+    return "".join(f"{key} = {written(name, value)}\n" for key, name, value in dotted)
 
 
 def _inline_with(text: str, changes: Changes) -> str:
@@ -139,7 +138,7 @@ def _inline_with(text: str, changes: Changes) -> str:
         if value is None:
             del inner[path[-1]]
         else:
-            inner[path[-1]] = tomlkit.value(written(value))
+            inner[path[-1]] = tomlkit.value(written(path[-1], value))
     return table.as_string()
 
 

@@ -1,6 +1,7 @@
 """Writes the apps of a project into a manifest, and their client ids into its bindings."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from connected_apps_tools.api.models import ConnectedApp
@@ -69,6 +70,12 @@ class Target:
     bindings: Bindings = field(default_factory=Bindings)
     environment: str | None = None
 
+    @property
+    def joins(self) -> bool:
+        """Whether the project comes into a manifest of other projects here."""
+        bound = self.manifest.environments.values() if self.manifest else ()
+        return bool(bound) and self.project_id not in bound
+
 
 def export(
     apps: Sequence[ConnectedApp], target: Target, only: Collection[str] | None = None
@@ -76,7 +83,9 @@ def export(
     """The apps of a project in a manifest; only those with some keys, if given.
 
     What is in the manifest already keeps its place and its comments. Apps that are not in the
-    project stay in it: they may be new.
+    project stay in it: they may be new. An app with the name and type of one that is not bound
+    gets its key. Where the project comes into a manifest of other projects, apps that it does not
+    have stay with the others alone.
 
     Raises:
         InvalidRequest: no app has one of these keys.
@@ -84,14 +93,45 @@ def export(
     """
     known = [app for app in apps if can_express(app)]
     manifest = target.manifest or read_manifest("")
-    by_key = keys_for(known, target.bindings.of(target.project_id), manifest.apps)
+    bound = target.bindings.of(target.project_id)
+    bound = {**bound, **_unbound_twins(known, bound, manifest)}
+    by_key = keys_for(known, bound, manifest.apps)
+    only_elsewhere = manifest.apps.keys() - by_key.keys() if target.joins and only is None else ()
     if only is not None:
         for key in only:
             if key not in by_key:
                 raise _no_such_key(key, by_key)
         by_key = {key: by_key[key] for key in by_key if key in only}
     left_out = tuple(app.client_id for app in apps if not can_express(app))
-    return _written(by_key, target, left_out)
+    return _written(by_key, target, left_out, sorted(only_elsewhere))
+
+
+def _unbound_twins(
+    apps: Iterable[ConnectedApp], bound: Mapping[str, str], manifest: Manifest
+) -> dict[str, str]:
+    """The apps with the name and the type of an app of the manifest that is not bound here.
+
+    Its binding was lost, or it is bound in other projects. An app of a stranger is none of them.
+    """
+    taken = {*bound.values()}
+    own = [app for app in apps if app.client_id not in taken and not _by_stranger(app)]
+    ids, keys = defaultdict(list), defaultdict(set)
+    for app in own:
+        ids[app.client_name, app.client_type].append(app.client_id)
+    for environment in manifest.environments or [None]:
+        for key, settings in manifest.wanted_in(environment).items():
+            if key not in bound:
+                keys[settings["client_name"], settings[TYPE]].add(key)
+    return {
+        key: found[0]
+        for looks, found in ids.items()
+        if len(found) == len(keys.get(looks, ())) == 1
+        for key in keys[looks]
+    }
+
+
+def _by_stranger(app: ConnectedApp) -> bool:
+    return ParsedApp(app, ReviewLimits()).by_stranger
 
 
 def adopt(app: ConnectedApp, key: str, target: Target) -> Export:
@@ -117,21 +157,39 @@ def _no_such_key(key: str, keys: Collection[str]) -> InvalidRequest:
 
 
 def _written(
-    by_key: Mapping[str, ConnectedApp], target: Target, left_out: tuple[str, ...]
+    by_key: Mapping[str, ConnectedApp],
+    target: Target,
+    left_out: tuple[str, ...],
+    only_elsewhere: Iterable[str] = (),
 ) -> Export:
     manifest = target.manifest or read_manifest(HEAD)
     environment, changes = _environment(manifest, target)
+    for key in only_elsewhere:
+        changes |= _kept_elsewhere(key, manifest)
     elsewhere = bool(manifest.environments.keys() - {environment})
     marks = {}
     for key, app in by_key.items():
         place = _Place(key, environment, elsewhere=elsewhere)
         changes |= place.changes(manifest.apps.get(key), settings_of(app))
-        if ParsedApp(app, ReviewLimits()).by_stranger:
+        if _by_stranger(app):
             marks[place.table] = BY_STRANGER
     text = edited(manifest.file, changes, marks)
     read_manifest(text, manifest.file.name)  # such as a key that is not one
     bound = {key: app.client_id for key, app in by_key.items()}
     return Export(text, target.bindings.with_bound(target.project_id, bound), left_out)
+
+
+def _kept_elsewhere(key: str, manifest: Manifest) -> dict[KeyPath, Value | None]:
+    """How the manifest changes so that an app stays in the environments that have it, alone."""
+    there = manifest.apps[key]
+    if TYPE not in there.settings:
+        return {}
+    given: dict[KeyPath, Value | None] = {
+        (APPS, key, name, TYPE): there.settings[TYPE]
+        for name in manifest.environments
+        if TYPE not in there.overrides.get(name, {})
+    }
+    return {(APPS, key, TYPE): None, **given}
 
 
 def _environment(

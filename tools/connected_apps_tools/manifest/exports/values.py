@@ -10,11 +10,20 @@ from tomlkit.items import Array, Item, String, StringType, Trivia
 from connected_apps_tools.manifest.settings import Value
 from connected_apps_tools.text.printable import printable
 
-_ESCAPES = {'"': '\\"', "\\": "\\\\", "\t": "\\t", "\r": "\\r"}
+TEMPLATE = "_template_content"
+"""The ending of the names of settings that are templates."""
+
+_ESCAPES = {'"': '\\"', "\\": "\\\\", "\t": "\\t", "\r": "\\r", "\n": "\\n"}
 
 
-def written(value: Value) -> str:
-    """A value in TOML. What is invisible, or acts on a terminal, is escaped: nothing is lost."""
+def written(name: str, value: Value) -> str:
+    """The value of a setting in TOML. What is invisible, or acts on a terminal, is escaped.
+
+    Nothing is lost. Only a template, which no stranger writes, goes over several lines: a line of
+    another text could look like a part of the file.
+    """
+    if isinstance(value, str):
+        return _string(value, on_lines=name.endswith(TEMPLATE)).as_string()
     return _item(value).as_string()
 
 
@@ -29,7 +38,7 @@ def rewritten(array: str, urls: list[str]) -> str:
         if url not in there:
             item.append(_string(url))
     text = item.as_string()
-    return text if _read(text) == urls else written(urls)
+    return text if _read(text) == urls else _item(urls).as_string()
 
 
 def _read(array: str) -> list[str]:
@@ -37,8 +46,6 @@ def _read(array: str) -> list[str]:
 
 
 def _item(value: Value) -> Item:
-    if isinstance(value, str):
-        return _string(value)
     if isinstance(value, list):
         return _array(map(_string, value), multiline=len(value) > 1)
     return tomlkit.item(value)
@@ -50,9 +57,9 @@ def _array(items: Iterable[Item], *, multiline: bool) -> Array:
     return array
 
 
-def _string(text: str) -> String:
-    """A string: on several lines if it has some, and without escapes if it needs none."""
-    lines = text.split("\n")
+def _string(text: str, *, on_lines: bool = False) -> String:
+    """A string, without escapes if it needs none. With `on_lines`, its line breaks stay."""
+    lines = text.split("\n") if on_lines else [text]
     literal = '"' in text and "'" not in text and all(map(_is_plain, lines))
     body = text if literal else "\n".join(map(_escaped, lines))
     kinds = {

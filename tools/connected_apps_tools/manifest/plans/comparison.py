@@ -1,7 +1,8 @@
 """Compares a manifest with the apps of a project."""
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from connected_apps_tools.api.app_versions import version_of
 from connected_apps_tools.api.models import ConnectedApp, CreateApp
@@ -22,7 +23,10 @@ from connected_apps_tools.safety.policy import Policy
 from connected_apps_tools.safety.risky_changes import risky_changes
 from connected_apps_tools.text.printable import printable
 
-from .plan import FieldChange, ManifestPlan, Step
+from .plan import Adopted, FieldChange, ManifestPlan, Step
+
+MAX_SAME = 3
+"""Most apps with the name of a new one that a step tells."""
 
 
 @dataclass(frozen=True)
@@ -34,12 +38,14 @@ class Project:
         apps: all of its apps. One that is missing here would be created a second time.
         bindings: which of them the keys are.
         policy: what the operator allows.
+        adopted: the keys of apps that an interrupted apply has created.
     """
 
     project_id: str
     apps: Iterable[ConnectedApp]
     bindings: Bindings
     policy: Policy
+    adopted: Mapping[str, Adopted] = field(default_factory=dict)
 
 
 def compare(manifest: Manifest, project: Project, *, prune: bool = False) -> ManifestPlan:
@@ -79,7 +85,9 @@ class _Comparison:
         self._prune = prune
         self._policy = project.policy
         self._bound = project.bindings.of(project.project_id)
+        self._adopted = project.adopted
         self._apps = {app.client_id: app for app in project.apps}
+        self._unbound = _by_name(self._apps.keys() - {*self._bound.values()}, self._apps)
 
     def steps(self, wanted: Mapping[str, Settings]) -> Iterator[Step]:
         for key, settings in wanted.items():
@@ -105,6 +113,7 @@ class _Comparison:
             client_name=request.client_name or "",
             settings=settings,
             gone=gone,
+            same_name=self._unbound.get(request.client_name or "", [])[:MAX_SAME],
             refusals=_refusals(lambda: self._policy.check_new(request)),
         )
 
@@ -118,6 +127,7 @@ class _Comparison:
             key=key,
             client_id=app.client_id,
             client_name=app.client_name,
+            adopted=self._adopted.get(key),
         )
         if not settings:
             return step
@@ -154,6 +164,15 @@ class _Comparison:
 
     def _protection(self, app: ConnectedApp) -> list[str]:
         return _refusals(lambda: self._policy.check_unprotected(app.client_id, app.client_name))
+
+
+def _by_name(client_ids: Iterable[str], apps: Mapping[str, ConnectedApp]) -> dict[str, list[str]]:
+    """The ids of apps by their name, if they have one."""
+    found: dict[str, list[str]] = defaultdict(list)
+    for client_id in sorted(client_ids):
+        if name := apps[client_id].client_name:
+            found[name].append(client_id)
+    return found
 
 
 def _refusals(check: Callable[[], None]) -> list[str]:

@@ -13,6 +13,9 @@ from connected_apps_tools.manifest.settings import Value
 from connected_apps_tools.safety.question import digest
 from connected_apps_tools.text.printable import printable
 
+Adopted = Literal["by its id", "by its looks"]
+"""How an app is known that an interrupted apply has created. Others may have the same looks."""
+
 Action = Literal["create", "change", "delete", "unmanaged", "nothing"]
 
 DOES_SOMETHING: tuple[Action, ...] = ("create", "change", "delete")
@@ -43,6 +46,8 @@ class Step(Model):
         changes: each setting that changes.
         version: the version of the app that the step is made from.
         gone: the id of the app that the key was bound to, if that is not in the project any more.
+        adopted: how it is known that an interrupted apply has created the app; None if none has.
+        same_name: the ids of apps that the manifest does not have, with the name of a new one.
         weakens: what makes the app less protected, as label and fact; printable.
         refusals: what the policy forbids about it; printable.
         evidence: what is known of how an app that is deleted is used; printable.
@@ -56,6 +61,8 @@ class Step(Model):
     changes: list[FieldChange] = Field(default_factory=list)
     version: str | None = None
     gone: str | None = None
+    adopted: Adopted | None = None
+    same_name: list[str] = Field(default_factory=list)
     weakens: list[tuple[str, str]] = Field(default_factory=list)
     refusals: list[str] = Field(default_factory=list)
     evidence: list[str] = Field(default_factory=list)

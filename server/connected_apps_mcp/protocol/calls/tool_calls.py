@@ -8,6 +8,8 @@ from mcp import MCPError, types
 from connected_apps_mcp.audit import AuditLog, PersonAnswer, RecordedCall, Software
 from connected_apps_mcp.callers import current_caller
 from connected_apps_mcp.egress import AnyContext, reveal
+from connected_apps_mcp.protocol.error_results import as_failure, as_text, error_result
+from connected_apps_mcp.protocol.rights import RightsOfCallers
 from connected_apps_tools import Tool, ToolContext, observing
 from connected_apps_tools.api.models import Result
 from connected_apps_tools.deadline import deadline
@@ -15,10 +17,8 @@ from connected_apps_tools.errors import ConnectedAppsError
 from connected_apps_tools.selection import OfferedTools
 from connected_apps_tools.text.printable import did_you_mean
 
-from .error_results import as_failure, as_text, error_result
 from .execution import Execution, Publish
 from .parts import Parts
-from .rights import RightsOfCallers
 
 ADVICE = {"note", "next_step"}
 """The fields of a result that may name other tools. Their text is always ours."""

@@ -11,13 +11,13 @@ from typing import Any
 
 from connected_apps_mcp.audit import AuditLog, PersonAnswer, RecordedCall
 from connected_apps_mcp.confirmation.confirm import Confirmed
+from connected_apps_mcp.protocol.error_results import as_failure
 from connected_apps_tools import ToolContext
 from connected_apps_tools.api.models import Result
 from connected_apps_tools.deadline import deadline
 from connected_apps_tools.errors import InvalidRequest
 from connected_apps_tools.selection import OfferedTools
 
-from .error_results import as_failure
 from .execution import Execution, Publish, whole
 
 Record = Callable[[str, dict[str, Any], PersonAnswer | None], RecordedCall]

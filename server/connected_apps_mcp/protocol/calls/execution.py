@@ -23,12 +23,11 @@ from mcp import types
 
 from connected_apps_mcp.audit import AuditLog, Outcome, PersonAnswer, RecordedCall
 from connected_apps_mcp.confirmation.confirm import Dialogue, How
+from connected_apps_mcp.protocol.error_results import as_failure, broken_rules, error_name
 from connected_apps_tools import Tool, ToolContext, observing
 from connected_apps_tools.api.models import Request, Result, Touched
 from connected_apps_tools.errors import ConnectedAppsError
 from connected_apps_tools.plan import Performed, Plan
-
-from .error_results import as_failure, broken_rules, error_name
 
 ANSWERS: Mapping[How, PersonAnswer] = {"accepted": "accept", "approved": "approve"}
 """What the audit log calls the ways to confirm."""

@@ -1,0 +1,1 @@
+"""Calls of tools: planned, confirmed, recorded, performed, and answered."""
