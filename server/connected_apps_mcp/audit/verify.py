@@ -78,6 +78,11 @@ class Snapshot:
         """The numbers of the files, in order."""
         return list(self._sizes)
 
+    @property
+    def size(self) -> int:
+        """The size of all files together, in bytes."""
+        return sum(self._sizes.values())
+
     def data(self, number: int) -> bytes | None:
         """The bytes of a file at that moment, or None where there is no such file.
 

@@ -28,7 +28,7 @@ from connected_apps_tools.catalogue.types.secret_view import ClientSecret, descr
 from connected_apps_tools.context import ToolContext
 from connected_apps_tools.errors import InvalidRequest, ServiceError
 from connected_apps_tools.plan import Performed, Plan, returning
-from connected_apps_tools.safety.question import WHO_WILL_KNOW, Question, facts_about
+from connected_apps_tools.safety.question import Audience, Question, facts_about
 from connected_apps_tools.secrets.checking import check_stored
 from connected_apps_tools.secrets.stores import StoredSecret, Which
 from connected_apps_tools.storage.errors import StoreError
@@ -103,7 +103,7 @@ async def start_secret_rotation(context: ToolContext, request: OneApp) -> Plan[R
     shows = request.reveals and is_confidential(app.client_type) and not rotating(app)
     return Plan(
         perform=partial(_start, context, app, shows=shows),
-        question=_showing(app, "next") if shows else None,
+        question=_showing(context.server.audience, app, "next") if shows else None,
     )
 
 
@@ -247,7 +247,9 @@ async def reveal_client_secret(
         if stored.last_four == last_four_at_service(app, request.which)
         else "The service's secret is another one by now.",
     )
-    return Plan(perform=returning(shown), question=_showing(app, request.which))
+    return Plan(
+        perform=returning(shown), question=_showing(context.server.audience, app, request.which)
+    )
 
 
 def last_four_at_service(app: ConnectedApp, which: Which) -> str | None:
@@ -272,11 +274,11 @@ async def stored_secret(context: ToolContext, request: RevealClientSecret) -> St
     return stored
 
 
-def _showing(app: ConnectedApp, which: str) -> Question:
+def _showing(audience: Audience, app: ConnectedApp, which: str) -> Question:
     return Question(
-        f"Show the {which} client secret of this app in the conversation?",
+        f"Show the {which} client secret of this app {audience.place}?",
         facts_about(app),
-        WHO_WILL_KNOW,
+        audience.consequence,
         version_of(app),
     )
 

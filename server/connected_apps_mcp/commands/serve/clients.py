@@ -26,6 +26,7 @@ from connected_apps_mcp.wiring import (
 )
 from connected_apps_tools import TOOLSETS, ToolContext
 from connected_apps_tools.context import ServerInfo
+from connected_apps_tools.safety.question import CONVERSATION, Audience
 from connected_apps_tools.selection import OfferedTools, select_tools
 
 from .observed import observed
@@ -52,7 +53,7 @@ async def serve_clients(settings: Settings) -> None:
             reads, changes = Rate(settings.rate_reads), Rate(settings.rate_changes)
             rates = RateLimits(offer.on, authorization.refuse, reads=reads, changes=changes)
             checks = [authorization, rates]
-        server = await _server(settings, project, offer, audit, checks)
+        server = await open_server(settings, project, offer, audit, checks=checks)
         if telemetry:
             _observe(server, telemetry, offer)
         readiness = Readiness(_readiness_checks(settings, audit, project))
@@ -67,19 +68,32 @@ async def serve_clients(settings: Settings) -> None:
             await serve_http(service)
 
 
-async def _server(
+async def open_server(  # noqa: PLR0913 - each is a separate part
     settings: Settings,
     project: ToolContext,
     offer: OfferedTools,
     audit: AuditLog,
-    checks: Sequence[ServerMiddleware[Any]],
+    *,
+    checks: Sequence[ServerMiddleware[Any]] = (),
+    audience: Audience = CONVERSATION,
 ) -> AnyServer:
+    """The server of a project, as the settings say.
+
+    Args:
+        settings: the settings.
+        project: what the tools work on.
+        offer: the tools that are on.
+        audit: the audit log.
+        checks: what each request has to pass first.
+        audience: who sees a secret that a tool shows.
+    """
     about = ServerInfo(
         version=version("connected-apps-mcp"),
         environment=settings.environment,
         profile=settings.profile if settings.logged_in else None,
         losses=await report_losses(project),
         secrets_command=secrets_command(settings),
+        audience=audience,
     )
     return build_server(
         replace(project, server=about, review_limits=settings.review_limits),
