@@ -1,7 +1,9 @@
 """Steps of a person on the page, for its tests."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
+from urllib.parse import urlsplit
 
 Open = Callable[..., Any]
 """Opens a tab with the page."""
@@ -31,3 +33,35 @@ def calls_of(tab: Any, tool: str) -> list[dict[str, Any]]:
     """The calls of a tool that the page made."""
     made: list[dict[str, Any]] = tab.evaluate("link.calls")
     return [call for call in made if call["tool"] == tool]
+
+
+@contextmanager
+def tabs_of(chromium: Any, host: str) -> Iterator[Open]:
+    """Opens tabs. At the end, no tab may have had an error or have asked another host."""
+    contexts = []
+    wrong: list[str] = []
+
+    def open_tab(**options: Any) -> Any:
+        context = chromium.new_context(**{"viewport": {"width": 1280, "height": 900}, **options})
+        contexts.append(context)
+        tab = context.new_page()
+        tab.set_default_timeout(5_000)
+        tab.on("pageerror", lambda error: wrong.append(str(error)))
+        tab.on("dialog", lambda dialog: wrong.append(dialog.message))
+        tab.on("request", lambda request: wrong.extend(_elsewhere(request.url, host)))
+        tab.on("console", lambda said: wrong.extend(_error_in(said)))
+        return tab
+
+    yield open_tab
+    for context in contexts:
+        context.close()
+    assert not wrong
+
+
+def _elsewhere(url: str, host: str) -> list[str]:
+    return [] if urlsplit(url).hostname in {host, None} else [url]
+
+
+def _error_in(said: Any) -> list[str]:
+    is_error = said.type == "error" and "Failed to load resource" not in said.text
+    return [said.text] if is_error else []

@@ -361,8 +361,8 @@ function auditLines(apps: App[]): AuditLine[] {
     ...call(4, 5, "update_app", second, { answer: "accept" }, { ok: true }),
     ...call(6, 9, "delete_app", third, { event: "refusal", reason: "the person declined", answer: "decline" }),
     ...call(7, 12, "start_secret_rotation", first, {}, { ok: true }),
-    ...call(9, 14, "deliver_client_secret", first, { answer: "accept" }, { ok: true, delivered: "9wQa" }),
-    ...call(11, 20, "reveal_client_secret", first, { answer: "approve", software: { name: "console" } }, { ok: true, revealed: "9wQa" }),
+    ...call(9, 14, "deliver_client_secret", first, { answer: "accept" }, { ok: true, delivered: "…9wQa" }),
+    ...call(11, 20, "reveal_client_secret", first, { answer: "approve", software: { name: "console" } }, { ok: true, revealed: "…9wQa" }),
     ...call(13, 31, "update_app", first, { caller: { subject: "ada", client_id: "agent-7" } }, { ok: false, error: "NoAnswer", may_have_taken_effect: true }),
     ...call(15, 33, "complete_secret_rotation", first, { answer: "accept" }),
   ];

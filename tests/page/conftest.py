@@ -4,10 +4,9 @@ import json
 import shutil
 from collections.abc import Iterator
 from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
-from page_steps import Open, Run
+from page_steps import Open, Run, tabs_of
 from support import cannot_run
 
 import build_page
@@ -56,33 +55,8 @@ def sample(npm: Run, tmp_path_factory: pytest.TempPathFactory) -> str:
 @pytest.fixture
 def new_tab(chromium: Any) -> Iterator[Open]:
     """Opens a tab. At the end, no tab may have had an error or have asked another origin."""
-    contexts = []
-    wrong: list[str] = []
-
-    def open_tab(**options: Any) -> Any:
-        context = chromium.new_context(**{"viewport": {"width": 1280, "height": 900}, **options})
-        contexts.append(context)
-        tab = context.new_page()
-        tab.set_default_timeout(5_000)
-        tab.on("pageerror", lambda error: wrong.append(str(error)))
-        tab.on("dialog", lambda dialog: wrong.append(dialog.message))
-        tab.on("request", lambda request: wrong.extend(_elsewhere(request.url)))
-        tab.on("console", lambda said: wrong.extend(_error_in(said)))
-        return tab
-
-    yield open_tab
-    for context in contexts:
-        context.close()
-    assert not wrong
-
-
-def _elsewhere(url: str) -> list[str]:
-    return [] if urlsplit(url).hostname in {HOST, None} else [url]
-
-
-def _error_in(said: Any) -> list[str]:
-    is_error = said.type == "error" and "Failed to load resource" not in said.text
-    return [said.text] if is_error else []
+    with tabs_of(chromium, HOST) as open_tab:
+        yield open_tab
 
 
 @pytest.fixture

@@ -186,8 +186,8 @@ function Extra({ record: { line, outcome } }: { record: CallRecord }) {
   const { error, revealed, delivered } = outcome ?? {};
   const words = [
     line.reason ?? error,
-    revealed && `showed …${revealed}`,
-    delivered && `delivered …${delivered}`,
+    revealed && `showed ${revealed}`,
+    delivered && `delivered ${delivered}`,
   ].filter(Boolean);
   if (!words.length) return null;
   return (
