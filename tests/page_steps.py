@@ -29,6 +29,18 @@ def show_view(tab: Any, name: str) -> None:
     tab.get_by_role("heading", name=name, level=1).wait_for()
 
 
+def press(place: Any, name: str) -> None:
+    """Press a button."""
+    place.get_by_role("button", name=name, exact=True).click()
+
+
+def say_yes(tab: Any, act: str) -> None:
+    """Answer a question with these words in it."""
+    question = tab.get_by_role("dialog")
+    assert act in question.inner_text()
+    press(question, "Yes, do it")
+
+
 def calls_of(tab: Any, tool: str) -> list[dict[str, Any]]:
     """The calls of a tool that the page made."""
     made: list[dict[str, Any]] = tab.evaluate("link.calls")

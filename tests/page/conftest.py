@@ -3,13 +3,17 @@
 import json
 import shutil
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+from consoles import Page, console_at_terminal, fill, flags_for
 from page_steps import Open, Run, tabs_of
+from server.terminal import Terminal
 from support import cannot_run
 
 import build_page
+from connected_apps_mcp.sandbox.seeds.seed import Seed
 from node_packages import NodeMissing, node_for
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
@@ -72,3 +76,33 @@ def open_page(new_tab: Open, sample: str) -> Open:
         return tab
 
     return open_sample
+
+
+@pytest.fixture
+def started(tmp_path: Path) -> Iterator[tuple[Page, Terminal]]:
+    """The real console, which nobody has entered yet, and its terminal."""
+    fill(tmp_path, Seed(example=True))
+    with console_at_terminal(*flags_for(tmp_path)) as started:
+        yield started
+
+
+@pytest.fixture
+def console(started: tuple[Page, Terminal]) -> Page:
+    """The real console."""
+    return started[0]
+
+
+@pytest.fixture
+def local_tab(chromium: Any) -> Iterator[Open]:
+    """Opens tabs that ask nothing but this machine."""
+    with tabs_of(chromium, "127.0.0.1") as open_tab:
+        yield open_tab
+
+
+@pytest.fixture
+def tab(local_tab: Open, console: Page) -> Any:
+    """A tab in which the person has opened the link."""
+    opened = local_tab(permissions=["clipboard-read", "clipboard-write"])
+    opened.goto(console.link)
+    opened.get_by_role("button", name="Calendar Sync").wait_for()
+    return opened

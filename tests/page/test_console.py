@@ -5,62 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from consoles import (
-    CALENDAR,
-    Page,
-    approvals_in,
-    console_at_terminal,
-    fill,
-    flags_for,
-    waiting_call,
-)
-from page_steps import Open, open_app, show_view, tabs_of
+from consoles import CALENDAR, Page, approvals_in, waiting_call
+from page_steps import Open, open_app, press, say_yes, show_view
 from server.terminal import Terminal
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 from support import serving
-
-from connected_apps_mcp.sandbox.seeds.seed import Seed
-
-CLIPBOARD = ["clipboard-read", "clipboard-write"]
-
-
-@pytest.fixture
-def started(tmp_path: Path) -> Iterator[tuple[Page, Terminal]]:
-    """A console that nobody has entered yet, and its terminal."""
-    fill(tmp_path, Seed(example=True))
-    with console_at_terminal(*flags_for(tmp_path)) as started:
-        yield started
-
-
-@pytest.fixture
-def console(started: tuple[Page, Terminal]) -> Page:
-    return started[0]
-
-
-@pytest.fixture
-def new_tab(chromium: Any) -> Iterator[Open]:
-    with tabs_of(chromium, "127.0.0.1") as open_tab:
-        yield open_tab
-
-
-@pytest.fixture
-def tab(new_tab: Open, console: Page) -> Any:
-    """A tab in which the person has opened the link."""
-    opened = new_tab(permissions=CLIPBOARD)
-    opened.goto(console.link)
-    opened.get_by_role("button", name="Calendar Sync").wait_for()
-    return opened
-
-
-def press(place: Any, name: str) -> None:
-    place.get_by_role("button", name=name, exact=True).click()
-
-
-def say_yes(tab: Any, act: str) -> None:
-    question = tab.get_by_role("dialog")
-    assert act in question.inner_text()
-    press(question, "Yes, do it")
 
 
 def create(tab: Any, name: str) -> Any:
@@ -88,8 +38,10 @@ def test_the_link_shows_the_apps_and_leaves_no_token_behind(tab: Any, console: P
     tab.get_by_role("button", name="Calendar Sync").wait_for()
 
 
-def test_the_link_shows_nothing_to_another_browser(tab: Any, new_tab: Open, console: Page) -> None:
-    other = new_tab()
+def test_the_link_shows_nothing_to_another_browser(
+    tab: Any, local_tab: Open, console: Page
+) -> None:
+    other = local_tab()
     other.goto(console.link)
     other.get_by_text("The console has ended.").wait_for()
     assert tab.locator("[data-row]").count() == 3
