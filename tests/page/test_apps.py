@@ -145,6 +145,22 @@ def test_an_app_that_changes_elsewhere_changes_in_the_table_by_itself(open_page:
     tab.get_by_role("button", name="Renamed elsewhere").wait_for()
 
 
+def test_an_app_that_is_created_elsewhere_appears_by_itself(open_page: Open) -> None:
+    tab = open_page()
+    tab.get_by_text("40 apps", exact=True).wait_for()
+    tab.evaluate(
+        """async () => {
+            const [app] = link.apps.values();
+            const more = { ...app, client_id: "elsewhere", client_name: "Elsewhere" };
+            link.apps.set(more.client_id, more);
+            link.tell({ kind: "apps" });
+        }"""
+    )
+    tab.get_by_text("41 apps", exact=True).wait_for()
+    tab.get_by_label("Search apps").fill("elsewhere")
+    tab.get_by_role("button", name="Elsewhere").wait_for()
+
+
 @pytest.mark.parametrize(
     ("given", "said"),
     [

@@ -89,6 +89,7 @@ def test_a_picture_of_the_audit_log(tab: Any, console: Page) -> None:
     console.result("update_app", client_id=app["client_id"], client_name="Invoices 2")
     console.result("start_secret_rotation", client_id=app["client_id"])
     console.result("complete_secret_rotation", client_id=app["client_id"])
+    tab.get_by_role("button", name="Invoices 2").wait_for()
     show_view(tab, "Audit")
     tab.get_by_text("is whole").wait_for()
     keep(tab, "audit")

@@ -32,10 +32,11 @@ export class Catalogue extends Store<Project> {
     await Promise.all([this.loadApps(), this.loadReview()]);
   }
 
-  /** Reads all apps, page by page. A later load ends this one. */
+  /** Reads all apps, page by page. A later load ends this one. What is there stays until all are read. */
   async loadApps(): Promise<void> {
     const run = ++this.run;
     const rows: Row[] = [];
+    const isFirst = this.now.rows.length === 0;
     let cursor: string | undefined;
     this.set({ progress: "loading" });
     do {
@@ -49,9 +50,9 @@ export class Catalogue extends Store<Project> {
       const { apps, next_cursor, total } = outcome.result;
       for (const app of apps) rows.push(rowOf(app));
       cursor = next_cursor;
-      this.set({ rows: [...rows], ...(total !== undefined && { total }) });
+      if (isFirst) this.set({ rows: [...rows], ...(total !== undefined && { total }) });
     } while (cursor);
-    this.set({ progress: "ready" }, "failure");
+    this.set({ rows, total: rows.length, progress: "ready" }, "failure");
   }
 
   async loadReview(): Promise<void> {

@@ -117,6 +117,8 @@ export interface AuditPage {
 /** What happens without the page. */
 export type LinkEvent =
   | { kind: "app"; client_id: string }
+  /** There are apps that the page does not know. */
+  | { kind: "apps" }
   | { kind: "approvals" }
   | { kind: "audit" }
   | { kind: "reachable"; reachable: boolean }

@@ -194,10 +194,11 @@ function useReachable(link: Link, catalogue: Catalogue): Failure | null {
   return lost;
 }
 
-/** An app that changed elsewhere is read again; so are the findings, once for many. */
+/** An app that changed elsewhere is read again, or all where there are new ones; so are the findings. */
 function watched(catalogue: Catalogue, link: Link): Catalogue {
   let timer: ReturnType<typeof setTimeout>;
   link.listen((event) => {
+    if (event.kind === "apps") void catalogue.load();
     if (event.kind !== "app") return;
     clearTimeout(timer);
     timer = setTimeout(() => void catalogue.loadReview(), 500);

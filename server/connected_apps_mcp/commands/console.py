@@ -77,7 +77,10 @@ class _Wanted(NamedTuple):
 )
 @setting_flags(FLAGS)
 def console(*, port: int, no_open: bool, first: int, **flags: object) -> None:
-    """Show the apps in the browser: look at them, change them, and approve calls of agents.
+    """Show the apps in the browser, and approve calls.
+
+    The page shows the apps, what a review finds, the calls of agents that wait for a person, and
+    the audit log. Apps are created, changed, rotated and deleted there too.
 
     What you do there goes through the same policy, questions and audit log as a call of an agent.
     A client secret that you look at there does not pass through a model.
@@ -147,7 +150,7 @@ async def _serve(settings: Settings, wanted: _Wanted) -> None:
                     )
                     async with anyio.create_task_group() as tasks:
                         tasks.start_soon(_show, place.link(session), wanted.opens)
-                        tasks.start_soon(_end_with, session, signals)
+                        tasks.start_soon(end_with, session, signals)
                         await http.listen(
                             app,
                             listener,
@@ -159,7 +162,8 @@ async def _serve(settings: Settings, wanted: _Wanted) -> None:
                     print_stderr("The console has ended.")
 
 
-async def _end_with(session: Session, signals: ShutdownSignals) -> None:
+async def end_with(session: Session, signals: ShutdownSignals) -> None:
+    """Shut down when the session has ended."""
     await session.wait()
     signals.shut_down()
 

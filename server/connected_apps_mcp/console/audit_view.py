@@ -141,6 +141,12 @@ def client_id_of(record: AuditRecord) -> str | None:
     return found if isinstance(found, str) else None
 
 
+def software_of(record: AuditRecord) -> str | None:
+    """Through which software the call came."""
+    found = record.get("software", {}).get("name")
+    return found if isinstance(found, str) else None
+
+
 def _names(record: AuditRecord) -> str:
     """Who called, and through which software."""
     named = {**record.get("caller", {}), **record.get("software", {})}

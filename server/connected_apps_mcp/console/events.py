@@ -15,7 +15,8 @@ from connected_apps_mcp.audit.verify import Snapshot, Unreadable
 from connected_apps_tools.storage.errors import StoreError
 
 from .approvals import Waiting
-from .audit_view import RecordedLines, calls_of, client_id_of
+from .audit_view import RecordedLines, calls_of, client_id_of, software_of
+from .calls import SOFTWARE
 from .session import Session
 
 SECONDS = 1.0
@@ -23,6 +24,9 @@ SECONDS = 1.0
 
 LOOK_BACK = 1_000
 """A call that began more lines ago is not looked for when it ends."""
+
+CREATING = {"create_app", "clone_app"}
+"""Tools that make an app. The log does not know its id."""
 
 Event = dict[str, str]
 
@@ -65,21 +69,23 @@ class Happenings:
             return []
         before, self._size = self._seq, size
         changed: dict[str, None] = {}
+        is_more = False
         for call in calls_of(self._log):
             newest = max(line["seq"] for line in call if line)
             self._seq = max(self._seq, newest)
-            if newest > before and (client_id := _changed(call)):
-                changed[client_id] = None
+            if newest > before and _has_changed_something(call):
+                is_more |= call.first["tool"] in CREATING and software_of(call.first) != SOFTWARE
+                changed |= {
+                    client_id: None for client_id in [client_id_of(call.first)] if client_id
+                }
             if call.first["seq"] < before - LOOK_BACK:
                 break
         apps = [{"kind": "app", "client_id": client_id} for client_id in changed]
-        return [{"kind": "audit"}, *apps]
+        return [{"kind": "audit"}, *apps, *([{"kind": "apps"}] if is_more else [])]
 
 
-def _changed(call: RecordedLines) -> str | None:
-    """The app that a call has changed, or may have changed."""
+def _has_changed_something(call: RecordedLines) -> bool:
+    """Whether a call has changed something, or may have."""
     ended = call.last or {}
-    shows = "revealed" in ended
-    if shows or not (ended.get("ok") or ended.get("may_have_taken_effect")):
-        return None
-    return client_id_of(call.first)
+    took_effect = ended.get("ok") or ended.get("may_have_taken_effect")
+    return bool(took_effect) and "revealed" not in ended

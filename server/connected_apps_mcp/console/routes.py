@@ -3,6 +3,7 @@
 page/README.md lists the requests.
 """
 
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -30,6 +31,10 @@ MAX_STREAMS = 10
 """Open streams of events: one for each tab."""
 
 NO_FOLDER = "The audit log is on standard error (--audit-log -), where the console cannot read it."
+
+UNEXPECTED = "The console failed in an unexpected way; its log says where."
+
+logger = logging.getLogger(__name__)
 
 B = TypeVar("B", bound=Body)
 
@@ -151,6 +156,9 @@ def _answering(
             return failure("InvalidRequest", _explained(error), HTTPStatus.BAD_REQUEST)
         except (StoreError, Unreadable) as error:
             return failure(type(error).__name__, str(error))
+        except Exception as error:  # noqa: BLE001 - the page has to hear of it, without its text
+            logger.error("%s failed with %s", request.url.path, type(error).__name__)
+            return failure("unexpected", UNEXPECTED, HTTPStatus.INTERNAL_SERVER_ERROR)
 
     return answer
 

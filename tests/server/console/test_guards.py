@@ -2,11 +2,13 @@
 
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
 from consoles import Page, console, console_at_terminal
+from server.terminal import at_terminal
 from support import SERVER
 
 from connected_apps_mcp.limits import MAX_BODY_BYTES
@@ -157,6 +159,24 @@ def test_no_script_reads_the_cookie_and_no_other_place_gets_it() -> None:
         _, *attributes = entered.headers["set-cookie"].split("; ")
         path = page.url.removeprefix(page.origin)
         assert {*attributes} == {"HttpOnly", f"Path={path}", "SameSite=strict"}
+
+
+def test_the_browser_gets_the_link_and_the_terminal_does_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    browser, got = tmp_path / "browser", tmp_path / "got"
+    browser.write_text(f'#!/bin/sh\necho "$1" > {got}.draft && mv {got}.draft {got}\n')
+    browser.chmod(0o700)
+    monkeypatch.setenv("BROWSER", str(browser))
+    with at_terminal("console", "--sandbox") as terminal:
+        said = terminal.line_with("in the browser")
+        link = got.read_text().strip()
+        with Page(link) as page:
+            page.enter()
+        terminal.interrupt()
+        _, shown = terminal.end()
+    assert page.url in said
+    assert page.token not in shown
 
 
 def test_a_console_without_a_terminal_prints_no_link() -> None:

@@ -90,6 +90,18 @@ async def test_a_change_by_a_client_of_another_process_is_an_event(
             pass
 
 
+async def test_a_creation_by_a_client_of_another_process_is_an_event(
+    page: Page, tmp_path: Path
+) -> None:
+    command, arguments = SERVER[0], [*SERVER[1:], "serve", *flags_for(tmp_path)]
+    async with Client(StdioServerParameters(command=command, args=arguments)) as client:
+        events = page.events()
+        next(events)
+        assert not (await client.call_tool("create_app", {"client_type": "third_party"})).is_error
+        while next(events) != {"kind": "apps"}:
+            pass
+
+
 def test_the_audit_log_is_shown_with_its_chain(page: Page) -> None:
     page.result("update_app", client_id=CALENDAR, client_name="Other")
     shown = page.audit()

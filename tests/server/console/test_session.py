@@ -2,12 +2,14 @@
 
 import pytest
 
+from connected_apps_mcp.commands.console import end_with
 from connected_apps_mcp.console.session import (
     ECHO_SECONDS,
     IDLE_SECONDS,
     LINK_SECONDS,
     Session,
 )
+from connected_apps_mcp.transports.shutdown import ShutdownSignals
 
 
 class Clocks:
@@ -86,6 +88,16 @@ def test_a_request_some_time_after_an_event_is_a_sign_of_a_person(clocks: Clocks
     session.note_request()
     clocks.move(IDLE_SECONDS - 1)
     assert session.admits(cookie)
+
+
+async def test_a_console_ends_with_its_session(clocks: Clocks) -> None:
+    session, _ = entered(clocks)
+    clocks.move(IDLE_SECONDS)
+    ended: list[str] = []
+    async with ShutdownSignals() as signals:
+        signals.react(lambda: ended.append("ended"))
+        await end_with(session, signals)
+    assert ended == ["ended"]
 
 
 def test_nobody_is_admitted_before_the_link_is_opened(clocks: Clocks) -> None:
