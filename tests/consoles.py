@@ -21,6 +21,10 @@ CALENDAR, NOTES, REPORTS = (
 """The apps of the example."""
 
 
+MOST_LOOKS = 30
+"""Looks of the console, one a second, until a test waits no longer."""
+
+
 class Page(httpx2.Client):
     """A browser with the page of a console: it sends what the page sends.
 
@@ -76,12 +80,17 @@ class Page(httpx2.Client):
         return page
 
     def events(self) -> Iterator[dict[str, Any]]:
-        """The events, from now on. The first one is empty: it says that the stream is open."""
+        """What happens from now on. The first one is empty: what was before is known now."""
+        looks = 0
         with self.stream("GET", "api/events") as stream:
-            yield {}
             for line in stream.iter_lines():
-                if line.startswith("data: "):
+                if line.startswith("data: ") and looks:
                     yield json.loads(line.removeprefix("data: "))
+                elif line == ":":
+                    looks += 1
+                    assert looks < MOST_LOOKS, "it does not happen"
+                    if looks == 1:
+                        yield {}
 
 
 def yes_to(outcome: dict[str, Any]) -> dict[str, Any]:
@@ -136,8 +145,13 @@ def console_at_terminal(*flags: str) -> Iterator[tuple[Page, Terminal]]:
     with at_terminal("console", "--no-open", *flags) as terminal:
         with Page(terminal.line_with("#token=")) as page:
             yield page, terminal
-        terminal.interrupt()
-        terminal.end()
+        stop(terminal)
+
+
+def stop(terminal: Terminal) -> str:
+    """End the console, and return all that it said."""
+    terminal.interrupt()
+    return terminal.end()[1]
 
 
 @contextmanager

@@ -30,6 +30,8 @@ CREATING = {"create_app", "clone_app"}
 
 Event = dict[str, str]
 
+APPROVALS, AUDIT, APPS = ({"kind": kind} for kind in ("approvals", "audit", "apps"))
+
 
 class Happenings:
     """What happens while one page listens."""
@@ -44,8 +46,13 @@ class Happenings:
         self._seq = 0
 
     async def events(self) -> AsyncIterator[Event | None]:
-        """Each event; None after each look, so that a reader who is gone is noticed."""
-        await self._news()  # what was there before is not new
+        """Each event; None after each look, so that a reader who is gone is noticed.
+
+        The first ones cover what happened before the page listened, or since it last did.
+        """
+        await self._news()
+        yield APPROVALS
+        yield AUDIT
         yield None
         while not self._session.has_ended:
             await anyio.sleep(SECONDS)
@@ -61,7 +68,7 @@ class Happenings:
 
     async def _of_approvals(self) -> list[Event]:
         before, self._ids = self._ids, await self._waiting.ids()
-        return [] if before == self._ids else [{"kind": "approvals"}]
+        return [] if before == self._ids else [APPROVALS]
 
     def _of_log(self) -> list[Event]:
         size = Snapshot(self._log).size if self._log else 0
@@ -81,7 +88,7 @@ class Happenings:
             if call.first["seq"] < before - LOOK_BACK:
                 break
         apps = [{"kind": "app", "client_id": client_id} for client_id in changed]
-        return [{"kind": "audit"}, *apps, *([{"kind": "apps"}] if is_more else [])]
+        return [AUDIT, *apps, *([APPS] if is_more else [])]
 
 
 def _has_changed_something(call: RecordedLines) -> bool:

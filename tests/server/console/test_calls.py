@@ -5,8 +5,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from consoles import CALENDAR, NOTES, Page, console, no_to, yes_to
+from consoles import (
+    CALENDAR,
+    NOTES,
+    Page,
+    console,
+    console_at_terminal,
+    fill,
+    flags_for,
+    no_to,
+    stop,
+    yes_to,
+)
 from server.audit.logs import lines_of
+
+from connected_apps_mcp.sandbox.seeds.seed import Seed
 
 
 @pytest.fixture
@@ -147,14 +160,20 @@ def test_a_secret_that_the_person_declines_is_not_shown(page: Page) -> None:
     assert refused["error"]["error"] == "NotConfirmed"
 
 
-def test_a_shown_secret_is_in_one_response_only(page: Page, tmp_path: Path) -> None:
-    client_id = new_app(page)
-    value = page.secret(client_id, yes_to(page.secret(client_id)))["result"]["value"]
-    page.result("update_app", client_id=client_id, client_description=f"It is {value}")
-    page.result("get_app", client_id=client_id)
-    page.result("search_apps", detail="full")
-    page.get("api/audit")
+def test_a_shown_secret_is_in_one_response_only(tmp_path: Path) -> None:
+    fill(tmp_path, Seed(example=True))
+    flags = [*flags_for(tmp_path), "--log-level", "debug"]
+    with console_at_terminal(*flags) as (page, terminal):
+        client_id = new_app(page.enter())
+        value = page.secret(client_id, yes_to(page.secret(client_id)))["result"]["value"]
+        page.result("update_app", client_id=client_id, client_description=f"It is {value}")
+        page.result("get_app", client_id=client_id)
+        page.result("search_apps", detail="full")
+        page.ask(value, client_id=value)
+        page.get("api/audit")
+        said = stop(terminal)
     assert sum(value in each for each in page.seen) == 1
+    assert value not in said
     written = b"".join(file.read_bytes() for file in (tmp_path / "data/audit").iterdir())
     assert value.encode() not in written
     (line,) = calls_in(tmp_path, "reveal_client_secret")

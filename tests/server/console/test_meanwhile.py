@@ -64,6 +64,13 @@ def test_a_press_decides_once(page: Page, tmp_path: Path, *, approve: bool) -> N
     assert again["error"]["error"] == "NotWaiting"
 
 
+def test_a_page_that_begins_to_listen_reads_again_what_it_may_have_missed(page: Page) -> None:
+    with page.stream("GET", "api/events") as stream:
+        lines = stream.iter_lines()
+        seen = [next(lines) for _ in range(5)]
+    assert seen == ['data: {"kind":"approvals"}', "", 'data: {"kind":"audit"}', "", ":"]
+
+
 def test_an_event_says_that_other_calls_wait(page: Page, tmp_path: Path) -> None:
     seen = events_until(page, "approvals", lambda: approvals_in(tmp_path).add(waiting_call()))
     assert seen == [{"kind": "approvals"}]
