@@ -1,6 +1,6 @@
 """Steps of a person on the page, for its tests."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlsplit
@@ -48,8 +48,8 @@ def calls_of(tab: Any, tool: str) -> list[dict[str, Any]]:
 
 
 @contextmanager
-def tabs_of(chromium: Any, host: str) -> Iterator[Open]:
-    """Opens tabs. At the end, no tab may have had an error or have asked another host."""
+def tabs_of(chromium: Any, *hosts: str) -> Iterator[Open]:
+    """Opens tabs. At the end, no tab may have had an error or have asked other hosts."""
     contexts = []
     wrong: list[str] = []
 
@@ -60,7 +60,7 @@ def tabs_of(chromium: Any, host: str) -> Iterator[Open]:
         tab.set_default_timeout(5_000)
         tab.on("pageerror", lambda error: wrong.append(str(error)))
         tab.on("dialog", lambda dialog: wrong.append(dialog.message))
-        tab.on("request", lambda request: wrong.extend(_elsewhere(request.url, host)))
+        tab.on("request", lambda request: wrong.extend(_elsewhere(request.url, hosts)))
         tab.on("console", lambda said: wrong.extend(_error_in(said)))
         return tab
 
@@ -70,8 +70,8 @@ def tabs_of(chromium: Any, host: str) -> Iterator[Open]:
     assert not wrong
 
 
-def _elsewhere(url: str, host: str) -> list[str]:
-    return [] if urlsplit(url).hostname in {host, None} else [url]
+def _elsewhere(url: str, hosts: Sequence[str]) -> list[str]:
+    return [] if urlsplit(url).hostname in {*hosts, None} else [url]
 
 
 def _error_in(said: Any) -> list[str]:
