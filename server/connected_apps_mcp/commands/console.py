@@ -16,11 +16,15 @@ from connected_apps_mcp.settings.http import HttpSettings
 from .common import before_a_person, log_to_stderr, print_stderr, run, setting_flags
 
 if TYPE_CHECKING:
+    from socket import socket
+
     from starlette.applications import Starlette
+    from starlette.types import ASGIApp
 
     from connected_apps_mcp.audit import AuditLog
     from connected_apps_mcp.console.audit_view import AuditView
     from connected_apps_mcp.console.session import Session
+    from connected_apps_mcp.protocol.server import AnyServer
     from connected_apps_mcp.settings.settings import Settings
     from connected_apps_mcp.transports.shutdown import ShutdownSignals
     from connected_apps_tools import ToolContext
@@ -110,15 +114,6 @@ def _settings(flags: dict[str, Any]) -> tuple[Settings, bool]:
 
 async def _serve(settings: Settings, wanted: _Wanted) -> None:
     """Serve until a signal comes, or the session ends."""
-    import anyio
-
-    from connected_apps_mcp.confirmation.approvals import KIND as APPROVALS
-    from connected_apps_mcp.confirmation.approvals import Approvals
-    from connected_apps_mcp.console.app import Place, build_app
-    from connected_apps_mcp.console.approvals import Waiting
-    from connected_apps_mcp.console.calls import Project, open_calls
-    from connected_apps_mcp.console.session import Session
-    from connected_apps_mcp.transports import http
     from connected_apps_mcp.transports.shutdown import ShutdownSignals
     from connected_apps_mcp.wiring import open_audit, open_project
     from connected_apps_tools.safety.question import PAGE
@@ -132,34 +127,60 @@ async def _serve(settings: Settings, wanted: _Wanted) -> None:
     ):
         offer = _offered(settings.selection)
         server = await open_server(settings, project, offer, audit, audience=PAGE)
-        in_flight = http.CallsInFlight()
-        server.middleware.append(in_flight)
-        shown = Project(
-            project.api.project_id, settings.environment, list(project.policy.destinations)
+        opened = _Opened(settings, wanted, signals, project, server)
+        await _serve_page(opened, _audit_view(settings, audit, wanted.first))
+    print_stderr("The console has ended.")
+
+
+class _Opened(NamedTuple):
+    settings: Settings
+    wanted: _Wanted
+    signals: ShutdownSignals
+    project: ToolContext
+    server: AnyServer
+
+
+async def _serve_page(opened: _Opened, audit: AuditView | None) -> None:
+    from connected_apps_mcp.confirmation.approvals import KIND as APPROVALS
+    from connected_apps_mcp.confirmation.approvals import Approvals
+    from connected_apps_mcp.console.app import Place, build_app
+    from connected_apps_mcp.console.approvals import Waiting
+    from connected_apps_mcp.console.calls import Project, open_calls
+    from connected_apps_mcp.console.session import Session
+    from connected_apps_mcp.transports import http
+
+    project, state = opened.project, opened.project.state
+    destinations = list(project.policy.destinations)
+    shown = Project(project.api.project_id, opened.settings.environment, destinations)
+    with http.bind("127.0.0.1", opened.wanted.port, "--port") as listener:
+        place, session = Place(http.authority_of(listener)), Session()
+        with _only(state.records(KIND), place.origin):
+            async with open_calls(opened.server, shown) as calls:
+                waiting = Waiting(Approvals(state.records(APPROVALS)))
+                app = build_app(place, session, calls, waiting, audit)
+                await _listen(opened, app, listener, session, place.link(session))
+
+
+async def _listen(
+    opened: _Opened, app: ASGIApp, listener: socket, session: Session, link: str
+) -> None:
+    import anyio
+
+    from connected_apps_mcp.transports import http
+
+    in_flight = http.CallsInFlight()
+    opened.server.middleware.append(in_flight)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(_show, link, opened.wanted.opens)
+        tasks.start_soon(end_with, session, opened.signals)
+        await http.listen(
+            app,
+            listener,
+            opened.signals,
+            calls=in_flight,
+            shutdown_seconds=opened.settings.shutdown_seconds,
         )
-        with http.bind("127.0.0.1", wanted.port, "--port") as listener:
-            place, session = Place(http.authority_of(listener)), Session()
-            async with open_calls(server, shown) as calls:
-                with _only(project, place.origin):
-                    app = build_app(
-                        place,
-                        session,
-                        calls,
-                        Waiting(Approvals(project.state.records(APPROVALS))),
-                        _audit_view(settings, audit, wanted.first),
-                    )
-                    async with anyio.create_task_group() as tasks:
-                        tasks.start_soon(_show, place.link(session), wanted.opens)
-                        tasks.start_soon(end_with, session, signals)
-                        await http.listen(
-                            app,
-                            listener,
-                            signals,
-                            calls=in_flight,
-                            shutdown_seconds=settings.shutdown_seconds,
-                        )
-                        tasks.cancel_scope.cancel()
-                    print_stderr("The console has ended.")
+        tasks.cancel_scope.cancel()
 
 
 async def end_with(session: Session, signals: ShutdownSignals) -> None:
@@ -205,7 +226,7 @@ def _audit_view(settings: Settings, audit: AuditLog, first: int) -> AuditView | 
 
 
 @contextmanager
-def _only(project: ToolContext, origin: str) -> Iterator[None]:
+def _only(records: Records, origin: str) -> Iterator[None]:
     """Be the only console on these data.
 
     Raises:
@@ -213,7 +234,6 @@ def _only(project: ToolContext, origin: str) -> Iterator[None]:
     """
     from connected_apps_tools.storage.errors import StoreError
 
-    records = project.state.records(KIND)
     try:
         held = records.try_lock(LOCK)
         if held is None:

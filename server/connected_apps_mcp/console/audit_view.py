@@ -130,9 +130,10 @@ def _record(line: bytes) -> AuditRecord | None:
     try:
         record: AuditRecord = json.loads(line)
         is_whole = isinstance(record["seq"], int) and isinstance(record["event"], str)
+        objects = [record.get(name, {}) for name in ("arguments", "caller", "software")]
     except (ValueError, RecursionError, KeyError, TypeError):
         return None
-    return record if is_whole else None
+    return record if is_whole and all(isinstance(each, dict) for each in objects) else None
 
 
 def client_id_of(record: AuditRecord) -> str | None:

@@ -51,15 +51,14 @@ class Happenings:
         The first ones cover what happened before the page listened, or since it last did.
         """
         await self._news()
-        yield APPROVALS
-        yield AUDIT
-        yield None
+        events = [APPROVALS, AUDIT]
         while not self._session.has_ended:
-            await anyio.sleep(SECONDS)
-            for event in await self._news():
+            for event in events:
                 self._session.note_event()
                 yield event
             yield None
+            await anyio.sleep(SECONDS)
+            events = await self._news()
 
     async def _news(self) -> list[Event]:
         with suppress(StoreError, Unreadable):  # a request of the page says what is wrong
@@ -72,23 +71,25 @@ class Happenings:
 
     def _of_log(self) -> list[Event]:
         size = Snapshot(self._log).size if self._log else 0
-        if not self._log or size == self._size:
+        if size == self._size:
             return []
-        before, self._size = self._seq, size
-        changed: dict[str, None] = {}
-        is_more = False
-        for call in calls_of(self._log):
+        self._size = size
+        changes = [call for call in self._ended_since(self._seq) if _has_changed_something(call)]
+        ids = dict.fromkeys(filter(None, (client_id_of(call.first) for call in changes)))
+        apps = [{"kind": "app", "client_id": client_id} for client_id in ids]
+        return [AUDIT, *apps, *([APPS] if any(map(_created_elsewhere, changes)) else [])]
+
+    def _ended_since(self, before: int) -> list[RecordedLines]:
+        """The calls with a line after the one with this number."""
+        found: list[RecordedLines] = []
+        for call in calls_of(self._log) if self._log else ():
             newest = max(line["seq"] for line in call if line)
             self._seq = max(self._seq, newest)
-            if newest > before and _has_changed_something(call):
-                is_more |= call.first["tool"] in CREATING and software_of(call.first) != SOFTWARE
-                changed |= {
-                    client_id: None for client_id in [client_id_of(call.first)] if client_id
-                }
+            if newest > before:
+                found.append(call)
             if call.first["seq"] < before - LOOK_BACK:
                 break
-        apps = [{"kind": "app", "client_id": client_id} for client_id in changed]
-        return [AUDIT, *apps, *([APPS] if is_more else [])]
+        return found
 
 
 def _has_changed_something(call: RecordedLines) -> bool:
@@ -96,3 +97,8 @@ def _has_changed_something(call: RecordedLines) -> bool:
     ended = call.last or {}
     took_effect = ended.get("ok") or ended.get("may_have_taken_effect")
     return bool(took_effect) and "revealed" not in ended
+
+
+def _created_elsewhere(call: RecordedLines) -> bool:
+    """Whether a call has made an app that the page does not know."""
+    return call.first.get("tool") in CREATING and software_of(call.first) != SOFTWARE

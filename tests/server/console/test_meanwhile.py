@@ -126,6 +126,18 @@ def test_a_log_that_somebody_tampered_with_is_named(page: Page, tmp_path: Path) 
     assert "audit.000001.jsonl, line 3" in chain["problems"][0]
 
 
+@pytest.mark.parametrize("line", ['{"seq": 4, "event": "intent", "arguments": []}', "[]", "{"])
+def test_a_line_that_somebody_added_is_named_and_breaks_nothing(
+    page: Page, tmp_path: Path, line: str
+) -> None:
+    page.result("update_app", client_id=CALENDAR, client_name="Other")
+    (file,) = files_of(tmp_path / "data/audit")
+    file.write_bytes(file.read_bytes() + line.encode() + b"\n")
+    shown = page.audit()
+    assert len(shown["lines"]) == 3
+    assert not shown["chain"]["whole"]
+
+
 def test_a_log_on_standard_error_is_named_as_the_reason(tmp_path: Path) -> None:
     with console(tmp_path, "--audit-log", "-") as page:
         refused = page.get("api/audit").json()
