@@ -13,8 +13,8 @@ import { Theirs } from "../parts/Theirs.tsx";
 export const SHOWN_SECONDS = 30;
 
 export function Secrets({ app }: { app: App }) {
-  const { about } = usePage();
-  if (!offers(about, "reveal_client_secret")) {
+  const { about, link } = usePage();
+  if (!offers(about, link.reveals)) {
     return <p class="muted">This server shows no secrets.</p>;
   }
   return (
