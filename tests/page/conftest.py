@@ -17,6 +17,7 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 HOST = "page.test"
 ORIGIN = f"https://{HOST}"
 """Where the tests serve the page: a secure origin. No such host is ever looked up."""
+LOOPBACK = "127.0.0.1"
 
 
 @pytest.fixture(scope="session")
@@ -64,7 +65,7 @@ def new_tab(chromium: Any) -> Iterator[Open]:
         contexts.append(context)
         tab = context.new_page()
         tab.set_default_timeout(5_000)
-        tab.on("pageerror", lambda error: wrong.append(str(error)))
+        tab.on("pageerror", lambda error: wrong.append(error.stack or str(error)))
         tab.on("dialog", lambda dialog: wrong.append(dialog.message))
         tab.on("request", lambda request: wrong.extend(_elsewhere(request.url)))
         tab.on("console", lambda said: wrong.extend(_error_in(said)))
@@ -77,7 +78,7 @@ def new_tab(chromium: Any) -> Iterator[Open]:
 
 
 def _elsewhere(url: str) -> list[str]:
-    return [] if urlsplit(url).hostname in {HOST, None} else [url]
+    return [] if urlsplit(url).hostname in {HOST, LOOPBACK, None} else [url]
 
 
 def _error_in(said: Any) -> list[str]:

@@ -172,7 +172,7 @@ def test_what_an_event_names_is_read_again(console: tuple[Any, Console]) -> None
 def host_script(npm: Run, tmp_path_factory: pytest.TempPathFactory) -> str:
     """A host on the official host side of the extension."""
     target = tmp_path_factory.mktemp("host") / "host.js"
-    npm("host", str(target))
+    npm("host", "host", str(target))
     return Path(target).read_text("utf-8")
 
 
