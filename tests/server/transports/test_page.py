@@ -5,6 +5,7 @@ import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from functools import partial
+from itertools import product
 from typing import Any
 
 import httpx2
@@ -22,63 +23,69 @@ REQUESTS: list[tuple[str, dict[str, Any]]] = [
     ("tools/call", {"name": "search_apps", "arguments": {}}),
 ]
 
-Ask = Callable[[dict[str, Any], str, dict[str, Any]], str]
-"""Sends a request as a client with these capabilities. Returns the line of the response."""
+Send = Callable[[dict[str, Any]], str]
+"""Sends a message. Returns the line of the response; nothing for a notification."""
+
+Connect = Callable[[list[dict[str, Any]]], Send]
+"""Begins with these messages."""
 
 
-class Server:
-    """A server that clients with and without the page reach by one transport, in one era."""
+def over_stdio(stack: ExitStack) -> Connect:
+    """A process of its own for each client."""
 
-    def __init__(self, transport: str, era: str, stack: ExitStack) -> None:
-        self._era = era
-        self._stack = stack
-        self._http = self._url = None
-        if transport == "http":
-            self._url = stack.enter_context(listening("--transport", "http", "--sandbox"))["http"]
-            self._http = stack.enter_context(httpx2.Client(trust_env=False))
-        self._clients: dict[bool, Callable[[dict[str, Any]], str]] = {}
-
-    def ask(self, capabilities: dict[str, Any], method: str, params: dict[str, Any]) -> str:
-        """The response to a client with these capabilities."""
-        legacy = self._era == "legacy"
-        message = request_of(method, params)
-        if not legacy:
-            message = modern(method, params, capabilities=capabilities)
-        # In the current era, one process hears both.
-        which = legacy and bool(capabilities)
-        if which not in self._clients:
-            self._clients[which] = self._connect(capabilities)
-        return self._clients[which](message)
-
-    def _connect(self, capabilities: dict[str, Any]) -> Callable[[dict[str, Any]], str]:
-        greetings = hello(capabilities) if self._era == "legacy" else []
-        if self._url:
-            return self._over_http(greetings)
-        process = self._stack.enter_context(running("--sandbox"))
+    def connect(greetings: list[dict[str, Any]]) -> Send:
+        send = partial(_exchange, stack.enter_context(running("--sandbox")))
         for greeting in greetings:
-            _exchange(process, greeting)
-        return partial(_exchange, process)
+            send(greeting)
+        return send
 
-    def _over_http(self, greetings: list[dict[str, Any]]) -> Callable[[dict[str, Any]], str]:
+    return connect
+
+
+def over_http(stack: ExitStack) -> Connect:
+    """One process for all clients."""
+    url = stack.enter_context(listening("--transport", "http", "--sandbox"))["http"]
+    http = stack.enter_context(httpx2.Client(trust_env=False))
+
+    def connect(greetings: list[dict[str, Any]]) -> Send:
         session = dict(ACCEPT)
         for greeting in greetings:
-            response = self._post(greeting, session)
-            session |= {"mcp-protocol-version": "2025-11-25"}
+            response = http.post(url, json=greeting, headers=session)
+            session["mcp-protocol-version"] = "2025-11-25"
             if number := response.headers.get("mcp-session-id"):
                 session["mcp-session-id"] = number
 
         def send(message: dict[str, Any]) -> str:
             headers = session if greetings else modern_headers(message)
-            text = self._post(message, headers).text
+            text = http.post(url, json=message, headers=headers).text
             (line,) = [line for line in text.splitlines() if '"jsonrpc"' in line]
             return line.removeprefix("data: ")
 
         return send
 
-    def _post(self, message: dict[str, Any], headers: dict[str, str]) -> httpx2.Response:
-        assert self._http
-        assert self._url
-        return self._http.post(self._url, json=message, headers=headers)
+    return connect
+
+
+WAYS = {"stdio": over_stdio, "http": over_http}
+
+
+class Server:
+    """A server that clients with and without the page reach by one transport, in one era."""
+
+    def __init__(self, era: str, connect: Connect) -> None:
+        self._era = era
+        self._connect = connect
+        self._clients: dict[bool, Send] = {}
+
+    def ask(self, capabilities: dict[str, Any], method: str, params: dict[str, Any]) -> str:
+        """The response to a client with these capabilities."""
+        legacy = self._era == "legacy"
+        # In the current era, one connection is of both.
+        which = legacy and bool(capabilities)
+        if which not in self._clients:
+            self._clients[which] = self._connect(hello(capabilities) if legacy else [])
+        message = modern(method, params, capabilities=capabilities)
+        return self._clients[which](request_of(method, params) if legacy else message)
 
 
 def _exchange(process: subprocess.Popen[str], message: dict[str, Any]) -> str:
@@ -87,15 +94,11 @@ def _exchange(process: subprocess.Popen[str], message: dict[str, Any]) -> str:
     return process.stdout.readline() if "id" in message else ""
 
 
-@pytest.fixture(params=ERAS)
-def era(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
-
-
-@pytest.fixture(params=["stdio", "http"])
-def server(request: pytest.FixtureRequest, era: str) -> Iterator[Server]:
+@pytest.fixture(params=list(product(WAYS, ERAS)), ids="-".join)
+def server(request: pytest.FixtureRequest) -> Iterator[Server]:
+    transport, era = request.param
     with ExitStack() as stack:
-        yield Server(request.param, era, stack)
+        yield Server(era, WAYS[transport](stack))
 
 
 def test_a_client_without_the_page_gets_the_same_bytes_whoever_else_has_it(
@@ -114,28 +117,24 @@ def test_a_client_without_the_page_gets_the_same_bytes_whoever_else_has_it(
     assert differ == {"tools/list"}
 
 
-def test_a_client_without_the_page_is_refused_as_for_what_is_not_there(server: Server) -> None:
-    arguments = {"client_id": "x", "public_key": "x"}
-    for method, kind, there, elsewhere, more in [
-        (
-            "resources/read",
-            "uri",
-            "ui://connected-apps/page.html",
-            "ui://connected-apps/p.html",
-            {},
-        ),
-        (
-            "tools/call",
-            "name",
-            "reveal_client_secret_to_page",
-            "reveal_client_secret_to_pagf",
-            {"arguments": arguments},
-        ),
-    ]:
-        hidden = server.ask(PLAIN, method, {kind: there, **more})
-        missing = server.ask(PLAIN, method, {kind: elsewhere, **more})
-        assert "error" in json.loads(hidden)
-        assert hidden.replace(there, "") == missing.replace(elsewhere, "")
+HIDDEN: list[tuple[str, str, dict[str, Any]]] = [
+    ("resources/read", "uri", {"uri": "ui://connected-apps/page.html"}),
+    (
+        "tools/call",
+        "name",
+        {"name": "reveal_client_secret_to_page", "arguments": {"client_id": "x"}},
+    ),
+]
+
+
+@pytest.mark.parametrize(("method", "key", "params"), HIDDEN)
+def test_a_client_without_the_page_is_refused_as_for_what_is_not_there(
+    server: Server, method: str, key: str, params: dict[str, Any]
+) -> None:
+    hidden = server.ask(PLAIN, method, params)
+    missing = server.ask(PLAIN, method, params | {key: params[key] + "x"})
+    assert "error" in json.loads(hidden)
+    assert hidden == missing.replace(params[key] + "x", params[key])
 
 
 def test_a_client_with_the_page_reads_it(server: Server) -> None:
