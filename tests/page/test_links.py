@@ -253,6 +253,11 @@ def test_an_error_of_a_tool_is_shown_with_its_hint(open_host: Open) -> None:
     assert "Ask again." in alert.inner_text()
 
 
+def test_an_error_of_the_host_itself_is_shown(open_host: Open) -> None:
+    page = page_in(open_host({"search_apps": {"thrown": "The server is gone."}}))
+    assert "The server is gone." in page.get_by_role("alert").inner_text()
+
+
 def test_the_page_asks_the_host_for_its_height(open_host: Open) -> None:
     tab = open_host()
     page_in(tab).get_by_role("button", name="Mine").wait_for()

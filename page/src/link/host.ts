@@ -32,7 +32,13 @@ interface Message {
   method?: string;
   params?: any;
   result?: any;
-  error?: { code: number; message: string; data?: Failure };
+  error?: RequestError;
+}
+
+interface RequestError {
+  code: number;
+  message: string;
+  data?: unknown;
 }
 
 interface ToolResult {
@@ -83,7 +89,7 @@ export class HostLink implements Link {
 
   async call<T>(tool: string, given: Arguments, _answer?: Answer): Promise<Outcome<T>> {
     const { result, error } = await this.request("tools/call", { name: tool, arguments: given });
-    if (error) return { error: error.data ?? { error: String(error.code), message: error.message } };
+    if (error) return { error: failureOf(error) };
     return outcomeOf<T>(result as ToolResult);
   }
 
@@ -190,6 +196,12 @@ export class HostLink implements Link {
   private post(message: Message): void {
     this.host.postMessage(message, "*");
   }
+}
+
+/** An error of the server says more in its data; one of the host has data of its own, or none. */
+function failureOf({ code, message, data }: RequestError): Failure {
+  const said = data as Failure | undefined;
+  return said?.message ? said : { error: String(code), message };
 }
 
 /** A result of a tool, as hosts pass it on: some only its text. */
