@@ -6,20 +6,17 @@ import subprocess
 from pathlib import Path
 
 from connected_apps_mcp.protocol.descriptions import describe
+from connected_apps_mcp.protocol.page_resource import FILE, as_page_reads
 from connected_apps_tools.catalogue.toolsets import CATALOGUE
 
 FOLDER = Path(__file__).parents[1] / "page"
-PAGE = FOLDER.parent / "server/connected_apps_mcp/page/page.html"
+PAGE = FILE
 TOOLS = FOLDER / "sample/tools.json"
-SHOWN = {"name", "title", "description", "input_schema"}
 
 
 def tools() -> str:
     """The tools as the page reads them, as JSON."""
-    described = [
-        describe(tool).model_dump(mode="json", by_alias=True, include=SHOWN, exclude_none=True)
-        for tool in CATALOGUE
-    ]
+    described = [as_page_reads(describe(tool)) for tool in CATALOGUE]
     return json.dumps(described, indent=1) + "\n"
 
 

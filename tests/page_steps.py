@@ -58,7 +58,7 @@ def tabs_of(chromium: Any, *hosts: str) -> Iterator[Open]:
         contexts.append(context)
         tab = context.new_page()
         tab.set_default_timeout(5_000)
-        tab.on("pageerror", lambda error: wrong.append(str(error)))
+        tab.on("pageerror", lambda error: wrong.append(error.stack or str(error)))
         tab.on("dialog", lambda dialog: wrong.append(dialog.message))
         tab.on("request", lambda request: wrong.extend(_elsewhere(request.url, hosts)))
         tab.on("console", lambda said: wrong.extend(_error_in(said)))

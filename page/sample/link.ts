@@ -53,6 +53,7 @@ const ORGANIZATION = {
 type Made = Record<string, unknown>;
 
 export class SampleLink implements Link {
+  readonly reveals = "reveal_client_secret";
   private apps: Map<string, App>;
   private heard = new Set<(event: LinkEvent) => void>();
   private asked = new Map<string, string>();

@@ -16,6 +16,7 @@ bridge.oncalltool = async (params: any) => {
   state.calls.push(params);
   const answer = answers[params.name];
   if (params.name === "reveal_client_secret_to_page") return sealed(params.arguments.public_key, answer);
+  if (answer?.thrown) throw Object.assign(new Error(answer.thrown), { data: { status: 502 } });
   return answer ?? { content: [{ type: "text", text: "{}" }] };
 };
 bridge.onmessage = async (params: any) => {

@@ -20,6 +20,7 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 HOST = "page.test"
 ORIGIN = f"https://{HOST}"
 """Where the tests serve the page: a secure origin. No such host is ever looked up."""
+LOOPBACK = "127.0.0.1"
 
 
 @pytest.fixture(scope="session")
@@ -59,7 +60,7 @@ def sample(npm: Run, tmp_path_factory: pytest.TempPathFactory) -> str:
 @pytest.fixture
 def new_tab(chromium: Any) -> Iterator[Open]:
     """Opens a tab. At the end, no tab may have had an error or have asked another origin."""
-    with tabs_of(chromium, HOST) as open_tab:
+    with tabs_of(chromium, HOST, LOOPBACK) as open_tab:
         yield open_tab
 
 
@@ -95,7 +96,7 @@ def console(started: tuple[Page, Terminal]) -> Page:
 @pytest.fixture
 def local_tab(chromium: Any) -> Iterator[Open]:
     """Opens tabs that ask nothing but this machine."""
-    with tabs_of(chromium, "127.0.0.1") as open_tab:
+    with tabs_of(chromium, LOOPBACK) as open_tab:
         yield open_tab
 
 

@@ -172,7 +172,7 @@ def test_what_an_event_names_is_read_again(console: tuple[Any, Console]) -> None
 def host_script(npm: Run, tmp_path_factory: pytest.TempPathFactory) -> str:
     """A host on the official host side of the extension."""
     target = tmp_path_factory.mktemp("host") / "host.js"
-    npm("host", str(target))
+    npm("host", "host", str(target))
     return Path(target).read_text("utf-8")
 
 
@@ -251,6 +251,11 @@ def test_an_error_of_a_tool_is_shown_with_its_hint(open_host: Open) -> None:
     alert = page.get_by_role("alert")
     assert "The user declined." in alert.inner_text()
     assert "Ask again." in alert.inner_text()
+
+
+def test_an_error_of_the_host_itself_is_shown(open_host: Open) -> None:
+    page = page_in(open_host({"search_apps": {"thrown": "The server is gone."}}))
+    assert "The server is gone." in page.get_by_role("alert").inner_text()
 
 
 def test_the_page_asks_the_host_for_its_height(open_host: Open) -> None:

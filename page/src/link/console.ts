@@ -21,6 +21,7 @@ import {
 const START_AGAIN = "Run connected-apps-mcp console again, and open the link that it prints.";
 
 export class ConsoleLink implements Link {
+  readonly reveals = "reveal_client_secret";
   private heard = new Set<(event: LinkEvent) => void>();
   private events: EventSource | null = null;
 

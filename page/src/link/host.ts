@@ -8,6 +8,7 @@ import {
   type About,
   type Answer,
   type Arguments,
+  type DisplayMode,
   type Failure,
   type Link,
   type LinkEvent,
@@ -20,6 +21,8 @@ import {
 
 export const PROTOCOL_VERSION = "2026-01-26";
 
+const MODES: DisplayMode[] = ["inline", "fullscreen"];
+
 /** The tool that answers with a secret that only this page can decrypt. */
 export const SEALED_SECRET = "reveal_client_secret_to_page";
 
@@ -29,7 +32,13 @@ interface Message {
   method?: string;
   params?: any;
   result?: any;
-  error?: { code: number; message: string; data?: Failure };
+  error?: RequestError;
+}
+
+interface RequestError {
+  code: number;
+  message: string;
+  data?: unknown;
 }
 
 interface ToolResult {
@@ -39,13 +48,15 @@ interface ToolResult {
 }
 
 export class HostLink implements Link {
+  readonly reveals = SEALED_SECRET;
   private heard = new Set<(event: LinkEvent) => void>();
   private waiting = new Map<number, (message: Message) => void>();
   private last = 0;
-  private shown: { tool: string; arguments: Arguments } = { tool: "", arguments: {} };
+  private given: Arguments = {};
   /** What the conversation is about. It may come before somebody listens. */
   private begun: LinkEvent | null = null;
   say?: (text: string) => Promise<void>;
+  display?: (mode: DisplayMode) => Promise<void>;
 
   constructor(private host: Window = window.parent) {
     window.addEventListener("message", (event) => {
@@ -56,12 +67,15 @@ export class HostLink implements Link {
   async enter(): Promise<Outcome<null>> {
     const { result, error } = await this.request("ui/initialize", {
       appInfo: { name: "connected-apps", version: "1" },
-      appCapabilities: { availableDisplayModes: ["inline", "fullscreen"] },
+      appCapabilities: { availableDisplayModes: MODES },
       protocolVersion: PROTOCOL_VERSION,
     });
     if (error) return failed(UNREACHABLE, "The host refused the page.", error.message);
-    this.adopt(result.hostContext ?? {});
+    const context = result.hostContext ?? {};
+    this.adopt(context);
     if (result.hostCapabilities?.message) this.say = (text) => this.saying(text);
+    const has = (mode: string) => context.availableDisplayModes?.includes(mode);
+    if (MODES.every(has)) this.display = (mode) => this.displaying(mode);
     this.notify("ui/notifications/initialized", {});
     this.reportSize();
     return { result: null };
@@ -75,7 +89,7 @@ export class HostLink implements Link {
 
   async call<T>(tool: string, given: Arguments, _answer?: Answer): Promise<Outcome<T>> {
     const { result, error } = await this.request("tools/call", { name: tool, arguments: given });
-    if (error) return { error: error.data ?? { error: String(error.code), message: error.message } };
+    if (error) return { error: failureOf(error) };
     return outcomeOf<T>(result as ToolResult);
   }
 
@@ -111,6 +125,12 @@ export class HostLink implements Link {
     await this.request("ui/message", { role: "user", content: [{ type: "text", text }] });
   }
 
+  /** The host may have its reasons to stay with another mode. */
+  private async displaying(mode: DisplayMode): Promise<void> {
+    const { result } = await this.request("ui/request-display-mode", { mode });
+    this.adopt({ displayMode: result?.mode });
+  }
+
   private receive(message: Message): void {
     if (message?.jsonrpc !== "2.0") return;
     if (message.method === undefined) {
@@ -123,10 +143,12 @@ export class HostLink implements Link {
 
   private notified(method: string, params: any): void {
     if (method === "ui/notifications/host-context-changed") this.adopt(params);
-    if (method === "ui/notifications/tool-input") this.shown.arguments = params.arguments ?? {};
+    if (method === "ui/notifications/tool-input") this.given = params.arguments ?? {};
     if (method === "ui/notifications/tool-result") {
       const outcome = outcomeOf<unknown>(params as ToolResult);
-      if ("result" in outcome) this.tell({ kind: "shown", ...this.shown, result: outcome.result });
+      if (!("result" in outcome)) return;
+      this.begun = { kind: "shown", arguments: this.given, result: outcome.result };
+      this.tell(this.begun);
     }
   }
 
@@ -138,9 +160,13 @@ export class HostLink implements Link {
   }
 
   private adopt(context: any): void {
-    const { theme, toolInfo } = context;
-    if (theme === "light" || theme === "dark") document.documentElement.dataset.theme = theme;
-    if (toolInfo) this.shown.tool = toolInfo.tool.name;
+    const { theme, displayMode } = context;
+    const { dataset } = document.documentElement;
+    if (theme === "light" || theme === "dark") dataset.theme = theme;
+    if (MODES.includes(displayMode)) {
+      dataset.display = displayMode;
+      this.tell({ kind: "display", mode: displayMode });
+    }
   }
 
   private reportSize(): void {
@@ -152,7 +178,6 @@ export class HostLink implements Link {
   }
 
   private tell(event: LinkEvent): void {
-    this.begun = event;
     for (const heard of this.heard) heard(event);
   }
 
@@ -171,6 +196,12 @@ export class HostLink implements Link {
   private post(message: Message): void {
     this.host.postMessage(message, "*");
   }
+}
+
+/** An error of the server says more in its data; one of the host has data of its own, or none. */
+function failureOf({ code, message, data }: RequestError): Failure {
+  const said = data as Failure | undefined;
+  return said?.message ? said : { error: String(code), message };
 }
 
 /** A result of a tool, as hosts pass it on: some only its text. */

@@ -122,9 +122,21 @@ export type LinkEvent =
   | { kind: "approvals" }
   | { kind: "audit" }
   | { kind: "reachable"; reachable: boolean }
-  | { kind: "shown"; tool: string; arguments: Arguments; result: unknown };
+  | { kind: "display"; mode: DisplayMode }
+  | ({ kind: "shown" } & Shown);
+
+/** A call of the conversation, with which the page opens. Hosts need not say which tool it was. */
+export interface Shown {
+  arguments: Arguments;
+  result: unknown;
+}
+
+/** Within the conversation, or in place of it. */
+export type DisplayMode = "inline" | "fullscreen";
 
 export interface Link {
+  /** The tool that has to be on for secrets to be shown here. */
+  readonly reveals: string;
   about(): Promise<Outcome<About>>;
   call<T>(tool: string, given: Arguments, answer?: Answer): Promise<Outcome<T>>;
   revealSecret(clientId: string, which: Which, answer?: Answer): Promise<Outcome<Secret>>;
@@ -135,6 +147,8 @@ export interface Link {
   audit?(filter: AuditFilter): Promise<Outcome<AuditPage>>;
   /** Says something in the conversation. */
   say?(text: string): Promise<void>;
+  /** Asks the place to show the page so; there where it can show it in both ways. */
+  display?(mode: DisplayMode): Promise<void>;
 }
 
 export const UNREACHABLE = "unreachable";

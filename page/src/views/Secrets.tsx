@@ -13,8 +13,8 @@ import { Theirs } from "../parts/Theirs.tsx";
 export const SHOWN_SECONDS = 30;
 
 export function Secrets({ app }: { app: App }) {
-  const { about } = usePage();
-  if (!offers(about, "reveal_client_secret")) {
+  const { about, link } = usePage();
+  if (!offers(about, link.reveals)) {
     return <p class="muted">This server shows no secrets.</p>;
   }
   return (
@@ -39,14 +39,18 @@ interface Props {
 
 function OneSecret({ app, which, lastFour = "" }: Props) {
   const { link, ask, announce } = usePage();
-  const [secret, show] = useState<Secret | null>(null);
+  const [secret, hold] = useState<Secret | null>(null);
+  const [isSeen, see] = useState(false);
   const [failure, fail] = useState<Failure | null>(null);
   const [busy, work] = useState(false);
   const label = which === "next" ? "Next secret" : "Current secret";
-  const hide = () => show(null);
+  const hide = () => {
+    hold(null);
+    see(false);
+  };
   const left = useCountdown(secret !== null, () => {
     hide();
-    announce("The secret is hidden again.");
+    announce("The secret is gone from the page.");
   });
 
   const get = async (): Promise<Secret | null> => {
@@ -59,14 +63,19 @@ function OneSecret({ app, which, lastFour = "" }: Props) {
     return null;
   };
   const reveal = async () => {
-    const found = await get();
+    const found = secret ?? (await get());
     if (!found) return;
-    show(found);
+    hold(found);
+    see(true);
     announce(`The secret is shown for ${SHOWN_SECONDS} seconds.`);
   };
   const take = async () => {
     const found = secret ?? (await get());
-    if (found) announce(await copied(found.value, announce));
+    if (!found) return;
+    // Browsers let only a page with the focus copy, and the question of a host has taken it.
+    const isBlurred = !document.hasFocus();
+    if (isBlurred) hold(found);
+    announce(isBlurred ? "The secret is here. Press Copy once more." : await copied(found.value, announce));
   };
 
   return (
@@ -75,12 +84,12 @@ function OneSecret({ app, which, lastFour = "" }: Props) {
         <strong>{label}</strong>
         {secret && (
           <span class="muted" aria-hidden="true">
-            hides in {left} s
+            {isSeen ? "hides" : "goes"} in {left} s
           </span>
         )}
       </p>
       <p class="secret-value">
-        {secret ? (
+        {secret && isSeen ? (
           <code class="value">{secret.value}</code>
         ) : (
           <code class="value masked">
@@ -91,8 +100,8 @@ function OneSecret({ app, which, lastFour = "" }: Props) {
         )}
       </p>
       <p class="actions">
-        <button type="button" disabled={busy} onClick={() => (secret ? hide() : void reveal())}>
-          {secret ? "Hide" : "Show"}
+        <button type="button" disabled={busy} onClick={() => (isSeen ? hide() : void reveal())}>
+          {isSeen ? "Hide" : "Show"}
           <span class="unseen"> the {which} secret</span>
         </button>
         <button type="button" disabled={busy} onClick={() => void take()}>

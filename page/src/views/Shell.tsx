@@ -3,8 +3,17 @@
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { Catalogue } from "../data/catalogue.ts";
 import { Store } from "../data/store.ts";
-import { NO_FILTERS } from "../data/table.ts";
-import { type About, ENDED, type Failure, type Link, type Question, UNREACHABLE } from "../link/link.ts";
+import { type Filters, NO_FILTERS } from "../data/table.ts";
+import {
+  type About,
+  type DisplayMode,
+  ENDED,
+  type Failure,
+  type Link,
+  type Question,
+  type Shown,
+  UNREACHABLE,
+} from "../link/link.ts";
 import { Icon, Problem, Waiting } from "../parts/basics.tsx";
 import { PageContext, type Route, type TableState, type View, useOutcome } from "../parts/page.ts";
 import { QuestionDialog } from "../parts/Question.tsx";
@@ -37,7 +46,15 @@ function Page({ link, about }: { link: Link; about: About }) {
   const waiting = useWaiting(link);
   const lost = useReachable(link, catalogue);
   useEffect(() => void catalogue.load(), [catalogue]);
-  useEffect(() => link.listen((event) => event.kind === "shown" && go(routeOf(event))), [link]);
+  useEffect(
+    () =>
+      link.listen((event) => {
+        if (event.kind !== "shown") return;
+        table.set({ filters: filtersOf(event) });
+        go(routeOf(event));
+      }),
+    [link],
+  );
 
   return (
     <PageContext.Provider value={{ link, about, catalogue, table, route, go, ask, announce }}>
@@ -110,7 +127,20 @@ function Top({ about, route, go, link, waiting }: TopProps) {
         <span class={`environment ${about.environment}`}>{about.environment}</span>
         <Ours text={about.project_id} />
       </p>
+      {link.display && <Display link={link} />}
     </header>
+  );
+}
+
+function Display({ link }: { link: Link }) {
+  const now = document.documentElement.dataset.display as DisplayMode | undefined;
+  const [mode, change] = useState<DisplayMode>(now ?? "inline");
+  useEffect(() => link.listen((event) => event.kind === "display" && change(event.mode)), [link]);
+  const other = mode === "inline" ? "fullscreen" : "inline";
+  return (
+    <button type="button" onClick={() => void link.display?.(other)}>
+      {other === "inline" ? "Back to the conversation" : "Full screen"}
+    </button>
   );
 }
 
@@ -212,9 +242,31 @@ function watched(catalogue: Catalogue, link: Link): Catalogue {
   return catalogue;
 }
 
-/** The view that shows the result of a tool of the conversation. */
-function routeOf({ tool, arguments: given }: { tool: string; arguments: { client_id?: unknown } }): Route {
-  if (tool === "review_apps") return { view: "review" };
-  const clientId = given.client_id;
+interface ResultFields {
+  findings: unknown;
+  apps: unknown;
+  app: { client_id?: string };
+  deleted: boolean;
+}
+
+/** The view that shows a result of the conversation. */
+function routeOf({ arguments: given, result }: Shown): Route {
+  const { findings, app, deleted } = (result ?? {}) as Partial<ResultFields>;
+  if (findings) return { view: "review" };
+  const clientId = deleted ? undefined : (app?.client_id ?? given.client_id);
   return { view: "apps", ...(typeof clientId === "string" && { app: clientId }) };
+}
+
+/** The filters that leave what a search of the conversation found. */
+function filtersOf({ arguments: given, result }: Shown): Filters {
+  if (!(result as Partial<ResultFields> | null)?.apps) return NO_FILTERS;
+  const text = (name: string) => (typeof given[name] === "string" ? given[name] : "");
+  const rotation = { true: "yes", false: "no" }[String(given.rotating)] as Filters["rotation"] | undefined;
+  return {
+    ...NO_FILTERS,
+    words: text("query"),
+    type: text("client_type"),
+    host: text("redirect_host"),
+    rotation: rotation ?? "",
+  };
 }

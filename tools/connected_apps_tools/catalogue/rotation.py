@@ -243,13 +243,18 @@ async def reveal_client_secret(
         which=request.which,
         value=stored.secret.get_secret_value(),
         stored_at=stored.stored_at.isoformat(timespec="seconds"),
-        note=None
-        if stored.last_four == last_four_at_service(app, request.which)
-        else "The service's secret is another one by now.",
+        note=note_on(app, stored),
     )
     return Plan(
         perform=returning(shown), question=_showing(context.server.audience, app, request.which)
     )
+
+
+def note_on(app: ConnectedApp, stored: StoredSecret) -> str | None:
+    """What has to be said about a stored secret that is shown, if anything."""
+    if stored.last_four == last_four_at_service(app, stored.which):
+        return None
+    return "The service's secret is another one by now."
 
 
 def last_four_at_service(app: ConnectedApp, which: Which) -> str | None:
