@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 # Tests often wait, so that a core has work for two.
 WORKERS = $$($(BIN)/python -c 'import os; print(2 * (os.cpu_count() or 1))')
 
-.PHONY: install demo test test-all lint docs manifests bench bench-speed wheel bundle packages release-check clean
+.PHONY: install demo test test-all lint docs page pictures manifests bench bench-speed wheel bundle packages release-check clean
 .DEFAULT_GOAL := install
 
 install: $(VENV)/.installed ## Make .venv with the command connected-apps-mcp
@@ -36,6 +36,14 @@ lint: $(VENV)/.installed-dev ## Check style, types and layering
 docs: $(VENV)/.installed-docs ## Write the generated parts of the documents, and build the site into site/
 	@PYTHONPATH=packaging $(BIN)/python docs/generate.py
 	@$(BIN)/zensical build --strict --clean
+
+page: $(VENV)/.installed ## Build the page of the server, with npm
+	@echo "Building the page: some seconds, and a minute more at first."
+	@npm install --prefix page --no-package-lock --no-audit --no-fund --silent
+	@$(BIN)/python packaging/build_page.py
+
+pictures: $(VENV)/.installed-dev ## Take the pictures of the console in the documents, in Chromium
+	@WRITE_PICTURES=1 $(BIN)/pytest --quiet tests/page/test_pictures.py
 
 manifests: $(VENV)/.installed ## Write the files that describe the project to registries and clients
 	@$(BIN)/python packaging/manifests.py
@@ -79,7 +87,7 @@ $(VENV)/.installed: $(VENV)/bin/python pyproject.toml constraints.txt
 
 $(VENV)/.installed-dev: $(VENV)/bin/python pyproject.toml constraints.txt
 	@echo "Installing what the checks and tests need into $(VENV): a minute or two, once."
-	@$(PIP) install --constraint constraints.txt --editable '.[dev]'
+	@$(PIP) install --constraint constraints.txt --editable '.[dev,page]'
 	@touch $@ $(VENV)/.installed
 
 $(VENV)/.installed-bench: $(VENV)/bin/python pyproject.toml constraints.txt

@@ -150,6 +150,20 @@ def _folders_of_each_system(
 
 
 @pytest.fixture
+def where(tmp_path: Path) -> list[str]:
+    """The flags of one sandbox with one store, for any number of processes."""
+    return [
+        "--sandbox",
+        "--sandbox-db",
+        str(tmp_path / "apps.sqlite3"),
+        "--secret-store",
+        "file",
+        "--data-dir",
+        str(tmp_path / "data"),
+    ]
+
+
+@pytest.fixture
 def sandbox() -> httpx2.ASGITransport:
     """A fresh sandbox, as the transport of a client."""
     return httpx2.ASGITransport(create_sandbox())

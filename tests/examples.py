@@ -14,6 +14,16 @@ from connected_apps_tools.safety.policy import Policy
 
 APP = "connected-app-test-mine"
 USER, ORGANIZATION, MEMBER = "bob", "acme", "ann"
+PUBLIC_KEY = (
+    "MIIBojANBgkqhkiG9w0BAQEFAAOCAY8AMIIBigKCAYEAvkC9lfCmh+rWsAO22irdlQLLmxe8HGcLl+SjpFLcrTpFSYLS"
+    "bX/DuNc37/ClqOrtam4d4FQEm9L0AJVwA+1Yf1XLO6kzW5Oivuh8iwsb1LDdFEQ6wkbStsKi9aXTqG44/0QWYDgNAhdw"
+    "d7lrJXuy22k5ZFoiwvIBBuktfvjW5pzcODIZoUqPHCMQcBJBmEqlKL6FetL0ftn3xIOIpQcPgWH37MCGe3o9fe+Ksb63"
+    "COJ2mU/Zgbz741amWkr7vdv7KWLqokPvTRigX5awUpPxVb+HvYXKZ5YxeXcmTXN6TW+peKeWgNLRSp7PGtUomVGrMFDL"
+    "tHaL4wFcK0V0mBl5YPjj6ePg0RyElGjLxItrXClCFv3I5WGQdtCZBsSwwX8BBlFH5LPWaSXXWNQzSUBV2Wh035eLnR7+"
+    "BhNHM8G3uFXeGj2sPYyGq+JWSrGNspywc0LZ19yXpA/dlTzP/vw1oIFE073JYoNco3cWkqcDIlCfaoCBcv6KlnCiCmFV"
+    "fQXhAgMBAAE="
+)
+"""A key as a page makes it. Nobody has the private one."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +64,9 @@ EXAMPLES: dict[str, Example] = {
     "check_client_secret": Example({"client_id": APP}, rotating=True),
     "deliver_client_secret": Example(
         {"client_id": APP, "destination": "env", "which": "next"}, rotating=True
+    ),
+    "reveal_client_secret_to_page": Example(
+        {"client_id": APP, "which": "next", "public_key": PUBLIC_KEY}, rotating=True
     ),
     "list_user_grants": Example({"user_id": USER}, kind="consumer"),
     "revoke_user_grant": Example({"user_id": USER, "client_id": APP}, kind="consumer"),

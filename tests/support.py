@@ -18,6 +18,7 @@ import httpx2
 import pytest
 import uvicorn
 from mcp import Client, StdioServerParameters
+from mcp.client.extension import advertise
 from mcp.types import CallToolResult, TextContent
 from opentelemetry.metrics import NoOpMeterProvider
 from opentelemetry.sdk.trace import TracerProvider
@@ -33,7 +34,7 @@ from connected_apps_mcp.sandbox import SANDBOX_CREDENTIALS
 from connected_apps_mcp.telemetry.acts import Telemetry
 from connected_apps_mcp.telemetry.operations import Operations
 from connected_apps_mcp.transports.http import authority_of, bind
-from connected_apps_tools import DEFAULT_TOOLSETS, TOOLSETS, ProjectKind, ToolContext
+from connected_apps_tools import CATALOGUE, DEFAULT_TOOLSETS, TOOLSETS, ProjectKind, ToolContext
 from connected_apps_tools.api.client import ConnectedAppsClient
 from connected_apps_tools.api.service import Credentials
 from connected_apps_tools.context import AppLocks
@@ -97,6 +98,10 @@ SHOWN_APP: dict[str, Any] = {
 """An app in a response of the service, with as little as possible."""
 
 
+LISTED = [tool for tool in CATALOGUE if not tool.is_for_page]
+"""The tools that every client sees if all are on."""
+
+
 def offering(**selection: Any) -> OfferedTools:
     """The tools that a selection from the whole catalogue offers."""
     return select_tools(
@@ -106,7 +111,8 @@ def offering(**selection: Any) -> OfferedTools:
 
 def default_tools(kind: ProjectKind | None = None) -> set[str]:
     """The tools that are on if nothing is chosen, in a project of a kind."""
-    return {*offering(toolsets=DEFAULT_TOOLSETS[kind], destinations=()).on}
+    on = offering(toolsets=DEFAULT_TOOLSETS[kind], destinations=()).on
+    return {tool.name for tool in LISTED} & on.keys()
 
 
 def json_of(result: CallToolResult) -> dict[str, Any]:
@@ -216,6 +222,12 @@ def serving(app: ASGIApp) -> Iterator[str]:
         server.should_exit = True
         thread.join(timeout=20)
 
+
+PAGE_CAPABILITY = {"io.modelcontextprotocol/ui": {"mimeTypes": ["text/html;profile=mcp-app"]}}
+"""The extension that a client with pages announces."""
+
+WITH_PAGE = [advertise(name, settings) for name, settings in PAGE_CAPABILITY.items()]
+"""The same, for a client of the SDK."""
 
 HELLO: list[dict[str, Any]] = [
     {

@@ -73,11 +73,16 @@ def _paragraphs(command: click.Command) -> list[str]:
 
 def _flags(command: click.Command) -> Iterator[str]:
     options = [each for each in command.params if isinstance(each, click.Option)]
-    own = [each for each in options if each.opts[0] not in SETTINGS]
+    own = [each for each in options if not _is_setting(each)]
     if own:
         rows = ([f"`{_names(option)}`", escaped(option.help or "")] for option in own)
         yield table(["flag", "meaning"], rows).rstrip()
-    yield from _shared({option.opts[0] for option in options} & SETTINGS.keys())
+    yield from _shared({each.opts[0] for each in options if _is_setting(each)})
+
+
+def _is_setting(option: click.Option) -> bool:
+    """Whether a flag is a setting. Another flag may have its name, and then another help."""
+    return (option.help or "").endswith(f"${settings.variable(str(option.name))}")
 
 
 def _shared(flags: Set[str]) -> Iterator[str]:

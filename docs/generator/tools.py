@@ -21,11 +21,14 @@ BOUNDS = {
 
 
 def toolsets() -> str:
-    """The tools of each toolset, by name."""
+    """The tools of each toolset that a model can call, by name."""
     return table(
         ["toolset", "tools"],
         (
-            [toolset or "always", ", ".join(f"`{tool.name}`" for tool in members)]
+            [
+                toolset or "always",
+                ", ".join(f"`{tool.name}`" for tool in members if not tool.is_for_page),
+            ]
             for toolset, members in TOOLSETS.items()
         ),
     )
@@ -73,6 +76,8 @@ def _section(toolset: str | None, tool: Tool[Any, Any]) -> str:
             if given is True
         ),
     }
+    if tool.is_for_page:
+        facts["called by"] = "[the page](../how-to/in-the-client.md) alone"
     parts = [
         f"### {tool.name}\n",
         f"{escaped(described.description or '')}\n",

@@ -11,20 +11,6 @@ from connected_apps_mcp.audit import AuditLog
 
 
 @pytest.fixture
-def where(tmp_path: Path) -> list[str]:
-    """The flags of one sandbox with one store, for any number of processes."""
-    return [
-        "--sandbox",
-        "--sandbox-db",
-        str(tmp_path / "apps.sqlite3"),
-        "--secret-store",
-        "file",
-        "--data-dir",
-        str(tmp_path / "data"),
-    ]
-
-
-@pytest.fixture
 def full() -> Iterator[TextIO]:
     """A file that takes nothing."""
     with Path("/dev/full").open("w") as full:

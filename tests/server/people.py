@@ -10,7 +10,7 @@ from typing import Any
 import httpx2
 from examples import APP, EXAMPLES, MEMBER, ORGANIZATION, USER
 from mcp import Client, types
-from support import project_on
+from support import WITH_PAGE, project_on
 
 from connected_apps_mcp.protocol.server import build_server
 from connected_apps_mcp.sandbox import ProjectKind, create_sandbox
@@ -137,14 +137,18 @@ async def asking(  # noqa: PLR0913 - each is another setting
     deadline: float = CALL_DEADLINE,
     **options: Any,
 ) -> AsyncIterator[tuple[Client, ToolContext]]:
-    """A client with this person before it, and the project that it works on."""
+    """A client with pages and this person before it, and the project that it works on."""
     async with project_on(wire, folder=folder, deadline=deadline) as opened:
         about = replace(opened.server, environment="live" if live else "sandbox")
         project = replace(opened, server=about, policy=with_destination(policy, opened.folder))
         server = build_server(project, **options)
         answers: Any = person
         async with Client(
-            server, mode=era, elicitation_callback=answers, client_info=SOFTWARE
+            server,
+            mode=era,
+            elicitation_callback=answers,
+            client_info=SOFTWARE,
+            extensions=WITH_PAGE,
         ) as client:
             yield client, project
 

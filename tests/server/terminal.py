@@ -27,6 +27,14 @@ class Terminal:
         while not self.shown.endswith(text.encode()):
             self._read()
 
+    def line_with(self, text: str) -> str:
+        """Wait for a whole line with this text."""
+        while True:
+            for line in self.shown.decode().split("\r\n")[:-1]:
+                if text in line:
+                    return line
+            assert self._read(), f"ended with {self.shown!r}"
+
     def type(self, text: str) -> None:
         os.write(self._terminal, text.encode())
 

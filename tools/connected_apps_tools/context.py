@@ -18,6 +18,7 @@ from connected_apps_tools.api.models import ConnectedApp, Result
 from connected_apps_tools.api.ttl_cache import TtlCache
 from connected_apps_tools.findings.limits import ReviewLimits
 from connected_apps_tools.safety.policy import Policy
+from connected_apps_tools.safety.question import CONVERSATION, Audience
 from connected_apps_tools.secrets.delivery.records import Deliveries
 from connected_apps_tools.secrets.lifecycle import SecretLifecycle
 from connected_apps_tools.storage.errors import StoreError
@@ -69,6 +70,7 @@ class ServerInfo:
         tools_off: why a tool is off, by its name.
         losses: secrets that may be lost, in sentences. They change where other servers may end.
         secrets_command: how a person reads a stored secret.
+        audience: who sees a secret that a tool shows.
     """
 
     version: str = "unknown"
@@ -77,6 +79,7 @@ class ServerInfo:
     tools_off: Mapping[str, str] = field(default_factory=dict)
     losses: Sequence[str] = ()
     secrets_command: SecretsCommand = SecretsCommand()
+    audience: Audience = CONVERSATION
 
     @property
     def advised_losses(self) -> list[str]:

@@ -1,6 +1,6 @@
 """Chooses the tools that a server offers, and says why the others are off."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any
@@ -45,6 +45,13 @@ class OfferedTools:
 
     on: Tools
     off: Mapping[str, str]
+
+    def without(self, names: Set[str]) -> "OfferedTools":
+        """The same, as if there were no tools of these names."""
+        return OfferedTools(
+            {name: tool for name, tool in self.on.items() if name not in names},
+            {name: why for name, why in self.off.items() if name not in names},
+        )
 
 
 def select_tools(

@@ -32,7 +32,7 @@ class Effect(Enum):
 
     READS = "reads"
     REVEALS = "reveals"
-    """Changes nothing, and puts a client secret into the result."""
+    """Changes nothing, and shows somebody a client secret."""
     ADDS = "adds"
     """Creates something and leaves the rest alone; twice creates two."""
     REPLACES = "replaces"
@@ -79,6 +79,8 @@ class Tool(Generic[Q, R]):
             the policy may protect it.
         turn: what one call at a time, of all processes of the user, may do.
         about: what it reads or changes. With the effect it gives the scope.
+        page: what it has to do with the page, where a client can show it: its result `opens` it,
+            or it is `only` for the page to call. Every change opens it too.
     """
 
     function: Callable[[ToolContext, Q], Awaitable[R | Plan[R]]]
@@ -90,6 +92,7 @@ class Tool(Generic[Q, R]):
     touches: str | None = None
     turn: Literal["rotation", "apply"] | None = None
     about: Literal["apps", "secrets", "grants"] = "apps"
+    page: Literal["opens", "only"] | None = None
 
     def __post_init__(self) -> None:
         if self.touches and self.touches not in self.request.model_fields:
@@ -106,6 +109,16 @@ class Tool(Generic[Q, R]):
     def only_reads(self) -> bool:
         """Whether calls only read: they change nothing, show no secret and ask no person."""
         return self.effect is Effect.READS and self.revealing is None
+
+    @property
+    def opens_page(self) -> bool:
+        """Whether the page shows what a call did or found."""
+        return self.effect.changes or self.page == "opens"
+
+    @property
+    def is_for_page(self) -> bool:
+        """Whether only the page calls it."""
+        return self.page == "only"
 
     @property
     def scope(self) -> Scope:

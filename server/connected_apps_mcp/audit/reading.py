@@ -48,6 +48,11 @@ class Snapshot(Protocol):
         """The numbers of the files, in order."""
         ...
 
+    @property
+    def extent(self) -> int:
+        """A number that grows with each line."""
+        ...
+
     def name(self, number: int) -> str:
         """What a person calls a file."""
         ...
@@ -98,6 +103,11 @@ class FolderSnapshot:
     def numbers(self) -> Sequence[int]:
         """The numbers of the files, in order."""
         return list(self._sizes)
+
+    @property
+    def extent(self) -> int:
+        """The size of all files together, in bytes."""
+        return sum(self._sizes.values())
 
     def name(self, number: int) -> str:
         """The name of a file."""

@@ -64,7 +64,7 @@ SELECT
     (SELECT document FROM connected_apps_mcp.audit_head),
     (SELECT max(seq) FROM connected_apps_mcp.audit_lines),
     (SELECT array_agg(file ORDER BY file) FROM files WHERE file IS NOT NULL)"""
-"""It finds the files in the index: whoever adds a line may have named any file."""
+"""It finds the files in the index: one INSERT can name any file."""
 
 _FILE = """\
 SELECT line FROM connected_apps_mcp.audit_lines WHERE file = %s AND seq <= %s ORDER BY seq"""
@@ -204,6 +204,11 @@ class TableSnapshot:
         self.numbers: Sequence[int] = files or []
         if not self.numbers and not self.head:
             raise Unreadable("Nothing is recorded yet in the database.")
+
+    @property
+    def extent(self) -> int:
+        """The number of the last line."""
+        return self._last_line or 0
 
     def name(self, number: int) -> str:
         """What a person calls a file."""

@@ -20,6 +20,7 @@ from connected_apps_mcp.settings import settings as config
 from .approve import approve
 from .audit import audit
 from .common import Commands, at_terminal, log_to_stderr, print_stderr, run, setting_flags
+from .console import console
 from .database import database
 from .doctor import doctor
 from .install import install, uninstall
@@ -201,6 +202,7 @@ def completion(shell: str) -> None:
 for command in (login, logout, whoami, profiles, install, uninstall, doctor):
     main.add_command(command)
 main.add_command(approve)
+main.add_command(console)
 main.add_command(policy)
 main.add_command(secrets)
 main.add_command(audit)

@@ -21,8 +21,11 @@ ANNOTATIONS: Mapping[Effect, types.ToolAnnotations] = {
 }
 
 
-def describe(tool: Tool[Any, Any]) -> types.Tool:
-    """The entry in the list of tools."""
+PAGE_URI = "ui://connected-apps/page.html"
+
+
+def describe(tool: Tool[Any, Any], *, page: bool = False) -> types.Tool:
+    """The entry in the list of tools. With `page`, it is for a client that shows the page."""
     return types.Tool(
         name=tool.name,
         title=tool.title,
@@ -30,4 +33,14 @@ def describe(tool: Tool[Any, Any]) -> types.Tool:
         input_schema=tool.request.json_schema(),
         output_schema=tool.result.json_schema(),
         annotations=ANNOTATIONS[tool.effect],
+        meta=_about_page(tool) if page else None,
     )
+
+
+def _about_page(tool: Tool[Any, Any]) -> dict[str, Any] | None:
+    """What the extension for pages says of a tool. Hosts of its early days read the second key."""
+    if tool.is_for_page:
+        return {"ui": {"visibility": ["app"]}}
+    if tool.opens_page:
+        return {"ui": {"resourceUri": PAGE_URI}, "ui/resourceUri": PAGE_URI}
+    return None

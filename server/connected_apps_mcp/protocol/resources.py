@@ -21,9 +21,11 @@ from connected_apps_tools.errors import ConnectedAppsError
 from connected_apps_tools.text.printable import printable
 
 from .authorization import POLICY
+from .descriptions import PAGE_URI
 from .error_results import protocol_error
 from .manifest_resource import RESOURCE as MANIFEST
 from .manifest_resource import offers_manifest, read_manifest_resource
+from .page_resource import read_page
 from .rights import RightsOfCallers
 
 SCHEME = "connected-app://"
@@ -135,8 +137,11 @@ def add_resources(
         return types.ListResourceTemplatesResult(resource_templates=[TEMPLATE])
 
     async def read(
-        _context: AnyContext, params: types.ReadResourceRequestParams
+        context: AnyContext, params: types.ReadResourceRequestParams
     ) -> types.ReadResourceResult:
+        current = rights.current(context)
+        if params.uri == PAGE_URI and current.page:
+            return types.ReadResourceResult(contents=[read_page(current)])
         project = readable_project(rights)
         get_app: Tool[Any, ShownApp] = rights.everybody.offer.on["get_app"]
         try:

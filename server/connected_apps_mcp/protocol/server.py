@@ -107,9 +107,9 @@ def build_server(  # noqa: PLR0913 - each is a separate part
     input_schemas = {tool.name: tool.input_schema for tool in everybody.listing.tools}
 
     async def list_tools(
-        _context: AnyContext, _params: types.PaginatedRequestParams | None
+        context: AnyContext, _params: types.PaginatedRequestParams | None
     ) -> types.ListToolsResult:
-        return rights.current().listing
+        return rights.current(context).listing
 
     async def on_change(touched: Touched) -> None:
         project.app_names.names.clear()

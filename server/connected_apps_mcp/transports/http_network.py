@@ -88,10 +88,10 @@ class Network:
         if self.proxies:
             app = _BehindProxies(app, self.proxies, refuse_others=not self.tls)
         more = STRICT_TRANSPORT if self.url.startswith("https:") else {}
-        return _SecurityHeaders(app, SECURITY_HEADERS | more)
+        return SecurityHeaders(app, SECURITY_HEADERS | more)
 
 
-class _SecurityHeaders:
+class SecurityHeaders:
     """Middleware that adds headers to every response that lacks them."""
 
     def __init__(self, app: ASGIApp, headers: dict[bytes, bytes]) -> None:
@@ -99,6 +99,8 @@ class _SecurityHeaders:
         self._headers = headers
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve a request."""
+
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 given = list(message["headers"])

@@ -72,6 +72,10 @@ class ShutdownSignals:
         for reaction in reactions[: self._handled]:
             reaction()
 
+    def shut_down(self) -> None:
+        """Do what the next signal would do."""
+        self._react_to_one()
+
     def _count_signal(self, _number: int, _frame: FrameType | None) -> None:
         """Count outside the event loop, which may be blocked."""
         self._received += 1

@@ -44,7 +44,7 @@ RECORDED: dict[str, tuple[str, dict[str, Any], Preparation]] = (
 )
 """Calls that are recorded: the tool, its arguments, and what has to be so before."""
 
-UNSENT = {"reveal_client_secret", "deliver_client_secret"}
+UNSENT = {"reveal_client_secret", "reveal_client_secret_to_page", "deliver_client_secret"}
 """Tools that send the service nothing that it has to do."""
 
 WRITING = [case for case, (tool, _, _) in RECORDED.items() if tool not in UNSENT]

@@ -16,6 +16,7 @@ WAYS = [(transport, era) for transport in ("http", "sse") for era in ERAS]
 ACCEPT = {"accept": "application/json, text/event-stream"}
 NAMES = {"tools/call": "name", "prompts/get": "name", "resources/read": "uri"}
 """What the header `Mcp-Name` repeats of each method."""
+NOTHING: Mapping[str, Any] = {}
 
 
 def bearer(token: str) -> dict[str, str]:
@@ -28,9 +29,22 @@ def request_of(method: str, params: Mapping[str, Any], number: int = 1) -> dict[
     return {"jsonrpc": "2.0", "id": number, "method": method, "params": dict(params)}
 
 
-def modern(method: str, params: Mapping[str, Any], number: int = 1) -> dict[str, Any]:
-    """A request of the current era."""
-    return request_of(method, {**params, "_meta": MODERN}, number)
+def modern(
+    method: str,
+    params: Mapping[str, Any],
+    number: int = 1,
+    capabilities: Mapping[str, Any] = NOTHING,
+) -> dict[str, Any]:
+    """A request of the current era, of a client with these capabilities."""
+    meta = MODERN | {"io.modelcontextprotocol/clientCapabilities": dict(capabilities)}
+    return request_of(method, {**params, "_meta": meta}, number)
+
+
+def hello(capabilities: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The first messages of a client of the handshake era with these capabilities."""
+    initialize, initialized = HELLO
+    params = {**initialize["params"], "capabilities": dict(capabilities)}
+    return [{**initialize, "params": params}, initialized]
 
 
 def modern_headers(message: Mapping[str, Any]) -> dict[str, str]:
@@ -79,12 +93,19 @@ class Reply:
 
 
 class Channel:
-    """A way to the server."""
+    """A way to the server, of a client with these capabilities."""
 
-    def __init__(self, http: httpx2.AsyncClient, url: str, era: str) -> None:
+    def __init__(
+        self,
+        http: httpx2.AsyncClient,
+        url: str,
+        era: str,
+        capabilities: Mapping[str, Any] = NOTHING,
+    ) -> None:
         self.http = http
         self.url = url
         self.era = era
+        self.capabilities = capabilities
         self.headers = dict(ACCEPT)
         self._numbers = itertools.count(1)
 
@@ -94,7 +115,7 @@ class Channel:
         message = request_of(method, params, number)
         headers = dict(self.headers)
         if self.era != "legacy":
-            message = modern(method, params, number)
+            message = modern(method, params, number, self.capabilities)
             headers |= modern_headers(message)
         return await self.send(token, message, headers)
 
@@ -121,8 +142,10 @@ class Channel:
 class SseChannel(Channel):
     """The older SSE transport, where results come on a stream."""
 
-    def __init__(self, http: httpx2.AsyncClient, url: str, era: str) -> None:
-        super().__init__(http, url, era)
+    def __init__(
+        self, http: httpx2.AsyncClient, url: str, era: str, capabilities: Mapping[str, Any]
+    ) -> None:
+        super().__init__(http, url, era, capabilities)
         self.heard: list[dict[str, Any]] = []
         self._news = anyio.Event()
 
@@ -147,18 +170,22 @@ class SseChannel(Channel):
 
 @asynccontextmanager
 async def channel(
-    http: httpx2.AsyncClient, origin: str, way: tuple[str, str], token: str
+    http: httpx2.AsyncClient,
+    origin: str,
+    way: tuple[str, str],
+    token: str,
+    capabilities: Mapping[str, Any] = NOTHING,
 ) -> AsyncIterator[Channel]:
     """A way to the server, which the holder of a token opens. Other tokens may use it later."""
     transport, era = way
     if transport == "sse":
-        async with _sse(http, origin, era, token) as opened:
+        async with _sse(http, origin, era, token, capabilities) as opened:
             yield opened
         return
-    opened = Channel(http, f"{origin}/mcp", era)
+    opened = Channel(http, f"{origin}/mcp", era, capabilities)
     if era == "legacy":
-        hello, ready = HELLO
-        greeted = await http.post(opened.url, json=hello, headers=bearer(token) | ACCEPT)
+        initialize, ready = hello(capabilities)
+        greeted = await http.post(opened.url, json=initialize, headers=bearer(token) | ACCEPT)
         opened.headers["mcp-session-id"] = greeted.headers["mcp-session-id"]
         opened.headers["mcp-protocol-version"] = "2025-11-25"
         await http.post(opened.url, json=ready, headers=bearer(token) | opened.headers)
@@ -167,7 +194,11 @@ async def channel(
 
 @asynccontextmanager
 async def _sse(
-    http: httpx2.AsyncClient, origin: str, era: str, token: str
+    http: httpx2.AsyncClient,
+    origin: str,
+    era: str,
+    token: str,
+    capabilities: Mapping[str, Any],
 ) -> AsyncIterator[Channel]:
     async with (
         http.stream("GET", f"{origin}/sse", headers=bearer(token)) as events,
@@ -177,10 +208,10 @@ async def _sse(
         place = ""
         while not place.startswith("data: "):
             place = await anext(lines)
-        opened = SseChannel(http, origin + place.removeprefix("data: "), era)
+        opened = SseChannel(http, origin + place.removeprefix("data: "), era, capabilities)
         tasks.start_soon(opened.listen, lines)
         if era == "legacy":
-            for message in HELLO:
+            for message in hello(capabilities):
                 await opened.send(token, message)
         yield opened
         tasks.cancel_scope.cancel()

@@ -9,6 +9,7 @@ from examples import EXAMPLES
 from server.login.channels import WAYS, Channel, Reply, asked_for, channel
 from server.login.deployment import ALL, Deployment, deployed
 from sizes import sized
+from support import PAGE_CAPABILITY
 
 from connected_apps_tools import CATALOGUE
 from connected_apps_tools.scopes import Scope
@@ -34,6 +35,7 @@ NEEDED: dict[str, frozenset[Scope]] = {
     "complete_secret_rotation": frozenset({Scope.SECRETS_ROTATE}),
     "cancel_secret_rotation": frozenset({Scope.SECRETS_ROTATE}),
     "reveal_client_secret": frozenset({Scope.SECRETS_REVEAL}),
+    "reveal_client_secret_to_page": frozenset({Scope.SECRETS_REVEAL}),
     "check_client_secret": frozenset({Scope.APPS_READ}),
     "deliver_client_secret": frozenset({Scope.SECRETS_REVEAL}),
     "plan_manifest": frozenset({Scope.APPS_READ}),
@@ -52,6 +54,9 @@ NEEDED: dict[str, frozenset[Scope]] = {
     ),
 }
 """What each call needs, as a person wrote it down: not what the catalogue says."""
+
+WITH_PAGE = {"extensions": PAGE_CAPABILITY}
+"""The capabilities of a client that has every tool."""
 
 SETS = [
     frozenset(some)
@@ -78,7 +83,7 @@ def check(reply: Reply, scopes: frozenset[Scope], needed: frozenset[Scope]) -> N
 @pytest.fixture(params=WAYS, ids="-".join)
 async def way(request: pytest.FixtureRequest, deployment: Deployment) -> AsyncIterator[Channel]:
     opener = await deployment.token()
-    async with channel(deployment.http, deployment.origin, request.param, opener) as way:
+    async with channel(deployment.http, deployment.origin, request.param, opener, WITH_PAGE) as way:
         yield way
 
 

@@ -12,11 +12,11 @@ from examples import APP, EXAMPLES, MEMBER, ORGANIZATION, USER
 from mcp import Client, types
 from mcp.server import Server
 from server.people import YES, Person, asking, example_of, wire_for
-from support import SANDBOX, answer, offering
+from support import LISTED, SANDBOX, answer, default_tools
 from syrupy.assertion import SnapshotAssertion
 from syrupy.extensions.json import JSONSnapshotExtension
 
-from connected_apps_tools import CATALOGUE, DEFAULT_TOOLSETS, TOOLSET_NAMES, TOOLSETS, Tool
+from connected_apps_tools import CATALOGUE, TOOLSET_NAMES, TOOLSETS, Tool
 from connected_apps_tools.api import operations
 from connected_apps_tools.api.operations import Operation
 from connected_apps_tools.errors import InvalidRequest
@@ -40,8 +40,7 @@ async def test_the_app_tools_take_no_more_than_9000_bytes(listed: dict[str, type
 async def test_the_default_tools_take_no_more_than_24500_bytes(
     listed: dict[str, types.Tool],
 ) -> None:
-    default = offering(toolsets=DEFAULT_TOOLSETS[None], destinations=()).on
-    assert size(listed[name] for name in default) <= 24_500
+    assert size(listed[name] for name in default_tools()) <= 24_500
 
 
 SAYS_IT_BY_NAME = {
@@ -66,7 +65,7 @@ async def listed(server: Server[Any]) -> dict[str, types.Tool]:
         return {tool.name: tool for tool in (await client.list_tools()).tools}
 
 
-@pytest.mark.parametrize("name", [tool.name for tool in CATALOGUE])
+@pytest.mark.parametrize("name", [tool.name for tool in LISTED])
 async def test_a_tool_is_listed_as_it_was_agreed(
     name: str, listed: dict[str, types.Tool], snapshot: SnapshotAssertion
 ) -> None:

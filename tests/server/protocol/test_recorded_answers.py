@@ -23,7 +23,7 @@ from examples import APP, EXAMPLES, MEMBER, ORGANIZATION, USER
 from hostile import CORPUS, STRANGER, TOGETHER, Service
 from server.people import Wire
 from starlette.types import ASGIApp, Receive, Scope, Send
-from support import EVERY_SETTING, HELLO, MODERN, lines, on_service, talk
+from support import EVERY_SETTING, HELLO, LISTED, MODERN, lines, on_service, talk
 from syrupy.assertion import SnapshotAssertion
 from syrupy.extensions.single_file import SingleFileSnapshotExtension
 
@@ -69,7 +69,8 @@ def read(client_id: str) -> Call:
 
 def examples(kind: ProjectKind) -> list[Call]:
     """The examples of the tools, those last that take the app away, with what they need."""
-    fitting = {name: each for name, each in EXAMPLES.items() if each.kind in {None, kind}}
+    names = [tool.name for tool in LISTED if EXAMPLES[tool.name].kind in {None, kind}]
+    fitting = {name: each for name, each in EXAMPLES.items() if name in names}
     calls: list[Call] = []
     for name, each in fitting.items():
         if name != "delete_app":

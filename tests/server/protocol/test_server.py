@@ -8,9 +8,7 @@ import httpx2
 import pytest
 from mcp import Client, MCPError
 from mcp.server import Server
-from support import EVERY_SETTING, SHOWN_APP, answer, connected_to, json_of, refusal
-
-from connected_apps_tools import CATALOGUE
+from support import EVERY_SETTING, LISTED, SHOWN_APP, answer, connected_to, json_of, refusal
 
 CANARY = "canary-Zx81kQ0pLm27vTn4Rb6wYs3c"
 
@@ -22,12 +20,12 @@ async def create(client: Client, **arguments: Any) -> str:
 
 async def test_the_tools_are_listed_in_order(client: Client) -> None:
     names = [tool.name for tool in (await client.list_tools()).tools]
-    assert names == [tool.name for tool in CATALOGUE]
+    assert names == [tool.name for tool in LISTED]
 
 
 async def test_schemas_are_those_of_the_request_and_response_types(client: Client) -> None:
     listed = {tool.name: tool for tool in (await client.list_tools()).tools}
-    for tool in filter(None, [tool.where_secrets_show(allowed=True) for tool in CATALOGUE]):
+    for tool in filter(None, [tool.where_secrets_show(allowed=True) for tool in LISTED]):
         assert listed[tool.name].input_schema == tool.request.json_schema()
         assert listed[tool.name].output_schema == tool.result.json_schema()
 

@@ -28,7 +28,7 @@ from connected_apps_tools.catalogue.types.secret_view import ClientSecret, descr
 from connected_apps_tools.context import ToolContext
 from connected_apps_tools.errors import InvalidRequest, ServiceError
 from connected_apps_tools.plan import Performed, Plan, returning
-from connected_apps_tools.safety.question import WHO_WILL_KNOW, Question, facts_about
+from connected_apps_tools.safety.question import Audience, Question, facts_about
 from connected_apps_tools.secrets.checking import check_stored
 from connected_apps_tools.secrets.stores import StoredSecret, Which
 from connected_apps_tools.storage.errors import StoreError
@@ -103,7 +103,7 @@ async def start_secret_rotation(context: ToolContext, request: OneApp) -> Plan[R
     shows = request.reveals and is_confidential(app.client_type) and not rotating(app)
     return Plan(
         perform=partial(_start, context, app, shows=shows),
-        question=_showing(app, "next") if shows else None,
+        question=_showing(context.server.audience, app, "next") if shows else None,
     )
 
 
@@ -243,11 +243,18 @@ async def reveal_client_secret(
         which=request.which,
         value=stored.secret.get_secret_value(),
         stored_at=stored.stored_at.isoformat(timespec="seconds"),
-        note=None
-        if stored.last_four == last_four_at_service(app, request.which)
-        else "The service's secret is another one by now.",
+        note=note_on(app, stored),
     )
-    return Plan(perform=returning(shown), question=_showing(app, request.which))
+    return Plan(
+        perform=returning(shown), question=_showing(context.server.audience, app, request.which)
+    )
+
+
+def note_on(app: ConnectedApp, stored: StoredSecret) -> str | None:
+    """What has to be said about a stored secret that is shown, if anything."""
+    if stored.last_four == last_four_at_service(app, stored.which):
+        return None
+    return "The service's secret is another one by now."
 
 
 def last_four_at_service(app: ConnectedApp, which: Which) -> str | None:
@@ -272,11 +279,11 @@ async def stored_secret(context: ToolContext, request: RevealClientSecret) -> St
     return stored
 
 
-def _showing(app: ConnectedApp, which: str) -> Question:
+def _showing(audience: Audience, app: ConnectedApp, which: str) -> Question:
     return Question(
-        f"Show the {which} client secret of this app in the conversation?",
+        f"Show the {which} client secret of this app {audience.place}?",
         facts_about(app),
-        WHO_WILL_KNOW,
+        audience.consequence,
         version_of(app),
     )
 

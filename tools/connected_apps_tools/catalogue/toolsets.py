@@ -5,12 +5,23 @@ from typing import Any
 
 from connected_apps_tools.tool import Tool
 
-from . import apps, check, clone, delivery, grants, review, rotation, search, status
+from . import (
+    apps,
+    check,
+    clone,
+    delivery,
+    grants,
+    page_secret,
+    review,
+    rotation,
+    search,
+    status,
+)
 from .manifest import tools as manifest
 
 TOOLSETS: Mapping[str, Sequence[Tool[Any, Any]]] = {
     "apps": apps.TOOLS + search.TOOLS + clone.TOOLS,
-    "rotation": rotation.TOOLS + check.TOOLS + delivery.TOOLS,
+    "rotation": rotation.TOOLS + check.TOOLS + delivery.TOOLS + page_secret.TOOLS,
     "grants": grants.USER_TOOLS,
     "organizations": grants.ORGANIZATION_TOOLS,
     "review": review.TOOLS,

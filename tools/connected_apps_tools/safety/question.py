@@ -4,12 +4,26 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
+from typing import NamedTuple
 
 from connected_apps_tools.api.models import App
 from connected_apps_tools.text.printable import printable, printable_url
 from connected_apps_tools.text.urls import targets_of
 
 WHO_WILL_KNOW = "The model will know it, and so will whoever can read this conversation."
+
+
+class Audience(NamedTuple):
+    """Who sees a secret that is shown, in the words of a question."""
+
+    place: str
+    consequence: str
+
+
+CONVERSATION = Audience("in the conversation", WHO_WILL_KNOW)
+PAGE = Audience(
+    "on this page", "Whoever sees this screen will know it. It does not enter a conversation."
+)
 
 MAX_FACTS_IN_QUESTION = 50
 """Most facts in one question. The question says how many more there are."""

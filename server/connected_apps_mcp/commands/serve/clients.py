@@ -27,6 +27,7 @@ from connected_apps_mcp.wiring import (
 )
 from connected_apps_tools import TOOLSETS, ToolContext
 from connected_apps_tools.context import ServerInfo
+from connected_apps_tools.safety.question import CONVERSATION, Audience
 from connected_apps_tools.selection import OfferedTools, select_tools
 from connected_apps_tools.storage.threads import in_thread
 
@@ -59,7 +60,7 @@ async def serve_clients(settings: Settings) -> None:
             rates = RateLimits(offer.on, refuse, reads=shared.reads, changes=shared.changes)
             checks = [authorization, rates]
         server = build_server(
-            _introduced(settings, project, losses),
+            introduced(settings, project, losses),
             offer,
             confirm=settings.effective("confirm"),
             audit=audit,
@@ -81,14 +82,20 @@ async def serve_clients(settings: Settings) -> None:
             await serve_http(service)
 
 
-def _introduced(settings: Settings, project: ToolContext, losses: Sequence[str]) -> ToolContext:
-    """The project, with what results say about this server."""
+def introduced(
+    settings: Settings,
+    project: ToolContext,
+    losses: Sequence[str],
+    audience: Audience = CONVERSATION,
+) -> ToolContext:
+    """The project, with what results say about this server, and about who sees them."""
     about = ServerInfo(
         version=version("connected-apps-mcp"),
         environment=settings.environment,
         profile=settings.profile if settings.logged_in else None,
         losses=losses,
         secrets_command=secrets_command(settings),
+        audience=audience,
     )
     return replace(project, server=about, review_limits=settings.review_limits)
 

@@ -166,7 +166,7 @@ class Execution:
             result = performed.result
             ended = Outcome(
                 request_id=performed.request_id,
-                revealed=result.revealed,
+                revealed=result.revealed_last_four,
                 delivered=result.delivered_last_four,
             )
         except ConnectedAppsError as error:

@@ -41,7 +41,7 @@ class ToolCalls:
         Raises:
             MCPError: there is no such tool, or it is off.
         """
-        rights = self._rights.current()
+        rights = self._rights.current(context)
         tool = await self._tool(rights.offer, context, params)
         record = partial(self._call, context)
         parts = Parts(rights.offer, rights.project, record, self._audit, self._publish)

@@ -110,6 +110,11 @@ class Result(Model):
         return None
 
     @property
+    def revealed_last_four(self) -> str | None:
+        """The last four characters of the secret that the call has shown, if any."""
+        return self.revealed and self.revealed[-4:]
+
+    @property
     def delivered_last_four(self) -> str | None:
         """The last four characters of the secret that the call has delivered, if any."""
         return None

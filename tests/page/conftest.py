@@ -1,0 +1,109 @@
+"""The page in a real Chromium, on made-up apps."""
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from consoles import Page, console_at_terminal, fill, flags_for
+from page_steps import Open, Run, tabs_of
+from server.terminal import Terminal
+from support import cannot_run
+
+import build_page
+from connected_apps_mcp.sandbox.seeds.seed import Seed
+from node_packages import NodeMissing, node_for
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+HOST = "page.test"
+ORIGIN = f"https://{HOST}"
+"""Where the tests serve the page: a secure origin. No such host is ever looked up."""
+LOOPBACK = "127.0.0.1"
+
+
+@pytest.fixture(scope="session")
+def npm() -> Run:
+    """Runs a script of the page, with what it needs installed."""
+    try:
+        node_for(build_page.FOLDER)
+    except NodeMissing as error:
+        cannot_run(f"they need the build of the page: {error}")
+    return build_page.run
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Any]:
+    """A real Chromium. It ends with the module, since Playwright has an event loop of its own."""
+    try:
+        from playwright.sync_api import sync_playwright
+    except ImportError:
+        cannot_run("they need Playwright: pip install '.[page]'")
+    found = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if not found:
+        cannot_run("they need Chromium. On Debian: apt-get install chromium")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=found)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="session")
+def sample(npm: Run, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The page on made-up apps, as HTML."""
+    target = tmp_path_factory.mktemp("page") / "sample.html"
+    npm("build", "--sample", str(target))
+    return target.read_text("utf-8")
+
+
+@pytest.fixture
+def new_tab(chromium: Any) -> Iterator[Open]:
+    """Opens a tab. At the end, no tab may have had an error or have asked another origin."""
+    with tabs_of(chromium, HOST, LOOPBACK) as open_tab:
+        yield open_tab
+
+
+@pytest.fixture
+def open_page(new_tab: Open, sample: str) -> Open:
+    """Opens the page on made-up apps: `open_page(count=10_000)`, or with apps of a test's own."""
+
+    def open_sample(tab_options: dict[str, Any] | None = None, **given: Any) -> Any:
+        tab = new_tab(**(tab_options or {}))
+        tab.route("**/*", lambda route: route.fulfill(body=sample, content_type="text/html"))
+        tab.add_init_script(f"window.sample = {json.dumps(given)}")
+        tab.goto(ORIGIN)
+        tab.get_by_role("main").wait_for()
+        return tab
+
+    return open_sample
+
+
+@pytest.fixture
+def started(tmp_path: Path) -> Iterator[tuple[Page, Terminal]]:
+    """The real console, which nobody has entered yet, and its terminal."""
+    fill(tmp_path, Seed(example=True))
+    with console_at_terminal(*flags_for(tmp_path)) as started:
+        yield started
+
+
+@pytest.fixture
+def console(started: tuple[Page, Terminal]) -> Page:
+    """The real console."""
+    return started[0]
+
+
+@pytest.fixture
+def local_tab(chromium: Any) -> Iterator[Open]:
+    """Opens tabs that ask nothing but this machine."""
+    with tabs_of(chromium, LOOPBACK) as open_tab:
+        yield open_tab
+
+
+@pytest.fixture
+def tab(local_tab: Open, console: Page) -> Any:
+    """A tab in which the person has opened the link."""
+    opened = local_tab(permissions=["clipboard-read", "clipboard-write"])
+    opened.goto(console.link)
+    opened.get_by_role("button", name="Calendar Sync").wait_for()
+    return opened
