@@ -64,7 +64,7 @@ SELECT
     (SELECT document FROM connected_apps_mcp.audit_head),
     (SELECT max(seq) FROM connected_apps_mcp.audit_lines),
     (SELECT array_agg(file ORDER BY file) FROM files WHERE file IS NOT NULL)"""
-"""It finds the files in the index: whoever adds a line may have named any file."""
+"""It finds the files in the index: one INSERT can name any file."""
 
 _FILE = """\
 SELECT line FROM connected_apps_mcp.audit_lines WHERE file = %s AND seq <= %s ORDER BY seq"""
