@@ -24,6 +24,7 @@ from sizes import WHOLE, parts
 from support import ERAS, Spans, project_on
 from warm import cold_starts, warm_starts
 
+from connected_apps_mcp.client_configs.entries import PROGRAM
 from connected_apps_mcp.commands.common import OUR_PACKAGES
 from connected_apps_mcp.protocol.server import build_server
 from connected_apps_mcp.sandbox import create_sandbox
@@ -111,6 +112,17 @@ def _a_home_of_its_own(
             monkeypatch.delenv(name)
     monkeypatch.setenv("HOME", home)
     monkeypatch.setenv("XDG_RUNTIME_DIR", home)  # the keyring of the tester is not there
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_other_copy_of_our_command() -> Iterator[None]:
+    """Hide the copy that the tester may have installed from what looks along PATH."""
+    folders = os.environ["PATH"].split(os.pathsep)
+    ours = str(Path(sys.executable).parent)
+    kept = [each for each in folders if each == ours or not Path(each, PROGRAM).exists()]
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setenv("PATH", os.pathsep.join(kept))
+        yield
 
 
 @pytest.fixture(autouse=True)
