@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response, StreamingResponse
 from starlette.routing import BaseRoute, Route
 
-from connected_apps_mcp.audit.verify import Unreadable
+from connected_apps_mcp.audit.reading import Unreadable
 from connected_apps_mcp.limits import MAX_BODY_BYTES
 from connected_apps_tools.storage.errors import StoreError
 
