@@ -11,12 +11,13 @@ from connected_apps_tools.catalogue.toolsets import CATALOGUE
 
 FOLDER = Path(__file__).parents[1] / "page"
 PAGE = FILE
+LANDING = FILE.with_name("landing.html")
 TOOLS = FOLDER / "sample/tools.json"
 
 
 def tools() -> str:
     """The tools as the page reads them, as JSON."""
-    described = [as_page_reads(describe(tool)) for tool in CATALOGUE]
+    described = [as_page_reads(describe(tool)) for tool in CATALOGUE if tool.listed_to != "links"]
     return json.dumps(described, indent=1) + "\n"
 
 
@@ -39,4 +40,4 @@ def run(script: str, *arguments: str) -> str:
 if __name__ == "__main__":
     TOOLS.write_text(tools())
     run("check")
-    print(run("build"), end="")  # noqa: T201 - what it is for
+    print(run("build") + run("build", "--landing"), end="")  # noqa: T201 - what it is for

@@ -49,7 +49,7 @@ def manifest() -> Manifest:
             {"name": tool.name, "description": tool.description}
             for members in TOOLSETS.values()
             for tool in members
-            if not tool.is_for_page
+            if tool.listed_to == "everybody"
         ],
         "user_config": user_config(FORM),
         "compatibility": {

@@ -1,6 +1,7 @@
 // Builds the page into one HTML document.
 //
 //   node build.mjs                  the page, into the package of the server
+//   node build.mjs --landing        the document at the address of the console, beside the page
 //   node build.mjs --sample         the page on made-up apps, into build/sample.html
 //
 // A path at the end is where to write it instead.
@@ -32,13 +33,33 @@ async function bundle(entry) {
 
 const hash = (text) => `'sha256-${createHash("sha256").update(text).digest("base64")}'`;
 
-function policy(script, style) {
+const PACKAGE = "../server/connected_apps_mcp/page/";
+
+/** What of the sources makes each document, and what it may load. */
+const DOCUMENTS = {
+  page: {
+    frame: "src/page.html",
+    script: "src/main.tsx",
+    style: "src/style/page.css",
+    loads: ["img-src data:", "connect-src 'self'"],
+    target: `${PACKAGE}page.html`,
+  },
+  landing: {
+    frame: "src/landing/landing.html",
+    script: "src/landing/main.ts",
+    style: "src/landing/landing.css",
+    loads: [],
+    target: `${PACKAGE}landing.html`,
+  },
+};
+DOCUMENTS.sample = { ...DOCUMENTS.page, script: "sample/main.tsx", target: "build/sample.html" };
+
+function policy(script, style, loads) {
   return [
     "default-src 'none'",
     `script-src ${hash(script)}`,
     `style-src ${hash(style)}`,
-    "img-src data:",
-    "connect-src 'self'",
+    ...loads,
     "base-uri 'none'",
     "form-action 'none'",
     "require-trusted-types-for 'script'",
@@ -46,18 +67,18 @@ function policy(script, style) {
   ].join("; ");
 }
 
-const sample = process.argv.includes("--sample");
-const usual = sample ? "build/sample.html" : "../server/connected_apps_mcp/page/page.html";
-const elsewhere = process.argv.slice(2).find((argument) => !argument.startsWith("--"));
-const target = elsewhere ?? place(usual);
-const script = await bundle(sample ? "sample/main.tsx" : "src/main.tsx");
-const style = await bundle("src/style/page.css");
-const parts = { csp: policy(script, style), style, script };
-const frame = readFileSync(place("src/page.html"), "utf8");
+const given = process.argv.slice(2);
+const name = ["sample", "landing"].find((each) => given.includes(`--${each}`)) ?? "page";
+const wanted = DOCUMENTS[name];
+const target = given.find((argument) => !argument.startsWith("--")) ?? place(wanted.target);
+const script = await bundle(wanted.script);
+const style = await bundle(wanted.style);
+const parts = { csp: policy(script, style, wanted.loads), style, script };
+const frame = readFileSync(place(wanted.frame), "utf8");
 const html = frame.replaceAll(/{{(\w+)}}/g, (_, part) => parts[part]);
-if (!sample && Buffer.byteLength(html) > MOST_BYTES) {
+if (name === "page" && Buffer.byteLength(html) > MOST_BYTES) {
   throw new Error(`The page has ${Buffer.byteLength(html)} bytes; ${MOST_BYTES} are allowed.`);
 }
 mkdirSync(dirname(target), { recursive: true });
 writeFileSync(target, html);
-console.log(`${sample ? "The sample" : "The page"}: ${Buffer.byteLength(html)} bytes`);
+console.log(`The ${name}: ${Buffer.byteLength(html)} bytes`);

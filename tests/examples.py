@@ -1,5 +1,6 @@
-"""One example call of each tool. Every suite that goes through all tools takes its calls from here.
+"""One example call of each tool that a client with the page sees.
 
+Every suite that goes through all tools takes its calls from here.
 The app `APP` and the other names are those of the seeded sandbox in `server/people.py`.
 """
 

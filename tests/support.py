@@ -98,8 +98,11 @@ SHOWN_APP: dict[str, Any] = {
 """An app in a response of the service, with as little as possible."""
 
 
-LISTED = [tool for tool in CATALOGUE if not tool.is_for_page]
+LISTED = [tool for tool in CATALOGUE if tool.listed_to == "everybody"]
 """The tools that every client sees if all are on."""
+
+SEEN_WITH_PAGE = [tool for tool in CATALOGUE if tool.listed_to != "links"]
+"""Those that a client with the page sees."""
 
 
 def offering(**selection: Any) -> OfferedTools:

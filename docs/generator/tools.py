@@ -5,6 +5,7 @@ from typing import Any
 
 from connected_apps_mcp.protocol.descriptions import describe
 from connected_apps_tools import TOOLSETS, Tool
+from connected_apps_tools.tool import Clients
 
 from .markdown import escaped, summary, table
 
@@ -19,15 +20,21 @@ BOUNDS = {
     "maxItems": "at most {} items",
 }
 
+LISTED_TO: Mapping[Clients, Mapping[str, str]] = {
+    "everybody": {},
+    "page": {"called by": "[the page](../how-to/in-the-client.md) alone"},
+    "links": {"listed to": "[some clients](../how-to/in-the-client.md#in-other-clients)"},
+}
+
 
 def toolsets() -> str:
-    """The tools of each toolset that a model can call, by name."""
+    """The tools of each toolset that every client lists, by name."""
     return table(
         ["toolset", "tools"],
         (
             [
                 toolset or "always",
-                ", ".join(f"`{tool.name}`" for tool in members if not tool.is_for_page),
+                ", ".join(f"`{tool.name}`" for tool in members if tool.listed_to == "everybody"),
             ]
             for toolset, members in TOOLSETS.items()
         ),
@@ -76,8 +83,7 @@ def _section(toolset: str | None, tool: Tool[Any, Any]) -> str:
             if given is True
         ),
     }
-    if tool.is_for_page:
-        facts["called by"] = "[the page](../how-to/in-the-client.md) alone"
+    facts |= LISTED_TO[tool.listed_to]
     parts = [
         f"### {tool.name}\n",
         f"{escaped(described.description or '')}\n",

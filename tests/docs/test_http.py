@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from connected_apps_tools import CATALOGUE
+from support import SEEN_WITH_PAGE
 
 DOCS = Path(__file__).parents[2] / "docs" / "how-to" / "http.md"
 
@@ -11,5 +11,5 @@ DOCS = Path(__file__).parents[2] / "docs" / "how-to" / "http.md"
 def test_every_tool_is_in_the_row_of_its_scope() -> None:
     rows = re.findall(r"^\| `([a-z]+:[a-z]+)` \|[^|]*\|([^|]*)\|$", DOCS.read_text("utf-8"), re.M)
     named = {(scope, tool) for scope, tools in rows for tool in re.findall(r"`(\w+)`", tools)}
-    in_catalogue = {(str(tool.scope), tool.name) for tool in CATALOGUE}
+    in_catalogue = {(str(tool.scope), tool.name) for tool in SEEN_WITH_PAGE}
     assert named - {("secrets:reveal", "reveal_secret")} == in_catalogue

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from .api.models import Result
-from .safety.question import Question
+from .safety.question import Link, Question
 
 R = TypeVar("R", bound=Result)
 
@@ -31,11 +31,13 @@ class Plan(Generic[R]):
         question: what a person has to confirm first; None if no confirmation is needed.
         preview: the result of a dry run, with the request that would be sent; None if the tool has
             no dry run.
+        link: what a person is asked to open before a call that only reads has its result.
     """
 
     perform: Callable[[], Awaitable[Performed[R]]]
     question: Question | None = None
     preview: Callable[[], R] | None = None
+    link: Link | None = None
 
 
 def returning(result: R) -> Callable[[], Awaitable[Performed[R]]]:

@@ -26,6 +26,9 @@ MAX_ARGUMENT_NAME = 64
 Q = TypeVar("Q", bound=Request)
 R = TypeVar("R", bound=Result)
 
+Clients = Literal["everybody", "page", "links"]
+"""Which clients: all, those that show the page, or those that open links in the browser."""
+
 
 class Effect(Enum):
     """What a tool does to the project. Hints, read-only mode and the audit log follow from it."""
@@ -79,8 +82,9 @@ class Tool(Generic[Q, R]):
             the policy may protect it.
         turn: what one call at a time, of all processes of the user, may do.
         about: what it reads or changes. With the effect it gives the scope.
-        page: what it has to do with the page, where a client can show it: its result `opens` it,
-            or it is `only` for the page to call. Every change opens it too.
+        page: whether the page shows its result, where a client can show it. It shows every change.
+        listed_to: which clients see the tool. What only some see shows a secret past the model: the
+            `page` calls it by itself, or it asks the person to open a link (`links`).
     """
 
     function: Callable[[ToolContext, Q], Awaitable[R | Plan[R]]]
@@ -92,7 +96,8 @@ class Tool(Generic[Q, R]):
     touches: str | None = None
     turn: Literal["rotation", "apply"] | None = None
     about: Literal["apps", "secrets", "grants"] = "apps"
-    page: Literal["opens", "only"] | None = None
+    page: bool = False
+    listed_to: Clients = "everybody"
 
     def __post_init__(self) -> None:
         if self.touches and self.touches not in self.request.model_fields:
@@ -108,17 +113,13 @@ class Tool(Generic[Q, R]):
     @property
     def only_reads(self) -> bool:
         """Whether calls only read: they change nothing, show no secret and ask no person."""
-        return self.effect is Effect.READS and self.revealing is None
+        is_asking = self.listed_to == "links"
+        return self.effect is Effect.READS and self.revealing is None and not is_asking
 
     @property
     def opens_page(self) -> bool:
         """Whether the page shows what a call did or found."""
-        return self.effect.changes or self.page == "opens"
-
-    @property
-    def is_for_page(self) -> bool:
-        """Whether only the page calls it."""
-        return self.page == "only"
+        return self.effect.changes or self.page
 
     @property
     def scope(self) -> Scope:
@@ -137,7 +138,8 @@ class Tool(Generic[Q, R]):
     def where_secrets_show(self, *, allowed: bool) -> Self | None:
         """The tool where secrets may or may not be shown; None where it does not exist then."""
         if not allowed:
-            return None if self.effect is Effect.REVEALS else self
+            only_shows = self.effect is Effect.REVEALS or self.listed_to != "everybody"
+            return None if only_shows else self
         return replace(self, request=self.revealing or self.request)
 
     def delivering_to(self, names: Iterable[str]) -> Self:

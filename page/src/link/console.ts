@@ -1,5 +1,6 @@
 // The link to the local console, over HTTP to the page's own origin.
 
+import { CHANNEL, type Said, clientIdIn } from "./channel.ts";
 import {
   type About,
   type Answer,
@@ -24,6 +25,7 @@ export class ConsoleLink implements Link {
   readonly reveals = "reveal_client_secret";
   private heard = new Set<(event: LinkEvent) => void>();
   private events: EventSource | null = null;
+  private channel: BroadcastChannel | null = null;
 
   /** Logs in with the one-time token of the fragment, if there is one, and hides it. */
   async enter(): Promise<Outcome<null>> {
@@ -61,11 +63,13 @@ export class ConsoleLink implements Link {
   listen(heard: (event: LinkEvent) => void): () => void {
     this.heard.add(heard);
     this.events ??= this.opened();
+    this.channel ??= this.joined();
     return () => {
       this.heard.delete(heard);
       if (this.heard.size) return;
       this.events?.close();
-      this.events = null;
+      this.channel?.close();
+      this.events = this.channel = null;
     };
   }
 
@@ -75,6 +79,18 @@ export class ConsoleLink implements Link {
     events.onopen = () => this.tell({ kind: "reachable", reachable: true });
     events.onerror = () => this.tell({ kind: "reachable", reachable: false });
     return events;
+  }
+
+  /** The channel of this origin, on which a link asks to see an app. */
+  private joined(): BroadcastChannel {
+    const channel = new BroadcastChannel(CHANNEL);
+    channel.onmessage = (message) => {
+      const clientId = clientIdIn(message.data, "open");
+      if (!clientId) return;
+      const opened = () => channel.postMessage({ opened: clientId } satisfies Said);
+      this.tell({ kind: "open", client_id: clientId, opened });
+    };
+    return channel;
   }
 
   private tell(event: LinkEvent): void {

@@ -123,6 +123,8 @@ export type LinkEvent =
   | { kind: "audit" }
   | { kind: "reachable"; reachable: boolean }
   | { kind: "display"; mode: DisplayMode }
+  /** A link in the browser asks to see an app. Whoever shows it says so. */
+  | { kind: "open"; client_id: string; opened: () => void }
   | ({ kind: "shown" } & Shown);
 
 /** A call of the conversation, with which the page opens. Hosts need not say which tool it was. */

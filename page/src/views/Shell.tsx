@@ -55,6 +55,17 @@ function Page({ link, about }: { link: Link; about: About }) {
       }),
     [link],
   );
+  useEffect(
+    () =>
+      link.listen((event) => {
+        // Nothing takes away what the person is about to do.
+        if (event.kind !== "open" || asked || route.act) return;
+        go({ view: "apps", app: event.client_id });
+        announce("A link has opened this app.");
+        event.opened();
+      }),
+    [link, asked, route],
+  );
 
   return (
     <PageContext.Provider value={{ link, about, catalogue, table, route, go, ask, announce }}>

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from connected_apps_mcp.transports.shutdown import ShutdownSignals
     from connected_apps_tools import ToolContext
     from connected_apps_tools.selection import OfferedTools, Selection
-    from connected_apps_tools.storage.records import Records
+    from connected_apps_tools.storage.console_record import RunningConsole
 
 FLAGS = [
     name
@@ -40,11 +40,6 @@ FLAGS = [
     and name not in {"metrics_port", "metrics_host", "send_trace_context", "state_key_file"}
 ]
 """The settings that lead to a project, and that protect it."""
-
-KIND = "console"
-"""The kind of the records that say where a console runs."""
-
-LOCK, ADDRESS = "running", "address"
 
 NO_TERMINAL = (
     "The link lets in whoever has it, so it is shown to a person only: run connected-apps-mcp "
@@ -159,14 +154,14 @@ async def _serve_page(opened: _Opened, audit: AuditView | None) -> None:
     from connected_apps_mcp.console.calls import Project, open_calls
     from connected_apps_mcp.console.session import Session
     from connected_apps_mcp.transports import http
-    from connected_apps_tools.storage.records import FolderState
+    from connected_apps_tools.storage.console_record import RunningConsole
 
     project = opened.project
     destinations = list(project.policy.destinations)
     shown = Project(project.api.project_id, opened.settings.environment, destinations)
     with http.bind("127.0.0.1", opened.wanted.port, "--port") as listener:
         place, session = Place(http.authority_of(listener)), Session()
-        with _only(FolderState(project.folder).records(KIND), place.origin):
+        with _only(project.folder, RunningConsole(place.origin, shown.project_id)):
             async with open_calls(opened.server, shown) as calls:
                 waiting = Waiting(Approvals(project.state.records(APPROVALS)))
                 app = build_app(place, session, calls, waiting, audit)
@@ -247,31 +242,35 @@ def _audit_view(
 
 
 @contextmanager
-def _only(records: Records, origin: str) -> Iterator[None]:
-    """Be the only console on these data.
+def _only(folder: Path, console: RunningConsole) -> Iterator[None]:
+    """Be the only console on the data of a folder.
 
     Raises:
         click.ClickException: another one runs.
     """
+    from connected_apps_tools.storage.console_record import ConsoleRecord
     from connected_apps_tools.storage.errors import StoreError
 
+    record = ConsoleRecord(folder)
     try:
-        held = records.try_lock(LOCK)
-        if held is None:
-            raise _NotOpened(_runs_already(records))
-        records.write(ADDRESS, origin)
+        lock = record.claim(console)
+        other = None if lock else record.find()
     except StoreError as error:
         raise _NotOpened(f"--data-dir: {error}") from None
+    if lock is None:
+        raise _NotOpened(_runs_already(other))
     try:
         yield
     finally:
-        held.close()
+        with suppress(StoreError):
+            record.leave(lock)
 
 
-def _runs_already(records: Records) -> str:
+def _runs_already(other: RunningConsole | None) -> str:
+    where = f", at {other.origin}" if other else ""
     return (
-        f"A console runs already, at {records.read(ADDRESS)}. It ends with Ctrl-C where it was "
-        "started, and by itself after 15 minutes without a request."
+        f"A console runs already{where}. It ends with Ctrl-C where it was started, and by itself "
+        "after 15 minutes without a request."
     )
 
 

@@ -4,14 +4,13 @@ The answer of the person holds for these arguments and for the app as it was sho
 has changed since, the person is asked again. No argument of a tool can stand in for the answer.
 """
 
-import itertools
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol, Self
+from functools import partial
+from typing import Literal, Protocol, Self
 
-import anyio
-from mcp import MCPError, types
+from mcp import types
 from mcp.shared.exceptions import NoBackChannelError
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -19,29 +18,21 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from connected_apps_mcp.callers import current_caller
 from connected_apps_mcp.egress import AnyContext
 from connected_apps_tools import ToolContext, observing
-from connected_apps_tools.deadline import paused
 from connected_apps_tools.errors import NotConfirmed
-from connected_apps_tools.safety.question import Question, digest
+from connected_apps_tools.safety.question import Link, Question, digest
 from connected_apps_tools.storage.errors import StoreError
 from connected_apps_tools.storage.threads import in_thread
 from connected_apps_tools.text.redaction import REDACTOR
 
-from .approvals import KIND, LIFETIME, Approvals, PendingCall, ProjectLabel
+from .answers import FORM, FORM_FIELD, answered, nothing_done, require_yes
+from .approvals import KIND, Approvals, PendingCall, ProjectLabel
+from .links import led
 
 Mode = Literal["auto", "always", "never"]
 FROM_LAX_TO_STRICT: Sequence[Mode] = ("never", "auto", "always")
-FORM_FIELD = "confirm"
-FORM: dict[str, Any] = {
-    "type": "object",
-    "properties": {FORM_FIELD: {"type": "boolean", "title": "Yes, do it"}},
-    "required": [FORM_FIELD],
-}
 
 MAX_QUESTIONS = 3
 """The most questions of one call. It asks again where the app has changed meanwhile."""
-
-PROGRESS_SECONDS = 5.0
-"""Seconds between two progress reports while a person is asked."""
 
 CHANGED = "The app has changed since you were asked."
 
@@ -77,6 +68,14 @@ class Dialogue(Protocol):
         """
         ...
 
+    async def lead(self, link: Link) -> types.InputRequiredResult | None:
+        """What the client has to ask, so that a person opens a link; None if a person agreed.
+
+        Raises:
+            NotConfirmed: the person did not.
+        """
+        ...
+
 
 @dataclass(frozen=True)
 class Confirmed:
@@ -95,6 +94,9 @@ class Confirmed:
 
     async def ask(self, _question: Question) -> None:
         """Ask nothing more."""
+
+    async def lead(self, _link: Link) -> None:
+        """Lead nowhere."""
 
 
 class _Sealed(BaseModel):
@@ -164,7 +166,7 @@ class _ClientDialogue:
         """The digest of the question that the person said yes to."""
         self._questions = self._sealed.questions if self._sealed else 0
         if self._sealed:  # a no counts even if the app has changed since
-            _require_yes((params.input_responses or {}).get(FORM_FIELD))
+            require_yes((params.input_responses or {}).get(FORM_FIELD))
 
     @property
     def said_yes(self) -> bool:
@@ -195,21 +197,17 @@ class _ClientDialogue:
         """Ask by a request of our own."""
         said = self._next_question()
         text = self._confirmation.text(question, said)
+        elicit = partial(self._context.session.elicit_form, text, FORM)
         try:
-            with (
-                observing.act("confirmation"),
-                paused(),
-                anyio.fail_after(LIFETIME.total_seconds()),
-            ):
-                answer = await _elicited(self._context, text, self._questions - 1)
+            answer = await answered(self._context, elicit, self._questions - 1)
         except NoBackChannelError:
             self._can_ask = False
             return
-        except (MCPError, ValidationError, TimeoutError):
-            observing.event("question", outcome="unanswered")
-            raise _nothing("the question was not answered") from None
-        _require_yes(answer)
+        require_yes(answer)
         self._accepted = self._confirmation.digest(question)
+
+    async def lead(self, link: Link) -> types.InputRequiredResult | None:
+        return await led(self._context, self._params, link, self._confirmation.text(link.why))
 
     def _input_required(self, question: Question) -> types.InputRequiredResult:
         """Ask by the result of the call, which the client makes again with the answer."""
@@ -234,7 +232,7 @@ class _ClientDialogue:
             NotConfirmed: there were too many.
         """
         if self._questions == MAX_QUESTIONS:
-            raise _nothing("the app kept changing while the question was open")
+            raise nothing_done("the app kept changing while the question was open")
         self._questions += 1
         observing.event("question", outcome="asked")
         return CHANGED if self._questions > 1 else ""
@@ -252,8 +250,8 @@ class _ClientDialogue:
             await in_thread(approvals.add, pending)
             observing.event("question", outcome="waiting")
         except StoreError as error:
-            raise _nothing(f"a person has to confirm, and cannot be asked ({error})") from None
-        refusal = _nothing("a person has to confirm first, and this client cannot ask")
+            raise nothing_done(f"a person has to confirm, and cannot be asked ({error})") from None
+        refusal = nothing_done("a person has to confirm first, and this client cannot ask")
         refusal.hint = (
             "Ask the user to run connected-apps-mcp approve in a terminal within 10 minutes, with "
             "the settings of this server; then call again with exactly the same arguments."
@@ -265,42 +263,11 @@ class _ClientDialogue:
         try:
             first = await in_thread(self._confirmation.approvals.use_answer, answer_id)
         except StoreError as error:
-            raise _nothing(
+            raise nothing_done(
                 f"whether the answer was used already cannot be read ({error})"
             ) from None
         if not first:
-            raise _nothing("this answer was used already")
-
-
-async def _elicited(context: AnyContext, message: str, rounds: int) -> types.ElicitResult:
-    """The answer to a form. Progress reports meanwhile let clients with short limits wait.
-
-    It is the question after so many `rounds`: progress goes on from there, as it must not fall.
-
-    Raises like `elicit_form`.
-    """
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(_report_waiting, context, rounds)
-        try:
-            answer = await context.session.elicit_form(
-                message, FORM, related_request_id=context.request_id
-            )
-        except (MCPError, ValidationError) as error:
-            problem = error
-        else:
-            return answer
-        finally:
-            tasks.cancel_scope.cancel()
-    raise problem  # here, where the group does not wrap it
-
-
-async def _report_waiting(context: AnyContext, rounds: int) -> None:
-    before = rounds * LIFETIME.total_seconds()
-    for count in itertools.count(1):
-        await anyio.sleep(PROGRESS_SECONDS)
-        await context.session.report_progress(
-            before + count * PROGRESS_SECONDS, None, "Waiting for the user's answer"
-        )
+            raise nothing_done("this answer was used already")
 
 
 def _can_ask(context: AnyContext) -> bool:
@@ -317,29 +284,7 @@ def _unsealed(state: str | None) -> _Sealed | None:
         return None
 
 
-def _require_yes(answer: object) -> None:
-    match answer:
-        case types.ElicitResult(action="accept", content={"confirm": True, **more}) if not more:
-            observing.event("question", outcome="accepted")
-        case types.ElicitResult(action="decline"):
-            observing.event("question", outcome="declined")
-            raise _nothing("the user declined", "decline")
-        case types.ElicitResult(action="cancel"):
-            observing.event("question", outcome="unanswered")
-            raise _nothing("the user did not answer", "cancel")
-        case _:
-            observing.event("question", outcome="declined")
-            raise _nothing("the answer is not a yes")
-
-
 def _too_long() -> NotConfirmed:
-    refusal = _nothing("it is more than a person can be asked about at once")
+    refusal = nothing_done("it is more than a person can be asked about at once")
     refusal.hint = "Do it in smaller parts, or ask the user to run connected-apps-mcp apply."
-    return refusal
-
-
-def _nothing(why: str, answer: Literal["decline", "cancel"] | None = None) -> NotConfirmed:
-    refusal = NotConfirmed(f"Nothing was done: {why}.")
-    refusal.answer = answer
-    refusal.hint = "Do not try again unless the user asks for it."
     return refusal

@@ -15,7 +15,7 @@ from mcp import Client, MCPError, types
 from mcp.client.context import ClientRequestContext
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
-from connected_apps_mcp.confirmation.confirm import FORM_FIELD
+from connected_apps_mcp.confirmation.answers import FORM_FIELD
 from connected_apps_mcp.egress import REVEALS
 from connected_apps_mcp.protocol.server import SERVER_NAME, AnyServer
 

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 from pydantic_core import to_json
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response, StreamingResponse
+from starlette.responses import HTMLResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import BaseRoute, Route
 
 from connected_apps_mcp.audit.reading import Unreadable
@@ -31,6 +31,8 @@ MAX_STREAMS = 10
 """Open streams of events: one for each tab."""
 
 NO_FOLDER = "The audit log is on standard error (--audit-log -), where the console cannot read it."
+
+FROM_ELSEWHERE = "Open this address yourself: a page of another site may not lead here."
 
 UNEXPECTED = "The console failed in an unexpected way; its log says where."
 
@@ -76,7 +78,8 @@ class Console:
         """All routes."""
         api = self.base + API
         return [
-            Route(self.base, self._page),
+            Route("/", _landing),
+            Route(self.base, _page),
             Route(self.base + SESSION, _answering(self._enter), methods=["POST"]),
             Route(f"{api}about", _answering(self._about)),
             Route(f"{api}call", _answering(self._call), methods=["POST"]),
@@ -86,11 +89,6 @@ class Console:
             Route(f"{api}audit", _answering(self._audit)),
             Route(self.base + EVENTS, self._events),
         ]
-
-    async def _page(self, _request: Request) -> Response:
-        page = files("connected_apps_mcp").joinpath("page/page.html").read_text("utf-8")
-        # The page has a policy of its own, which cannot say this.
-        return HTMLResponse(page, headers={"content-security-policy": "frame-ancestors 'none'"})
 
     async def _enter(self, request: Request) -> Response:
         given = await _read(request, _Token)
@@ -140,6 +138,24 @@ class Console:
                 yield b"data: %b\n\n" % to_json(event) if event else b":\n\n"
         finally:
             self.streams -= 1
+
+
+async def _landing(request: Request) -> Response:
+    """What the link of a client opens. It knows neither the path of the page nor the session."""
+    # A client opens it as the person does, by the system. No page may make the console show an app.
+    if request.headers.get("sec-fetch-site", "none") not in {"none", "same-origin"}:
+        return PlainTextResponse(FROM_ELSEWHERE, HTTPStatus.FORBIDDEN)
+    return _document("landing.html")
+
+
+async def _page(_request: Request) -> Response:
+    return _document("page.html")
+
+
+def _document(name: str) -> Response:
+    text = files("connected_apps_mcp").joinpath("page", name).read_text("utf-8")
+    # A document has a policy of its own, which cannot say this.
+    return HTMLResponse(text, headers={"content-security-policy": "frame-ancestors 'none'"})
 
 
 def _answering(

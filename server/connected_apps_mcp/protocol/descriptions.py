@@ -39,7 +39,7 @@ def describe(tool: Tool[Any, Any], *, page: bool = False) -> types.Tool:
 
 def _about_page(tool: Tool[Any, Any]) -> dict[str, Any] | None:
     """What the extension for pages says of a tool. Hosts of its early days read the second key."""
-    if tool.is_for_page:
+    if tool.listed_to == "page":
         return {"ui": {"visibility": ["app"]}}
     if tool.opens_page:
         return {"ui": {"resourceUri": PAGE_URI}, "ui/resourceUri": PAGE_URI}

@@ -1,26 +1,27 @@
 """What each caller may do at most, as the policy says."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
+from typing import get_args
 
 from mcp import types
 from mcp.server.apps import client_supports_apps
 
 from connected_apps_mcp.callers import token_caller
 from connected_apps_mcp.confirmation.confirm import Confirmation
+from connected_apps_mcp.confirmation.links import opens_links
 from connected_apps_mcp.egress import AnyContext
 from connected_apps_tools import CATALOGUE, TOOLSETS, ToolContext
 from connected_apps_tools.safety.caller_rules import CallerFacts
 from connected_apps_tools.scopes import Scope
 from connected_apps_tools.selection import OfferedTools, narrowed
+from connected_apps_tools.tool import Clients
 
 from .descriptions import describe
 
 MAX_REMEMBERED = 256
 """Callers with rights that are remembered."""
-
-FOR_PAGE = {tool.name for tool in CATALOGUE if tool.is_for_page}
-"""The tools that only the page calls."""
 
 
 @dataclass(frozen=True)
@@ -31,13 +32,18 @@ class Rights:
         project: what the tools work on, with the policy for the caller.
         offer: the tools that are on. Those that only need more scopes are among them.
         confirmation: decides whether the caller's calls may go on.
-        page: whether the client shows the page.
+        clients: the clients that these are for; None before that is known.
     """
 
     project: ToolContext
     offer: OfferedTools
     confirmation: Confirmation
-    page: bool = True
+    clients: Clients | None = None
+
+    @property
+    def page(self) -> bool:
+        """Whether the client shows the page, or may."""
+        return self.clients in {None, "page"}
 
     @cached_property
     def listing(self) -> types.ListToolsResult:
@@ -46,12 +52,16 @@ class Rights:
         return types.ListToolsResult(tools=tools)
 
     @cached_property
-    def without_page(self) -> "Rights":
-        """The same in a client that does not show the page: there is no word of it."""
-        offer = self.offer.without(FOR_PAGE)
+    def seen_by(self) -> Mapping[Clients, "Rights"]:
+        """The same as these clients see it: there is no word of what is for others."""
+        return {clients: self._seen_by(clients) for clients in get_args(Clients)}
+
+    def _seen_by(self, clients: Clients) -> "Rights":
+        seen = {"everybody", clients}
+        offer = self.offer.without({tool.name for tool in CATALOGUE if tool.listed_to not in seen})
         about = replace(self.project.server, tools_off=offer.off)
         project = replace(self.project, server=about)
-        return replace(self, project=project, offer=offer, page=False)
+        return replace(self, project=project, offer=offer, clients=clients)
 
     @property
     def shows_apps(self) -> bool:
@@ -68,16 +78,15 @@ class RightsOfCallers:
         self._of = lru_cache(MAX_REMEMBERED)(self._narrowed)
 
     def current(self, context: AnyContext | None = None) -> Rights:
-        """The rights of the caller of this request, with the page if the client shows it.
+        """The rights of the caller of this request, as its client sees them.
 
-        Without the context of the request, they are those without the page.
+        Without the context of the request, they are those in every client.
         """
         caller = token_caller()
         rights = self.everybody
         if caller and rights.project.policy.callers:
             rights = self._of(caller.facts, caller.reachable)
-        page = context and rights.shows_apps and client_supports_apps(context)
-        return rights if page else rights.without_page
+        return rights.seen_by[_clients(context, shows_apps=rights.shows_apps)]
 
     def _narrowed(self, caller: CallerFacts, reachable: frozenset[Scope]) -> Rights:
         everybody = self.everybody
@@ -90,3 +99,10 @@ class RightsOfCallers:
             offer,
             everybody.confirmation.at_least(own.confirm),
         )
+
+
+def _clients(context: AnyContext | None, *, shows_apps: bool) -> Clients:
+    """Which clients the one of this request belongs to."""
+    if context and client_supports_apps(context):
+        return "page" if shows_apps else "everybody"
+    return "links" if context and opens_links(context) else "everybody"

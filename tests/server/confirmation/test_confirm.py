@@ -639,7 +639,7 @@ async def test_the_question_shows_where_a_long_template_differs() -> None:
 async def test_while_a_person_is_asked_a_client_hears_that_the_server_waits(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("connected_apps_mcp.confirmation.confirm.PROGRESS_SECONDS", 0.01)
+    monkeypatch.setattr("connected_apps_mcp.confirmation.answers.PROGRESS_SECONDS", 0.01)
     heard: list[str | None] = []
     shown: list[float] = []
     two_reports = anyio.Event()
@@ -666,7 +666,7 @@ async def test_while_a_person_is_asked_a_client_hears_that_the_server_waits(
 async def test_progress_does_not_fall_when_a_person_is_asked_anew(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("connected_apps_mcp.confirmation.confirm.PROGRESS_SECONDS", 0.01)
+    monkeypatch.setattr("connected_apps_mcp.confirmation.answers.PROGRESS_SECONDS", 0.01)
     shown: list[float] = []
     reports = [anyio.Event()]
 

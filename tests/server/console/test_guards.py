@@ -84,13 +84,45 @@ def test_without_the_session_nothing_is_answered(
 
 
 def test_the_page_is_nowhere_but_at_its_path(page: Page) -> None:
-    assert httpx2.get(page.origin).status_code == 404
-    assert httpx2.get(f"{page.origin}/api/about").status_code == 404
+    for path in ("page.html", "landing.html", "api/about"):
+        assert httpx2.get(f"{page.origin}/{path}").status_code == 404
 
 
-@pytest.mark.parametrize("path", ["", "api/about", "api/nothing"])
+def test_the_address_alone_leads_to_a_document_without_the_path_and_the_token(page: Page) -> None:
+    landed = httpx2.get(page.origin, headers={"sec-fetch-site": "none"})
+    assert landed.status_code == 200
+    told = f"{landed.headers}{landed.text}"
+    assert page.url.removeprefix(page.origin) not in told
+    assert page.token not in told
+    assert "set-cookie" not in landed.headers
+
+
+@pytest.mark.parametrize(
+    ("header", "value", "status"),
+    [
+        ("sec-fetch-site", "cross-site", 403),
+        ("sec-fetch-site", "same-site", 403),
+        ("sec-fetch-site", "odd", 403),
+        ("origin", "https://evil.example", 403),
+        ("origin", "null", 403),
+        ("host", "evil.example", 421),
+        ("host", "localhost", 421),
+    ],
+)
+def test_no_other_page_leads_to_the_address(
+    page: Page, header: str, value: str, status: int
+) -> None:
+    assert httpx2.get(page.origin, headers={header: value}).status_code == status
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS"])
+def test_the_address_takes_nothing(page: Page, method: str) -> None:
+    assert httpx2.request(method, page.origin, headers={"origin": page.origin}).status_code == 405
+
+
+@pytest.mark.parametrize("path", ["", "api/about", "api/nothing", "/"])
 def test_every_response_has_the_headers_that_protect_it(page: Page, path: str) -> None:
-    headers = page.get(path).headers
+    headers = httpx2.get(page.origin + path if path == "/" else page.url + path).headers
     assert "frame-ancestors 'none'" in headers["content-security-policy"]
     assert headers["x-content-type-options"] == "nosniff"
     assert headers["referrer-policy"] == "no-referrer"

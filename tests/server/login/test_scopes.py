@@ -9,9 +9,8 @@ from examples import EXAMPLES
 from server.login.channels import WAYS, Channel, Reply, asked_for, channel
 from server.login.deployment import ALL, Deployment, deployed
 from sizes import sized
-from support import PAGE_CAPABILITY
+from support import PAGE_CAPABILITY, SEEN_WITH_PAGE
 
-from connected_apps_tools import CATALOGUE
 from connected_apps_tools.scopes import Scope
 
 CALLS = {name: (name, example.arguments) for name, example in EXAMPLES.items()} | {
@@ -56,7 +55,7 @@ NEEDED: dict[str, frozenset[Scope]] = {
 """What each call needs, as a person wrote it down: not what the catalogue says."""
 
 WITH_PAGE = {"extensions": PAGE_CAPABILITY}
-"""The capabilities of a client that has every tool."""
+"""The capabilities of a client that has every tool over HTTP."""
 
 SETS = [
     frozenset(some)
@@ -88,7 +87,7 @@ async def way(request: pytest.FixtureRequest, deployment: Deployment) -> AsyncIt
 
 
 def test_the_table_has_every_tool() -> None:
-    assert {tool for tool, _ in CALLS.values()} == {tool.name for tool in CATALOGUE}
+    assert {tool for tool, _ in CALLS.values()} == {tool.name for tool in SEEN_WITH_PAGE}
     assert CALLS.keys() == NEEDED.keys()
 
 
@@ -111,5 +110,5 @@ async def test_every_tool_is_listed_whatever_the_scopes(
     for scopes in [frozenset[Scope](), ALL]:
         listed = await way.ask(await deployment.token(scopes), "tools/list")
         assert {tool["name"] for tool in listed.result["tools"]} == {
-            tool.name for tool in CATALOGUE
+            tool.name for tool in SEEN_WITH_PAGE
         }

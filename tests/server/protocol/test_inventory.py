@@ -12,7 +12,7 @@ from examples import APP, EXAMPLES, MEMBER, ORGANIZATION, USER
 from mcp import Client, types
 from mcp.server import Server
 from server.people import YES, Person, asking, example_of, wire_for
-from support import LISTED, SANDBOX, answer, default_tools
+from support import LISTED, SANDBOX, SEEN_WITH_PAGE, answer, default_tools
 from syrupy.assertion import SnapshotAssertion
 from syrupy.extensions.json import JSONSnapshotExtension
 
@@ -157,7 +157,7 @@ def test_no_operation_is_without_a_tool() -> None:
     assert len(known) == len(PUBLISHED)
 
 
-@pytest.mark.parametrize("name", [tool.name for tool in CATALOGUE])
+@pytest.mark.parametrize("name", [tool.name for tool in SEEN_WITH_PAGE])
 async def test_the_example_of_every_tool_succeeds(name: str) -> None:
     tool, arguments, prepare = example_of(name)
     async with asking(wire_for(name), Person(YES)) as (client, project):
@@ -166,7 +166,7 @@ async def test_the_example_of_every_tool_succeeds(name: str) -> None:
 
 
 def test_there_is_an_example_of_every_tool_and_of_nothing_else() -> None:
-    assert set(EXAMPLES) == {tool.name for tool in CATALOGUE}
+    assert set(EXAMPLES) == {tool.name for tool in SEEN_WITH_PAGE}
 
 
 async def test_no_input_schema_has_the_keyword_on_which_a_popular_sdk_fails(
@@ -182,7 +182,7 @@ def test_an_unknown_argument_is_refused_by_name(tool: Tool[Any, Any]) -> None:
         tool.read({"unheard_of": 1})
 
 
-@pytest.mark.parametrize("tool", CATALOGUE, ids=lambda tool: tool.name)
+@pytest.mark.parametrize("tool", SEEN_WITH_PAGE, ids=lambda tool: tool.name)
 def test_an_optional_argument_that_is_null_counts_as_left_out(tool: Tool[Any, Any]) -> None:
     given = EXAMPLES[tool.name].arguments
     nulls = {name: None for name in tool.request.model_fields if name not in given}

@@ -420,4 +420,4 @@ async def test_a_protected_app_shows_its_secret_as_it_does_without_the_page(key:
 
 
 def test_one_tool_is_for_the_page_alone() -> None:
-    assert [tool.name for tool in CATALOGUE if tool.is_for_page] == [TO_PAGE]
+    assert [tool.name for tool in CATALOGUE if tool.listed_to == "page"] == [TO_PAGE]

@@ -1,4 +1,4 @@
-"""Over the wire: the page changes no byte for a client that did not announce it."""
+"""Over the wire: what is for some clients changes no byte for the others."""
 
 import json
 import subprocess
@@ -15,6 +15,9 @@ from support import ERAS, PAGE_CAPABILITY, lines, listening, running, talk
 
 PLAIN: dict[str, Any] = {}
 WITH_PAGE: dict[str, Any] = {"extensions": PAGE_CAPABILITY}
+WITH_LINKS: dict[str, Any] = {"elicitation": {"url": {}}}
+WITH_BOTH = WITH_PAGE | WITH_LINKS
+WITHOUT_LINKS: list[dict[str, Any]] = [{"elicitation": {}}, {"elicitation": {"form": {}}}]
 
 LISTS = ["tools/list", "resources/list", "resources/templates/list", "prompts/list"]
 REQUESTS: list[tuple[str, dict[str, Any]]] = [
@@ -70,18 +73,19 @@ WAYS = {"stdio": over_stdio, "http": over_http}
 
 
 class Server:
-    """A server that clients with and without the page reach by one transport, in one era."""
+    """A server that clients of all kinds reach by one transport, in one era."""
 
-    def __init__(self, era: str, connect: Connect) -> None:
+    def __init__(self, era: str, transport: str, stack: ExitStack) -> None:
+        self.transport = transport
         self._era = era
-        self._connect = connect
-        self._clients: dict[bool, Send] = {}
+        self._connect = WAYS[transport](stack)
+        self._clients: dict[str, Send] = {}
 
     def ask(self, capabilities: dict[str, Any], method: str, params: dict[str, Any]) -> str:
         """The response to a client with these capabilities."""
         legacy = self._era == "legacy"
-        # In the current era, one connection is of both.
-        which = legacy and bool(capabilities)
+        # In the current era, one connection is of all.
+        which = json.dumps(capabilities) if legacy else ""
         if which not in self._clients:
             self._clients[which] = self._connect(hello(capabilities) if legacy else [])
         message = modern(method, params, capabilities=capabilities)
@@ -98,23 +102,42 @@ def _exchange(process: subprocess.Popen[str], message: dict[str, Any]) -> str:
 def server(request: pytest.FixtureRequest) -> Iterator[Server]:
     transport, era = request.param
     with ExitStack() as stack:
-        yield Server(era, WAYS[transport](stack))
+        yield Server(era, transport, stack)
 
 
 def test_a_client_without_the_page_gets_the_same_bytes_whoever_else_has_it(
     server: Server,
 ) -> None:
-    before = [server.ask(PLAIN, *request) for request in REQUESTS]
-    other = [server.ask(WITH_PAGE, *request) for request in REQUESTS]
-    after = [server.ask(PLAIN, *request) for request in REQUESTS]
-    assert before == after
-    assert not [line for line in before if "ui://" in line or "to_page" in line]
-    differ = {
-        request[0]
-        for request, *same in zip(REQUESTS, before, other, strict=True)
-        if len({*same}) > 1
-    }
-    assert differ == {"tools/list"}
+    before = said_to(server, PLAIN)
+    other = said_to(server, WITH_PAGE)
+    assert before == said_to(server, PLAIN)
+    assert not [line for line in before.values() if "ui://" in line or "to_page" in line]
+    assert differing(before, other) == {"tools/list"}
+
+
+def said_to(server: Server, capabilities: dict[str, Any]) -> dict[str, str]:
+    """All that a client hears, by request."""
+    return {str(request): server.ask(capabilities, *request) for request in REQUESTS}
+
+
+def differing(one: dict[str, str], other: dict[str, str]) -> set[str]:
+    """The methods with another response."""
+    return {request[0] for request in REQUESTS if one[str(request)] != other[str(request)]}
+
+
+def test_a_client_that_opens_no_links_gets_the_same_bytes_whoever_else_does(
+    server: Server,
+) -> None:
+    before = said_to(server, PLAIN)
+    other = said_to(server, WITH_LINKS)
+    for capabilities in (PLAIN, *WITHOUT_LINKS):
+        assert said_to(server, capabilities) == before
+    assert not [line for line in before.values() if "in_console" in line]
+    assert differing(before, other) == ({"tools/list"} if server.transport == "stdio" else set())
+
+
+def test_a_client_that_also_shows_the_page_gets_no_byte_more_for_links(server: Server) -> None:
+    assert said_to(server, WITH_BOTH) == said_to(server, WITH_PAGE)
 
 
 HIDDEN: list[tuple[str, str, dict[str, Any]]] = [
@@ -123,6 +146,11 @@ HIDDEN: list[tuple[str, str, dict[str, Any]]] = [
         "tools/call",
         "name",
         {"name": "reveal_client_secret_to_page", "arguments": {"client_id": "x"}},
+    ),
+    (
+        "tools/call",
+        "name",
+        {"name": "show_client_secret_in_console", "arguments": {"client_id": "x"}},
     ),
 ]
 

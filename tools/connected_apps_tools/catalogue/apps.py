@@ -234,7 +234,7 @@ TOOLS: tuple[Tool[Any, Any], ...] = (
         Effect.ADDS,
         revealing=CreateAppRevealingRequest,
     ),
-    Tool(get_app, "Get an app", OneApp, ShownApp, Effect.READS, page="opens"),
+    Tool(get_app, "Get an app", OneApp, ShownApp, Effect.READS, page=True),
     Tool(
         update_app,
         "Update an app",

@@ -88,6 +88,6 @@ TOOLS: tuple[Tool[Any, Any], ...] = (
         SealedSecret,
         Effect.REVEALS,
         about="secrets",
-        page="only",
+        listed_to="page",
     ),
 )

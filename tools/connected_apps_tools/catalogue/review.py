@@ -127,5 +127,5 @@ def _with_room(findings: Iterable[Finding], max_bytes: int) -> tuple[list[Findin
 
 
 TOOLS: tuple[Tool[Any, Any], ...] = (
-    Tool(review_apps, "Review apps", ReviewApps, ReviewedApps, Effect.READS, page="opens"),
+    Tool(review_apps, "Review apps", ReviewApps, ReviewedApps, Effect.READS, page=True),
 )

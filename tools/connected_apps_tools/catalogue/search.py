@@ -261,5 +261,5 @@ class _Found:
 
 
 TOOLS: tuple[Tool[Any, Any], ...] = (
-    Tool(search_apps, "Search apps", SearchApps, FoundApps, Effect.READS, page="opens"),
+    Tool(search_apps, "Search apps", SearchApps, FoundApps, Effect.READS, page=True),
 )

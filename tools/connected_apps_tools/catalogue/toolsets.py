@@ -9,6 +9,7 @@ from . import (
     apps,
     check,
     clone,
+    console_secret,
     delivery,
     grants,
     page_secret,
@@ -21,7 +22,9 @@ from .manifest import tools as manifest
 
 TOOLSETS: Mapping[str, Sequence[Tool[Any, Any]]] = {
     "apps": apps.TOOLS + search.TOOLS + clone.TOOLS,
-    "rotation": rotation.TOOLS + check.TOOLS + delivery.TOOLS + page_secret.TOOLS,
+    "rotation": (
+        rotation.TOOLS + check.TOOLS + delivery.TOOLS + page_secret.TOOLS + console_secret.TOOLS
+    ),
     "grants": grants.USER_TOOLS,
     "organizations": grants.ORGANIZATION_TOOLS,
     "review": review.TOOLS,

@@ -61,6 +61,13 @@ class Question:
         return "\n".join([self.act, *lines, self.consequence])
 
 
+class Link(NamedTuple):
+    """A page in the browser that a person may open, and why. To open it does nothing yet."""
+
+    url: str
+    why: Question
+
+
 def _on_a_line(fact: str) -> str:
     """A fact on one line, without runs of blanks: no wrapped part can look like another fact."""
     return " ".join(printable(fact, MAX_VALUE).split())

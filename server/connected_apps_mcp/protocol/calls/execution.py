@@ -1,7 +1,7 @@
 """What happens to a call of a tool: plan it, confirm it, record it, perform it.
 
-A read or a dry run only plans and shows the result. Nothing is locked, confirmed or recorded. Every
-other call takes these steps in this order:
+A read or a dry run only plans and shows the result. Nothing is locked, confirmed or recorded; one
+asks a person to open a link first. Every other call takes these steps in this order:
 
 1. It waits until no other call changes the app.
 2. It plans: one look at the app says what would be sent and what a person has to confirm.
@@ -99,7 +99,7 @@ class Execution:
             raise await self._refused(error, request) from None
         return await self._change(request)
 
-    async def _look(self, request: Request) -> Result:
+    async def _look(self, request: Request) -> Result | types.InputRequiredResult:
         """Run a call that changes nothing and shows no secret: a read or a dry run."""
         plan = await self.tool.plan(self.context, request)
         if request.is_dry_run:
@@ -109,6 +109,8 @@ class Execution:
             return preview
         if plan.question:
             raise AssertionError(f"{self.tool.name} only reads, and asks a person")
+        if plan.link and (asked := await self.dialogue().lead(plan.link)):
+            return asked
         performed: Performed[Result] = await plan.perform()
         return performed.result
 

@@ -1,0 +1,204 @@
+"""The link of a client leads to an app in the tab of the console, in a real Chromium."""
+
+import json
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from consoles import CALENDAR, Page, flags_for
+from page_steps import PHONE, Open, Run, open_app, press, say_yes
+from server.login.channels import modern
+from starlette.responses import HTMLResponse
+from support import lines, running, serving, talk
+
+SHOWN = "The console shows the app"
+ALONE = "No tab of the console has answered"
+
+
+def follow(tab: Any, link: str, heading: str) -> Any:
+    """Open a link in a new tab of the same browser, as a client does. Returns the tab."""
+    landed = tab.context.new_page()
+    landed.goto(link)
+    landed.get_by_role("heading", name=heading).wait_for()
+    return landed
+
+
+def link_to(console: Page, client_id: str) -> str:
+    return f"{console.origin}/#app={quote(client_id)}"
+
+
+def test_a_link_opens_the_app_in_the_tab_of_the_console(tab: Any, console: Page) -> None:
+    follow(tab, link_to(console, CALENDAR), SHOWN)
+    panel = tab.locator(".panel")
+    assert "Calendar Sync" in panel.locator(".detail").inner_text()
+    tab.get_by_text("A link has opened this app.").wait_for()
+    assert tab.get_by_role("dialog").count() == 0
+
+
+def test_a_tab_that_is_just_loading_opens_it_too(tab: Any, console: Page) -> None:
+    tab.reload(wait_until="commit")
+    follow(tab, link_to(console, CALENDAR), SHOWN)
+    tab.locator(".panel .detail").wait_for()
+
+
+def test_a_link_takes_no_form_away(tab: Any, console: Page) -> None:
+    panel = open_app(tab, "Notes CLI")
+    press(panel, "Edit")
+    panel.get_by_label("Client name").fill("Half done")
+    landed = follow(tab, link_to(console, CALENDAR), ALONE)
+    assert panel.get_by_label("Client name").input_value() == "Half done"
+    press(panel, "Back to the app")
+    landed.reload()
+    landed.get_by_role("heading", name=SHOWN).wait_for()
+
+
+def test_a_link_takes_no_question_away(tab: Any, console: Page) -> None:
+    panel = open_app(tab, "Notes CLI")
+    press(panel, "Delete")
+    press(panel, "Delete the app")
+    question = tab.get_by_role("dialog")
+    question.wait_for()
+    follow(tab, link_to(console, CALENDAR), ALONE)
+    assert "Notes CLI" in question.inner_text()
+
+
+def test_another_browser_shows_nothing_and_says_what_to_do(
+    tab: Any, local_tab: Open, console: Page
+) -> None:
+    landed = local_tab()
+    landed.goto(link_to(console, CALENDAR))
+    landed.get_by_role("heading", name=ALONE).wait_for()
+    assert "connected-apps-mcp console" in landed.get_by_role("main").inner_text()
+    assert tab.locator(".panel").count() == 0
+
+
+@pytest.mark.parametrize("fragment", ["", "#", "#app=", f"#app={'x' * 201}", f"#{CALENDAR}"])
+def test_the_address_without_an_app_shows_nothing(tab: Any, console: Page, fragment: str) -> None:
+    follow(tab, f"{console.origin}/{fragment}", "The console runs here")
+    assert tab.locator(".panel").count() == 0
+
+
+@pytest.mark.parametrize(
+    "client_id",
+    [
+        "<img src=x onerror=alert(1)>",
+        "javascript:alert(1)",
+        "../../api/about",
+        "Say yes\u202e now",
+        "connected-app-test-none",
+    ],
+)
+def test_what_a_stranger_writes_behind_the_link_is_no_more_than_an_app_that_is_not_there(
+    tab: Any, console: Page, client_id: str
+) -> None:
+    landed = follow(tab, link_to(console, client_id), SHOWN)
+    tab.locator(".panel").get_by_role("alert").wait_for()
+    assert client_id not in landed.locator("body").inner_text()
+    assert tab.locator("img").count() == 0
+
+
+@pytest.fixture
+def stranger() -> Iterator[str]:
+    """A site of somebody else, on another port of this machine."""
+    with serving(HTMLResponse("<!doctype html><title>Stranger</title>")) as url:
+        yield url
+
+
+LEAD = {
+    "by itself": "(url) => { location.href = url }",
+    "in a new tab": "(url) => { window.open(url) }",
+    "in a new tab without a trace": "(url) => { window.open(url, '', 'noopener,noreferrer') }",
+}
+
+
+@pytest.mark.parametrize("script", LEAD.values(), ids=LEAD)
+def test_a_page_of_another_origin_makes_the_console_open_nothing(
+    tab: Any, console: Page, stranger: str, script: str
+) -> None:
+    other = tab.context.new_page()
+    other.goto(stranger)
+    with tab.context.expect_event(
+        "response", lambda response: response.url == f"{console.origin}/"
+    ) as response:
+        other.evaluate(script, link_to(console, CALENDAR))
+    assert response.value.status == 403
+    assert tab.locator(".panel").count() == 0
+
+
+def test_a_page_of_another_origin_cannot_frame_the_address(
+    tab: Any, console: Page, stranger: str
+) -> None:
+    other = tab.context.new_page()
+    other.goto(stranger)
+    other.evaluate(
+        """(url) => new Promise((loaded) => {
+            const frame = document.createElement("iframe");
+            Object.assign(frame, { src: url, onload: loaded });
+            document.body.append(frame);
+        })""",
+        link_to(console, CALENDAR),
+    )
+    (frame,) = other.main_frame.child_frames
+    assert frame.url.startswith("chrome-error:")
+    assert tab.locator(".panel").count() == 0
+
+
+@pytest.mark.parametrize("form", [{}, {"color_scheme": "dark"}, {"viewport": PHONE}])
+def test_axe_finds_nothing(local_tab: Open, console: Page, npm: Run, form: dict[str, Any]) -> None:
+    landed = local_tab(**form)
+    for fragment, heading in {"": "The console runs here", f"#app={CALENDAR}": ALONE}.items():
+        landed.goto("about:blank")
+        landed.goto(f"{console.origin}/{fragment}")
+        landed.get_by_role("heading", name=heading).wait_for()
+        landed.evaluate(npm("axe"))
+        assert landed.evaluate("axe.run().then((found) => found.violations)") == []
+
+
+# From the model's call to the secret.
+
+
+class Client:
+    """A client of the current era over stdio that opens links. Keeps all that it reads."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self._process = process
+        self.read: list[str] = []
+
+    def call(self, tool: str, **more: Any) -> dict[str, Any]:
+        """The result of a call."""
+        message = modern(
+            "tools/call",
+            {"name": tool, **more},
+            capabilities={"elicitation": {"url": {}}},
+        )
+        talk(self._process, lines(message))
+        assert self._process.stdout
+        self.read.append(self._process.stdout.readline())
+        result: dict[str, Any] = json.loads(self.read[-1])["result"]
+        return result
+
+
+def test_a_model_leads_a_person_to_a_secret_that_it_never_reads(tab: Any, tmp_path: Path) -> None:
+    with running(*flags_for(tmp_path)) as process:
+        client = Client(process)
+        created = client.call(
+            "create_app", arguments={"client_type": "first_party", "client_name": "Brand new"}
+        )["structuredContent"]
+        given = {"arguments": {"client_id": created["app"]["client_id"]}}
+        asked = client.call("show_client_secret_in_console", **given)["inputRequests"]
+        ((field, request),) = asked.items()
+        follow(tab, request["params"]["url"], SHOWN)
+        agreed = {"inputResponses": {field: {"action": "accept"}}}
+        assert not client.call("show_client_secret_in_console", **given, **agreed).get("isError")
+    panel = tab.locator(".panel")
+    press(panel, "Show the current secret")
+    say_yes(tab, "on this page?")
+    panel.get_by_role("button", name="Hide the current secret").wait_for()
+    secret = panel.locator("code.value").inner_text()
+    assert secret.endswith(created["client_secret"]["last_four"])
+    assert not [line for line in client.read if secret in line]
+    audit = (tmp_path / "data" / "audit").glob("*.jsonl")
+    assert any("reveal_client_secret" in log.read_text() for log in audit)
