@@ -68,14 +68,6 @@ class Dialogue(Protocol):
         """
         ...
 
-    async def lead(self, link: Link) -> types.InputRequiredResult | None:
-        """What the client has to ask, so that a person opens a link; None if a person agreed.
-
-        Raises:
-            NotConfirmed: the person did not.
-        """
-        ...
-
 
 @dataclass(frozen=True)
 class Confirmed:
@@ -94,9 +86,6 @@ class Confirmed:
 
     async def ask(self, _question: Question) -> None:
         """Ask nothing more."""
-
-    async def lead(self, _link: Link) -> None:
-        """Lead nowhere."""
 
 
 class _Sealed(BaseModel):
@@ -137,6 +126,16 @@ class Confirmation:
             NotConfirmed: the call brings an answer that is not a yes.
         """
         return _ClientDialogue(self, context, params)
+
+    async def lead(
+        self, context: AnyContext, params: types.CallToolRequestParams, link: Link
+    ) -> types.InputRequiredResult | None:
+        """What the client has to ask, so that a person opens a link; None if a person agreed.
+
+        Raises:
+            NotConfirmed: the person did not.
+        """
+        return await led(context, params, link, self.text(link.why))
 
     def text(self, question: Question, said: str = "") -> str:
         """A question as the person reads it, after what has to be said first."""
@@ -205,9 +204,6 @@ class _ClientDialogue:
             return
         require_yes(answer)
         self._accepted = self._confirmation.digest(question)
-
-    async def lead(self, link: Link) -> types.InputRequiredResult | None:
-        return await led(self._context, self._params, link, self._confirmation.text(link.why))
 
     def _input_required(self, question: Question) -> types.InputRequiredResult:
         """Ask by the result of the call, which the client makes again with the answer."""

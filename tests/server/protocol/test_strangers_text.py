@@ -25,6 +25,7 @@ from connected_apps_tools import ToolContext
 from connected_apps_tools.api.models import CreateApp
 from connected_apps_tools.errors import ConnectedAppsError, UnexpectedAnswer
 from connected_apps_tools.secrets.journal import Act, Intent
+from connected_apps_tools.storage.console_record import ConsoleRecord, RunningConsole
 
 ARGUMENTS: dict[str, Any] = {
     "client_id": "app",
@@ -41,6 +42,9 @@ ARGUMENTS: dict[str, Any] = {
     "bindings": f'[{SANDBOX.project_id}]\nold = "app"\n',
 }
 """What is given for arguments of these names, whatever takes them."""
+
+CONSOLE = RunningConsole("http://127.0.0.1:47110", SANDBOX.project_id)
+"""The console to which a person can be led."""
 
 COMBINED: list[dict[str, Any]] = [
     {"force": True, "reason": ARGUMENTS["reason"]},
@@ -202,6 +206,7 @@ async def connected(
 ) -> AsyncIterator[tuple[Client, ToolContext]]:
     async with project_on(httpx2.ASGITransport(service)) as opened:
         project = replace(opened, policy=with_destination(None, opened.folder))
+        assert ConsoleRecord(project.folder).claim(CONSOLE)
         server = build_server(project, **options)
         async with Client(server, mode=era, elicitation_callback=reader.agree) as client:
             yield client, project

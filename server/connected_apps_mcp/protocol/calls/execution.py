@@ -28,12 +28,21 @@ from connected_apps_tools import Tool, ToolContext, observing
 from connected_apps_tools.api.models import Request, Result, Touched
 from connected_apps_tools.errors import ConnectedAppsError
 from connected_apps_tools.plan import Performed, Plan
+from connected_apps_tools.safety.question import Link
 
 ANSWERS: Mapping[How, PersonAnswer] = {"accepted": "accept", "approved": "approve"}
 """What the audit log calls the ways to confirm."""
 
 Publish = Callable[[Touched], Awaitable[None]]
 """Notifies subscribers that an app has changed."""
+
+Lead = Callable[[Link], Awaitable[types.InputRequiredResult | None]]
+"""Gives what the client has to ask, so that a person opens a link; None if a person agreed."""
+
+
+async def led_nowhere(link: Link) -> None:
+    """Refuse to lead anybody, where there is no client to ask."""
+    raise AssertionError(f"nobody can be asked to open {link.url}")
 
 
 class _Confirmed(NamedTuple):
@@ -75,6 +84,7 @@ class Execution:
         call: the call as it is recorded, with the answer of a person.
         audit: where it is recorded.
         publish: gets what has changed.
+        lead: asks a person to open a link.
     """
 
     tool: Tool[Any, Any]
@@ -83,6 +93,7 @@ class Execution:
     call: Callable[[PersonAnswer | None], RecordedCall]
     audit: AuditLog
     publish: Publish
+    lead: Lead = led_nowhere
 
     async def run(self, arguments: dict[str, Any]) -> Result | types.InputRequiredResult:
         """The result of the call, or what the client has to ask first.
@@ -109,7 +120,7 @@ class Execution:
             return preview
         if plan.question:
             raise AssertionError(f"{self.tool.name} only reads, and asks a person")
-        if plan.link and (asked := await self.dialogue().lead(plan.link)):
+        if plan.link and (asked := await self.lead(plan.link)):
             return asked
         performed: Performed[Result] = await plan.perform()
         return performed.result

@@ -52,6 +52,7 @@ class ToolCalls:
             partial(record, params.name, params.arguments or {}),
             self._audit,
             self._publish,
+            partial(rights.confirmation.lead, context, params),
         )
         with deadline(self._project.api.deadline):
             try:
