@@ -41,7 +41,7 @@ SIZES = {
     "random manifests": Size(100, 600),
     "manifests that go round": Size(15, 50),
     "random sequences of changes": Size(10, 40),
-    "random calls of replicas": Size(150, 1_000),
+    "random calls of replicas": Size(150, 600),
 }
 
 
