@@ -23,6 +23,8 @@ RECOVERY_SECONDS = 10.0
 HAS_UVLOOP = sys.platform != "win32" and find_spec("uvloop") is not None
 """Whether there is uvloop, the faster event loop. On Windows, anyio would want another one."""
 
+STDERR = 2
+
 OUR_PACKAGES = ("connected_apps_mcp", "connected_apps_tools")
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -99,8 +101,11 @@ def before_a_person() -> bool:
 
 def print_stderr(line: str) -> None:
     """Print a line to standard error, ignoring failures."""
-    with suppress(OSError):
+    try:
         click.echo(line, err=True)
+    except OSError:
+        with suppress(OSError):  # the line stays in the buffer, and would fail again at exit
+            sys.stderr = os.fdopen(STDERR, "w", 1, errors="backslashreplace", closefd=False)
 
 
 def log_to_stderr(level: str) -> None:

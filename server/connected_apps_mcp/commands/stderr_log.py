@@ -7,7 +7,7 @@ import threading
 import time
 from contextlib import suppress
 
-STDERR = 2
+from .common import STDERR
 
 MAX_QUEUED_LINES = 1_000
 """Lines that may wait to be written. More are dropped and counted."""
