@@ -23,8 +23,6 @@ RECOVERY_SECONDS = 10.0
 HAS_UVLOOP = sys.platform != "win32" and find_spec("uvloop") is not None
 """Whether there is uvloop, the faster event loop. On Windows, anyio would want another one."""
 
-STDERR = 2
-
 OUR_PACKAGES = ("connected_apps_mcp", "connected_apps_tools")
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -104,6 +102,8 @@ def print_stderr(line: str) -> None:
     try:
         click.echo(line, err=True)
     except OSError:
+        from .stderr_log import STDERR
+
         with suppress(OSError):  # the line stays in the buffer, and would fail again at exit
             sys.stderr = os.fdopen(STDERR, "w", 1, errors="backslashreplace", closefd=False)
 

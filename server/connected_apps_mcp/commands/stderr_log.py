@@ -7,7 +7,7 @@ import threading
 import time
 from contextlib import suppress
 
-from .common import STDERR
+STDERR = 2
 
 MAX_QUEUED_LINES = 1_000
 """Lines that may wait to be written. More are dropped and counted."""
