@@ -99,8 +99,13 @@ def before_a_person() -> bool:
 
 def print_stderr(line: str) -> None:
     """Print a line to standard error, ignoring failures."""
-    with suppress(OSError):
+    try:
         click.echo(line, err=True)
+    except OSError:
+        from .stderr_log import STDERR
+
+        with suppress(OSError):  # the line stays in the buffer, and would fail again at exit
+            sys.stderr = os.fdopen(STDERR, "w", 1, errors="backslashreplace", closefd=False)
 
 
 def log_to_stderr(level: str) -> None:

@@ -80,7 +80,7 @@ class Caller:
             target: Any = (
                 streamable_http_client(f"{server.origin}/mcp", http_client=http)
                 if transport == "http"
-                else sse_client(f"{server.origin}/sse", headers=headers)
+                else sse_client(f"{server.origin}/sse", headers=headers, timeout=60)
             )
             answers: Any = self.yes
             async with Client(target, mode=era, elicitation_callback=answers) as client:

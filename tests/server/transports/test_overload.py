@@ -83,7 +83,6 @@ def unread_stderr() -> Iterator[int]:
         os.close(reading)
 
 
-@pytest.mark.cold
 def test_a_server_with_a_full_standard_error_responds_and_ends() -> None:
     with unread_stderr() as stderr:
         process = subprocess.Popen(

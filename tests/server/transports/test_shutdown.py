@@ -126,7 +126,6 @@ def test_a_signal_during_the_start_takes_effect_after_it(
     assert process.returncode == 0
 
 
-@pytest.mark.cold
 def test_a_full_standard_error_does_not_stop_a_start_with_a_loss(
     where: list[str], tmp_path: Path, full: TextIO
 ) -> None:
