@@ -14,6 +14,7 @@ from secrets import token_hex
 import psycopg
 from support import cannot_run
 
+from connected_apps_tools.storage.postgres.schema import migrate
 from connected_apps_tools.storage.postgres.state import DatabaseState
 
 USER = "postgres"
@@ -160,6 +161,21 @@ def running_server() -> Iterator[PostgresServer]:
             yield server
         finally:
             server.stop()
+
+
+@contextmanager
+def primary_and_standby() -> Iterator[tuple[PostgresServer, PostgresServer, str]]:
+    """A new server with tables, a standby of it, and the URL of both. They may be stopped."""
+    with running_server() as primary, folder_for_all() as folder:
+        migrate(primary.url("postgres"))
+        standby = primary.standby(folder)
+        both = f"@127.0.0.1:{primary.port},127.0.0.1:{standby.port}/"
+        url = primary.url("postgres").replace(f"@127.0.0.1:{primary.port}/", both)
+        try:
+            yield primary, standby, url
+        finally:
+            standby.stop()
+            primary.start()  # for its end
 
 
 @contextmanager

@@ -11,6 +11,15 @@ from connected_apps_mcp.audit import AuditLog
 
 
 @pytest.fixture
+def key(tmp_path: Path) -> Path:
+    """A file with a key, such as that of an audit log."""
+    key = tmp_path / "key"
+    key.write_text("k" * 64)
+    key.chmod(0o600)
+    return key
+
+
+@pytest.fixture
 def full() -> Iterator[TextIO]:
     """A file that takes nothing."""
     with Path("/dev/full").open("w") as full:

@@ -92,7 +92,7 @@ class _Verifier:
                 f"{self._log.head_name} is missing or was changed, or the key is a different one."
             )
         counted = range(first, self._head.file + 1 if self._head else first)
-        found = [number for number in self._log.numbers if number >= first]
+        found = [number for number in self._log.numbers if number >= first or number < 1]
         link: ChainLink | None = ChainLink() if first == 1 else None
         for number in sorted({*counted, *found}):
             link = self._check_file(number, link)

@@ -35,15 +35,6 @@ Tamper = Callable[..., None]
 
 
 @pytest.fixture
-def key(tmp_path: Path) -> Path:
-    """The key of the log."""
-    key = tmp_path / "key"
-    key.write_text("k" * 64)
-    key.chmod(0o600)
-    return key
-
-
-@pytest.fixture
 def database(database_url: str) -> Iterator[Database]:
     with Database(database_url) as database:
         yield database
@@ -269,6 +260,7 @@ CHANGES = {
     "a part of a line was added": "INSERT INTO audit_lines"
     " SELECT max(seq) + 1, max(file), '{\"v\":1' FROM audit_lines",
     "a line was added in a far file": "INSERT INTO audit_lines VALUES (1000, 2147483647, '{}')",
+    "a line was added before the first file": "INSERT INTO audit_lines VALUES (0, 0, '{}')",
     "the head was removed": "DELETE FROM audit_head",
     "the head was changed": "UPDATE audit_head SET document = replace(document, '1', '2')",
     "all lines were removed": "DELETE FROM audit_lines",

@@ -360,19 +360,10 @@ def test_a_log_that_is_held_for_long_cannot_be_read(
 
 
 @pytest.fixture
-def key_file(tmp_path: Path) -> Path:
-    """A key that outlives the process."""
-    path = tmp_path / "key"
-    path.write_text("k" * 64)
-    path.chmod(0o600)
-    return path
-
-
-@pytest.fixture
-def collected(key_file: Path, capfd: pytest.CaptureFixture[str]) -> list[str]:
+def collected(key: Path, capfd: pytest.CaptureFixture[str]) -> list[str]:
     """What a platform collected of two processes, one after the other."""
     for _ in range(2):
-        stream = Stream(key_file)
+        stream = Stream(key)
         for number in range(4):
             stream.append({"event": "refusal", "tool": f"delete_app_{number}"})
     return [f"2026-07-28T00:00:00Z stderr {line}" for line in capfd.readouterr().err.splitlines()]
@@ -382,37 +373,33 @@ def as_bytes(lines: list[str]) -> bytes:
     return "\n".join([*lines, ""]).encode()
 
 
-def test_lines_among_others_are_a_chain_for_each_process(
-    collected: list[str], key_file: Path
-) -> None:
+def test_lines_among_others_are_a_chain_for_each_process(collected: list[str], key: Path) -> None:
     collected.insert(3, "WARNING any: other text")
-    report = verify_stream(as_bytes(collected), key_file)
+    report = verify_stream(as_bytes(collected), key)
     assert (report.files, report.lines, report.problems) == (2, 10, [])
 
 
 @pytest.mark.parametrize("at", [1, 2, 3, 6, 7, 8])
-def test_a_line_missing_between_others_is_found(
-    collected: list[str], key_file: Path, at: int
-) -> None:
+def test_a_line_missing_between_others_is_found(collected: list[str], key: Path, at: int) -> None:
     del collected[at]
-    assert len(verify_stream(as_bytes(collected), key_file).problems) == 1
+    assert len(verify_stream(as_bytes(collected), key).problems) == 1
 
 
 @pytest.mark.parametrize("at", [3, 5, 8, 10])
 def test_lines_of_a_process_that_are_repeated_are_found(
-    collected: list[str], key_file: Path, at: int
+    collected: list[str], key: Path, at: int
 ) -> None:
     repeated = [*collected[:at], *collected[:2], *collected[at:]]
-    assert verify_stream(as_bytes(repeated), key_file).problems == [
+    assert verify_stream(as_bytes(repeated), key).problems == [
         f"After {at} lines: earlier lines are repeated."
     ]
 
 
-def test_a_changed_line_is_found(collected: list[str], key_file: Path) -> None:
+def test_a_changed_line_is_found(collected: list[str], key: Path) -> None:
     collected[4] = collected[4].replace("delete_app", "create_app")
-    assert len(verify_stream(as_bytes(collected), key_file).problems) == 1
+    assert len(verify_stream(as_bytes(collected), key).problems) == 1
 
 
-def test_other_text_alone_is_no_log(key_file: Path) -> None:
+def test_other_text_alone_is_no_log(key: Path) -> None:
     with pytest.raises(Unreadable, match="no line of an audit log"):
-        verify_stream(b"WARNING\n", key_file)
+        verify_stream(b"WARNING\n", key)

@@ -30,14 +30,6 @@ def run(*arguments: str, url: str | None = None, **environment: str) -> Result:
 
 
 @pytest.fixture
-def key(tmp_path: Path) -> Path:
-    key = tmp_path / "key"
-    key.write_text("k" * 64)
-    key.chmod(0o600)
-    return key
-
-
-@pytest.fixture
 def state(database_url: str) -> Iterator[DatabaseState]:
     """The state, as a server that runs has it."""
     state = DatabaseState(database_url)

@@ -1,7 +1,7 @@
 """Planning and applying a manifest through a client, on the sandbox."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import anyio
@@ -230,15 +230,20 @@ async def test_fifty_stale_apps_are_deleted_with_one_yes(era: str) -> None:
     assert len(done["deleted"]) == 50
 
 
+def stale_apps(count: int, setting: Callable[[int], str]) -> str:
+    """So many of the apps that `create_many` creates, each with one more setting."""
+    return "".join(
+        f'[app.stale-{number}]\nclient_type = "third_party_public"\n'
+        f'client_name = "Stale {number}"\n{setting(number)}\n'
+        for number in range(count)
+    )
+
+
 async def test_forty_lifetimes_are_tightened_with_one_yes() -> None:
     person = Person(YES)
     async with asking(Wire(), person) as (client, project):
         bindings = await create_many(project, 40)
-        manifest = SAME + "".join(
-            f'[app.stale-{number}]\nclient_type = "third_party_public"\n'
-            f'client_name = "Stale {number}"\naccess_token_expiry_minutes = 15\n'
-            for number in range(40)
-        )
+        manifest = SAME + stale_apps(40, lambda _: "access_token_expiry_minutes = 15")
         answer(await apply(client, manifest, bindings))
         lifetimes = [app.access_token_expiry_minutes for app in await all_apps(project)]
     assert lifetimes.count(15) == 40
@@ -263,11 +268,7 @@ async def test_two_changes_that_look_alike_when_cut_are_shown_apart() -> None:
     person = Person(YES)
     async with asking(Wire(), person) as (client, project):
         bindings = await create_many(project, 2)
-        manifest = SAME + "".join(
-            f'[app.stale-{number}]\nclient_type = "third_party_public"\n'
-            f'client_name = "Stale {number}"\nclient_description = "{"x" * 400}{number}"\n'
-            for number in range(2)
-        )
+        manifest = SAME + stale_apps(2, lambda n: f'client_description = "{"x" * 400}{n}"')
         answer(await apply(client, manifest, bindings))
     assert person.questions[0].count("\nChange: ") == 2
 

@@ -19,6 +19,7 @@ from postgres import (
     USER,
     PostgresServer,
     folder_for_all,
+    primary_and_standby,
     running_server,
 )
 from psycopg import sql
@@ -61,11 +62,8 @@ class Desk:
 
 
 @pytest.fixture
-def flags(tmp_path: Path) -> list[str]:
+def flags(key: Path, tmp_path: Path) -> list[str]:
     """The flags of a server."""
-    key = tmp_path / "key"
-    key.write_text("k" * 64)
-    key.chmod(0o600)
     return [
         *("--sandbox", "--data-dir", str(tmp_path), "--sandbox-db", str(tmp_path / "apps")),
         *("--secret-store", "file", "--shared-data-dir", "--audit-key-file", str(key)),
@@ -230,24 +228,16 @@ async def test_while_the_database_is_read_only_reads_go_on_and_changes_are_refus
 
 
 async def test_a_server_goes_on_with_a_standby_that_becomes_the_primary(flags: list[str]) -> None:
-    with running_server() as primary, folder_for_all() as folder:
-        migrate(primary.url("postgres"))
-        standby = primary.standby(folder)
-        both = f"@127.0.0.1:{primary.port},127.0.0.1:{standby.port}/"
-        url = primary.url("postgres").replace(f"@127.0.0.1:{primary.port}/", both)
-        try:
-            async with desk_at(url, flags) as desk:
-                await desk.rename("Before")
-                primary.stop("fast")  # the standby gets everything before
-                refused = await desk.refusal()
-                assert "Nothing was sent" in refused
-                assert "The database cannot be used: it is a read-only standby." in refused
-                assert await desk.read() == "Before"
-                standby.promote()
-                await desk.rename("Afterwards")
-        finally:
-            standby.stop()
-            primary.start()
+    with primary_and_standby() as (primary, standby, url):
+        async with desk_at(url, flags) as desk:
+            await desk.rename("Before")
+            primary.stop("fast")  # the standby gets everything before
+            refused = await desk.refusal()
+            assert "Nothing was sent" in refused
+            assert "The database cannot be used: it is a read-only standby." in refused
+            assert await desk.read() == "Before"
+            standby.promote()
+            await desk.rename("Afterwards")
 
 
 async def test_a_password_that_is_no_longer_right_is_named_until_it_is(

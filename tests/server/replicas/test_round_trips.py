@@ -81,15 +81,6 @@ def trips(
         yield trips
 
 
-@pytest.fixture
-def key(tmp_path: Path) -> Path:
-    """The key of the audit log."""
-    key = tmp_path / "key"
-    key.write_text("k" * 64)
-    key.chmod(0o600)
-    return key
-
-
 @asynccontextmanager
 async def connected(folder: Path, key: Path, **options: Any) -> AsyncIterator[Client]:
     """A client of a server with a database, which has made a call before."""

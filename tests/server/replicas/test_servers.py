@@ -18,11 +18,8 @@ SERVERS = 2
 
 
 @pytest.fixture
-def parameters(database_url: str, tmp_path: Path) -> StdioServerParameters:
+def parameters(database_url: str, key: Path, tmp_path: Path) -> StdioServerParameters:
     """How to start a server that shares its apps, too."""
-    key = tmp_path / "key"
-    key.write_text("k" * 64)
-    key.chmod(0o600)
     flags = ("--sandbox-db", str(tmp_path / "apps"), "--secret-store", "none")
     command = [*SERVER, "--sandbox", *flags, "--audit-key-file", str(key), "--confirm", "never"]
     environment = os.environ | {DATABASE_URL: database_url}

@@ -4,7 +4,14 @@ from collections.abc import Iterator
 from contextlib import suppress
 
 import pytest
-from postgres import PASSWORD, PostgresServer, folder_for_all, pooler, running_server
+from postgres import (
+    PASSWORD,
+    PostgresServer,
+    folder_for_all,
+    pooler,
+    primary_and_standby,
+    running_server,
+)
 
 from connected_apps_tools.storage.errors import StoreError
 from connected_apps_tools.storage.postgres.database import Database
@@ -121,21 +128,12 @@ def test_of_several_hosts_it_finds_the_primary(own_server: PostgresServer) -> No
 
 
 def test_it_goes_on_with_a_standby_that_becomes_the_primary() -> None:
-    with running_server() as primary, folder_for_all() as folder:
-        migrate(primary.url("postgres"))
-        standby = primary.standby(folder)
-        both = f"@127.0.0.1:{primary.port},127.0.0.1:{standby.port}/"
-        url = primary.url("postgres").replace(f"@127.0.0.1:{primary.port}/", both)
-        try:
-            with Database(url) as database:
-                database.check()
-                primary.stop()
-                assert "read-only standby" in why_not(url)
-                standby.promote()
-                database.check()
-        finally:
-            standby.stop()
-            primary.start()
+    with primary_and_standby() as (primary, standby, url), Database(url) as database:
+        database.check()
+        primary.stop()
+        assert "read-only standby" in why_not(url)
+        standby.promote()
+        database.check()
 
 
 @pytest.mark.parametrize(
