@@ -7,7 +7,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -45,11 +45,23 @@ from connected_apps_tools.secrets.stores import SecretStore
 from connected_apps_tools.secrets.stores.files import FileStore
 from connected_apps_tools.selection import OfferedTools, Selection, select_tools
 from connected_apps_tools.storage.records import FolderState, SharedState
+from node_packages import NodeMissing, node_for
+
+OF_THE_TESTER: Mapping[str, str] = dict(os.environ)
+"""Tools find their settings and caches in the home of the tester. Tests run with another one."""
 
 
 def cannot_run(reason: str) -> NoReturn:
     """Skip tests, or fail: CI must not skip them silently."""
     (pytest.fail if os.environ.get("CI") else pytest.skip)(reason)
+
+
+def node_in(folder: Path, needs: str, environment: Mapping[str, str] = OF_THE_TESTER) -> str:
+    """Node.js, for a folder with a package.json. Without it, the tests that need it cannot run."""
+    try:
+        return node_for(folder, environment)
+    except NodeMissing as missing:
+        cannot_run(f"they need {needs}: {missing}.")
 
 
 def comes_true(condition: Callable[[], bool]) -> bool:

@@ -7,13 +7,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
-from support import cannot_run
+from support import OF_THE_TESTER, cannot_run, node_in
 
 import project
-from node_packages import NodeMissing, node_for
-
-_OF_THE_TESTER = dict(os.environ)
-"""Tools find their settings and caches in the home of the tester. Tests run with another one."""
 
 BIN = Path(sys.executable).parent
 
@@ -25,7 +21,7 @@ def tools() -> Mapping[str, str]:
     """The environment of a tool for packages, of the extra `release`."""
     if not (BIN / "twine").exists():
         cannot_run("they need the tools for packages: `make packages` installs them.")
-    return _OF_THE_TESTER | {"PATH": os.pathsep.join([str(BIN), _OF_THE_TESTER["PATH"]])}
+    return {**OF_THE_TESTER, "PATH": os.pathsep.join([str(BIN), OF_THE_TESTER["PATH"]])}
 
 
 @pytest.fixture
@@ -82,10 +78,7 @@ def node(tools: Mapping[str, str]) -> Callable[[Path], Path]:
     """Installs what a package.json names, and gives the folder of its programs."""
 
     def install(folder: Path) -> Path:
-        try:
-            node_for(folder, tools)
-        except NodeMissing as missing:
-            cannot_run(f"they need programs of npm: {missing}.")
+        node_in(folder, "programs of npm", tools)
         return folder / "node_modules" / ".bin"
 
     return install

@@ -10,11 +10,10 @@ import pytest
 from consoles import Page, console_at_terminal, fill, flags_for
 from page_steps import Open, Run, tabs_of
 from server.terminal import Terminal
-from support import cannot_run
+from support import cannot_run, node_in
 
 import build_page
 from connected_apps_mcp.sandbox.seeds.seed import Seed
-from node_packages import NodeMissing, node_for
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 HOST = "page.test"
@@ -26,10 +25,7 @@ LOOPBACK = "127.0.0.1"
 @pytest.fixture(scope="session")
 def npm() -> Run:
     """Runs a script of the page, with what it needs installed."""
-    try:
-        node_for(build_page.FOLDER)
-    except NodeMissing as error:
-        cannot_run(f"they need the build of the page: {error}")
+    node_in(build_page.FOLDER, "the build of the page")
     return build_page.run
 
 

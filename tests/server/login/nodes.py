@@ -1,20 +1,15 @@
 """Programs on Node.js that take part in logins."""
 
 import json
-import os
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from support import cannot_run
-
-from node_packages import NodeMissing, node_for
+from support import node_in
 
 _FOLDER = Path(__file__).parent / "node"
-_OF_THE_TESTER = dict(os.environ)
-"""npm has its settings in the home of the tester. Tests run with another one."""
 
 
 class Program:
@@ -42,10 +37,7 @@ class Program:
 @contextmanager
 def program(name: str, *arguments: str) -> Iterator[Program]:
     """A program, which ends when its input does. The test is skipped where it cannot run."""
-    try:
-        node = node_for(_FOLDER, _OF_THE_TESTER)
-    except NodeMissing as missing:
-        cannot_run(f"they need the official TypeScript client and a foreign issuer: {missing}.")
+    node = node_in(_FOLDER, "the official TypeScript client and a foreign issuer")
     process = subprocess.Popen(
         [node, str(_FOLDER / name), *arguments],
         stdin=subprocess.PIPE,
