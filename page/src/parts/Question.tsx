@@ -1,6 +1,6 @@
 // A question as a person reads it: the act, the facts, the consequence.
 
-import { useEffect, useRef } from "preact/hooks";
+import { useLayoutEffect, useRef } from "preact/hooks";
 import { readQuestion } from "../data/questions.ts";
 import type { Question } from "../link/link.ts";
 import { Theirs } from "./Theirs.tsx";
@@ -34,7 +34,7 @@ interface Props {
 export function QuestionDialog({ question, answer }: Props) {
   const dialog = useRef<HTMLDialogElement>(null);
   const no = useRef<HTMLButtonElement>(null);
-  useEffect(() => {
+  useLayoutEffect(() => {
     dialog.current?.showModal();
     no.current?.focus();
   }, []);

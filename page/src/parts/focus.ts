@@ -1,10 +1,10 @@
-// Moves the focus to what has just appeared.
+// Moves the focus to what has just appeared, before a key can be pressed there.
 
 import type { RefObject } from "preact";
-import { useEffect, useRef } from "preact/hooks";
+import { useLayoutEffect, useRef } from "preact/hooks";
 
 export function useFocus<T extends HTMLElement>(): RefObject<T | null> {
   const target = useRef<T>(null);
-  useEffect(() => target.current?.focus({ preventScroll: true }), []);
+  useLayoutEffect(() => target.current?.focus({ preventScroll: true }), []);
   return target;
 }

@@ -1,6 +1,6 @@
 // A change: its form, what it would do, the question, and what became of it.
 
-import { useEffect, useMemo, useRef, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
 import { ACTIONS, type Act, type Action } from "../data/actions.ts";
 import { type App, type Changed, TYPES } from "../data/apps.ts";
 import { type Field, type Values, argumentsOf, fieldsOf, problemOf, startOf } from "../data/fields.ts";
@@ -58,7 +58,7 @@ export function Change({ act, app }: { act: Act; app?: App }) {
   }, []);
 
   const top = useRef<HTMLDivElement>(null);
-  useEffect(() => {
+  useLayoutEffect(() => {
     if (stage.at !== "preview" && stage.at !== "done") return;
     top.current?.closest(".panel")?.scrollTo(0, 0);
     top.current?.focus();
