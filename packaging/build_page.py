@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 
 from connected_apps_mcp.protocol.descriptions import describe
-from connected_apps_mcp.protocol.page_resource import FILE, as_page_reads
+from connected_apps_mcp.protocol.resources.page import FILE, as_page_reads
 from connected_apps_tools.catalogue.toolsets import CATALOGUE
 
 FOLDER = Path(__file__).parents[1] / "page"

@@ -33,7 +33,7 @@ from connected_apps_mcp.protocol.server import AnyServer, build_server
 from connected_apps_mcp.sandbox import SANDBOX_CREDENTIALS
 from connected_apps_mcp.telemetry.acts import Telemetry
 from connected_apps_mcp.telemetry.operations import Operations
-from connected_apps_mcp.transports.http import authority_of, bind
+from connected_apps_mcp.transports.http.listening import authority_of, bind
 from connected_apps_tools import CATALOGUE, DEFAULT_TOOLSETS, TOOLSETS, ProjectKind, ToolContext
 from connected_apps_tools.api.client import ConnectedAppsClient
 from connected_apps_tools.api.service import Credentials

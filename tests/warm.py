@@ -42,7 +42,8 @@ MAX_REQUEST = 100_000
 IMPORTED = [
     "connected_apps_mcp.commands.cli",
     "connected_apps_mcp.sandbox",
-    "connected_apps_mcp.transports.http",
+    "connected_apps_mcp.transports.http.app",
+    "connected_apps_mcp.transports.http.listening",
     "connected_apps_mcp.transports.stdio",
     "connected_apps_mcp.wiring",
     "mcp.client.stdio",

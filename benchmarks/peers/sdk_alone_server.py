@@ -13,8 +13,10 @@ from mcp.server import Server
 from pydantic import SecretStr
 
 from connected_apps_mcp.egress import redact_errors
-from connected_apps_mcp.transports import http
-from connected_apps_mcp.transports.http_network import Network
+from connected_apps_mcp.transports.http.app import build_app
+from connected_apps_mcp.transports.http.in_flight import CallsInFlight
+from connected_apps_mcp.transports.http.listening import authority_of, bind, listen
+from connected_apps_mcp.transports.http.network import Network
 from connected_apps_mcp.transports.shutdown import ShutdownSignals
 from connected_apps_mcp.transports.stdio import serve_stdio
 from connected_apps_tools.api.http.aiohttp_client import AiohttpClient
@@ -26,11 +28,11 @@ SHUTDOWN_SECONDS = 5.0
 
 async def serve_http(server: Server[Any], port: int, signals: ShutdownSignals) -> None:
     """Serve clients over Streamable HTTP."""
-    with http.bind("127.0.0.1", port) as listener:
-        calls = http.CallsInFlight()
+    with bind("127.0.0.1", port) as listener:
+        calls = CallsInFlight()
         server.middleware.append(calls)
-        app = http.build_app(server, ["http"], Network(http.authority_of(listener)), ["get_app"])
-        await http.listen(app, listener, signals, calls=calls, shutdown_seconds=SHUTDOWN_SECONDS)
+        app = build_app(server, ["http"], Network(authority_of(listener)), ["get_app"])
+        await listen(app, listener, signals, calls=calls, shutdown_seconds=SHUTDOWN_SECONDS)
 
 
 async def serve(transport: str, port: int) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from support import running
 
-from connected_apps_mcp.transports.http import bind
+from connected_apps_mcp.transports.http.listening import bind
 from project import ROOT
 
 HTTP = {"CONNECTED_APPS_MCP_SANDBOX": "1", "CONNECTED_APPS_MCP_TRANSPORT": "http"}

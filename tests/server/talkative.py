@@ -21,8 +21,10 @@ from mcp.types import (
 )
 
 from connected_apps_mcp.egress import redact_errors
-from connected_apps_mcp.transports import http
-from connected_apps_mcp.transports.http_network import Network
+from connected_apps_mcp.transports.http.app import PATHS, build_app
+from connected_apps_mcp.transports.http.in_flight import CallsInFlight
+from connected_apps_mcp.transports.http.listening import authority_of, bind, listen
+from connected_apps_mcp.transports.http.network import Network
 from connected_apps_mcp.transports.shutdown import ShutdownSignals
 from connected_apps_mcp.transports.stdio import serve_stdio
 from connected_apps_tools.text.redaction import REDACTOR
@@ -68,8 +70,8 @@ async def ask_for_more(
 async def main(transport: str) -> None:
     """Serve over one transport."""
     REDACTOR.add(SECRET)
-    listen = ListenHandler(InMemorySubscriptionBus())
-    server: Server[Any] = Server("talkative", on_subscriptions_listen=listen)
+    subscriptions = ListenHandler(InMemorySubscriptionBus())
+    server: Server[Any] = Server("talkative", on_subscriptions_listen=subscriptions)
     server.add_request_handler("prompts/list", PaginatedRequestParams, send_everything)
     server.add_request_handler("resources/list", PaginatedRequestParams, ask_for_more)
     server.middleware[:] = [redact_errors]
@@ -77,14 +79,14 @@ async def main(transport: str) -> None:
         if transport == "stdio":
             await serve_stdio(server, shutdown_seconds=20, signals=signals)
         else:
-            with http.bind("127.0.0.1", 0) as listener:
-                authority = http.authority_of(listener)
-                sys.stdout.write(f"http://{authority}{http.PATHS[transport]}\n")
+            with bind("127.0.0.1", 0) as listener:
+                authority = authority_of(listener)
+                sys.stdout.write(f"http://{authority}{PATHS[transport]}\n")
                 sys.stdout.flush()
-                app = http.build_app(server, [transport], Network(authority))
-                calls = http.CallsInFlight()
+                app = build_app(server, [transport], Network(authority))
+                calls = CallsInFlight()
                 server.middleware.append(calls)
-                await http.listen(app, listener, signals, calls=calls, shutdown_seconds=20)
+                await listen(app, listener, signals, calls=calls, shutdown_seconds=20)
 
 
 if __name__ == "__main__":

@@ -21,8 +21,8 @@ from support import SANDBOX, Spans, answer, project_on
 
 from connected_apps_mcp import egress
 from connected_apps_mcp.protocol.server import build_server
-from connected_apps_mcp.transports import http
-from connected_apps_mcp.transports.http_network import Network
+from connected_apps_mcp.transports.http.app import build_app
+from connected_apps_mcp.transports.http.network import Network
 from connected_apps_tools.text.redaction import REDACTED, REDACTOR, Redactor
 
 CANARY = 'canary-Zx81 "kQ0p/Lm27+vTn4\\é'
@@ -191,7 +191,7 @@ def test_the_traceback_of_a_crash_is_redacted() -> None:
 async def http_client_of(server: Server[Any]) -> AsyncIterator[httpx2.AsyncClient]:
     """An HTTP client of a server over Streamable HTTP, without a network."""
     authority = "127.0.0.1:8000"
-    app = http.build_app(server, ["http"], Network(authority))
+    app = build_app(server, ["http"], Network(authority))
     async with (
         app.router.lifespan_context(app),
         httpx2.AsyncClient(

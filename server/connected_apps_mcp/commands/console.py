@@ -153,14 +153,14 @@ async def _serve_page(opened: _Opened, audit: AuditView | None) -> None:
     from connected_apps_mcp.console.approvals import Waiting
     from connected_apps_mcp.console.calls import Project, open_calls
     from connected_apps_mcp.console.session import Session
-    from connected_apps_mcp.transports import http
+    from connected_apps_mcp.transports.http.listening import authority_of, bind
     from connected_apps_tools.storage.console_record import RunningConsole
 
     project = opened.project
     destinations = list(project.policy.destinations)
     shown = Project(project.api.project_id, opened.settings.environment, destinations)
-    with http.bind("127.0.0.1", opened.wanted.port, "--port") as listener:
-        place, session = Place(http.authority_of(listener)), Session()
+    with bind("127.0.0.1", opened.wanted.port, "--port") as listener:
+        place, session = Place(authority_of(listener)), Session()
         with _only(project.folder, RunningConsole(place.origin, shown.project_id)):
             async with open_calls(opened.server, shown) as calls:
                 waiting = Waiting(Approvals(project.state.records(APPROVALS)))
@@ -173,14 +173,15 @@ async def _listen(
 ) -> None:
     import anyio
 
-    from connected_apps_mcp.transports import http
+    from connected_apps_mcp.transports.http.in_flight import CallsInFlight
+    from connected_apps_mcp.transports.http.listening import listen
 
-    in_flight = http.CallsInFlight()
+    in_flight = CallsInFlight()
     opened.server.middleware.append(in_flight)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(_show, link, opened.wanted.opens)
         tasks.start_soon(end_with, session, opened.signals)
-        await http.listen(
+        await listen(
             app,
             listener,
             opened.signals,

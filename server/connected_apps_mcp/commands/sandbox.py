@@ -120,7 +120,7 @@ def serve(  # noqa: PLR0913, PLR0917 - a parameter for each option
     reset it and inject faults: see docs/reference/sandbox.md.
     """
     from connected_apps_mcp.sandbox import SANDBOX_CREDENTIALS, RateLimit
-    from connected_apps_mcp.transports import http
+    from connected_apps_mcp.transports.http.listening import authority_of, bind
     from connected_apps_mcp.wiring import open_sandbox
 
     accepted = _credentials()
@@ -135,8 +135,8 @@ def serve(  # noqa: PLR0913, PLR0917 - a parameter for each option
         latency=latency,
         scopes=" ".join(scopes).split(),
     )
-    with http.bind("127.0.0.1", port) as listener:
-        url = f"http://{http.authority_of(listener)}"
+    with bind("127.0.0.1", port) as listener:
+        url = f"http://{authority_of(listener)}"
         with _env_file(env_file, url, accepted):
             if accepted is SANDBOX_CREDENTIALS:
                 click.echo(f"{config.PROJECT_ID}={accepted.project_id}")
@@ -184,11 +184,11 @@ def _env_file(path: Path | None, url: str, accepted: SandboxCredentials) -> Iter
 
 
 async def _listen(app: ASGIApp, listener: socket.socket) -> None:
-    from connected_apps_mcp.transports import http
+    from connected_apps_mcp.transports.http.listening import listen
     from connected_apps_mcp.transports.shutdown import ShutdownSignals
 
     async with ShutdownSignals() as signals:
-        await http.listen(app, listener, signals)
+        await listen(app, listener, signals)
 
 
 @sandbox.command()

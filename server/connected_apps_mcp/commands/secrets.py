@@ -170,7 +170,7 @@ def deliver(client_id: str, destination: str, upcoming: bool, **flags: object) -
     """
 
     async def act(project: ToolContext) -> None:
-        from connected_apps_tools.catalogue import delivery
+        from connected_apps_tools.catalogue.secrets import delivery
         from connected_apps_tools.errors import ConnectedAppsError
 
         try:

@@ -5,12 +5,12 @@ from secrets import token_urlsafe
 from starlette.applications import Starlette
 from starlette.types import ASGIApp
 
-from connected_apps_mcp.transports.http_guards import (
+from connected_apps_mcp.transports.http.guards import (
     RedactResponses,
     RequestTimeouts,
     SameOriginOnly,
 )
-from connected_apps_mcp.transports.http_network import SECURITY_HEADERS, SecurityHeaders
+from connected_apps_mcp.transports.http.network import SECURITY_HEADERS, SecurityHeaders
 
 from .approvals import Waiting
 from .audit_view import AuditView

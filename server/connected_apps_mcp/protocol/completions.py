@@ -11,9 +11,9 @@ from connected_apps_tools.api.models import OneApp, Request
 from connected_apps_tools.errors import ConnectedAppsError
 from connected_apps_tools.text.printable import did_you_mean
 
+from .access.rights import RightsOfCallers
 from .prompts import require_runbook
-from .resources import TEMPLATE
-from .rights import RightsOfCallers
+from .resources.apps import TEMPLATE
 
 MAX_VALUES = 100
 """Values in one completion (KNOWN: the bound of the protocol)."""

@@ -22,8 +22,8 @@ from connected_apps_tools.selection import OfferedTools
 from connected_apps_tools.text.printable import did_you_mean, printable
 from connected_apps_tools.tool import refusal_of
 
+from .access.rights import RightsOfCallers
 from .error_results import protocol_error
-from .rights import RightsOfCallers
 
 PREAMBLE = (
     "Follow the steps in order, with the tools of connected-apps-mcp. <name> means the value of "

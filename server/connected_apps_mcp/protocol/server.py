@@ -19,12 +19,12 @@ from connected_apps_tools import TOOLSETS, ToolContext, observing
 from connected_apps_tools.api.models import Touched
 from connected_apps_tools.selection import OfferedTools, Selection, select_tools
 
+from .access.rights import Rights, RightsOfCallers
 from .calls.tool_calls import ToolCalls
 from .completions import add_completions
 from .prompts import add_prompts
-from .resources import add_resources
-from .rights import Rights, RightsOfCallers
-from .subscriptions import Subscriptions, lifespan
+from .resources.apps import add_resources
+from .resources.subscriptions import Subscriptions, lifespan
 
 AnyServer = Server[Mapping[str, Any]]
 

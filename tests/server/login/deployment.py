@@ -15,15 +15,16 @@ from server.sandbox.oauth.flow import LOOPBACK, OAuthClient
 from support import offering, project_on
 
 from connected_apps_mcp.auth.access import open_access
-from connected_apps_mcp.protocol.authorization import Authorization
+from connected_apps_mcp.protocol.access.authorization import Authorization
 from connected_apps_mcp.protocol.server import build_server
 from connected_apps_mcp.sandbox.handlers.seeding import seed
 from connected_apps_mcp.sandbox.seeds.seed import Seed
 from connected_apps_mcp.settings.settings import Settings
-from connected_apps_mcp.transports.http import PATHS, authority_of, bind, build_app
-from connected_apps_mcp.transports.http_auth import Guard
-from connected_apps_mcp.transports.http_network import Network
-from connected_apps_mcp.transports.http_protocol import BoundedProtocol
+from connected_apps_mcp.transports.http.app import PATHS, build_app
+from connected_apps_mcp.transports.http.auth import Guard
+from connected_apps_mcp.transports.http.listening import authority_of, bind
+from connected_apps_mcp.transports.http.network import Network
+from connected_apps_mcp.transports.http.protocol import BoundedProtocol
 from connected_apps_tools import ToolContext
 from connected_apps_tools.scopes import Scope
 

@@ -15,7 +15,7 @@ from support import answer, offering
 from connected_apps_mcp.audit.table import Table
 from connected_apps_mcp.commands.serve.shared import shared_by_servers
 from connected_apps_mcp.confirmation.state_keys import open_security
-from connected_apps_mcp.protocol.rate_limits import RateLimits
+from connected_apps_mcp.protocol.access.rate_limits import RateLimits
 from connected_apps_mcp.protocol.server import build_server
 from connected_apps_mcp.settings import loading
 from connected_apps_mcp.settings.credentials import DATABASE_URL

@@ -19,9 +19,9 @@ from mcp.server.subscriptions import (
 from postgres import PostgresServer
 from support import answer, comes_true, project_on
 
-from connected_apps_mcp.protocol import shared_events as events
+from connected_apps_mcp.protocol.resources import shared_events as events
+from connected_apps_mcp.protocol.resources.shared_events import CHANNEL, SharedBus, shared_events
 from connected_apps_mcp.protocol.server import build_server
-from connected_apps_mcp.protocol.shared_events import CHANNEL, SharedBus, shared_events
 from connected_apps_mcp.sandbox import create_sandbox
 from connected_apps_tools.storage.postgres.database import Database
 from connected_apps_tools.storage.threads import in_thread

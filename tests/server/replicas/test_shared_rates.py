@@ -12,11 +12,11 @@ from mcp import Client
 from support import answer, offering, refusal
 
 from connected_apps_mcp.audit import AuditLog
-from connected_apps_mcp.protocol import rate_limits, shared_rates
-from connected_apps_mcp.protocol.authorization import Authorization
-from connected_apps_mcp.protocol.rate_limits import MIN_BURST, Rate, RateLimits
+from connected_apps_mcp.protocol.access import rate_limits, shared_rates
+from connected_apps_mcp.protocol.access.authorization import Authorization
+from connected_apps_mcp.protocol.access.rate_limits import MIN_BURST, Rate, RateLimits
+from connected_apps_mcp.protocol.access.shared_rates import SharedRate
 from connected_apps_mcp.protocol.server import build_server
-from connected_apps_mcp.protocol.shared_rates import SharedRate
 from connected_apps_tools import ToolContext
 from connected_apps_tools.storage.errors import StoreError
 from connected_apps_tools.storage.postgres.database import Database

@@ -5,26 +5,13 @@ from typing import Any
 
 from connected_apps_tools.tool import Tool
 
-from . import (
-    apps,
-    check,
-    clone,
-    console_secret,
-    delivery,
-    grants,
-    page_secret,
-    review,
-    rotation,
-    search,
-    status,
-)
+from . import apps, clone, grants, review, search, status
 from .manifest import tools as manifest
+from .secrets import check, console, delivery, page, rotation
 
 TOOLSETS: Mapping[str, Sequence[Tool[Any, Any]]] = {
     "apps": apps.TOOLS + search.TOOLS + clone.TOOLS,
-    "rotation": (
-        rotation.TOOLS + check.TOOLS + delivery.TOOLS + page_secret.TOOLS + console_secret.TOOLS
-    ),
+    "rotation": (rotation.TOOLS + check.TOOLS + delivery.TOOLS + page.TOOLS + console.TOOLS),
     "grants": grants.USER_TOOLS,
     "organizations": grants.ORGANIZATION_TOOLS,
     "review": review.TOOLS,

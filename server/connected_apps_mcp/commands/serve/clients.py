@@ -11,9 +11,9 @@ from mcp.server.context import ServerMiddleware
 
 from connected_apps_mcp.audit import AuditLog
 from connected_apps_mcp.confirmation.state_keys import open_security
-from connected_apps_mcp.protocol.authorization import Authorization
+from connected_apps_mcp.protocol.access.authorization import Authorization
+from connected_apps_mcp.protocol.access.rate_limits import RateLimits
 from connected_apps_mcp.protocol.prompts import RUNBOOKS
-from connected_apps_mcp.protocol.rate_limits import RateLimits
 from connected_apps_mcp.protocol.server import AnyServer, build_server
 from connected_apps_mcp.settings.settings import Settings
 from connected_apps_mcp.transports.readiness import Check, Readiness

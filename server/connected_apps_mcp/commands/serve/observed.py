@@ -107,15 +107,15 @@ async def _shown(registry: "CollectorRegistry", host: str, port: int) -> AsyncIt
     from starlette.types import ASGIApp
 
     from connected_apps_mcp.telemetry.exposition import PATH, metrics_app
-    from connected_apps_mcp.transports import http
-    from connected_apps_mcp.transports.http_guards import RequestTimeouts, SameOriginOnly
-    from connected_apps_mcp.transports.http_network import Network
+    from connected_apps_mcp.transports.http.guards import RequestTimeouts, SameOriginOnly
+    from connected_apps_mcp.transports.http.listening import authority_of, bind, listening
+    from connected_apps_mcp.transports.http.network import Network
 
-    with http.bind(host, port, "--metrics-host, --metrics-port") as listener:
-        network = Network(http.authority_of(listener))
+    with bind(host, port, "--metrics-host, --metrics-port") as listener:
+        network = Network(authority_of(listener))
         app: ASGIApp = RequestTimeouts(metrics_app(registry))
         if is_loopback(host):  # elsewhere, nothing says what the host is called
             app = SameOriginOnly(app, network.hosts, network.own_origins)
-        async with http.listening(network.before(app), listener):
+        async with listening(network.before(app), listener):
             print_stderr(f"Serving metrics on {network.url}{PATH}")
             yield

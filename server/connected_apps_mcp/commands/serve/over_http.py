@@ -5,10 +5,12 @@ from contextlib import asynccontextmanager
 
 from connected_apps_mcp.auth.access import open_access
 from connected_apps_mcp.commands.common import print_stderr
-from connected_apps_mcp.transports import http
-from connected_apps_mcp.transports.http_auth import Guard
-from connected_apps_mcp.transports.http_network import Network
-from connected_apps_mcp.transports.http_tls import tls_context
+from connected_apps_mcp.transports.http.app import PATHS, build_app
+from connected_apps_mcp.transports.http.auth import Guard
+from connected_apps_mcp.transports.http.in_flight import CallsInFlight
+from connected_apps_mcp.transports.http.listening import authority_of, bind, listen
+from connected_apps_mcp.transports.http.network import Network
+from connected_apps_mcp.transports.http.tls import tls_context
 
 from .service import Service
 
@@ -17,19 +19,19 @@ async def serve_http(service: Service) -> None:
     """Serve until a signal comes."""
     settings = service.settings
     tls = tls_context(*settings.tls) if settings.tls else None
-    with http.bind(settings.host, settings.port) as listener:
+    with bind(settings.host, settings.port) as listener:
         network = Network(
-            http.authority_of(listener),
+            authority_of(listener),
             settings.public_url,
             settings.allow_origin,
             settings.trusted_proxy,
             tls=tls is not None,
         )
-        calls = http.CallsInFlight()
+        calls = CallsInFlight()
         service.server.middleware.append(calls)
         plain = [tool.name for tool in service.offer.on.values() if tool.only_reads]
         async with _guard(service, network.url) as guard:
-            app = http.build_app(
+            app = build_app(
                 service.server,
                 settings.transport,
                 network,
@@ -39,8 +41,8 @@ async def serve_http(service: Service) -> None:
                 replica=settings.replica_name,
             )
             for transport in settings.transport:
-                print_stderr(f"Serving {network.url}{http.PATHS[transport]}")
-            await http.listen(
+                print_stderr(f"Serving {network.url}{PATHS[transport]}")
+            await listen(
                 app,
                 listener,
                 service.signals,
@@ -62,7 +64,7 @@ async def _guard(service: Service, public_url: str) -> AsyncIterator[Guard | Non
         service.settings,
         public_url,
         {tool.scope for tool in service.offer.on.values()},
-        endpoints=[http.PATHS[transport] for transport in service.settings.transport],
+        endpoints=[PATHS[transport] for transport in service.settings.transport],
         sandbox=service.issuer,
     ) as access:
         yield Guard(access, service.authorization)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from starlette.applications import Starlette
 
-from connected_apps_mcp.protocol.authorization import Authorization
+from connected_apps_mcp.protocol.access.authorization import Authorization
 from connected_apps_mcp.protocol.server import AnyServer
 from connected_apps_mcp.settings.settings import Settings
 from connected_apps_mcp.transports.readiness import Readiness

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from mcp.server.subscriptions import SubscriptionBus
 
-from connected_apps_mcp.protocol.rate_limits import Limit, Rate
+from connected_apps_mcp.protocol.access.rate_limits import Limit, Rate
 from connected_apps_mcp.settings.settings import Settings
 from connected_apps_mcp.wiring import database_of
 from connected_apps_tools import ToolContext
@@ -27,8 +27,8 @@ async def shared_by_servers(settings: Settings, project: ToolContext) -> AsyncIt
     if settings.shared_database is None:
         yield Shared(reads, changes)
         return
-    from connected_apps_mcp.protocol.shared_events import shared_events
-    from connected_apps_mcp.protocol.shared_rates import SharedRate
+    from connected_apps_mcp.protocol.access.shared_rates import SharedRate
+    from connected_apps_mcp.protocol.resources.shared_events import shared_events
 
     database, name = database_of(project.state), project.api.project_id
     async with shared_events(database) as bus:

@@ -15,7 +15,7 @@ def address(settings: Settings) -> Iterator[Result]:
     """Whether a server over HTTP can listen at its address."""
     if "stdio" in settings.transport:
         return
-    from connected_apps_mcp.transports.http import authority_of, bind
+    from connected_apps_mcp.transports.http.listening import authority_of, bind
 
     try:
         with bind(settings.host, settings.port) as listener:

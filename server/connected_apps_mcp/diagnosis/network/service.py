@@ -121,7 +121,7 @@ def certificates(machine: Machine) -> Iterator[Result]:
 
 def _own_certificate(settings: Settings) -> Iterator[Result]:
     """Whether the server can speak TLS itself."""
-    from connected_apps_mcp.transports.http_tls import tls_context
+    from connected_apps_mcp.transports.http.tls import tls_context
 
     if settings.tls:
         try:

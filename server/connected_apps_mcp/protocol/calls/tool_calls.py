@@ -8,8 +8,8 @@ from mcp import MCPError, types
 from connected_apps_mcp.audit import AuditLog, PersonAnswer, RecordedCall, Software
 from connected_apps_mcp.callers import current_caller
 from connected_apps_mcp.egress import AnyContext, reveal
+from connected_apps_mcp.protocol.access.rights import RightsOfCallers
 from connected_apps_mcp.protocol.error_results import as_failure, as_text, error_result
-from connected_apps_mcp.protocol.rights import RightsOfCallers
 from connected_apps_tools import Tool, ToolContext, observing
 from connected_apps_tools.api.models import Result
 from connected_apps_tools.deadline import deadline

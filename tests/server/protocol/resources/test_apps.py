@@ -20,7 +20,7 @@ from support import (
     project_on,
 )
 
-from connected_apps_mcp.protocol.resources import PAGE_SIZE, SECTIONS
+from connected_apps_mcp.protocol.resources.apps import PAGE_SIZE, SECTIONS
 from connected_apps_mcp.protocol.server import build_server
 from connected_apps_mcp.sandbox import create_sandbox
 from connected_apps_mcp.sandbox.handlers.seeding import seed

@@ -12,6 +12,10 @@ from pydantic import ValidationError
 
 from connected_apps_mcp.callers import current_caller
 from connected_apps_mcp.egress import AnyContext
+from connected_apps_mcp.protocol.access.authorization import POLICY
+from connected_apps_mcp.protocol.access.rights import RightsOfCallers
+from connected_apps_mcp.protocol.descriptions import PAGE_URI
+from connected_apps_mcp.protocol.error_results import protocol_error
 from connected_apps_tools import Tool, ToolContext
 from connected_apps_tools.api.models import ConnectedApp, OneApp, is_confidential
 from connected_apps_tools.api.pagination import AppPages
@@ -20,13 +24,9 @@ from connected_apps_tools.catalogue.types.app_view import MAX_TEXT, MAX_URL
 from connected_apps_tools.errors import ConnectedAppsError
 from connected_apps_tools.text.printable import printable
 
-from .authorization import POLICY
-from .descriptions import PAGE_URI
-from .error_results import protocol_error
-from .manifest_resource import RESOURCE as MANIFEST
-from .manifest_resource import offers_manifest, read_manifest_resource
-from .page_resource import read_page
-from .rights import RightsOfCallers
+from .manifest import RESOURCE as MANIFEST
+from .manifest import offers_manifest, read_manifest_resource
+from .page import read_page
 
 SCHEME = "connected-app://"
 JSON = "application/json"

@@ -12,13 +12,12 @@ from connected_apps_mcp.callers import token_caller
 from connected_apps_mcp.confirmation.confirm import Confirmation
 from connected_apps_mcp.confirmation.links import opens_links
 from connected_apps_mcp.egress import AnyContext
+from connected_apps_mcp.protocol.descriptions import describe
 from connected_apps_tools import CATALOGUE, TOOLSETS, ToolContext
 from connected_apps_tools.safety.caller_rules import CallerFacts
 from connected_apps_tools.scopes import Scope
 from connected_apps_tools.selection import OfferedTools, narrowed
 from connected_apps_tools.tool import Clients
-
-from .descriptions import describe
 
 MAX_REMEMBERED = 256
 """Callers with rights that are remembered."""

@@ -14,7 +14,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
-from server.transports.test_overload import connect, limited, url_of
+from server.transports.http.test_overload import connect, limited, url_of
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.types import Receive, Scope, Send
@@ -23,9 +23,10 @@ from support import HELLO, listening, running, serving
 from connected_apps_mcp.protocol.server import build_server
 from connected_apps_mcp.settings import loading
 from connected_apps_mcp.settings.settings import SettingsError
-from connected_apps_mcp.transports.http import bind, build_app
-from connected_apps_mcp.transports.http_network import SECURITY_HEADERS, Network
-from connected_apps_mcp.transports.http_tls import tls_context
+from connected_apps_mcp.transports.http.app import build_app
+from connected_apps_mcp.transports.http.listening import bind
+from connected_apps_mcp.transports.http.network import SECURITY_HEADERS, Network
+from connected_apps_mcp.transports.http.tls import tls_context
 from connected_apps_tools import ToolContext
 
 PAGE = "http://inspector.example"

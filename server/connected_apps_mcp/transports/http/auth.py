@@ -31,7 +31,7 @@ from connected_apps_mcp.auth.access import Access
 from connected_apps_mcp.auth.refusals import Reason, TokenRefused
 from connected_apps_mcp.callers import Caller, CallerToken
 from connected_apps_mcp.limits import MAX_BODY_BYTES, MAX_STREAMS_OF_CALLER, STREAM_METHODS
-from connected_apps_mcp.protocol.authorization import REASON, Authorization
+from connected_apps_mcp.protocol.access.authorization import REASON, Authorization
 from connected_apps_mcp.protocol.server import SERVER_NAME
 from connected_apps_tools import observing
 from connected_apps_tools.scopes import Scope

@@ -12,6 +12,7 @@ from mcp.server.context import CallNext, HandlerResult
 from connected_apps_mcp.callers import Caller, current_caller
 from connected_apps_mcp.egress import AnyContext
 from connected_apps_mcp.limits import MAX_RATED_CALLERS, REFUSAL_SECONDS
+from connected_apps_mcp.protocol.error_results import error_result, protocol_error
 from connected_apps_tools import Effect, Tool, observing
 from connected_apps_tools.api.fair_share import share_key
 from connected_apps_tools.context import ServerInfo
@@ -19,7 +20,6 @@ from connected_apps_tools.errors import ConnectedAppsError, TooManyCalls
 from connected_apps_tools.storage.errors import StoreError
 
 from .authorization import request_of
-from .error_results import error_result, protocol_error
 
 MIN_BURST = 10
 """The fewest calls that a caller may make at once."""

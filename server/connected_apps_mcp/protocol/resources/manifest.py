@@ -4,9 +4,8 @@ from collections.abc import Sequence
 
 from mcp import types
 
+from connected_apps_mcp.protocol.access.rights import RightsOfCallers
 from connected_apps_tools import ToolContext
-
-from .rights import RightsOfCallers
 
 URI = "connected-apps://manifest"
 BINDINGS_URI = f"{URI}/bindings"

@@ -11,10 +11,10 @@ from typing import Any
 from mcp import types
 from mcp.server.apps import APP_MIME_TYPE
 
-from .descriptions import PAGE_URI
-from .rights import Rights
+from connected_apps_mcp.protocol.access.rights import Rights
+from connected_apps_mcp.protocol.descriptions import PAGE_URI
 
-FILE = Path(__file__).parents[1] / "page" / "page.html"
+FILE = Path(__file__).parents[2] / "page" / "page.html"
 
 EMPTY = '<script type="application/json" id="about">null</script>'
 """Where the page reads what the server says about itself."""

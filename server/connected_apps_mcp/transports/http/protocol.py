@@ -18,7 +18,7 @@ from connected_apps_mcp.limits import (
     MAX_PIPELINED,
 )
 
-from .http_network import SECURITY_HEADERS
+from .network import SECURITY_HEADERS
 
 FRAMING = {b"content-length", b"transfer-encoding"}
 """The headers that say where a body ends."""

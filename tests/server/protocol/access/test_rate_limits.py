@@ -17,9 +17,9 @@ from support import ERAS, answer, offering, refusal
 from connected_apps_mcp.audit import AuditLog
 from connected_apps_mcp.callers import Caller, CallerToken
 from connected_apps_mcp.limits import MAX_RATED_CALLERS, TOO_MANY_REQUESTS
-from connected_apps_mcp.protocol import rate_limits
-from connected_apps_mcp.protocol.authorization import Authorization
-from connected_apps_mcp.protocol.rate_limits import MIN_BURST, SECOND, Rate, RateLimits
+from connected_apps_mcp.protocol.access import rate_limits
+from connected_apps_mcp.protocol.access.authorization import Authorization
+from connected_apps_mcp.protocol.access.rate_limits import MIN_BURST, SECOND, Rate, RateLimits
 from connected_apps_mcp.protocol.server import AnyServer, build_server
 from connected_apps_tools import ToolContext
 

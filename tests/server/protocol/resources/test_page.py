@@ -25,7 +25,7 @@ from support import ERAS, LISTED, PAGE_CAPABILITY, WITH_PAGE, answer, offering, 
 from syrupy.assertion import SnapshotAssertion
 from syrupy.extensions.json import JSONSnapshotExtension
 
-from connected_apps_mcp.protocol.page_resource import EMPTY, FILE
+from connected_apps_mcp.protocol.resources.page import EMPTY, FILE
 from connected_apps_mcp.protocol.server import build_server
 from connected_apps_tools import CATALOGUE, ToolContext
 from connected_apps_tools.safety.policy import Policy

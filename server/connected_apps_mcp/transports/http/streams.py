@@ -27,7 +27,7 @@ from connected_apps_mcp.limits import (
 from connected_apps_mcp.protocol.server import AnyServer
 from connected_apps_tools import observing
 
-from .http_events import SESSION, RecentEvents, Session
+from .events import SESSION, RecentEvents, Session
 
 PLAIN_METHODS = {
     "ping",

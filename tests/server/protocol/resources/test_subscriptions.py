@@ -18,10 +18,10 @@ from support import ERAS, HELLO, SERVER, SHOWN_APP, answer, listening, project_o
 
 from connected_apps_mcp.confirmation.confirm import Confirmation
 from connected_apps_mcp.limits import MAX_WATCHED
-from connected_apps_mcp.protocol import subscriptions
-from connected_apps_mcp.protocol.rights import Rights, RightsOfCallers
+from connected_apps_mcp.protocol.access.rights import Rights, RightsOfCallers
+from connected_apps_mcp.protocol.resources import subscriptions
+from connected_apps_mcp.protocol.resources.subscriptions import Subscriptions, lifespan
 from connected_apps_mcp.protocol.server import EVERYTHING, build_server
-from connected_apps_mcp.protocol.subscriptions import Subscriptions, lifespan
 from connected_apps_tools import CATALOGUE, Effect, Tool, ToolContext
 from connected_apps_tools.api.models import ConnectedApp, CreateApp, PageOfApps
 

@@ -7,15 +7,15 @@ import anyio
 import httpx2
 import pytest
 from mcp import Client, MCPError
-from server.protocol.test_rate_limits import being, connected
-from server.transports.test_overload import ACCEPT, INITIALIZE, limited, url_of
+from server.protocol.access.test_rate_limits import being, connected
+from server.transports.http.test_overload import ACCEPT, INITIALIZE, limited, url_of
 from support import SHOWN_APP, answer, project_on
 
 from connected_apps_mcp import limits
 from connected_apps_mcp.commands.demos.person import Person
 from connected_apps_mcp.protocol.server import AnyServer, build_server
-from connected_apps_mcp.transports import http
-from connected_apps_mcp.transports.http import CallsInFlight
+from connected_apps_mcp.transports.http import in_flight
+from connected_apps_mcp.transports.http.in_flight import CallsInFlight
 
 AUTH = ["--auth", "sandbox", "--transport", "http"]
 
@@ -87,7 +87,7 @@ def test_one_caller_leaves_connections_for_others() -> None:
 @asynccontextmanager
 async def hanging(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[tuple[AnyServer, anyio.Event]]:
     """A server with room for one call of each caller; the service answers after the event."""
-    monkeypatch.setattr(http, "MAX_CALLS_OF_CALLER", 1)
+    monkeypatch.setattr(in_flight, "MAX_CALLS_OF_CALLER", 1)
     go_on = anyio.Event()
 
     async def service(_request: httpx2.Request) -> httpx2.Response:

@@ -25,13 +25,13 @@ from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
 from connected_apps_mcp.egress import AnyContext
 from connected_apps_mcp.limits import MAX_LISTEN_STREAMS, MAX_WATCHED, MAX_WATCHED_TOTAL
+from connected_apps_mcp.protocol.access.rights import RightsOfCallers
+from connected_apps_mcp.protocol.error_results import protocol_error
 from connected_apps_tools.api.app_names import NamesById
 from connected_apps_tools.api.models import Touched
 from connected_apps_tools.errors import ConnectedAppsError
 
-from .error_results import protocol_error
-from .resources import app_at, no_such_resource, readable_project, uri_of
-from .rights import RightsOfCallers
+from .apps import app_at, no_such_resource, readable_project, uri_of
 
 TASKS = "tasks"
 WATCH = "connected_apps_mcp.watch"

@@ -13,9 +13,9 @@ from starlette.types import Receive, Scope, Send
 from support import HELLO, MODERN, REAL, announcing, listening, serving
 
 from connected_apps_mcp.protocol.server import build_server
-from connected_apps_mcp.transports import http_streams
-from connected_apps_mcp.transports.http import build_app
-from connected_apps_mcp.transports.http_network import Network
+from connected_apps_mcp.transports.http import streams
+from connected_apps_mcp.transports.http.app import build_app
+from connected_apps_mcp.transports.http.network import Network
 from connected_apps_tools import TOOLSETS, ToolContext
 
 BOTH = {"accept": "application/json, text/event-stream"}
@@ -206,7 +206,7 @@ def test_only_tools_that_read_and_show_no_secret_are_plain() -> None:
 async def test_abandoned_sessions_leave_nothing_behind(
     project: ToolContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(http_streams, "SESSION_IDLE_SECONDS", 0.05)
+    monkeypatch.setattr(streams, "SESSION_IDLE_SECONDS", 0.05)
     app = build_app(build_server(project), ["http"], Network("127.0.0.1:8000"))
     async with (
         app.router.lifespan_context(app),

@@ -1,0 +1,1 @@
+"""MCP over HTTP, and all that protects it."""

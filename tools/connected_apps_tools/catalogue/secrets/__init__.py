@@ -1,0 +1,1 @@
+"""The tools for client secrets: rotating, checking, delivering and showing them."""
