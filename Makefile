@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 # Tests often wait, so that a core has work for two.
 WORKERS = $$($(BIN)/python -c 'import os; print(2 * (os.cpu_count() or 1))')
 
-.PHONY: install demo test test-all lint docs page pictures manifests bench bench-speed wheel bundle packages release-check clean
+.PHONY: install demo test test-page test-all lint types docs page pictures manifests bench bench-speed wheel bundle packages release-check clean
 .DEFAULT_GOAL := install
 
 install: $(VENV)/.installed ## Make .venv with the command connected-apps-mcp
@@ -17,21 +17,28 @@ install: $(VENV)/.installed ## Make .venv with the command connected-apps-mcp
 demo: $(VENV)/.installed ## Show the main job on the embedded sandbox
 	@$(BIN)/connected-apps-mcp demo
 
-test: $(VENV)/.installed-dev ## Run the tests, and a part of each long random series
+test: $(VENV)/.installed-dev ## Run the tests that need no browser, and a part of each long random series
 	@echo "Running the tests: about six minutes on two cores, less on more."
-	$(BIN)/pytest --numprocesses=$(WORKERS) --dist=worksteal
+	$(BIN)/pytest --numprocesses=$(WORKERS) --dist=worksteal --ignore=tests/page
 
-test-all: $(VENV)/.installed-dev ## Run the tests and each series whole, and measure their coverage
+test-page: $(VENV)/.installed-page ## Run the tests of the page, in Chromium
+	@echo "Running the tests of the page: about four minutes on two cores, less on more."
+	$(BIN)/pytest --numprocesses=$(WORKERS) --dist=worksteal tests/page
+
+test-all: $(VENV)/.installed-page ## Run all tests and each series whole, and measure their coverage
 	@echo "Running all tests: about twenty minutes on two cores, less on more."
 	WHOLE_TESTS=1 $(BIN)/pytest --numprocesses=$(WORKERS) --dist=worksteal --cov --cov-report=term
 
-lint: $(VENV)/.installed-dev ## Check style, types and layering
+lint: types types-win32 types-darwin ## Check style, types and layering
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
-	$(BIN)/mypy
-	$(BIN)/mypy --platform win32 --cache-dir .mypy_cache/win32 server tools
-	$(BIN)/mypy --platform darwin --cache-dir .mypy_cache/darwin server tools
 	$(BIN)/lint-imports
+
+types: $(VENV)/.installed-dev
+	$(BIN)/mypy
+
+types-%: $(VENV)/.installed-dev
+	$(BIN)/mypy --platform $* --cache-dir .mypy_cache/$* server tools
 
 docs: $(VENV)/.installed-docs ## Write the generated parts of the documents, and build the site into site/
 	@PYTHONPATH=packaging $(BIN)/python docs/generate.py
@@ -42,7 +49,7 @@ page: $(VENV)/.installed ## Build the page of the server, with npm
 	@npm install --prefix page --no-package-lock --no-audit --no-fund --silent
 	@$(BIN)/python packaging/build_page.py
 
-pictures: $(VENV)/.installed-dev ## Take the pictures of the console in the documents, in Chromium
+pictures: $(VENV)/.installed-page ## Take the pictures of the console in the documents, in Chromium
 	@WRITE_PICTURES=1 $(BIN)/pytest --quiet tests/page/test_pictures.py
 
 manifests: $(VENV)/.installed ## Write the files that describe the project to registries and clients
@@ -87,8 +94,13 @@ $(VENV)/.installed: $(VENV)/bin/python pyproject.toml constraints.txt
 
 $(VENV)/.installed-dev: $(VENV)/bin/python pyproject.toml constraints.txt
 	@echo "Installing what the checks and tests need into $(VENV): a minute or two, once."
-	@$(PIP) install --constraint constraints.txt --editable '.[dev,page]'
+	@$(PIP) install --constraint constraints.txt --editable '.[dev]'
 	@touch $@ $(VENV)/.installed
+
+$(VENV)/.installed-page: $(VENV)/.installed-dev
+	@echo "Installing what drives Chromium into $(VENV): a minute, once."
+	@$(PIP) install --constraint constraints.txt --editable '.[dev,page]'
+	@touch $@
 
 $(VENV)/.installed-bench: $(VENV)/bin/python pyproject.toml constraints.txt
 	@echo "Installing what the benchmarks need into $(VENV): a minute or two, once."

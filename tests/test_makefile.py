@@ -13,7 +13,10 @@ CHECKOUT = Path(__file__).parents[1]
 
 @pytest.mark.parametrize(
     "target",
-    ["install", "demo", "test", "test-all", "docs", "bench", "bench-speed", "wheel", "packages"],
+    [
+        *("install", "demo", "test", "test-page", "test-all", "docs", "bench", "bench-speed"),
+        *("wheel", "packages"),
+    ],
 )
 def test_each_slow_step_is_announced_in_the_line_before(target: str, tmp_path: Path) -> None:
     for name in ("pyproject.toml", "constraints.txt"):

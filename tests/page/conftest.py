@@ -35,7 +35,7 @@ def chromium() -> Iterator[Any]:
     try:
         from playwright.sync_api import sync_playwright
     except ImportError:
-        cannot_run("they need Playwright: pip install '.[page]'")
+        cannot_run("they need Playwright: `make test-page` installs it.")
     found = next(filter(None, map(shutil.which, BROWSERS)), None)
     if not found:
         cannot_run("they need Chromium. On Debian: apt-get install chromium")
@@ -97,8 +97,8 @@ def local_tab(chromium: Any) -> Iterator[Open]:
 
 
 @pytest.fixture
-def tab(local_tab: Open, console: Page) -> Any:
-    """A tab in which the person has opened the link."""
+def tab(console: Page, local_tab: Open) -> Any:
+    """A tab in which the person has opened the link. It closes first: the console need not wait."""
     opened = local_tab(permissions=["clipboard-read", "clipboard-write"])
     opened.goto(console.link)
     opened.get_by_role("button", name="Calendar Sync").wait_for()

@@ -4,7 +4,7 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from connected_apps_mcp.callers import Caller
@@ -56,14 +56,14 @@ class Outcome:
         error: the name of the error; None if the call succeeded.
         may_have_taken_effect: whether the service may have carried it out despite the error.
         request_id: the service's id of its request.
-        revealed: the last four characters of the secret that was shown.
+        revealed: the secret that was shown, or its last four characters: no more is recorded.
         delivered: the last four characters of the secret that was delivered.
     """
 
     error: str | None = None
     may_have_taken_effect: bool = False
     request_id: str | None = None
-    revealed: str | None = None
+    revealed: str | None = field(default=None, repr=False)
     delivered: str | None = None
 
 
@@ -92,7 +92,7 @@ def outcome(entry_id: str, tool: str, ended: Outcome, duration_ms: int) -> Audit
         error=ended.error,
         may_have_taken_effect=ended.may_have_taken_effect or None,
         request_id=ended.request_id,
-        revealed=ended.revealed and f"…{ended.revealed}",
+        revealed=ended.revealed and f"…{ended.revealed[-4:]}",
         delivered=ended.delivered and f"…{ended.delivered}",
         duration_ms=duration_ms,
     )
