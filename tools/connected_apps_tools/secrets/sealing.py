@@ -1,6 +1,5 @@
 """Encrypts a secret for the key of one page, so that nobody else can read it."""
 
-import binascii
 from base64 import b64decode, b64encode
 from typing import TYPE_CHECKING
 
@@ -29,14 +28,12 @@ def page_key(public_key: str) -> "RSAPublicKey":
 
     try:
         key = load_der_public_key(b64decode(public_key, validate=True))
-    except (binascii.Error, ValueError, UnsupportedAlgorithm):
+    except (ValueError, UnsupportedAlgorithm):
         key = None
-    if (
-        isinstance(key, RSAPublicKey)
-        and key.key_size == KEY_BITS
-        and key.public_numbers().e == EXPONENT
-    ):
-        return key
+    if isinstance(key, RSAPublicKey) and key.key_size == KEY_BITS:
+        numbers = key.public_numbers()
+        if numbers.e == EXPONENT and numbers.n % 2:  # nothing can be encrypted for an even one
+            return key
     raise SealingError(
         f"must be an RSA key of {KEY_BITS} bits with the exponent {EXPONENT}, "
         "as SubjectPublicKeyInfo in base64"

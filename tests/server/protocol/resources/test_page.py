@@ -339,6 +339,7 @@ BAD_KEYS = {
     "no key": base64.b64encode(b"no key").decode(),
     "smaller": spki(SMALL),
     "larger": spki(rsa.RSAPublicNumbers(65_537, 2**4_095 + 1).public_key()),
+    "an even one": spki(rsa.RSAPublicNumbers(65_537, 2**3_071).public_key()),
     "a small exponent": spki(rsa.RSAPublicNumbers(3, 2**3_071 + 1).public_key()),
     "a curve": spki(ec.generate_private_key(ec.SECP256R1()).public_key()),
     "a signing key": spki(ed25519.Ed25519PrivateKey.generate().public_key()),
