@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from connected_apps_mcp.confirmation.approvals import PendingCall
 
 
+APPROVED = "Approved for one call within 10 minutes."
+NOT_WAITING = "Not approved: this call does not wait any more."
 NO_TERMINAL = "Approving needs a terminal: run connected-apps-mcp approve in one."
 
 
@@ -57,8 +59,8 @@ def approve(**flags: object) -> None:
                 if not before_a_person():
                     continue
                 if click.confirm("Approve this call once?", default=False):
-                    approvals.approve(each)
-                    click.echo("Approved for one call within 10 minutes.")
+                    still_waits = approvals.approve(each)
+                    click.echo(APPROVED if still_waits else NOT_WAITING)
                 elif click.confirm("Discard it?", default=True):
                     approvals.remove(each)
             if pending and not before_a_person():

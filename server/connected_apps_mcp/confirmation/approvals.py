@@ -181,14 +181,20 @@ class Approvals:
             self.remove(min(own if len(own) == most else fullest, key=_age))
         self._records.write(call.id, call.model_dump_json())
 
-    def approve(self, call: PendingCall) -> None:
-        """Approve a call, once."""
+    def approve(self, call: PendingCall) -> bool:
+        """Approve a call, once. Return whether it still waited.
+
+        A person may answer late: an approval of another one may have been used up meanwhile.
+        """
+        if not (self._read(call.id) and self._records.remove(call.id)):
+            return False
         approved = call.model_copy(update={"approved": True, "since": _now()})
         self._records.write(approved.id, approved.model_dump_json())
+        return True
 
-    def remove(self, call: PendingCall) -> None:
-        """Remove a pending call."""
-        self._records.remove(call.id)
+    def remove(self, call: PendingCall) -> bool:
+        """Remove a pending call. Return whether it still waited."""
+        return self._records.remove(call.id)
 
     def use_approval(self, call: PendingCall) -> bool:
         """Use up the approval of exactly this call. Return whether there was one."""

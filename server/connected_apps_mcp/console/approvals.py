@@ -31,8 +31,7 @@ class Waiting:
     def _decide(self, call_id: str, approve: bool) -> bool:  # noqa: FBT001 - run in a thread
         for call in self._pending():
             if call.id == call_id:
-                (self._approvals.approve if approve else self._approvals.remove)(call)
-                return True
+                return (self._approvals.approve if approve else self._approvals.remove)(call)
         return False
 
 

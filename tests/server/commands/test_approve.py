@@ -80,6 +80,22 @@ async def test_a_pending_call_is_shown_and_can_be_approved(
     assert [call.approved for call in pending_in(tmp_path)] == [True]
 
 
+async def test_a_call_that_was_decided_elsewhere_while_a_person_reads_is_not_approved(
+    tmp_path: Path,
+) -> None:
+    await refuse(tmp_path, WIDEN)
+    approvals = Approvals(FolderState(tmp_path).records(KIND))
+    with approving(tmp_path) as terminal:
+        terminal.read_until(APPROVE)
+        (call,) = approvals
+        approvals.approve(call)
+        assert approvals.use_approval(call)
+        terminal.type("y\n")
+        _, shown = terminal.end()
+    assert "Not approved: this call does not wait any more." in shown
+    assert pending_in(tmp_path) == []
+
+
 async def test_a_pending_call_can_be_discarded(tmp_path: Path) -> None:
     await refuse(tmp_path, DELETE)
     code, _ = approve(tmp_path, (APPROVE, "n\n"), (DISCARD, "y\n"))

@@ -35,6 +35,12 @@ def pending(tool: str = "delete_app", client_id: str = "mine", **more: Any) -> P
     return PendingCall.of(PROJECT, Caller.of_process(), call, question)
 
 
+def approve(approvals: Approvals, call: PendingCall) -> None:
+    """Let a call wait, and approve it."""
+    approvals.add(call)
+    assert approvals.approve(call)
+
+
 @pytest.fixture
 def approvals(tmp_path: Path) -> Approvals:
     return Approvals(FolderState(tmp_path).records(KIND))
@@ -50,7 +56,7 @@ def test_an_approval_holds_for_the_call_that_was_shown_and_not_for_its_id(
     approvals: Approvals,
 ) -> None:
     shown, other = pending("update_app"), pending("delete_app")
-    approvals.approve(shown.model_copy(update={"id": other.id}))
+    approve(approvals, shown.model_copy(update={"id": other.id}))
     assert not approvals.use_approval(other)
 
 
@@ -68,13 +74,39 @@ def test_an_approval_holds_for_the_call_that_was_shown_and_not_for_its_id(
 )
 def test_every_part_of_a_call_is_compared(approvals: Approvals, differs: dict[str, Any]) -> None:
     call = pending()
-    approvals.approve(call.model_copy(update=differs))
+    approve(approvals, call.model_copy(update=differs))
     assert not approvals.use_approval(call)
 
 
 def test_an_approval_is_used_once(approvals: Approvals) -> None:
-    approvals.approve(pending())
+    approve(approvals, pending())
     assert [approvals.use_approval(pending()), approvals.use_approval(pending())] == [True, False]
+
+
+def test_who_approves_late_approves_no_second_call(approvals: Approvals) -> None:
+    call = pending()
+    approve(approvals, call)
+    assert approvals.use_approval(call)
+    assert not approvals.approve(call)
+    assert not approvals.use_approval(call)
+
+
+def test_a_call_that_was_declined_meanwhile_is_not_approved(approvals: Approvals) -> None:
+    call = pending()
+    approvals.add(call)
+    assert [approvals.remove(call), approvals.remove(call)] == [True, False]
+    assert not approvals.approve(call)
+    assert list(approvals) == []
+
+
+def test_a_call_that_has_expired_is_not_approved(
+    approvals: Approvals, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    call = pending()
+    approvals.add(call)
+    later = _now() + LIFETIME + timedelta(seconds=1)
+    monkeypatch.setattr("connected_apps_mcp.confirmation.approvals._now", lambda: later)
+    assert not approvals.approve(call)
 
 
 def test_an_id_and_a_digest_have_256_bits() -> None:
@@ -123,7 +155,7 @@ def test_marks_are_removed_once_they_are_old_by_both_clocks(
 def test_a_clock_that_is_set_back_makes_no_approval_last_longer(
     approvals: Approvals, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    approvals.approve(pending())
+    approve(approvals, pending())
     assert len(list(approvals)) == 1
     monotonic = time.monotonic() + LIFETIME.total_seconds() + 1
     monkeypatch.setattr(time, "monotonic", lambda: monotonic)
@@ -134,7 +166,7 @@ def test_a_clock_that_is_set_back_makes_no_approval_last_longer(
 def test_an_approval_counts_where_a_clock_is_behind_by_a_minute_at_most(
     approvals: Approvals, monkeypatch: pytest.MonkeyPatch, seconds: int, *, counts: bool
 ) -> None:
-    approvals.approve(pending())
+    approve(approvals, pending())
     behind = _now() - timedelta(seconds=seconds)
     monkeypatch.setattr("connected_apps_mcp.confirmation.approvals._now", lambda: behind)
     assert approvals.use_approval(pending()) is counts
@@ -180,7 +212,7 @@ def test_calls_on_many_apps_push_out_those_of_the_app_with_the_most(
 
 
 def test_an_approved_call_is_never_pushed_out(approvals: Approvals) -> None:
-    approvals.approve(pending())
+    approve(approvals, pending())
     for number in range(2 * MAX_OF_ONE_APP):
         approvals.add(pending(number=number))
     assert approvals.use_approval(pending())
@@ -194,7 +226,7 @@ def test_arguments_that_no_person_reads_do_not_wait(approvals: Approvals) -> Non
 def test_a_data_folder_that_others_can_write_later_is_refused_when_it_is_used(
     approvals: Approvals, place: Path
 ) -> None:
-    approvals.approve(pending())
+    approve(approvals, pending())
     os.chmod(place.parent, 0o777)  # noqa: PTH101, S103 - the fault itself
     with pytest.raises(StoreError, match="can be written by other users"):
         approvals.use_approval(pending())
