@@ -15,8 +15,15 @@ from support import ERAS, LISTED, WITH_PAGE, answer, offering, project_on, refus
 from connected_apps_mcp.protocol.server import build_server
 from connected_apps_tools import CATALOGUE, ToolContext
 from connected_apps_tools.context import SecretsCommand
-from connected_apps_tools.storage.console_record import ADDRESS, KIND, ConsoleRecord, RunningConsole
+from connected_apps_tools.storage.console_record import (
+    ADDRESS,
+    KIND,
+    LOCK,
+    ConsoleRecord,
+    RunningConsole,
+)
 from connected_apps_tools.storage.records import FolderState
+from connected_apps_tools.storage.system import lock
 from connected_apps_tools.text.redaction import Redactor
 
 TO_CONSOLE = "show_client_secret_in_console"
@@ -163,6 +170,18 @@ async def test_a_console_that_was_killed_is_none(project: ToolContext) -> None:
     assert lock
     lock.close()
     assert (await refused_unasked(project))["message"] == "No console runs."
+
+
+async def test_a_console_that_was_killed_is_none_also_while_others_look(
+    project: ToolContext,
+) -> None:
+    record = ConsoleRecord(project.folder)
+    killed = record.claim(RunningConsole(ORIGIN, project.api.project_id))
+    assert killed
+    killed.close()
+    with (project.folder / KIND / LOCK).open("rb") as looked_at:
+        assert lock(looked_at.fileno(), wait=False, shared=True)
+        assert record.find() is None
 
 
 @pytest.mark.parametrize("text", ["", "null", '"ab"', '["one"]', "[1, 2]", "[" * 9_000])

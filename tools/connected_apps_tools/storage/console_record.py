@@ -38,13 +38,8 @@ class ConsoleRecord:
 
     def find(self) -> RunningConsole | None:
         """The console that runs; None if none does."""
-        if self._records.read(ADDRESS) is None:
-            return None
-        free = self._records.try_lock(LOCK)
-        if free:  # the last one was killed
-            free.close()
-            return None
-        return _read(self._records.read(ADDRESS))
+        has_ended = self._records.read(LOCK, unless_held=True) is not None
+        return None if has_ended else _read(self._records.read(ADDRESS))
 
     def leave(self, lock: Lock) -> None:
         """Be it no longer."""
