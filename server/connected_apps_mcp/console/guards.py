@@ -15,7 +15,6 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from .session import Session
 
-COOKIE = "console"
 API = "api/"
 SESSION, EVENTS = f"{API}session", f"{API}events"
 
@@ -25,7 +24,9 @@ NO_SESSION = "Open the link that connected-apps-mcp console prints."
 
 def json_response(content: Any, status: int = HTTPStatus.OK) -> Response:  # noqa: ANN401 - any JSON
     """JSON for the page."""
-    return Response(to_json(content), status, media_type="application/json")
+    # JSON has no infinite numbers: a line of the audit log that somebody added may.
+    body = to_json(content, inf_nan_mode="null")
+    return Response(body, status, media_type="application/json")
 
 
 def failure(error: str, message: str, status: int = HTTPStatus.OK, hint: str = "") -> Response:
@@ -53,12 +54,12 @@ class Guards:
         return await self._app(scope, receive, send)
 
     def _refusal(self, request: Request) -> Response | None:
-        path = request.url.path.removeprefix(self._base)
+        path = request.scope["path"].removeprefix(self._base)
         if not self._is_of_page(request, path):
             return failure("forbidden", NOT_THE_PAGE, HTTPStatus.FORBIDDEN)
         if path == SESSION:
             return None
-        if not self._session.admits(request.cookies.get(COOKIE, "")):
+        if not self._session.admits(request.cookies.get(self._session.cookie_name, "")):
             return failure("session_ended", NO_SESSION, HTTPStatus.UNAUTHORIZED)
         if path != EVENTS:  # the page holds it open, whether somebody is there or not
             self._session.note_request()

@@ -24,7 +24,7 @@ from .approvals import Waiting
 from .audit_view import AuditFilter, AuditView
 from .calls import Body, Call, Calls, WantedSecret
 from .events import Happenings
-from .guards import API, COOKIE, EVENTS, NO_SESSION, SESSION, failure, json_response
+from .guards import API, EVENTS, NO_SESSION, SESSION, failure, json_response
 from .session import Session
 
 MAX_STREAMS = 10
@@ -92,13 +92,14 @@ class Console:
 
     async def _enter(self, request: Request) -> Response:
         given = await _read(request, _Token)
-        if self.session.admits(request.cookies.get(COOKIE, "")):  # the link was opened again
+        name = self.session.cookie_name
+        if self.session.admits(request.cookies.get(name, "")):  # the link was opened again
             return json_response({"result": None})
         cookie = self.session.open(given.token)
         if cookie is None:
             return failure("session_ended", NO_SESSION, HTTPStatus.UNAUTHORIZED)
         entered = json_response({"result": None})
-        entered.set_cookie(COOKIE, cookie, path=self.base, httponly=True, samesite="strict")
+        entered.set_cookie(name, cookie, path=self.base, httponly=True, samesite="strict")
         return entered
 
     async def _about(self, _request: Request) -> Response:

@@ -29,11 +29,14 @@ class Session:
 
     Attributes:
         token: opens it, once.
+        cookie_name: what its cookie is called. No other server of this machine can guess it, and
+            set a cookie of the same name for the whole host.
     """
 
     def __init__(self, now: Callable[[], tuple[float, ...]] = clocks) -> None:
         """Start to wait for the person."""
         self.token = token_urlsafe(32)
+        self.cookie_name = f"console-{token_urlsafe(8)}"
         self._now = now
         self._cookie: str | None = None
         self._last = now()

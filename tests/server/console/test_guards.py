@@ -193,6 +193,15 @@ def test_no_script_reads_the_cookie_and_no_other_place_gets_it() -> None:
         assert {*attributes} == {"HttpOnly", f"Path={path}", "SameSite=strict"}
 
 
+def test_a_cookie_that_another_server_of_the_machine_sets_is_not_in_the_way(page: Page) -> None:
+    (own,) = page.cookies.jar
+    headers = {"x-console": "1", "origin": page.origin}
+    for name in ("console", "console-guessed"):
+        cookies = f"{own.name}={own.value}; {name}=other"
+        about = httpx2.get(f"{page.url}api/about", headers={**headers, "cookie": cookies})
+        assert about.status_code == 200
+
+
 def test_the_browser_gets_the_link_and_the_terminal_does_not(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
