@@ -69,6 +69,20 @@ def test_the_lines_are_filtered_by_caller_and_app(open_page: Open) -> None:
     tab.get_by_text("No line fits").wait_for()
 
 
+def test_a_line_with_a_text_that_was_cut_hides_no_line(open_page: Open) -> None:
+    cut = {"cut": "N" * 1_000, "characters": 2_000, "sha256": "0" * 64}
+    line = {"time": "2026-01-01T00:00:00Z", "event": "refusal", "entry": "a", "tool": "delete_app"}
+    lines = [
+        {**line, "seq": 1},
+        {**line, "seq": 2, "caller": {"user": cut}, "software": {"name": cut}, "reason": cut},
+        {**line, "seq": 3, "caller": {"subject": cut}, "software": {"name": 1}, "answer": []},
+    ]
+    tab = open_page(lines=lines)
+    show_view(tab, "Audit")
+    assert tab.get_by_role("rowheader").all_inner_texts() == ["delete_app"] * 3
+    tab.get_by_text("NNNN").first.wait_for()
+
+
 def test_a_line_leads_to_its_app(open_page: Open) -> None:
     tab = open_page()
     show_view(tab, "Audit")

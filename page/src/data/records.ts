@@ -40,5 +40,9 @@ function stateOf(line: AuditLine, outcome?: AuditLine): State {
 /** Who called, in a few words. */
 export function callerOf({ caller = {} }: AuditLine): string {
   const { user, subject, client_id } = caller;
-  return user ?? [subject, client_id].filter(Boolean).join(", ");
+  return textOf(user) || [subject, client_id].map(textOf).filter(Boolean).join(", ");
 }
+
+/** What a field of a line says. */
+export const textOf = (field: unknown): string =>
+  typeof field === "string" ? field : (JSON.stringify(field) ?? "");

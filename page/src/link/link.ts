@@ -86,7 +86,7 @@ export interface AuditFilter {
   before?: number;
 }
 
-/** A line of the audit log, as the log has it. */
+/** A line of the audit log, as the log has it. A long text is no text there, but a part and its digest. */
 export interface AuditLine {
   seq: number;
   time: string;
@@ -94,16 +94,16 @@ export interface AuditLine {
   entry?: string;
   tool?: string;
   arguments?: Arguments;
-  caller?: Record<string, string>;
-  software?: Record<string, string>;
-  answer?: string;
-  reason?: string;
-  count?: number;
+  caller?: Record<string, unknown>;
+  software?: Record<string, unknown>;
+  answer?: unknown;
+  reason?: unknown;
+  count?: unknown;
   ok?: boolean;
-  error?: string;
+  error?: unknown;
   may_have_taken_effect?: boolean;
-  revealed?: string;
-  delivered?: string;
+  revealed?: unknown;
+  delivered?: unknown;
   duration_ms?: number;
 }
 

@@ -2,7 +2,7 @@
 
 import { useEffect, useState } from "preact/hooks";
 import { counted, localTime } from "../data/lifetime.ts";
-import { type CallRecord, type State, callerOf, recordsOf } from "../data/records.ts";
+import { type CallRecord, type State, callerOf, recordsOf, textOf } from "../data/records.ts";
 import type { AuditFilter, AuditPage } from "../link/link.ts";
 import { Empty, Problem, Waiting } from "../parts/basics.tsx";
 import { useOutcome, usePage } from "../parts/page.ts";
@@ -144,7 +144,7 @@ function RecordRow({ record }: { record: CallRecord }) {
       </td>
       <th role="rowheader" scope="row">
         <Ours text={line.tool ?? line.event} />
-        {line.count !== undefined && ` ×${line.count}`}
+        {line.count !== undefined && ` ×${textOf(line.count)}`}
       </th>
       <td role="cell">
         {typeof clientId === "string" && (
@@ -160,15 +160,15 @@ function RecordRow({ record }: { record: CallRecord }) {
       </td>
       <td role="cell">
         {caller && <Theirs text={caller} limit={60} brief />}
-        {line.software?.name && (
+        {textOf(line.software?.name) && (
           <span class="muted small block">
-            in <Theirs text={line.software.name} limit={40} brief />
+            in <Theirs text={textOf(line.software?.name)} limit={40} brief />
           </span>
         )}
       </td>
       <td role="cell">
         {line.answer ? (
-          <Ours text={line.answer} />
+          <Ours text={textOf(line.answer)} />
         ) : (
           line.tool && <span class="muted">Not asked</span>
         )}
@@ -185,9 +185,9 @@ function RecordRow({ record }: { record: CallRecord }) {
 function Extra({ record: { line, outcome } }: { record: CallRecord }) {
   const { error, revealed, delivered } = outcome ?? {};
   const words = [
-    line.reason ?? error,
-    revealed && `showed ${revealed}`,
-    delivered && `delivered ${delivered}`,
+    textOf(line.reason ?? error),
+    revealed && `showed ${textOf(revealed)}`,
+    delivered && `delivered ${textOf(delivered)}`,
   ].filter(Boolean);
   if (!words.length) return null;
   return (

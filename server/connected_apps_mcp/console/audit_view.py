@@ -1,6 +1,5 @@
 """The audit log for the page: the calls that fit a filter, and whether the chain is whole."""
 
-import json
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Any, Literal, NamedTuple
 import anyio
 from anyio import to_thread
 from pydantic import BaseModel, ConfigDict, Field
+from pydantic_core import from_json
 
 from connected_apps_mcp.audit.chain import INTENT, AuditRecord
 from connected_apps_mcp.audit.reading import Snapshot
@@ -131,12 +131,14 @@ def _backwards(log: Snapshot) -> Iterator[AuditRecord]:
 def _record(line: bytes) -> AuditRecord | None:
     """A line; None for a part of one, and for what was tampered with beyond reading."""
     try:
-        record: AuditRecord = json.loads(line)
-        is_whole = isinstance(record["seq"], int) and isinstance(record["event"], str)
+        record: AuditRecord = from_json(line)
+        texts = [record["event"], *(record.get(name, "") for name in ("entry", "tool"))]
         objects = [record.get(name, {}) for name in ("arguments", "caller", "software")]
-    except (ValueError, RecursionError, KeyError, TypeError):
+        kinds = {int: [record["seq"]], str: texts, dict: objects}
+    except (ValueError, KeyError, TypeError, AttributeError):
         return None
-    return record if is_whole and all(isinstance(each, dict) for each in objects) else None
+    is_whole = all(isinstance(each, kind) for kind, found in kinds.items() for each in found)
+    return record if is_whole else None
 
 
 def client_id_of(record: AuditRecord) -> str | None:

@@ -127,7 +127,19 @@ def test_a_log_that_somebody_tampered_with_is_named(page: Page, tmp_path: Path) 
     assert "audit.000001.jsonl, line 3" in chain["problems"][0]
 
 
-@pytest.mark.parametrize("line", ['{"seq": 4, "event": "intent", "arguments": []}', "[]", "{"])
+UNREADABLE = [
+    '{"seq": 4, "event": "intent", "arguments": []}',
+    '{"seq": 4, "event": "intent", "tool": []}',
+    '{"seq": 4, "event": "outcome", "entry": {}}',
+    '{"seq": 4, "event": "intent", "tool": "\\ud800"}',
+    '{"seq": 4, "event": "intent", "deep": ' + "[" * 500 + "]" * 500 + "}",
+    '["seq", "event"]',
+    "[]",
+    "{",
+]
+
+
+@pytest.mark.parametrize("line", UNREADABLE)
 def test_a_line_that_somebody_added_is_named_and_breaks_nothing(
     page: Page, tmp_path: Path, line: str
 ) -> None:
@@ -137,6 +149,20 @@ def test_a_line_that_somebody_added_is_named_and_breaks_nothing(
     shown = page.audit()
     assert len(shown["lines"]) == 3
     assert not shown["chain"]["whole"]
+    next(page.events())
+
+
+def test_a_number_that_json_does_not_know_is_shown_as_none(page: Page, tmp_path: Path) -> None:
+    page.result("update_app", client_id=CALENDAR, client_name="Other")
+    (file,) = files_of(tmp_path / "data/audit")
+    added = b'{"seq": 4, "event": "intent", "duration_ms": NaN, "more": 1e999}\n'
+    file.write_bytes(file.read_bytes() + added)
+    assert page.audit()["lines"][-1] == {
+        "seq": 4,
+        "event": "intent",
+        "duration_ms": None,
+        "more": None,
+    }
 
 
 def test_a_log_on_standard_error_is_named_as_the_reason(tmp_path: Path) -> None:
