@@ -11,6 +11,7 @@ from server.login.deployment import ALL, Deployment, deployed
 from sizes import sized
 from support import PAGE_CAPABILITY, SEEN_WITH_PAGE
 
+from connected_apps_mcp.protocol.authorization import READ_APPS, TOKEN
 from connected_apps_tools.scopes import Scope
 
 CALLS = {name: (name, example.arguments) for name, example in EXAMPLES.items()} | {
@@ -54,6 +55,8 @@ NEEDED: dict[str, frozenset[Scope]] = {
 }
 """What each call needs, as a person wrote it down: not what the catalogue says."""
 
+TO_PAGE, TO_CONSOLE = "reveal_client_secret_to_page", "show_client_secret_in_console"
+
 WITH_PAGE = {"extensions": PAGE_CAPABILITY}
 """The capabilities of a client that has every tool over HTTP."""
 
@@ -79,6 +82,14 @@ def check(reply: Reply, scopes: frozenset[Scope], needed: frozenset[Scope]) -> N
         assert asked_for(reply.response) == needed
 
 
+def check_in_band(reply: Reply, scopes: frozenset[Scope], needed: frozenset[Scope]) -> None:
+    """Only the session knows that the client sees the tool, so the refusal is a message in it."""
+    if needed <= scopes:
+        assert reply.result
+    else:
+        assert reply.message["error"]["message"] == TOKEN
+
+
 @pytest.fixture(params=WAYS, ids="-".join)
 async def way(request: pytest.FixtureRequest, deployment: Deployment) -> AsyncIterator[Channel]:
     opener = await deployment.token()
@@ -99,9 +110,28 @@ async def test_a_call_is_let_in_exactly_if_its_scopes_are_there(
         for name, (tool, arguments) in CALLS.items():
             before = len(deployment.wire.requests)
             reply = await way.call(token, tool, **arguments)
-            check(reply, scopes, NEEDED[name])
+            if tool == TO_PAGE and way.era == "legacy":
+                check_in_band(reply, scopes, NEEDED[name])
+            else:
+                check(reply, scopes, NEEDED[name])
             assert NEEDED[name] <= scopes or len(deployment.wire.requests) == before
         deployment.wire.restore()
+
+
+@pytest.mark.parametrize("way", WAYS, ids="-".join)
+@pytest.mark.parametrize("scopes", [frozenset[Scope](), READ_APPS, ALL])
+async def test_a_tool_that_a_client_does_not_see_is_none_whatever_the_scopes(
+    deployment: Deployment, way: tuple[str, str], scopes: frozenset[Scope]
+) -> None:
+    token = await deployment.token(scopes)
+    async with channel(deployment.http, deployment.origin, way, token) as without_page:
+        for hidden, near in [(TO_PAGE, f"{TO_PAGE}s"), (TO_CONSOLE, f"{TO_CONSOLE}s")]:
+            replies = [await without_page.call(token, name) for name in (hidden, near)]
+            assert [reply.response.status_code for reply in replies] == [
+                replies[1].response.status_code
+            ] * 2
+            assert replies[0].message["error"] == replies[1].message["error"]
+            assert "There is no such tool" in replies[0].message["error"]["message"]
 
 
 async def test_every_tool_is_listed_whatever_the_scopes(

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from mcp import MCPError, types
+from mcp.server import apps
 from mcp.server.context import CallNext, HandlerResult
 
 from connected_apps_mcp.audit import AuditLog, RecordedCall
@@ -43,12 +44,20 @@ class Authorization:
         self._audit = audit
         self._project_id = project_id
 
-    def needed(self, method: str, params: object) -> frozenset[Scope]:
-        """All scopes that a request needs, from any caller."""
+    def needed(
+        self, method: str, params: object, context: AnyContext | None = None
+    ) -> frozenset[Scope]:
+        """All scopes that a request needs, from any caller.
+
+        A tool that the client does not see needs none, as if there were no such tool. What a client
+        of the handshake era sees, the context of the request alone says.
+        """
         match params:
             case {"name": str(name), **more} if method == "tools/call" and name in self._tools:
                 tool = self._tools[name]
-                return tool.scopes(request_of(tool, more.get("arguments")))
+                if _is_seen(tool, more, context):
+                    return tool.scopes(request_of(tool, more.get("arguments")))
+                return frozenset()
         return READ_APPS if method in READING_METHODS else frozenset()
 
     async def refuse(self, caller: Caller, what: str, arguments: object, reason: str) -> None:
@@ -78,12 +87,30 @@ class Authorization:
         caller = current_caller()
         if caller.scopes is None:
             return await call_next(ctx)
-        lacking = caller.lacks(self.needed(ctx.method, ctx.params))
+        lacking = caller.lacks(self.needed(ctx.method, ctx.params, ctx))
         if not lacking:
             return await call_next(ctx)
         why = TOKEN if lacking <= caller.reachable else POLICY
         await self.refuse_request(caller, ctx.method, ctx.params, why)
         raise MCPError(types.INVALID_REQUEST, why)
+
+
+def _is_seen(
+    tool: Tool[Any, Any], params: Mapping[Any, object], context: AnyContext | None
+) -> bool:
+    """Whether the client of a request over HTTP sees a tool."""
+    if tool.listed_to != "page":
+        return tool.listed_to == "everybody"
+    match params:
+        case {
+            "_meta": {
+                types.CLIENT_CAPABILITIES_META_KEY: {
+                    "extensions": {apps.EXTENSION_ID: {"mimeTypes": list(shown)}}
+                }
+            }
+        }:
+            return apps.APP_MIME_TYPE in shown
+    return context is not None and apps.client_supports_apps(context)
 
 
 def request_of(tool: Tool[Any, Any], arguments: object) -> Request | None:
