@@ -47,6 +47,20 @@ def calls_of(tab: Any, tool: str) -> list[dict[str, Any]]:
     return [call for call in made if call["tool"] == tool]
 
 
+def framed(tab: Any, url: str) -> str:
+    """Put a page into a frame of another one. Returns where the frame is then."""
+    tab.evaluate(
+        """(url) => new Promise((loaded) => {
+            const frame = document.createElement("iframe");
+            Object.assign(frame, { src: url, onload: loaded });
+            document.body.append(frame);
+        })""",
+        url,
+    )
+    (frame,) = tab.main_frame.child_frames
+    return str(frame.url)
+
+
 @contextmanager
 def tabs_of(chromium: Any, *hosts: str) -> Iterator[Open]:
     """Opens tabs. At the end, no tab may have had an error or have asked other hosts."""

@@ -1,14 +1,13 @@
-// Builds a host of the tests: its name, and where to write it.
+// Builds the host of the tests, into the file that is given.
 
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 
-const [name, outfile] = process.argv.slice(2);
 await build({
-  entryPoints: [fileURLToPath(new URL(`${name}.ts`, import.meta.url))],
+  entryPoints: [fileURLToPath(new URL("host.ts", import.meta.url))],
   bundle: true,
   format: "esm",
   target: "es2022",
-  outfile,
+  outfile: process.argv[2],
   logLevel: "warning",
 });

@@ -1,47 +1,105 @@
-// A host for the tests, on the official host side of the extension. Nothing of it is in the page.
+// A host for the tests, on the official client and the official host side of the extension, in front
+// of a real server. `ask` calls a tool as a model would, and shows the page where the tool names it.
+// What the server and the page say is recorded in `heard`. Nothing of it is in the page.
 
-import { AppBridge, PostMessageTransport } from "@modelcontextprotocol/ext-apps/app-bridge";
+import { Client, type JSONRPCMessage, StreamableHTTPClientTransport } from "@modelcontextprotocol/client";
+import {
+  AppBridge,
+  PostMessageTransport,
+  RESOURCE_MIME_TYPE,
+  buildAllowAttribute,
+  getToolUiResourceUri,
+  isToolVisibilityAppOnly,
+} from "@modelcontextprotocol/ext-apps/app-bridge";
 
-const frame = document.querySelector("iframe")!;
-const state = { calls: [] as unknown[], messages: [] as unknown[], sizes: [] as unknown[] };
-const answers = (window as any).answers as Record<string, any>;
-const bridge = new AppBridge(
-  null,
-  { name: "a host", version: "1" },
-  { serverTools: {}, message: {}, openLinks: {} },
-  { hostContext: { theme: "dark", displayMode: "inline" } },
-);
+type Arguments = Record<string, unknown>;
 
-bridge.oncalltool = async (params: any) => {
-  state.calls.push(params);
-  const answer = answers[params.name];
-  if (params.name === "reveal_client_secret_to_page") return sealed(params.arguments.public_key, answer);
-  if (answer?.thrown) throw Object.assign(new Error(answer.thrown), { data: { status: 502 } });
-  return answer ?? { content: [{ type: "text", text: "{}" }] };
+/** The policy that the extension's specification asks of a host for a page that names no origin. */
+const POLICY = [
+  "default-src 'none'",
+  "script-src 'self' 'unsafe-inline'",
+  "style-src 'self' 'unsafe-inline'",
+  "img-src 'self' data:",
+  "connect-src 'none'",
+].join("; ");
+
+const HELLO = { name: "a host", version: "1" };
+const MODES = ["inline" as const, "fullscreen" as const];
+const heard: unknown[] = [];
+const dialog = document.querySelector("dialog")!;
+const era = new URLSearchParams(location.search).get("era");
+
+const client = new Client(HELLO, {
+  capabilities: {
+    elicitation: { form: {} },
+    extensions: { "io.modelcontextprotocol/ui": { mimeTypes: [RESOURCE_MIME_TYPE] } },
+  },
+  versionNegotiation: { mode: era === "legacy" ? "legacy" : "auto" },
+});
+
+/** A person answers the questions of the server in the host, not in the page. */
+client.setRequestHandler("elicitation/create", async ({ params }) => {
+  dialog.querySelector("p")!.textContent = params.message;
+  dialog.showModal();
+  const pressed = await new Promise<string>((resolve) => {
+    dialog.onclose = () => resolve(dialog.returnValue);
+  });
+  return pressed === "yes" ? { action: "accept", content: { confirm: true } } : { action: "decline" };
+});
+
+const transport = new StreamableHTTPClientTransport(new URL("mcp", location.href));
+await client.connect(transport);
+const received = transport.onmessage;
+transport.onmessage = (message: JSONRPCMessage) => {
+  heard.push(message);
+  received?.(message);
 };
-bridge.onmessage = async (params: any) => {
-  state.messages.push(params);
-  return {};
-};
-bridge.onsizechange = (params: any) => void state.sizes.push(params);
-bridge.oninitialized = () => {
-  (window as any).ready = true;
-  bridge.sendToolInput({ arguments: (window as any).input ?? {} });
-  bridge.sendToolResult((window as any).result ?? { content: [] });
-};
+window.addEventListener("message", ({ data }) => heard.push(data));
 
-/** What the server would do: encrypt for the key of the page. */
-async function sealed(publicKey: string, secret: string) {
-  const spki = Uint8Array.from(atob(publicKey), (char) => char.charCodeAt(0));
-  const algorithm = { name: "RSA-OAEP", hash: "SHA-256" };
-  const key = await crypto.subtle.importKey("spki", spki, algorithm, false, ["encrypt"]);
-  const bytes = await crypto.subtle.encrypt(algorithm, key, new TextEncoder().encode(secret));
-  const ciphertext = btoa(String.fromCharCode(...new Uint8Array(bytes)));
-  const result = { client_id: "app", which: "current", ciphertext };
-  return { content: [{ type: "text", text: JSON.stringify(result) }], structuredContent: result };
+const { tools } = await client.listTools();
+
+async function ask(name: string, given: Arguments = {}): Promise<unknown> {
+  const result = await client.callTool({ name, arguments: given });
+  const tool = tools.find((each) => each.name === name)!;
+  const uri = getToolUiResourceUri(tool);
+  if (uri) await show(uri, given, result);
+  return result;
 }
 
-Object.assign(window, { state, bridge });
-const transport = new PostMessageTransport(frame.contentWindow!, frame.contentWindow!);
-await bridge.connect(transport);
-frame.srcdoc = (window as any).page;
+async function show(uri: string, given: Arguments, result: Awaited<ReturnType<typeof client.callTool>>) {
+  const [content] = (await client.readResource({ uri })).contents;
+  if (content?.mimeType !== RESOURCE_MIME_TYPE || !("text" in content)) throw new Error("no page");
+  const { permissions } = content._meta!.ui as { permissions: object };
+
+  document.querySelector("iframe")?.remove();
+  const frame = document.createElement("iframe");
+  frame.setAttribute("sandbox", "allow-scripts");
+  frame.allow = buildAllowAttribute(permissions);
+  document.body.append(frame);
+
+  const bridge = new AppBridge(
+    client,
+    HELLO,
+    { serverTools: {}, message: { text: {} } },
+    { hostContext: { theme: "dark", displayMode: "inline", availableDisplayModes: MODES } },
+  );
+  bridge.onmessage = async () => ({});
+  bridge.onsizechange = ({ height }) => {
+    frame.style.height = `${height}px`;
+  };
+  bridge.onrequestdisplaymode = async ({ mode }) => {
+    frame.className = mode;
+    return { mode };
+  };
+  bridge.oninitialized = () => {
+    void bridge.sendToolInput({ arguments: given });
+    void bridge.sendToolResult(result as Parameters<typeof bridge.sendToolResult>[0]);
+  };
+  await bridge.connect(new PostMessageTransport(frame.contentWindow!, frame.contentWindow!));
+  const policy = `<meta http-equiv="Content-Security-Policy" content="${POLICY}">`;
+  frame.srcdoc = content.text.replace("<head>", `<head>${policy}`);
+  Object.assign(window, { bridge });
+}
+
+const forModel = tools.filter((tool) => !isToolVisibilityAppOnly(tool));
+Object.assign(window, { heard, ask, era: client.getNegotiatedProtocolVersion(), tools, forModel });

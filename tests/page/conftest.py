@@ -10,7 +10,9 @@ import pytest
 from consoles import Page, console_at_terminal, fill, flags_for
 from page_steps import Open, Run, tabs_of
 from server.terminal import Terminal
-from support import cannot_run, node_in
+from starlette.requests import Request
+from starlette.responses import HTMLResponse
+from support import cannot_run, node_in, serving
 
 import build_page
 from connected_apps_mcp.sandbox.seeds.seed import Seed
@@ -103,3 +105,29 @@ def tab(console: Page, local_tab: Open) -> Any:
     opened.goto(console.link)
     opened.get_by_role("button", name="Calendar Sync").wait_for()
     return opened
+
+
+class Site:
+    """A site of somebody else, on another port of this machine.
+
+    Attributes:
+        cookies: those of each request that it gets.
+    """
+
+    def __init__(self) -> None:
+        self.cookies: list[str] = []
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        self.cookies.append(Request(scope).headers.get("cookie", ""))
+        await HTMLResponse("<!doctype html><title>Stranger</title>")(scope, receive, send)
+
+
+@pytest.fixture
+def stranger(tab: Any) -> Iterator[tuple[Any, Site]]:
+    """A tab with a page of another origin, in the browser of the person, and its site."""
+    site = Site()
+    with serving(site) as url:
+        other = tab.context.new_page()
+        other.goto(url)
+        yield other, site
+        other.close()

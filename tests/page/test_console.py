@@ -1,16 +1,12 @@
 """The page in a real Chromium, in front of the real console on a sandbox."""
 
-from collections.abc import Iterator
+import json
 from pathlib import Path
 from typing import Any
 
-import pytest
 from consoles import CALENDAR, Page, approvals_in, waiting_call
-from page_steps import Open, open_app, press, say_yes, show_view
+from page_steps import Open, framed, open_app, press, say_yes, show_view
 from server.terminal import Terminal
-from starlette.requests import Request
-from starlette.responses import HTMLResponse
-from support import serving
 
 
 def create(tab: Any, name: str) -> Any:
@@ -43,7 +39,9 @@ def test_the_link_shows_nothing_to_another_browser(
 ) -> None:
     other = local_tab()
     other.goto(console.link)
-    other.get_by_text("The console has ended.").wait_for()
+    said = other.get_by_role("alert").inner_text()
+    assert "The console has ended." in said
+    assert "Run connected-apps-mcp console again" in said
     assert tab.locator("[data-row]").count() == 3
 
 
@@ -65,12 +63,14 @@ def test_an_edit_shows_its_difference_and_asks(tab: Any) -> None:
     panel.get_by_text("The app is changed.").wait_for()
 
 
-def test_an_edit_that_the_person_declines_is_not_made(tab: Any) -> None:
+def test_a_deletion_that_the_person_declines_is_not_made(tab: Any) -> None:
     panel = open_app(tab, "Calendar Sync")
     press(panel, "Delete")
     press(panel, "Delete the app")
     press(tab.get_by_role("dialog"), "No, do nothing")
     assert "the user declined" in panel.get_by_role("alert").inner_text()
+    tab.reload()
+    tab.get_by_role("button", name="Calendar Sync").wait_for()
 
 
 def test_an_app_is_created_and_its_secret_shown_copied_and_hidden(tab: Any) -> None:
@@ -180,65 +180,39 @@ def test_a_console_that_has_ended_is_said_to_be_so(
     assert "The console does not answer." in alert.inner_text()
 
 
-class Stranger:
-    """A site of somebody else, on another port of this machine."""
-
-    def __init__(self) -> None:
-        self.cookies: list[str] = []
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        self.cookies.append(Request(scope).headers.get("cookie", ""))
-        await HTMLResponse("<!doctype html><title>Stranger</title>")(scope, receive, send)
-
-
-@pytest.fixture
-def stranger(tab: Any) -> Iterator[tuple[Any, Stranger]]:
-    """A tab with a page of another origin, in the browser of the person, and its site."""
-    site = Stranger()
-    with serving(site) as url:
-        other = tab.context.new_page()
-        other.goto(url)
-        yield other, site
-        other.close()
-
-
 READ = """async ([url, init]) => {
     try { return await (await fetch(url, init)).text() } catch (error) { return `${error}` }
 }"""
 
 
-@pytest.mark.parametrize("path", ["", "api/about", "api/approvals", "api/audit", "api/events"])
-@pytest.mark.parametrize("mode", ["cors", "no-cors"])
-def test_a_page_of_another_origin_reads_nothing(
-    stranger: tuple[Any, Stranger], console: Page, path: str, mode: str
-) -> None:
-    init = {"credentials": "include", "mode": mode}
-    read = stranger[0].evaluate(READ, [console.url + path, init])
-    assert read in {"", "TypeError: Failed to fetch"}
+def test_a_page_of_another_origin_reads_nothing(stranger: tuple[Any, Any], console: Page) -> None:
+    for path in ("", "api/about", "api/approvals", "api/audit", "api/events"):
+        for mode in ("cors", "no-cors"):
+            init = {"credentials": "include", "mode": mode}
+            read = stranger[0].evaluate(READ, [console.url + path, init])
+            assert read == "TypeError: Failed to fetch", (path, mode)
 
 
-@pytest.mark.parametrize("content_type", ["application/json", "text/plain"])
-@pytest.mark.parametrize("mode", ["cors", "no-cors"])
 def test_a_page_of_another_origin_changes_nothing(
-    stranger: tuple[Any, Stranger], console: Page, tab: Any, content_type: str, mode: str
+    stranger: tuple[Any, Any], console: Page, tab: Any
 ) -> None:
-    body = (
-        f'{{"tool": "update_app", "arguments": {{"client_id": "{CALENDAR}", "client_name": "x"}}}}'
-    )
-    init = {
-        "method": "POST",
-        "credentials": "include",
-        "mode": mode,
-        "headers": {"content-type": content_type, "x-console": "1"},
-        "body": body,
-    }
-    stranger[0].evaluate(READ, [f"{console.url}api/call", init])
+    body = {"tool": "update_app", "arguments": {"client_id": CALENDAR, "client_name": "x"}}
+    for content_type in ("application/json", "text/plain"):
+        for mode in ("cors", "no-cors"):
+            init = {
+                "method": "POST",
+                "credentials": "include",
+                "mode": mode,
+                "headers": {"content-type": content_type, "x-console": "1"},
+                "body": json.dumps(body),
+            }
+            stranger[0].evaluate(READ, [f"{console.url}api/call", init])
     tab.reload()
     tab.get_by_role("button", name="Calendar Sync").wait_for()
 
 
 def test_a_page_of_another_origin_cannot_send_a_form(
-    stranger: tuple[Any, Stranger], console: Page
+    stranger: tuple[Any, Any], console: Page
 ) -> None:
     other, _ = stranger
     with other.expect_navigation() as sent:
@@ -255,23 +229,13 @@ def test_a_page_of_another_origin_cannot_send_a_form(
 
 
 def test_a_page_of_another_origin_cannot_frame_the_console(
-    stranger: tuple[Any, Stranger], console: Page
+    stranger: tuple[Any, Any], console: Page
 ) -> None:
-    other, _ = stranger
-    other.evaluate(
-        """(url) => new Promise((loaded) => {
-            const frame = document.createElement("iframe");
-            Object.assign(frame, { src: url, onload: loaded });
-            document.body.append(frame);
-        })""",
-        console.url,
-    )
-    (frame,) = other.main_frame.child_frames
-    assert frame.url.startswith("chrome-error:")
+    assert framed(stranger[0], console.url).startswith("chrome-error:")
 
 
 def test_a_page_of_another_origin_keeps_no_hold_of_the_console(
-    stranger: tuple[Any, Stranger], console: Page
+    stranger: tuple[Any, Any], console: Page
 ) -> None:
     other, _ = stranger
     with other.context.expect_page() as opened:
@@ -281,7 +245,7 @@ def test_a_page_of_another_origin_keeps_no_hold_of_the_console(
     assert opened.value.evaluate("window.opener") is None
 
 
-def test_another_port_of_this_machine_gets_no_cookie(stranger: tuple[Any, Stranger]) -> None:
+def test_another_port_of_this_machine_gets_no_cookie(stranger: tuple[Any, Any]) -> None:
     other, site = stranger
     other.evaluate(READ, ["/api/about", {"credentials": "include"}])
     assert {*site.cookies} == {""}

@@ -1,15 +1,18 @@
 """The page in a host on the official client and host side, in front of a real server."""
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+from consoles import CALENDAR, fill, flags_for
 from page_relay import relayed
 from page_steps import Open, Run, open_app
 from support import ERAS, listening, secrets_command
 
+from connected_apps_mcp.sandbox.seeds.seed import Seed
 from connected_apps_tools.text.redaction import Redactor
 
 TO_PAGE = "reveal_client_secret_to_page"
@@ -17,21 +20,22 @@ TO_PAGE = "reveal_client_secret_to_page"
 
 @pytest.fixture(scope="session")
 def script(npm: Run, tmp_path_factory: pytest.TempPathFactory) -> str:
-    target = tmp_path_factory.mktemp("live-host") / "host.js"
-    npm("host", "live-host", str(target))
+    target = tmp_path_factory.mktemp("host") / "host.js"
+    npm("host", str(target))
     return target.read_text("utf-8")
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The data folder of the server."""
-    return tmp_path_factory.mktemp("server")
+    """The folder of the server, with the apps of the example."""
+    folder = tmp_path_factory.mktemp("server")
+    fill(folder, Seed(example=True))
+    return folder
 
 
 @pytest.fixture(scope="module")
 def flags(folder: Path) -> list[str]:
-    store = ["--secret-store", "file", "--data-dir", str(folder)]
-    return ["--sandbox", "--sandbox-db", str(folder / "apps.sqlite3"), *store]
+    return [*flags_for(folder), "--secret-store", "file"]
 
 
 @contextmanager
@@ -99,12 +103,10 @@ class Host:
 
 @pytest.fixture
 def reports(host: Host) -> str:
-    """The client id of an app that the model has made and looked at."""
+    """The client id of an app that the model has made, and that the page shows."""
     host.start()
     made = host.ask("create_app", client_type="first_party", client_name="Reports")
-    client_id: str = made["app"]["client_id"]
-    host.ask("get_app", client_id=client_id)
-    return client_id
+    return str(made["app"]["client_id"])
 
 
 @pytest.mark.parametrize("era", ERAS)
@@ -135,10 +137,7 @@ def test_the_page_opens_with_the_review_of_the_model(host: Host) -> None:
 
 
 def test_an_app_that_the_model_deleted_is_not_looked_for(host: Host, reports: str) -> None:
-    deletion = host.tab.evaluate_handle(
-        "id => { window.deletion = ask('delete_app', {client_id: id}) }", reports
-    )
-    assert deletion
+    host.tab.evaluate("id => { window.deletion = ask('delete_app', {client_id: id}) }", reports)
     host.answer("Yes")
     host.tab.evaluate("deletion")
     page = host.page
@@ -163,13 +162,13 @@ def test_a_change_in_the_page_is_asked_about_in_the_host_and_said_by_a_press(
     assert f"I did this in the page: delete the app ({reports})." in host.heard()
 
 
-def test_a_no_in_the_host_is_said_in_the_page(host: Host, reports: str) -> None:
+@pytest.mark.usefixtures("reports")
+def test_a_no_in_the_host_is_said_in_the_page(host: Host) -> None:
     page = host.page
     page.get_by_role("button", name="Delete", exact=True).click()
     page.get_by_role("button", name="Delete the app").click()
     host.answer("No")
     page.get_by_text("Nothing was done: the user declined.").wait_for()
-    assert reports
 
 
 @pytest.mark.parametrize("era", ERAS)
@@ -191,17 +190,51 @@ def test_the_page_shows_a_secret_that_the_host_never_has_in_readable_form(
     readable = Redactor()
     readable.add(secret)
     assert not readable.contains_secret(heard)
-    for log in (folder / "audit").rglob("*"):
-        assert log.is_dir() or not readable.contains_secret(log.read_text("utf-8"))
+    (log,) = (folder / "data" / "audit").glob("*.jsonl")
+    audit = log.read_text("utf-8")
+    assert f"\u2026{secret[-4:]}" in json.loads(audit.splitlines()[-1])["revealed"]
+    assert not readable.contains_secret(audit)
 
 
-def test_a_no_shows_no_secret(host: Host, reports: str) -> None:
+@pytest.mark.usefixtures("reports")
+def test_a_no_shows_no_secret(host: Host) -> None:
     page = host.page
     page.get_by_role("button", name="Show the current secret").click()
     host.answer("No")
     page.get_by_text("Nothing was done: the user declined.").wait_for()
     assert '"ciphertext":"' not in host.heard()
-    assert reports
+
+
+def test_an_error_of_a_tool_is_shown_with_its_hint(host: Host) -> None:
+    host.start()
+    host.ask("get_app", client_id=CALENDAR)
+    page = host.page
+    page.get_by_role("button", name="Show the current secret").click()
+    said = page.locator(".panel").get_by_role("alert").inner_text()
+    assert "No current secret of this app is stored here." in said
+    assert "To replace the secret, use start_secret_rotation." in said
+
+
+@pytest.mark.usefixtures("reports")
+def test_an_error_of_the_host_itself_is_shown(host: Host) -> None:
+    host.page.get_by_role("navigation").wait_for()
+    host.tab.evaluate(
+        """() => {
+            bridge.oncalltool = async () => {
+                throw Object.assign(new Error("The server is gone."), { data: { status: 502 } });
+            };
+        }"""
+    )
+    host.page.get_by_role("button", name="Show the current secret").click()
+    said = host.page.locator(".panel").get_by_role("alert").inner_text()
+    assert "The server is gone." in said
+
+
+def test_in_a_host_there_are_no_approvals_and_no_audit(host: Host) -> None:
+    host.start()
+    host.ask("search_apps")
+    views = host.page.get_by_role("navigation").get_by_role("button")
+    assert views.all_inner_texts() == ["Apps", "Review"]
 
 
 def test_the_model_does_not_get_the_tool_of_the_page(host: Host) -> None:
@@ -211,12 +244,12 @@ def test_the_model_does_not_get_the_tool_of_the_page(host: Host) -> None:
     assert TO_PAGE not in names
 
 
-def test_the_page_takes_the_theme_of_the_host_and_its_changes(host: Host, reports: str) -> None:
+@pytest.mark.usefixtures("reports")
+def test_the_page_takes_the_theme_of_the_host_and_its_changes(host: Host) -> None:
     html = host.page.locator("html")
     assert html.get_attribute("data-theme") == "dark"
     host.tab.evaluate("bridge.sendHostContextChange({theme: 'light'})")
     host.page.locator("html[data-theme=light]").wait_for()
-    assert reports
 
 
 def test_the_page_fills_the_screen_and_goes_back(host: Host) -> None:
@@ -239,10 +272,10 @@ def test_the_host_gives_the_page_the_height_that_it_asks_for(host: Host) -> None
     host.tab.wait_for_function("document.querySelector('iframe').style.height == '600px'")
 
 
-def test_the_page_lets_the_host_end_it(host: Host, reports: str) -> None:
+@pytest.mark.usefixtures("reports")
+def test_the_page_lets_the_host_end_it(host: Host) -> None:
     host.page.get_by_role("navigation").wait_for()
     assert host.tab.evaluate("bridge.teardownResource({})") == {}
-    assert reports
 
 
 def test_the_page_shows_no_secret_where_the_operator_forbids_it(
@@ -257,7 +290,8 @@ def test_the_page_shows_no_secret_where_the_operator_forbids_it(
         host.tab.close()
 
 
-def test_a_secret_is_copied_where_the_host_lets_the_page(host: Host, reports: str) -> None:
+@pytest.mark.usefixtures("reports")
+def test_a_secret_is_copied_where_the_host_lets_the_page(host: Host) -> None:
     page = host.page
     copy = page.get_by_role("button", name="Copy the current secret")
     copy.click()
@@ -265,4 +299,3 @@ def test_a_secret_is_copied_where_the_host_lets_the_page(host: Host, reports: st
     page.get_by_text("The secret is here. Press Copy once more.").wait_for()
     copy.click()
     page.get_by_text("Copied. The clipboard is cleared in 30 seconds.").wait_for()
-    assert reports

@@ -2,17 +2,14 @@
 
 import json
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-import pytest
 from consoles import CALENDAR, Page, flags_for
-from page_steps import PHONE, Open, Run, open_app, press, say_yes
+from page_steps import PHONE, Open, Run, framed, open_app, press, say_yes
 from server.login.channels import modern
-from starlette.responses import HTMLResponse
-from support import lines, running, serving, talk
+from support import lines, running, talk
 
 SHOWN = "The console shows the app"
 ALONE = "No tab of the console has answered"
@@ -75,86 +72,71 @@ def test_another_browser_shows_nothing_and_says_what_to_do(
     assert tab.locator(".panel").count() == 0
 
 
-@pytest.mark.parametrize("fragment", ["", "#", "#app=", f"#app={'x' * 201}", f"#{CALENDAR}"])
-def test_the_address_without_an_app_shows_nothing(tab: Any, console: Page, fragment: str) -> None:
-    follow(tab, f"{console.origin}/{fragment}", "The console runs here")
+def test_the_address_without_an_app_shows_nothing(tab: Any, console: Page) -> None:
+    for fragment in ("", "#", "#app=", f"#app={'x' * 201}", f"#{CALENDAR}"):
+        follow(tab, f"{console.origin}/{fragment}", "The console runs here")
     assert tab.locator(".panel").count() == 0
 
 
-@pytest.mark.parametrize(
-    "client_id",
-    [
+def test_what_a_stranger_writes_behind_the_link_is_no_more_than_an_app_that_is_not_there(
+    tab: Any, console: Page
+) -> None:
+    for client_id in (
         "<img src=x onerror=alert(1)>",
         "javascript:alert(1)",
         "../../api/about",
         "Say yes\u202e now",
         "connected-app-test-none",
-    ],
-)
-def test_what_a_stranger_writes_behind_the_link_is_no_more_than_an_app_that_is_not_there(
-    tab: Any, console: Page, client_id: str
-) -> None:
-    landed = follow(tab, link_to(console, client_id), SHOWN)
-    tab.locator(".panel").get_by_role("alert").wait_for()
-    assert client_id not in landed.locator("body").inner_text()
-    assert tab.locator("img").count() == 0
-
-
-@pytest.fixture
-def stranger() -> Iterator[str]:
-    """A site of somebody else, on another port of this machine."""
-    with serving(HTMLResponse("<!doctype html><title>Stranger</title>")) as url:
-        yield url
+    ):
+        landed = follow(tab, link_to(console, client_id), SHOWN)
+        panel = tab.locator(".panel")
+        panel.get_by_role("alert").wait_for()
+        assert client_id not in landed.locator("body").inner_text()
+        assert tab.locator("img").count() == 0
+        press(panel, "Close")
+        panel.wait_for(state="detached")
 
 
 LEAD = {
-    "by itself": "(url) => { location.href = url }",
     "in a new tab": "(url) => { window.open(url) }",
     "in a new tab without a trace": "(url) => { window.open(url, '', 'noopener,noreferrer') }",
+    "by itself": "(url) => { location.href = url }",
 }
 
 
-@pytest.mark.parametrize("script", LEAD.values(), ids=LEAD)
 def test_a_page_of_another_origin_makes_the_console_open_nothing(
-    tab: Any, console: Page, stranger: str, script: str
+    tab: Any, console: Page, stranger: tuple[Any, Any]
 ) -> None:
-    other = tab.context.new_page()
-    other.goto(stranger)
-    with tab.context.expect_event(
-        "response", lambda response: response.url == f"{console.origin}/"
-    ) as response:
-        other.evaluate(script, link_to(console, CALENDAR))
-    assert response.value.status == 403
+    other, _ = stranger
+    for way, script in LEAD.items():
+        with tab.context.expect_event(
+            "response", lambda response: response.url == f"{console.origin}/"
+        ) as response:
+            other.evaluate(script, link_to(console, CALENDAR))
+        assert response.value.status == 403, way
     assert tab.locator(".panel").count() == 0
 
 
 def test_a_page_of_another_origin_cannot_frame_the_address(
-    tab: Any, console: Page, stranger: str
+    tab: Any, console: Page, stranger: tuple[Any, Any]
 ) -> None:
-    other = tab.context.new_page()
-    other.goto(stranger)
-    other.evaluate(
-        """(url) => new Promise((loaded) => {
-            const frame = document.createElement("iframe");
-            Object.assign(frame, { src: url, onload: loaded });
-            document.body.append(frame);
-        })""",
-        link_to(console, CALENDAR),
-    )
-    (frame,) = other.main_frame.child_frames
-    assert frame.url.startswith("chrome-error:")
+    url = link_to(console, CALENDAR)
+    assert framed(stranger[0], url).startswith("chrome-error:")
     assert tab.locator(".panel").count() == 0
 
 
-@pytest.mark.parametrize("form", [{}, {"color_scheme": "dark"}, {"viewport": PHONE}])
-def test_axe_finds_nothing(local_tab: Open, console: Page, npm: Run, form: dict[str, Any]) -> None:
-    landed = local_tab(**form)
-    for fragment, heading in {"": "The console runs here", f"#app={CALENDAR}": ALONE}.items():
-        landed.goto("about:blank")
-        landed.goto(f"{console.origin}/{fragment}")
-        landed.get_by_role("heading", name=heading).wait_for()
-        landed.evaluate(npm("axe"))
-        assert landed.evaluate("axe.run().then((found) => found.violations)") == []
+def test_axe_finds_nothing(local_tab: Open, console: Page, npm: Run) -> None:
+    axe = npm("axe")
+    for form in ({}, {"color_scheme": "dark"}, {"viewport": PHONE}):
+        landed = local_tab(**form)
+        landed.clock.install()  # no tab of the console is there to wait for
+        for fragment, heading in {"": "The console runs here", f"#app={CALENDAR}": ALONE}.items():
+            landed.goto("about:blank")
+            landed.goto(f"{console.origin}/{fragment}")
+            landed.clock.run_for(5_000)
+            landed.get_by_role("heading", name=heading).wait_for()
+            landed.evaluate(axe)
+            assert landed.evaluate("axe.run().then((found) => found.violations)") == []
 
 
 # From the model's call to the secret.

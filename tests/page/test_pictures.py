@@ -29,7 +29,7 @@ Whoever controls an added host can receive its users' sign-ins."""
 
 
 @pytest.fixture
-def tab(local_tab: Open, console: Page, tmp_path: Path) -> Any:
+def tab(console: Page, local_tab: Open, tmp_path: Path) -> Any:
     """A tab with more apps, among them one that looks like another."""
     fill(tmp_path, Seed(generated_apps=36, apps=[LOOKALIKE]))
     opened = local_tab(viewport={"width": 1200, "height": 760})
