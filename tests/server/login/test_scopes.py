@@ -11,7 +11,7 @@ from server.login.deployment import ALL, Deployment, deployed
 from sizes import sized
 from support import PAGE_CAPABILITY, SEEN_WITH_PAGE
 
-from connected_apps_mcp.protocol.authorization import READ_APPS, TOKEN
+from connected_apps_mcp.protocol.access.authorization import READ_APPS, TOKEN
 from connected_apps_tools.scopes import Scope
 
 CALLS = {name: (name, example.arguments) for name, example in EXAMPLES.items()} | {
