@@ -45,6 +45,19 @@ def test_the_link_shows_nothing_to_another_browser(
     assert tab.locator("[data-row]").count() == 3
 
 
+def test_more_tabs_than_a_browser_has_connections_all_answer_and_the_last_one_hears(
+    tab: Any, console: Page, tmp_path: Path
+) -> None:
+    tabs = [tab, *(tab.context.new_page() for _ in range(6))]
+    for each in tabs[1:]:
+        each.goto(console.url)
+        each.get_by_role("button", name="Calendar Sync").wait_for()
+    for each in tabs[:-1]:
+        each.close()
+    approvals_in(tmp_path).add(waiting_call())
+    tabs[-1].get_by_role("navigation").get_by_text("1 waiting").wait_for()
+
+
 def test_the_apps_are_searched_filtered_and_opened(tab: Any) -> None:
     tab.get_by_role("combobox", name="Type").select_option("first_party_public")
     tab.get_by_text("1 of 3 apps").wait_for()

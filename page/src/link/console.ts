@@ -21,6 +21,9 @@ import {
 
 const START_AGAIN = "Run connected-apps-mcp console again, and open the link that it prints.";
 
+/** The console refuses events where too many tabs listen: until another one is closed. */
+const RETRY_MS = 5_000;
+
 export class ConsoleLink implements Link {
   readonly reveals = "reveal_client_secret";
   private heard = new Set<(event: LinkEvent) => void>();
@@ -77,7 +80,10 @@ export class ConsoleLink implements Link {
     const events = new EventSource("api/events");
     events.onmessage = (message) => this.tell(JSON.parse(message.data) as LinkEvent);
     events.onopen = () => this.tell({ kind: "reachable", reachable: true });
-    events.onerror = () => this.tell({ kind: "reachable", reachable: false });
+    events.onerror = () => {
+      if (events.readyState !== EventSource.CLOSED) this.tell({ kind: "reachable", reachable: false });
+      else setTimeout(() => this.events === events && (this.events = this.opened()), RETRY_MS);
+    };
     return events;
   }
 

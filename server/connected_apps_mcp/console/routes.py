@@ -15,6 +15,7 @@ from pydantic_core import to_json
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import BaseRoute, Route
+from starlette.types import Receive, Scope, Send
 
 from connected_apps_mcp.audit.reading import Unreadable
 from connected_apps_mcp.limits import MAX_BODY_BYTES
@@ -27,8 +28,8 @@ from .events import Happenings
 from .guards import API, EVENTS, NO_SESSION, SESSION, failure, json_response
 from .session import Session
 
-MAX_STREAMS = 10
-"""Open streams of events: one for each tab."""
+MAX_STREAMS = 4
+"""Open streams of events, one for each tab. A browser has six connections for all tabs together."""
 
 NO_FOLDER = "The audit log is on standard error (--audit-log -), where the console cannot read it."
 
@@ -129,16 +130,28 @@ class Console:
     async def _events(self, _request: Request) -> Response:
         if self.streams >= MAX_STREAMS:
             return failure("too_many", "Close other tabs first.", HTTPStatus.SERVICE_UNAVAILABLE)
-        return StreamingResponse(self._stream(), media_type="text/event-stream")
+        return _Events(self)
 
-    async def _stream(self) -> AsyncIterator[bytes]:
-        self.streams += 1
+    async def stream(self) -> AsyncIterator[bytes]:
+        """The events, as server-sent ones."""
         log = self.audit.log if self.audit else None
+        async for event in Happenings(self.waiting, log, self.session).events():
+            yield b"data: %b\n\n" % to_json(event) if event else b":\n\n"
+
+
+class _Events(StreamingResponse):
+    """A stream of events. It counts from when it is asked for until it ends."""
+
+    def __init__(self, console: Console) -> None:
+        super().__init__(console.stream(), media_type="text/event-stream")
+        self._console = console
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self._console.streams += 1
         try:
-            async for event in Happenings(self.waiting, log, self.session).events():
-                yield b"data: %b\n\n" % to_json(event) if event else b":\n\n"
+            await super().__call__(scope, receive, send)
         finally:
-            self.streams -= 1
+            self._console.streams -= 1
 
 
 async def _landing(request: Request) -> Response:
