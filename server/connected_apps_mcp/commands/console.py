@@ -126,14 +126,15 @@ async def _serve(settings: Settings, wanted: _Wanted) -> None:
         open_audit(settings, project.state) as audit,
         reported_losses(project, regularly=False) as losses,
     ):
+        shown = introduced(settings, project, losses, PAGE)
         server = build_server(
-            introduced(settings, project, losses, PAGE),
+            shown,
             _offered(settings.selection),
             confirm=settings.effective("confirm"),
             audit=audit,
             security=open_security(None, project.state),
         )
-        opened = _Opened(settings, wanted, signals, project, server)
+        opened = _Opened(settings, wanted, signals, shown, server)
         await _serve_page(opened, _audit_view(settings, project, audit, wanted.first))
     print_stderr("The console has ended.")
 
@@ -151,18 +152,16 @@ async def _serve_page(opened: _Opened, audit: AuditView | None) -> None:
     from connected_apps_mcp.confirmation.approvals import Approvals
     from connected_apps_mcp.console.app import Place, build_app
     from connected_apps_mcp.console.approvals import Waiting
-    from connected_apps_mcp.console.calls import Project, open_calls
+    from connected_apps_mcp.console.calls import open_calls
     from connected_apps_mcp.console.session import Session
     from connected_apps_mcp.transports.http.listening import authority_of, bind
     from connected_apps_tools.storage.console_record import RunningConsole
 
     project = opened.project
-    destinations = list(project.policy.destinations)
-    shown = Project(project.api.project_id, opened.settings.environment, destinations)
     with bind("127.0.0.1", opened.wanted.port, "--port") as listener:
         place, session = Place(authority_of(listener)), Session()
-        with _only(project.folder, RunningConsole(place.origin, shown.project_id)):
-            async with open_calls(opened.server, shown) as calls:
+        with _only(project.folder, RunningConsole(place.origin, project.api.project_id)):
+            async with open_calls(opened.server, project) as calls:
                 waiting = Waiting(Approvals(project.state.records(APPROVALS)))
                 app = build_app(place, session, calls, waiting, audit)
                 await _listen(opened, app, listener, session, place.link(session))

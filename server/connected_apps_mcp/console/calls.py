@@ -9,7 +9,7 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 from mcp import Client, MCPError, types
 from mcp.client.context import ClientRequestContext
@@ -17,7 +17,9 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from connected_apps_mcp.confirmation.answers import FORM_FIELD
 from connected_apps_mcp.egress import REVEALS
+from connected_apps_mcp.protocol.resources.page import about_server
 from connected_apps_mcp.protocol.server import SERVER_NAME, AnyServer
+from connected_apps_tools import ToolContext
 
 SOFTWARE = f"{SERVER_NAME} console"
 """What the audit log calls the console."""
@@ -69,27 +71,16 @@ class WantedSecret(Body):
         return Call(tool=REVEAL, arguments=given, answer=self.answer)
 
 
-class Project(NamedTuple):
-    """The project, as the page shows it."""
-
-    project_id: str
-    environment: str
-    destinations: list[str]
-
-
 class Calls:
     """Calls the tools of a server, for the person at the page."""
 
-    def __init__(self, client: Client, project: Project) -> None:
+    def __init__(self, client: Client, project: ToolContext) -> None:
         self._client = client
         self._project = project
 
     async def about(self) -> Outcome:
-        """The project, and the tools as clients read them."""
-        tools = (await self._client.list_tools()).tools
-        shown = [tool.model_dump(mode="json", by_alias=True, exclude_none=True) for tool in tools]
-        about = {**self._project._asdict(), "version": version(SERVER_NAME), "tools": shown}
-        return {"result": about}
+        """The project and its tools, as the page reads them in a client too."""
+        return {"result": about_server(self._project, (await self._client.list_tools()).tools)}
 
     async def call(self, call: Call) -> Outcome:
         """Call a tool that shows no secret."""
@@ -124,7 +115,7 @@ class Calls:
 
 
 @asynccontextmanager
-async def open_calls(server: AnyServer, project: Project) -> AsyncIterator[Calls]:
+async def open_calls(server: AnyServer, project: ToolContext) -> AsyncIterator[Calls]:
     """Calls of the tools of a server."""
     software = types.Implementation(name=SOFTWARE, version=version(SERVER_NAME))
     async with Client(server, client_info=software, elicitation_callback=_asked) as client:

@@ -46,6 +46,12 @@ def test_the_page_hears_about_the_project_and_its_tools(page: Page) -> None:
     tools = {tool["name"]: tool for tool in about["tools"]}
     assert tools["update_app"]["inputSchema"]["properties"]["client_name"]
     assert about["destinations"] == []
+    assert {name for tool in about["tools"] for name in tool} == {
+        "name",
+        "title",
+        "description",
+        "inputSchema",
+    }
 
 
 def test_a_result_is_that_of_the_tool(page: Page) -> None:

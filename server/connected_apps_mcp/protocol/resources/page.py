@@ -4,6 +4,7 @@ It is in no list: a client finds it through the tools that open it.
 """
 
 import json
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from mcp.server.apps import APP_MIME_TYPE
 
 from connected_apps_mcp.protocol.access.rights import Rights
 from connected_apps_mcp.protocol.descriptions import PAGE_URI
+from connected_apps_tools import ToolContext
 
 FILE = Path(__file__).parents[2] / "page" / "page.html"
 
@@ -39,22 +41,22 @@ SHOWN_OF_TOOLS = {"name", "title", "description", "input_schema"}
 
 def read_page(rights: Rights) -> types.TextResourceContents:
     """The page, with what it has to know about the server and the caller's tools."""
-    about = json.dumps(about_server(rights), separators=(",", ":")).replace("<", "\\u003c")
-    filled = EMPTY.replace("null", about)
+    about = about_server(rights.project, rights.listing.tools)
+    written = json.dumps(about, separators=(",", ":")).replace("<", "\\u003c")
+    filled = EMPTY.replace("null", written)
     return types.TextResourceContents(
         uri=PAGE_URI, mime_type=APP_MIME_TYPE, text=_html().replace(EMPTY, filled), meta=META
     )
 
 
-def about_server(rights: Rights) -> dict[str, Any]:
-    """What the page has to know: page/README.md."""
-    server = rights.project.server
+def about_server(project: ToolContext, tools: Iterable[types.Tool]) -> dict[str, Any]:
+    """What the page has to know, in the client and in the console: page/README.md."""
     return {
-        "project_id": rights.project.api.project_id,
-        "environment": server.environment,
-        "version": server.version,
-        "tools": [as_page_reads(tool) for tool in rights.listing.tools],
-        "destinations": list(rights.project.policy.destinations),
+        "project_id": project.api.project_id,
+        "environment": project.server.environment,
+        "version": project.server.version,
+        "tools": [as_page_reads(tool) for tool in tools],
+        "destinations": list(project.policy.destinations),
     }
 
 
