@@ -22,7 +22,7 @@ SECONDS = 1.0
 """Time between two looks."""
 
 LOOK_BACK = 1_000
-"""A call that began more lines ago is not looked for when it ends."""
+"""A call that began more lines ago is not looked for when it ends. The first look goes so far."""
 
 CREATING = {"create_app", "clone_app"}
 """Tools that make an app. The log does not know its id."""
@@ -86,7 +86,7 @@ class Happenings:
             self._seq = max(self._seq, newest)
             if newest > before:
                 found.append(call)
-            if call.first["seq"] < before - LOOK_BACK:
+            if call.first["seq"] < (before or self._seq) - LOOK_BACK:
                 break
         return found
 

@@ -23,7 +23,10 @@ from support import SERVER
 
 from connected_apps_mcp.audit import Outcome
 from connected_apps_mcp.audit.reading import FolderSnapshot
+from connected_apps_mcp.console.approvals import Waiting
 from connected_apps_mcp.console.audit_view import PAGE_CALLS, AuditFilter, AuditView
+from connected_apps_mcp.console.events import Happenings
+from connected_apps_mcp.console.session import Session
 
 
 @pytest.fixture
@@ -213,6 +216,24 @@ async def test_a_filter_leaves_the_calls_that_fit(
     await log.intend(replace(CALL, tool="open"))
     page = await AuditView(partial(FolderSnapshot, tmp_path)).page(AuditFilter(**wanted))
     assert [line["tool"] for line in page["lines"] if line["event"] != "outcome"] == tools
+
+
+async def test_a_page_that_begins_to_listen_to_a_long_log_reads_its_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("connected_apps_mcp.console.events.LOOK_BACK", 10)
+    await record(log_in(tmp_path / "audit", max_bytes=4_000), 60)
+    read = list[int]()
+
+    class Counted(FolderSnapshot):
+        def data(self, number: int) -> bytes | None:
+            read.append(number)
+            return super().data(number)
+
+    waiting = Waiting(approvals_in(tmp_path))
+    events = Happenings(waiting, partial(Counted, tmp_path / "audit"), Session()).events()
+    assert await anext(events) == {"kind": "approvals"}
+    assert len(read) * 2 < len(files_of(tmp_path / "audit"))
 
 
 def test_a_second_console_says_where_the_first_one_runs(page: Page, tmp_path: Path) -> None:
