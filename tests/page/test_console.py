@@ -58,6 +58,20 @@ def test_more_tabs_than_a_browser_has_connections_all_answer_and_the_last_one_he
     tabs[-1].get_by_role("navigation").get_by_text("1 waiting").wait_for()
 
 
+def test_what_the_page_asks_by_itself_is_no_sign_of_the_person_and_a_press_is(
+    tab: Any, tmp_path: Path
+) -> None:
+    signs = list[str | None]()
+    while len(signs) < 20 and signs[-1:] != [None]:  # the driver pressed too, some seconds ago
+        with tab.expect_request("**/api/approvals") as by_itself:
+            approvals_in(tmp_path).add(waiting_call(id=f"{len(signs):064}"))
+        signs.append(by_itself.value.headers.get("x-person"))
+    assert signs[-1] is None
+    with tab.expect_request(lambda request: "/api/audit" in request.url) as pressed:
+        show_view(tab, "Audit")
+    assert pressed.value.headers["x-person"] == "1"
+
+
 def test_the_apps_are_searched_filtered_and_opened(tab: Any) -> None:
     tab.get_by_role("combobox", name="Type").select_option("first_party_public")
     tab.get_by_text("1 of 3 apps").wait_for()

@@ -108,7 +108,11 @@ export class ConsoleLink implements Link {
     try {
       const response = await fetch(path, {
         method,
-        headers: { "X-Console": "1", ...(body && { "Content-Type": "application/json" }) },
+        headers: {
+          "X-Console": "1",
+          ...(pressed() && { "X-Person": "1" }),
+          ...(body && { "Content-Type": "application/json" }),
+        },
         body: body ? JSON.stringify(body) : null,
         credentials: "same-origin",
         cache: "no-store",
@@ -120,5 +124,8 @@ export class ConsoleLink implements Link {
     }
   }
 }
+
+/** Whether a press of the person may have led to what happens now. Where a browser does not say, it may. */
+const pressed = () => (navigator.userActivation as UserActivation | undefined)?.isActive ?? true;
 
 const answered = (answer?: Answer) => answer && { answer: { ...answer } };

@@ -53,7 +53,6 @@ class Happenings:
         events = [APPROVALS, AUDIT]
         while not self._session.has_ended:
             for event in events:
-                self._session.note_event()
                 yield event
             yield None
             await anyio.sleep(SECONDS)

@@ -61,8 +61,8 @@ class Guards:
             return None
         if not self._session.admits(request.cookies.get(self._session.cookie_name, "")):
             return failure("session_ended", NO_SESSION, HTTPStatus.UNAUTHORIZED)
-        if path != EVENTS:  # the page holds it open, whether somebody is there or not
-            self._session.note_request()
+        if request.headers.get("x-person") == "1":  # the page asks for much by itself
+            self._session.note_person()
         return None
 
     def _is_of_page(self, request: Request, path: str) -> bool:

@@ -11,10 +11,7 @@ LINK_SECONDS = 300.0
 """Time in which the link has to be opened."""
 
 IDLE_SECONDS = 900.0
-"""The session ends after so long without a request."""
-
-ECHO_SECONDS = 2.0
-"""A request so soon after an event is one that the page makes by itself."""
+"""The session ends after so long without a request of the person."""
 
 CHECK_SECONDS = 1.0
 
@@ -40,7 +37,6 @@ class Session:
         self._now = now
         self._cookie: str | None = None
         self._last = now()
-        self._event = float("-inf")
 
     @property
     def has_ended(self) -> bool:
@@ -59,14 +55,9 @@ class Session:
         """Whether this is the cookie of the session, and the session goes on."""
         return bool(self._cookie) and _same(cookie, self._cookie or "") and not self.has_ended
 
-    def note_request(self) -> None:
-        """Count a request as a sign of the person, unless an event has just led to it."""
-        if self._now()[0] - self._event >= ECHO_SECONDS:
-            self._last = self._now()
-
-    def note_event(self) -> None:
-        """Note that the page hears of something, and may ask for it by itself."""
-        self._event = self._now()[0]
+    def note_person(self) -> None:
+        """Note a request that a press of the person led to."""
+        self._last = self._now()
 
     async def wait(self) -> None:
         """Wait until it has ended."""

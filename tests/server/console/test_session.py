@@ -1,15 +1,15 @@
 """The session of a console ends: by its link, and by idleness."""
 
+import httpx2
 import pytest
+from starlette.responses import PlainTextResponse
 
 from connected_apps_mcp.commands.console import end_with
-from connected_apps_mcp.console.session import (
-    ECHO_SECONDS,
-    IDLE_SECONDS,
-    LINK_SECONDS,
-    Session,
-)
+from connected_apps_mcp.console.guards import Guards
+from connected_apps_mcp.console.session import IDLE_SECONDS, LINK_SECONDS, Session
 from connected_apps_mcp.transports.shutdown import ShutdownSignals
+
+ORIGIN = "http://127.0.0.1:1"
 
 
 class Clocks:
@@ -64,30 +64,26 @@ def test_a_session_ends_by_either_clock(clocks: Clocks, clock: int) -> None:
     assert not session.admits(cookie)
 
 
-def test_a_request_lets_the_session_go_on(clocks: Clocks) -> None:
+def test_a_press_lets_the_session_go_on(clocks: Clocks) -> None:
     session, cookie = entered(clocks)
     clocks.move(IDLE_SECONDS - 1)
-    session.note_request()
+    session.note_person()
     clocks.move(IDLE_SECONDS - 1)
     assert session.admits(cookie)
 
 
-def test_what_the_page_asks_because_of_an_event_is_no_sign_of_a_person(clocks: Clocks) -> None:
+@pytest.mark.parametrize(("headers", "goes_on"), [({}, False), ({"x-person": "1"}, True)])
+async def test_a_request_counts_if_the_page_says_that_it_is_of_a_press(
+    clocks: Clocks, headers: dict[str, str], *, goes_on: bool
+) -> None:
     session, cookie = entered(clocks)
+    guards = Guards(PlainTextResponse("here"), "/base/", ORIGIN, session)
     clocks.move(IDLE_SECONDS - 1)
-    session.note_event()
-    session.note_request()
+    async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app=guards)) as client:
+        sent = {"x-console": "1", "cookie": f"{session.cookie_name}={cookie}", **headers}
+        assert (await client.get(f"{ORIGIN}/base/api/about", headers=sent)).text == "here"
     clocks.move(1)
-    assert not session.admits(cookie)
-
-
-def test_a_request_some_time_after_an_event_is_a_sign_of_a_person(clocks: Clocks) -> None:
-    session, cookie = entered(clocks)
-    session.note_event()
-    clocks.move(ECHO_SECONDS)
-    session.note_request()
-    clocks.move(IDLE_SECONDS - 1)
-    assert session.admits(cookie)
+    assert session.admits(cookie) is goes_on
 
 
 async def test_a_console_ends_with_its_session(clocks: Clocks) -> None:
