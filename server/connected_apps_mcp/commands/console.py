@@ -177,8 +177,16 @@ async def _listen(
 
     in_flight = CallsInFlight()
     opened.server.middleware.append(in_flight)
+    is_shown = True
+
+    async def show() -> None:
+        nonlocal is_shown
+        is_shown = await _show(link, opens=opened.wanted.opens)
+        if not is_shown:
+            opened.signals.shut_down()
+
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(_show, link, opened.wanted.opens)
+        tasks.start_soon(show)
         tasks.start_soon(end_with, session, opened.signals)
         await listen(
             app,
@@ -188,6 +196,8 @@ async def _listen(
             shutdown_seconds=opened.settings.shutdown_seconds,
         )
         tasks.cancel_scope.cancel()
+    if not is_shown:
+        raise _NotOpened(NO_TERMINAL)
 
 
 async def end_with(session: Session, signals: ShutdownSignals) -> None:
@@ -274,8 +284,8 @@ def _runs_already(other: RunningConsole | None) -> str:
     )
 
 
-async def _show(link: str, opens: bool) -> None:  # noqa: FBT001 - run as a task
-    """Open the link in the browser, or print it to a person."""
+async def _show(link: str, *, opens: bool) -> bool:
+    """Open the link in the browser, or print it to a person. Return whether one can see it."""
     import webbrowser
 
     from anyio import to_thread
@@ -286,4 +296,5 @@ async def _show(link: str, opens: bool) -> None:  # noqa: FBT001 - run as a task
     elif before_a_person():
         click.echo(f"Open this link within 5 minutes. It counts once. To end it: Ctrl-C.\n\n{link}")
     else:
-        raise _NotOpened(NO_TERMINAL)
+        return False
+    return True

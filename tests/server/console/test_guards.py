@@ -1,5 +1,6 @@
 """Nobody but the page, in the browser of the person, gets anything from the console."""
 
+import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +12,7 @@ from consoles import Page, console, console_at_terminal
 from server.terminal import at_terminal
 from support import SERVER
 
+from connected_apps_mcp.commands.console import NO_TERMINAL
 from connected_apps_mcp.limits import MAX_BODY_BYTES
 
 REQUESTS = [
@@ -218,6 +220,19 @@ def test_the_browser_gets_the_link_and_the_terminal_does_not(
         _, shown = terminal.end()
     assert page.url in said
     assert page.token not in shown
+
+
+def test_a_console_with_neither_a_browser_nor_a_terminal_ends_with_the_reason_alone() -> None:
+    ended = subprocess.run(
+        [*SERVER, "console", "--sandbox"],
+        env=os.environ | {"BROWSER": "false"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 2
+    assert ended.stderr == f"Error: {NO_TERMINAL}\n"
+    assert not ended.stdout
 
 
 def test_a_console_without_a_terminal_prints_no_link() -> None:
