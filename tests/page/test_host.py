@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from consoles import CALENDAR, fill, flags_for
+from consoles import CALENDAR, approvals_in, fill, flags_for
 from page_relay import relayed
 from page_steps import Open, Run, open_app
 from support import ERAS, listening, secrets_command
@@ -66,9 +66,9 @@ class Host:
         self.tab = tab
         self._origin = origin
 
-    def start(self, era: str = "auto") -> None:
-        """Connect to the server."""
-        self.tab.goto(f"{self._origin}?era={era}")
+    def start(self, era: str = "auto", asks: str = "yes") -> None:
+        """Connect to the server, as a host that asks a person or does not."""
+        self.tab.goto(f"{self._origin}?era={era}&asks={asks}")
         self.tab.wait_for_function("() => Boolean(window.ask)")
 
     def ask(self, tool: str, **arguments: Any) -> dict[str, Any]:
@@ -235,6 +235,24 @@ def test_in_a_host_there_are_no_approvals_and_no_audit(host: Host) -> None:
     host.ask("search_apps")
     views = host.page.get_by_role("navigation").get_by_role("button")
     assert views.all_inner_texts() == ["Apps", "Review"]
+
+
+def test_an_approval_lets_the_page_show_a_secret_where_the_host_cannot_ask(
+    new_tab: Open, flags: list[str], folder: Path, script: str
+) -> None:
+    with served(script, *flags, "--confirm", "always") as origin:
+        host = Host(new_tab(), origin)
+        host.start(asks="no")
+        host.ask("create_app", client_type="first_party", client_name="Reports")
+        show = host.page.get_by_role("button", name="Show the current secret")
+        show.click()
+        host.page.get_by_text("this client cannot ask").wait_for()
+        approvals = approvals_in(folder)
+        (call,) = approvals
+        approvals.approve(call)
+        show.click()
+        host.page.get_by_role("button", name="Hide the current secret").wait_for()
+        host.tab.close()
 
 
 def test_the_model_does_not_get_the_tool_of_the_page(host: Host) -> None:
