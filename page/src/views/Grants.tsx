@@ -10,7 +10,7 @@ import { Theirs } from "../parts/Theirs.tsx";
 
 interface Member {
   member_id: string;
-  granted_scopes: string[];
+  scopes: string[];
 }
 
 export function Grants({ app }: { app: App }) {
@@ -57,11 +57,11 @@ function Members({ members }: { members: Member[] }) {
   if (!members.length) return <p class="muted">No member of it has authorised this app.</p>;
   return (
     <ul class="members">
-      {members.map(({ member_id, granted_scopes }) => (
+      {members.map(({ member_id, scopes }) => (
         <li>
           <Theirs text={member_id} limit={80} />
           <span class="scopes">
-            {granted_scopes.map((scope) => (
+            {scopes.map((scope) => (
               <Theirs text={scope} limit={60} brief />
             ))}
           </span>
