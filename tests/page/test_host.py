@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from consoles import CALENDAR, approvals_in, fill, flags_for
 from page_relay import relayed
-from page_steps import Open, Run, open_app
+from page_steps import Open, Run, open_app, press
 from support import ERAS, listening, secrets_command
 
 from connected_apps_mcp.sandbox.seeds.seed import Seed
@@ -160,6 +160,18 @@ def test_a_change_in_the_page_is_asked_about_in_the_host_and_said_by_a_press(
     page.get_by_role("button", name="Said").wait_for()
     assert "ui/message" in host.methods()
     assert f"I did this in the page: delete the app ({reports})." in host.heard()
+
+
+@pytest.mark.usefixtures("reports")
+def test_a_form_in_the_page_changes_an_app(host: Host) -> None:
+    page = host.page
+    press(page, "Edit")
+    page.get_by_label("Client name").fill("Reports of today")
+    page.get_by_label("Client name").press("Enter")
+    press(page, "Back to the form")
+    press(page, "See what it does")
+    press(page, "Change the app")
+    page.get_by_text("The app is changed.").first.wait_for()
 
 
 @pytest.mark.usefixtures("reports")
