@@ -45,8 +45,8 @@ export interface Sample {
 const PAGE = 500;
 const ORGANIZATION = {
   active_members: [
-    { member_id: "member-test-7f3a", granted_scopes: ["openid", "profile", "calendar.read"] },
-    { member_id: "member-test-91c2", granted_scopes: ["openid", "offline_access"] },
+    { member_id: "member-test-7f3a", scopes: ["openid", "profile", "calendar.read"] },
+    { member_id: "member-test-91c2", scopes: ["openid", "offline_access"] },
   ],
 };
 

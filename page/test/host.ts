@@ -27,18 +27,18 @@ const HELLO = { name: "a host", version: "1" };
 const MODES = ["inline" as const, "fullscreen" as const];
 const heard: unknown[] = [];
 const dialog = document.querySelector("dialog")!;
-const era = new URLSearchParams(location.search).get("era");
+const wanted = new URLSearchParams(location.search);
 
 const client = new Client(HELLO, {
   capabilities: {
-    elicitation: { form: {} },
+    ...(wanted.get("asks") !== "no" && { elicitation: { form: {} } }),
     extensions: { "io.modelcontextprotocol/ui": { mimeTypes: [RESOURCE_MIME_TYPE] } },
   },
-  versionNegotiation: { mode: era === "legacy" ? "legacy" : "auto" },
+  versionNegotiation: { mode: wanted.get("era") === "legacy" ? "legacy" : "auto" },
 });
 
 /** A person answers the questions of the server in the host, not in the page. */
-client.setRequestHandler("elicitation/create", async ({ params }) => {
+if (wanted.get("asks") !== "no") client.setRequestHandler("elicitation/create", async ({ params }) => {
   dialog.querySelector("p")!.textContent = params.message;
   dialog.showModal();
   const pressed = await new Promise<string>((resolve) => {

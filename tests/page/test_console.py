@@ -4,9 +4,20 @@ import json
 from pathlib import Path
 from typing import Any
 
-from consoles import CALENDAR, Page, approvals_in, waiting_call
+from consoles import (
+    CALENDAR,
+    Page,
+    approvals_in,
+    console_at_terminal,
+    flags_for,
+    waiting_call,
+)
 from page_steps import Open, framed, open_app, press, say_yes, show_view
 from server.terminal import Terminal
+
+from connected_apps_mcp.sandbox import create_sandbox
+from connected_apps_mcp.sandbox.handlers.seeding import seed
+from connected_apps_mcp.sandbox.seeds.seed import Seed
 
 
 def create(tab: Any, name: str) -> Any:
@@ -76,6 +87,19 @@ def test_the_apps_are_searched_filtered_and_opened(tab: Any) -> None:
     tab.get_by_role("combobox", name="Type").select_option("first_party_public")
     tab.get_by_text("1 of 3 apps").wait_for()
     assert "127.0.0.1" in open_app(tab, "Notes CLI").inner_text()
+
+
+def test_an_app_says_who_authorised_it_in_an_organization(local_tab: Open, tmp_path: Path) -> None:
+    seed(create_sandbox(kind="b2b", database=tmp_path / "apps.db"), Seed(example=True))
+    with console_at_terminal(*flags_for(tmp_path), "--sandbox-kind", "b2b") as (console, _):
+        tab = local_tab()
+        tab.goto(console.link)
+        panel = open_app(tab, "Calendar Sync")
+        panel.get_by_label("Organization, by its id or slug").fill("acme")
+        press(panel, "Look")
+        assert "member-test-" in panel.locator(".members").inner_text()
+        assert "openid" in panel.locator(".members").inner_text()
+        tab.close()
 
 
 def test_an_edit_shows_its_difference_and_asks(tab: Any) -> None:

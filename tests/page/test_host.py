@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from consoles import CALENDAR, fill, flags_for
+from consoles import CALENDAR, approvals_in, fill, flags_for
 from page_relay import relayed
-from page_steps import Open, Run, open_app
+from page_steps import Open, Run, open_app, press
 from support import ERAS, listening, secrets_command
 
 from connected_apps_mcp.sandbox.seeds.seed import Seed
@@ -66,9 +66,9 @@ class Host:
         self.tab = tab
         self._origin = origin
 
-    def start(self, era: str = "auto") -> None:
-        """Connect to the server."""
-        self.tab.goto(f"{self._origin}?era={era}")
+    def start(self, era: str = "auto", asks: str = "yes") -> None:
+        """Connect to the server, as a host that asks a person or does not."""
+        self.tab.goto(f"{self._origin}?era={era}&asks={asks}")
         self.tab.wait_for_function("() => Boolean(window.ask)")
 
     def ask(self, tool: str, **arguments: Any) -> dict[str, Any]:
@@ -163,6 +163,18 @@ def test_a_change_in_the_page_is_asked_about_in_the_host_and_said_by_a_press(
 
 
 @pytest.mark.usefixtures("reports")
+def test_a_form_in_the_page_changes_an_app(host: Host) -> None:
+    page = host.page
+    press(page, "Edit")
+    page.get_by_label("Client name").fill("Reports of today")
+    page.get_by_label("Client name").press("Enter")
+    press(page, "Back to the form")
+    press(page, "See what it does")
+    press(page, "Change the app")
+    page.get_by_text("The app is changed.").first.wait_for()
+
+
+@pytest.mark.usefixtures("reports")
 def test_a_no_in_the_host_is_said_in_the_page(host: Host) -> None:
     page = host.page
     page.get_by_role("button", name="Delete", exact=True).click()
@@ -235,6 +247,24 @@ def test_in_a_host_there_are_no_approvals_and_no_audit(host: Host) -> None:
     host.ask("search_apps")
     views = host.page.get_by_role("navigation").get_by_role("button")
     assert views.all_inner_texts() == ["Apps", "Review"]
+
+
+def test_an_approval_lets_the_page_show_a_secret_where_the_host_cannot_ask(
+    new_tab: Open, flags: list[str], folder: Path, script: str
+) -> None:
+    with served(script, *flags, "--confirm", "always") as origin:
+        host = Host(new_tab(), origin)
+        host.start(asks="no")
+        host.ask("create_app", client_type="first_party", client_name="Reports")
+        show = host.page.get_by_role("button", name="Show the current secret")
+        show.click()
+        host.page.get_by_text("this client cannot ask").wait_for()
+        approvals = approvals_in(folder)
+        (call,) = approvals
+        approvals.approve(call)
+        show.click()
+        host.page.get_by_role("button", name="Hide the current secret").wait_for()
+        host.tab.close()
 
 
 def test_the_model_does_not_get_the_tool_of_the_page(host: Host) -> None:

@@ -52,6 +52,8 @@ export class HostLink implements Link {
   private heard = new Set<(event: LinkEvent) => void>();
   private waiting = new Map<number, (message: Message) => void>();
   private last = 0;
+  /** Of presses that no secret has come for yet: a person approves a call with the same arguments. */
+  private keys = new Map<string, KeyPair>();
   private given: Arguments = {};
   /** What the conversation is about. It may come before somebody listens. */
   private begun: LinkEvent | null = null;
@@ -94,9 +96,10 @@ export class HostLink implements Link {
   }
 
   async revealSecret(clientId: string, which: Which): Promise<Outcome<Secret>> {
+    const wanted = `${which} ${clientId}`;
     let keys: KeyPair;
     try {
-      keys = await newKeyPair();
+      keys = this.keys.get(wanted) ?? (await newKeyPair());
     } catch {
       return failed(
         "no_webcrypto",
@@ -104,9 +107,11 @@ export class HostLink implements Link {
         "Run connected-apps-mcp console, and show the secret there.",
       );
     }
+    this.keys.set(wanted, keys);
     const given = { client_id: clientId, which, public_key: keys.publicKey };
     const outcome = await this.call<{ ciphertext: string } & Secret>(SEALED_SECRET, given);
     if (!("result" in outcome)) return outcome;
+    this.keys.delete(wanted);
     const { ciphertext, ...more } = outcome.result;
     try {
       return { result: { ...more, value: await decrypted(keys, ciphertext) } };

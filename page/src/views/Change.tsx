@@ -7,6 +7,7 @@ import { type Field, type Values, argumentsOf, fieldsOf, problemOf, startOf } fr
 import type { Arguments, Failure, ToolInfo } from "../link/link.ts";
 import { Problem, Waiting } from "../parts/basics.tsx";
 import { Difference } from "../parts/Difference.tsx";
+import { onEnter } from "../parts/enter.ts";
 import { carriedOut, usePage } from "../parts/page.ts";
 import { Ours, Theirs } from "../parts/Theirs.tsx";
 import { Url } from "../parts/Url.tsx";
@@ -142,8 +143,8 @@ interface FormProps {
 
 function Form({ form, action, failure, preview, changesNothing }: FormProps) {
   const { fields, values, set, problems, tried, tryIt, destinations } = form;
-  const check = (event: Event) => {
-    event.preventDefault();
+  const check = () => {
+    if (changesNothing) return;
     tryIt(true);
     const [first] = Object.keys(problems);
     if (first) document.getElementById(`field-${first}`)?.focus();
@@ -160,12 +161,12 @@ function Form({ form, action, failure, preview, changesNothing }: FormProps) {
     />
   ));
   return (
-    <form onSubmit={check} noValidate>
+    <form onKeyDown={onEnter(check)}>
       <p class="muted">{action.intro}</p>
       {failure && <Problem failure={failure} />}
       {inputs}
       <p class="actions sticky">
-        <button type="submit" class="primary" disabled={changesNothing}>
+        <button type="button" class="primary" disabled={changesNothing} onClick={check}>
           See what it does
         </button>
         {changesNothing && <span class="muted">Nothing is changed yet.</span>}
