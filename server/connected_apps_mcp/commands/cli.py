@@ -20,7 +20,7 @@ from connected_apps_mcp.settings import settings as config
 from .approve import approve
 from .audit import audit
 from .common import Commands, at_terminal, log_to_stderr, print_stderr, run, setting_flags
-from .console import console
+from .console.command import console
 from .database import database
 from .doctor import doctor
 from .install import install, uninstall

@@ -12,7 +12,7 @@ from consoles import Page, console, console_at_terminal
 from server.terminal import at_terminal
 from support import SERVER
 
-from connected_apps_mcp.commands.console import NO_TERMINAL
+from connected_apps_mcp.commands.console.entrance import NO_TERMINAL
 from connected_apps_mcp.limits import MAX_BODY_BYTES
 
 REQUESTS = [
@@ -93,9 +93,9 @@ def test_the_page_is_nowhere_but_at_its_path(page: Page) -> None:
 def test_the_address_alone_leads_to_a_document_without_the_path_and_the_token(page: Page) -> None:
     landed = httpx2.get(page.origin, headers={"sec-fetch-site": "none"})
     assert landed.status_code == 200
-    told = f"{landed.headers}{landed.text}"
-    assert page.url.removeprefix(page.origin) not in told
-    assert page.token not in told
+    said = f"{landed.headers}{landed.text}"
+    assert page.url.removeprefix(page.origin) not in said
+    assert page.token not in said
     assert "set-cookie" not in landed.headers
 
 

@@ -4,7 +4,7 @@ import httpx2
 import pytest
 from starlette.responses import PlainTextResponse
 
-from connected_apps_mcp.commands.console import end_with
+from connected_apps_mcp.commands.console.serving import end_with
 from connected_apps_mcp.console.guards import Guards
 from connected_apps_mcp.console.session import IDLE_SECONDS, LINK_SECONDS, Session
 from connected_apps_mcp.transports.shutdown import ShutdownSignals

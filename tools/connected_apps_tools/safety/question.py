@@ -22,7 +22,7 @@ class Audience(NamedTuple):
 
 CONVERSATION = Audience("in the conversation", WHO_WILL_KNOW)
 PAGE = Audience(
-    "on this page", "Whoever sees this screen will know it. It does not enter a conversation."
+    "on this page", "Everybody who sees this screen will know it. It does not enter a conversation."
 )
 
 MAX_FACTS_IN_QUESTION = 50

@@ -1,0 +1,1 @@
+"""`connected-apps-mcp console`: the apps on a page in the browser, for a person."""
