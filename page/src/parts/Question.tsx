@@ -36,7 +36,7 @@ export function QuestionDialog({ question, answer }: Props) {
   const no = useRef<HTMLButtonElement>(null);
   useLayoutEffect(() => {
     dialog.current?.showModal();
-    no.current?.focus();
+    no.current?.focus({ preventScroll: true });
   }, []);
   return (
     <dialog
@@ -49,7 +49,7 @@ export function QuestionDialog({ question, answer }: Props) {
       }}
     >
       <QuestionText text={question.text} titleId="question-title" />
-      <p class="actions end">
+      <p class="actions sticky end">
         <button type="button" ref={no} onClick={() => answer(false)}>
           No, do nothing
         </button>

@@ -59,7 +59,7 @@ function Call({ call }: { call: WaitingCall }) {
     <article class="call" aria-labelledby={titleId}>
       <p class="by muted small">
         <code>{call.tool}</code> called by <Caller caller={call.caller} />
-        <time dateTime={call.since}>{localTime(call.since)}</time>, waits until{" "}
+        on <time dateTime={call.since}>{localTime(call.since)}</time>, waits until{" "}
         <time dateTime={call.until}>{localTime(call.until)}</time>
       </p>
       <QuestionText text={call.question} titleId={titleId} />

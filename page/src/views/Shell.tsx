@@ -216,9 +216,7 @@ function useReachable(link: Link, catalogue: Catalogue): Failure | null {
   useEffect(
     () =>
       link.listen((event) => {
-        if (event.kind !== "reachable") return;
-        const message = "The console does not answer.";
-        lose(event.reachable ? null : { error: UNREACHABLE, message });
+        if (event.kind === "reachable") lose(event.failure);
       }),
     [link],
   );
