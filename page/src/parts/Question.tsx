@@ -35,8 +35,10 @@ export function QuestionDialog({ question, answer }: Props) {
   const dialog = useRef<HTMLDialogElement>(null);
   const no = useRef<HTMLButtonElement>(null);
   useLayoutEffect(() => {
-    dialog.current?.showModal();
+    const shown = dialog.current!;
+    shown.showModal();
     no.current?.focus({ preventScroll: true });
+    return () => shown.close(); // gives the focus back to where it was
   }, []);
   return (
     <dialog
