@@ -21,6 +21,8 @@ def test_a_press_decides_on_a_call(open_page: Open, button: str, said: str) -> N
     call.get_by_role("button", name=button).click()
     call.wait_for(state="detached")
     tab.get_by_text(said).wait_for()
+    focused = tab.evaluate("document.activeElement.innerText")
+    assert focused == "Approvals"
 
 
 def test_a_call_that_begins_to_wait_appears_by_itself(open_page: Open) -> None:

@@ -184,8 +184,10 @@ def test_a_search_that_nothing_fits_can_be_cleared(open_page: Open) -> None:
 def test_what_is_here_stays_in_sight_while_the_console_does_not_answer(open_page: Open) -> None:
     tab = open_page()
     tab.get_by_text("40 apps", exact=True).wait_for()
-    tab.evaluate("link.tell({kind: 'reachable', reachable: false})")
-    assert "What you see may be old." in tab.get_by_role("alert").inner_text()
+    failure = {"error": "unreachable", "message": "No answer.", "hint": "Run it again."}
+    tab.evaluate("failure => link.tell({kind: 'reachable', failure})", failure)
+    said = tab.get_by_role("alert").inner_text()
+    assert said.startswith("No answer. What you see may be old. Run it again.")
     assert names(tab)
 
 
@@ -193,8 +195,27 @@ def test_what_is_here_stays_in_sight_while_the_console_does_not_answer(open_page
 def test_nothing_is_wider_than_a_narrow_window(open_page: Open, viewport: dict[str, int]) -> None:
     tab = open_page({"viewport": viewport})
     assert _is_as_wide_as_the_window(tab)
-    open_app(tab, "Reports")
+    panel = open_app(tab, "Reports")
     assert _is_as_wide_as_the_window(tab)
+    panel.get_by_role("button", name="Edit", exact=True).click()
+    panel.get_by_role("button", name="See what it does").wait_for()
+    assert _is_as_wide_as_the_window(tab)
+
+
+def test_no_word_of_the_page_is_cut_in_the_table(open_page: Open) -> None:
+    cells = open_page(count=1).locator(".app-table td:is(.secret, .lifetime, .findings)")
+    assert cells.count()
+    cut = cells.evaluate_all("all => all.filter(e => e.scrollWidth > e.clientWidth).length")
+    assert cut == 0
+
+
+def test_the_table_reaches_to_the_end_of_a_phone(open_page: Open) -> None:
+    end = (
+        open_page({"viewport": PHONE})
+        .locator(".list")
+        .evaluate("e => e.getBoundingClientRect().bottom")
+    )
+    assert end == PHONE["height"]
 
 
 def _is_as_wide_as_the_window(tab: Any) -> bool:

@@ -1,7 +1,12 @@
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 from page_steps import Open, calls_of, open_app
+
+LOW = {"width": 640, "height": 430}
+"""What is left of a window of 1280 by 860 at 200 % zoom."""
+MANY = [f"https://other.example/{number}" for number in range(12)]
 
 
 def begin(tab: Any, app: str, button: str) -> Any:
@@ -22,11 +27,11 @@ def sent(tab: Any, tool: str) -> list[dict[str, Any]]:
     return [call["arguments"] for call in calls if not call["arguments"].get("dry_run")]
 
 
-def edit(tab: Any) -> Any:
-    """Edit the redirect URLs of an app, up to its difference."""
+def edit(tab: Any, urls: Sequence[str] = ("https://other.example/cb",)) -> Any:
+    """Add redirect URLs to an app, up to the difference."""
     panel = begin(tab, "Calendar Sync", "Edit")
     panel.get_by_label("Redirect URLs", exact=True).fill(
-        "https://calendar.example/callback\nhttps://other.example/cb"
+        "\n".join(["https://calendar.example/callback", *urls])
     )
     press(panel, "See what it does")
     panel.get_by_text("This will happen").wait_for()
@@ -171,6 +176,47 @@ def test_a_rotation_is_started_delivered_and_completed(open_page: Open) -> None:
     press(tab.get_by_role("dialog"), "Yes, do it")
     press(panel, "Show the app")
     panel.get_by_text("…nXt1 is the only secret that works.").wait_for()
+
+
+def test_a_delivery_says_what_goes_where_before_it_does(open_page: Open) -> None:
+    panel = begin(open_page(), "Reports", "Deliver a secret")
+    panel.get_by_label("Destination").fill("reports-live")
+    press(panel, "See what it does")
+    said = panel.locator(".preview .settings")
+    assert said.inner_text().split("\n") == ["Secret", "next, …9wQa", "Destination", "reports-live"]
+
+
+def is_in_sight(part: Any) -> bool:
+    """Whether nothing covers the middle of a part, and it is within the window."""
+    seen: bool = part.evaluate("""e => {
+        const { x, y, width, height } = e.getBoundingClientRect();
+        return e.contains(document.elementFromPoint(x + width / 2, y + height / 2));
+    }""")
+    return seen
+
+
+def test_in_a_low_window_a_preview_begins_at_its_start(open_page: Open) -> None:
+    panel = edit(open_page({"viewport": LOW}), MANY)
+    assert is_in_sight(panel.get_by_text("This will happen"))
+
+
+def test_in_a_low_window_a_question_shows_its_act_and_its_answers(open_page: Open) -> None:
+    tab = open_page({"viewport": LOW})
+    press(edit(tab), "Change the app")
+    question = tab.get_by_role("dialog")
+    assert is_in_sight(question.get_by_role("heading"))
+    assert is_in_sight(question.get_by_role("button", name="No, do nothing"))
+    assert is_in_sight(question.get_by_role("button", name="Yes, do it"))
+
+
+def test_in_a_low_window_a_refusal_comes_into_sight(open_page: Open) -> None:
+    tab = open_page({"viewport": LOW})
+    panel = edit(tab, MANY)
+    press(panel, "Change the app")
+    press(tab.get_by_role("dialog"), "No, do nothing")
+    refusal = panel.get_by_role("alert")
+    refusal.wait_for()
+    assert is_in_sight(refusal)
 
 
 def test_a_completion_that_is_refused_can_be_forced_with_a_reason(open_page: Open) -> None:

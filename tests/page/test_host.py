@@ -295,6 +295,19 @@ def test_the_page_fills_the_screen_and_goes_back(host: Host) -> None:
     assert page.locator("body").bounding_box()["height"] == 600
 
 
+def test_in_a_narrow_frame_the_parts_of_the_header_do_not_overlap(host: Host) -> None:
+    host.start()
+    host.ask("search_apps")
+    host.tab.evaluate("document.querySelector('iframe').style.width = '360px'")
+    page = host.page
+    page.locator(".top .title").wait_for()
+    boxes = [page.locator(f".top {part}").bounding_box() for part in (".title", ".environment")]
+    assert boxes[0]["x"] + boxes[0]["width"] <= boxes[1]["x"]
+    screen = page.get_by_role("button", name="Full screen").bounding_box()
+    views = page.get_by_role("navigation").bounding_box()
+    assert views["y"] <= screen["y"] < views["y"] + views["height"]
+
+
 def test_the_host_gives_the_page_the_height_that_it_asks_for(host: Host) -> None:
     host.start()
     host.ask("search_apps")

@@ -103,6 +103,14 @@ def test_no_text_of_a_stranger_breaks_the_layout(open_page: Open, text: str) -> 
         assert tab.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
+def test_a_long_outcome_leaves_room_for_what_was_called(open_page: Open) -> None:
+    line = {**line_with("x " * 500), "tool": "update_app"}
+    tab = open_page({"viewport": PHONE}, lines=[line])
+    show_view(tab, "Audit")
+    name = tab.locator(".audit tbody th").bounding_box()
+    assert name["width"] > PHONE["width"] / 3
+
+
 def test_the_texts_of_strangers_have_a_typeface_and_a_ground_of_their_own(open_page: Open) -> None:
     tab = open_page(apps=[app_with("Connected Apps")])
     look = "e => [getComputedStyle(e).fontFamily, getComputedStyle(e).backgroundColor]"
@@ -110,6 +118,8 @@ def test_the_texts_of_strangers_have_a_typeface_and_a_ground_of_their_own(open_p
     ours = tab.locator(".top .title").evaluate(look)
     assert theirs[0] != ours[0]
     assert theirs[1] != ours[1]
+    tags = open_app_of(tab).locator(".tag .theirs").evaluate_all(f"all => all.map({look})")
+    assert tags == [theirs] * 3
 
 
 def test_a_long_text_is_cut_with_a_way_to_see_all_of_it(open_page: Open) -> None:

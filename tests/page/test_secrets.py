@@ -25,6 +25,13 @@ def test_a_secret_is_masked_until_a_press_and_a_confirmation(open_page: Open) ->
     panel.get_by_text(SECRET).wait_for()
 
 
+def test_the_focus_stays_on_the_button_that_shows_a_secret(open_page: Open) -> None:
+    panel = open_app(open_page(secret=SECRET), "Reports")
+    ask_for(panel, "Show")
+    hide = panel.get_by_role("button", name="Hide the current secret")
+    assert hide.evaluate("e => e === document.activeElement")
+
+
 def test_a_secret_hides_itself_after_thirty_seconds(open_page: Open) -> None:
     tab = open_page(secret=SECRET)
     tab.clock.install()

@@ -82,6 +82,8 @@ export interface Changed {
   deleted?: boolean;
   delivered?: boolean;
   destination?: string;
+  which?: string;
+  last_four?: string;
   state?: string;
   next_step?: string;
   note?: string;

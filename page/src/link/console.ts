@@ -20,6 +20,7 @@ import {
 } from "./link.ts";
 
 const START_AGAIN = "Run connected-apps-mcp console again, and open the link that it prints.";
+const NO_ANSWER = failed(UNREACHABLE, "The console does not answer.", START_AGAIN);
 
 /** The console refuses events where too many tabs listen: until another one is closed. */
 const RETRY_MS = 5_000;
@@ -79,9 +80,9 @@ export class ConsoleLink implements Link {
   private opened(): EventSource {
     const events = new EventSource("api/events");
     events.onmessage = (message) => this.tell(JSON.parse(message.data) as LinkEvent);
-    events.onopen = () => this.tell({ kind: "reachable", reachable: true });
+    events.onopen = () => this.tell({ kind: "reachable", failure: null });
     events.onerror = () => {
-      if (events.readyState !== EventSource.CLOSED) this.tell({ kind: "reachable", reachable: false });
+      if (events.readyState !== EventSource.CLOSED) this.tell({ kind: "reachable", failure: NO_ANSWER.error });
       else setTimeout(() => this.events === events && (this.events = this.opened()), RETRY_MS);
     };
     return events;
@@ -120,7 +121,7 @@ export class ConsoleLink implements Link {
       if (response.status === 401) return failed(ENDED, "The console has ended.", START_AGAIN);
       return (await response.json()) as Outcome<T>;
     } catch {
-      return failed(UNREACHABLE, "The console does not answer.", START_AGAIN);
+      return NO_ANSWER;
     }
   }
 }

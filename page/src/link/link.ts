@@ -121,7 +121,7 @@ export type LinkEvent =
   | { kind: "apps" }
   | { kind: "approvals" }
   | { kind: "audit" }
-  | { kind: "reachable"; reachable: boolean }
+  | { kind: "reachable"; failure: Failure | null }
   | { kind: "display"; mode: DisplayMode }
   /** A link in the browser asks to see an app. Whoever shows it says so. */
   | { kind: "open"; client_id: string; opened: () => void }

@@ -35,8 +35,10 @@ export function QuestionDialog({ question, answer }: Props) {
   const dialog = useRef<HTMLDialogElement>(null);
   const no = useRef<HTMLButtonElement>(null);
   useLayoutEffect(() => {
-    dialog.current?.showModal();
-    no.current?.focus();
+    const shown = dialog.current!;
+    shown.showModal();
+    no.current?.focus({ preventScroll: true });
+    return () => shown.close(); // gives the focus back to where it was
   }, []);
   return (
     <dialog
@@ -49,7 +51,7 @@ export function QuestionDialog({ question, answer }: Props) {
       }}
     >
       <QuestionText text={question.text} titleId="question-title" />
-      <p class="actions end">
+      <p class="actions sticky end">
         <button type="button" ref={no} onClick={() => answer(false)}>
           No, do nothing
         </button>

@@ -1,6 +1,7 @@
 // Small parts that many views use.
 
 import type { ComponentChildren } from "preact";
+import { useLayoutEffect, useRef } from "preact/hooks";
 import type { Finding, Severity } from "../data/apps.ts";
 import { SEVERITIES, worst } from "../data/apps.ts";
 import type { Failure } from "../link/link.ts";
@@ -38,8 +39,10 @@ export const severitiesOf = (findings: readonly Finding[]) =>
 
 /** An error, with what to do about it. The message may quote strangers. */
 export function Problem({ failure, again }: { failure: Failure; again?: () => void }) {
+  const notice = useRef<HTMLDivElement>(null);
+  useLayoutEffect(() => notice.current?.scrollIntoView({ block: "nearest" }), [failure]);
   return (
-    <div class="notice danger" role="alert">
+    <div class="notice danger" role="alert" ref={notice}>
       <p>
         <strong>It did not work.</strong> <Theirs text={failure.message} limit={500} />
       </p>

@@ -1,6 +1,6 @@
 // The calls that wait for a person, each with its question and its difference.
 
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import type { Changed } from "../data/apps.ts";
 import { labelOf } from "../data/fields.ts";
 import { localTime } from "../data/lifetime.ts";
@@ -19,10 +19,13 @@ export function useWaiting(link: Link) {
 
 export function Approvals({ waiting }: { waiting: ReturnType<typeof useWaiting> }) {
   const { result: calls, failure, again } = waiting;
+  const heading = useRef<HTMLHeadingElement>(null);
   return (
     <main class="single">
       <div class="head">
-        <h1>Approvals</h1>
+        <h1 ref={heading} tabIndex={-1}>
+          Approvals
+        </h1>
         <p class="muted">
           Calls of agents that wait for a person. An approval counts once, for this call and the unchanged app.
         </p>
@@ -35,7 +38,7 @@ export function Approvals({ waiting }: { waiting: ReturnType<typeof useWaiting> 
       <ul class="calls" aria-live="polite">
         {calls?.map((call) => (
           <li key={call.id}>
-            <Call call={call} />
+            <Call call={call} decided={() => heading.current?.focus()} />
           </li>
         ))}
       </ul>
@@ -43,7 +46,7 @@ export function Approvals({ waiting }: { waiting: ReturnType<typeof useWaiting> 
   );
 }
 
-function Call({ call }: { call: WaitingCall }) {
+function Call({ call, decided }: { call: WaitingCall; decided: () => void }) {
   const { link, announce } = usePage();
   const [busy, work] = useState(false);
   const [failure, fail] = useState<Failure | null>(null);
@@ -53,13 +56,14 @@ function Call({ call }: { call: WaitingCall }) {
     const outcome = await link.decide!(call.id, approve);
     work(false);
     if ("error" in outcome) return fail(outcome.error);
+    decided();
     announce(approve ? "The call is approved." : "The call is declined.");
   };
   return (
     <article class="call" aria-labelledby={titleId}>
       <p class="by muted small">
         <code>{call.tool}</code> called by <Caller caller={call.caller} />
-        <time dateTime={call.since}>{localTime(call.since)}</time>, waits until{" "}
+        on <time dateTime={call.since}>{localTime(call.since)}</time>, waits until{" "}
         <time dateTime={call.until}>{localTime(call.until)}</time>
       </p>
       <QuestionText text={call.question} titleId={titleId} />

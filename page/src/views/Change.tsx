@@ -12,6 +12,7 @@ import { carriedOut, usePage } from "../parts/page.ts";
 import { Ours, Theirs } from "../parts/Theirs.tsx";
 import { Url } from "../parts/Url.tsx";
 import { FormField } from "./FormField.tsx";
+import { LastFour } from "./Rotation.tsx";
 
 type Stage =
   | { at: "form"; failure?: Failure }
@@ -61,8 +62,8 @@ export function Change({ act, app }: { act: Act; app?: App }) {
   const top = useRef<HTMLDivElement>(null);
   useLayoutEffect(() => {
     if (stage.at !== "preview" && stage.at !== "done") return;
-    top.current?.closest(".panel")?.scrollTo(0, 0);
-    top.current?.focus();
+    if (!("failure" in stage)) top.current?.scrollIntoView(); // a failure comes into sight itself
+    top.current?.focus({ preventScroll: true });
   }, [stage.at]);
 
   const canEdit = (now: Stage) =>
@@ -196,6 +197,7 @@ function Preview({ action, planned, failure, sending, send, edit }: PreviewProps
       )}
       {!planned?.changes && !planned?.would_send?.body && <p>{action.intro}</p>}
       {planned?.former && <Former app={planned.former} />}
+      {planned?.destination && <Delivered planned={planned} />}
       {planned?.would_send && <Request request={planned.would_send} />}
       {failure && <Problem failure={failure} />}
       <p class="actions sticky">
@@ -237,6 +239,19 @@ const Former = ({ app }: { app: App }) => (
           </li>
         ))}
       </ul>
+    </dd>
+  </dl>
+);
+
+const Delivered = ({ planned: { which, last_four, destination = "" } }: { planned: Changed }) => (
+  <dl class="settings">
+    <dt>Secret</dt>
+    <dd>
+      {which}, <LastFour text={last_four} />
+    </dd>
+    <dt>Destination</dt>
+    <dd>
+      <Ours text={destination} />
     </dd>
   </dl>
 );

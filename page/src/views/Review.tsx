@@ -46,8 +46,8 @@ export function Review() {
         <h1>Review</h1>
         <p class="muted">
           {counted(sumOf(groups), "finding")}
-          {review.not_told === 0 && ` of ${counted(touched, "app")}`}, in {counted(review.scanned, "app")} that
-          were reviewed. A finding is a reason to look, not a verdict.
+          {review.not_told === 0 && ` in ${counted(touched, "app")}`}; {counted(review.scanned, "app")} reviewed.
+          A finding is a reason to look, not a verdict.
         </p>
       </div>
       {review.note && (

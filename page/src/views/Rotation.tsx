@@ -13,7 +13,7 @@ export function Rotation({ app }: { app: App }) {
   if (!isRotating(app)) {
     return (
       <ol class="timeline">
-        <Step state="done" title="One secret">
+        <Step state="now" title="One secret">
           <LastFour text={current} /> is the only secret that works.
           <Deliveries deliveries={of(current)} />
         </Step>
@@ -66,7 +66,7 @@ const Stale = ({ deliveries }: { deliveries: Delivery[] }) => (
   </Step>
 );
 
-const LastFour = ({ text }: { text: string | undefined }) =>
+export const LastFour = ({ text }: { text: string | undefined }) =>
   text ? (
     <code class="last-four">
       …<Theirs text={text} limit={12} brief />

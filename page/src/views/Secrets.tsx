@@ -54,6 +54,7 @@ function OneSecret({ app, which, lastFour = "" }: Props) {
   });
 
   const get = async (): Promise<Secret | null> => {
+    if (busy) return null; // a button that were disabled would lose the focus
     fail(null);
     work(true);
     const outcome = await carriedOut(ask, (answer) => link.revealSecret(app.client_id, which, answer));
@@ -100,11 +101,11 @@ function OneSecret({ app, which, lastFour = "" }: Props) {
         )}
       </p>
       <p class="actions">
-        <button type="button" disabled={busy} onClick={() => (isSeen ? hide() : void reveal())}>
+        <button type="button" aria-disabled={busy} onClick={() => (isSeen ? hide() : void reveal())}>
           {isSeen ? "Hide" : "Show"}
           <span class="unseen"> the {which} secret</span>
         </button>
-        <button type="button" disabled={busy} onClick={() => void take()}>
+        <button type="button" aria-disabled={busy} onClick={() => void take()}>
           Copy<span class="unseen"> the {which} secret</span>
         </button>
       </p>

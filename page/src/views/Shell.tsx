@@ -194,16 +194,14 @@ function useAnnouncements(): [string, (text: string) => void] {
   return [said, announce];
 }
 
-/** One question at a time; the focus goes back to where it was. */
+/** One question at a time. */
 function useQuestion() {
   const [asked, show] = useState<Question | null>(null);
   const settle = useRef<(confirm: boolean) => void>(undefined);
   const ask = (question: Question) =>
     new Promise<boolean>((resolve) => {
-      const before = document.activeElement as HTMLElement | null;
       settle.current = (confirm) => {
         show(null);
-        before?.focus();
         resolve(confirm);
       };
       show(question);
@@ -216,9 +214,7 @@ function useReachable(link: Link, catalogue: Catalogue): Failure | null {
   useEffect(
     () =>
       link.listen((event) => {
-        if (event.kind !== "reachable") return;
-        const message = "The console does not answer.";
-        lose(event.reachable ? null : { error: UNREACHABLE, message });
+        if (event.kind === "reachable") lose(event.failure);
       }),
     [link],
   );
