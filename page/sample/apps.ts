@@ -14,7 +14,7 @@ const SETTINGS = {
 const SPECIAL: Partial<App>[] = [
   {
     client_name: "Reports",
-    client_description: "Sends reports every night to whoever subscribed to them.",
+    client_description: "Sends reports every night to those who subscribed to them.",
     client_type: "first_party",
     redirect_urls: ["https://reports.example/callback", "https://reports.example/staging/callback"],
     post_logout_redirect_urls: ["https://reports.example/goodbye"],

@@ -94,7 +94,7 @@ export class SampleLink implements Link {
       const app = this.app({ client_id: clientId });
       const question = this.question(
         "secret",
-        ["Show a client secret of this app in the page?", ...facts(app), "Whoever sees this screen will know it."],
+        ["Show a client secret of this app in the page?", ...facts(app), "Everybody who sees this screen will know it."],
         answer,
       );
       if (question) return question;
@@ -268,7 +268,7 @@ export class SampleLink implements Link {
       const app = this.app({ client_id: client_id! });
       const last_four = which === "next" ? app.next_client_secret_last_four : app.client_secret_last_four;
       if (dry_run) return { client_id, which, last_four, destination, delivered: false };
-      const question = this.question("deliver_client_secret", ["Deliver a client secret of this app?", ...facts(app), `Destination: ${destination}`, `Secret: …${last_four}`, "It replaces what the destination has, and whoever reads the destination can act as the app."], answer);
+      const question = this.question("deliver_client_secret", ["Deliver a client secret of this app?", ...facts(app), `Destination: ${destination}`, `Secret: …${last_four}`, "It replaces what the destination has, and everybody who reads the destination can act as the app."], answer);
       if (question) return question;
       const delivery = { destination: String(destination), last_four: last_four!, delivered_at: new Date().toISOString() };
       const others = (app.deliveries ?? []).filter((each) => each.destination !== destination);

@@ -1,4 +1,4 @@
-// A value that changes, and whoever wants to know it.
+// A value that changes, with those who want to know it.
 
 export class Store<T extends object> {
   private heard = new Set<() => void>();

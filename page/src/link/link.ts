@@ -123,7 +123,7 @@ export type LinkEvent =
   | { kind: "audit" }
   | { kind: "reachable"; failure: Failure | null }
   | { kind: "display"; mode: DisplayMode }
-  /** A link in the browser asks to see an app. Whoever shows it says so. */
+  /** A link in the browser asks to see an app. The view that shows it says so. */
   | { kind: "open"; client_id: string; opened: () => void }
   | ({ kind: "shown" } & Shown);
 

@@ -41,10 +41,12 @@ export const severitiesOf = (findings: readonly Finding[]) =>
 export function Problem({ failure, again }: { failure: Failure; again?: () => void }) {
   const notice = useRef<HTMLDivElement>(null);
   useLayoutEffect(() => notice.current?.scrollIntoView({ block: "nearest" }), [failure]);
+  const isNo = failure.error === "NotConfirmed"; // the person said so: nothing went wrong
   return (
-    <div class="notice danger" role="alert" ref={notice}>
+    <div class={isNo ? "notice" : "notice danger"} role="alert" ref={notice}>
       <p>
-        <strong>It did not work.</strong> <Theirs text={failure.message} limit={500} />
+        {!isNo && <strong>It did not work. </strong>}
+        <Theirs text={failure.message} limit={500} />
       </p>
       {failure.hint && <p>{failure.hint}</p>}
       {failure.may_have_taken_effect && (

@@ -32,7 +32,7 @@ export interface PageParts {
   go(route: Route): void;
   /** Shows a question, and returns whether the person confirms. */
   ask(question: Question): Promise<boolean>;
-  /** Says something to whoever listens to the page. */
+  /** Says something to a person who listens to the page. */
   announce(text: string): void;
 }
 

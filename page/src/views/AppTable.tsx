@@ -34,7 +34,7 @@ export function AppTable({ rows, findings, order, sort }: Props) {
   const shown = useRef(route.app);
   useEffect(() => scroller.current?.scrollTo(0, 0), [order, rows.length === 0]);
 
-  // Whoever closes an app is back at its row.
+  // A person who closes an app is back at its row.
   useEffect(() => {
     const at = rows.findIndex(({ app }) => app.client_id === shown.current);
     if (!route.app && at >= 0) moveTo(at);

@@ -16,6 +16,9 @@ const STATES: Record<State, string> = {
   note: "Note",
 };
 
+/** Who types no more for so long has typed all. */
+const TYPING_MS = 300;
+
 const COLUMNS = ["Line", "Time", "What", "App", "Caller", "Answer", "Outcome"];
 
 export function Audit() {
@@ -59,7 +62,7 @@ function Chain({ chain: { whole, lines, problems } }: { chain: AuditPage["chain"
   return (
     <div class="notice danger" role="alert">
       <p>
-        <strong>Somebody tampered with the log.</strong>
+        <strong>The log is not whole: lines are missing or changed.</strong>
       </p>
       <ul>
         {problems.map((problem) => (
@@ -77,26 +80,25 @@ const without = (filter: AuditFilter, name: keyof AuditFilter): AuditFilter => {
   return rest;
 };
 
-function Filter({ filter, set }: { filter: AuditFilter; set: (filter: AuditFilter) => void }) {
-  const change = (name: "client_id" | "caller" | "outcome") => (event: Event) => {
-    const { value } = event.target as HTMLInputElement;
-    const rest = without(without(filter, name), "before");
-    set(value.trim() ? { ...rest, [name]: value.trim() } : rest);
-  };
+interface FilterProps {
+  filter: AuditFilter;
+  set: (change: (now: AuditFilter) => AuditFilter) => void;
+}
+
+function Filter({ filter, set }: FilterProps) {
+  const change = (name: "client_id" | "caller" | "outcome") => (value: string) =>
+    set((now) => {
+      const rest = without(without(now, name), "before");
+      return value ? { ...rest, [name]: value } : rest;
+    });
   return (
     <search class="filters open">
       <div class="more">
-        <label>
-          <span>Client id of an app</span>
-          <input type="text" spellcheck={false} value={filter.client_id ?? ""} onChange={change("client_id")} />
-        </label>
-        <label>
-          <span>Caller</span>
-          <input type="text" spellcheck={false} value={filter.caller ?? ""} onChange={change("caller")} />
-        </label>
+        <Words label="Client id of an app" value={filter.client_id ?? ""} change={change("client_id")} />
+        <Words label="Caller" value={filter.caller ?? ""} change={change("caller")} />
         <label>
           <span>Outcome</span>
-          <select value={filter.outcome ?? ""} onChange={change("outcome")}>
+          <select value={filter.outcome ?? ""} onChange={(event) => change("outcome")(event.currentTarget.value)}>
             <option value="">Any</option>
             <option value="ok">Done</option>
             <option value="failed">Failed</option>
@@ -106,6 +108,28 @@ function Filter({ filter, set }: { filter: AuditFilter; set: (filter: AuditFilte
         </label>
       </div>
     </search>
+  );
+}
+
+interface WordsProps {
+  label: string;
+  value: string;
+  change: (value: string) => void;
+}
+
+/** A field that filters once a person stops typing. */
+function Words({ label, value, change }: WordsProps) {
+  const [typed, type] = useState(value);
+  useEffect(() => {
+    if (typed.trim() === value) return;
+    const timer = setTimeout(() => change(typed.trim()), TYPING_MS);
+    return () => clearTimeout(timer);
+  }, [typed]);
+  return (
+    <label>
+      <span>{label}</span>
+      <input type="text" spellcheck={false} value={typed} onInput={(event) => type(event.currentTarget.value)} />
+    </label>
   );
 }
 

@@ -22,53 +22,12 @@ type Stage =
   | { at: "done"; result: Changed };
 
 export function Change({ act, app }: { act: Act; app?: App }) {
-  const { link, about, ask, announce, catalogue } = usePage();
+  const { about } = usePage();
   const action = ACTIONS[act];
   const tool = about.tools.find(({ name }) => name === action.tool);
   const form = useForm(act, tool, app);
-  const hasForm = form.fields.length > 0 && !action.rare;
-  const [stage, enter] = useState<Stage>({ at: hasForm ? "form" : "checking" });
-  const given: Arguments = { ...(app && { client_id: app.client_id }), ...form.given };
-
-  const preview = async () => {
-    if (!tool?.inputSchema.properties?.dry_run) return enter({ at: "preview" });
-    enter({ at: "checking" });
-    const outcome = await carriedOut(ask, (answer) =>
-      link.call<Changed>(action.tool, { ...given, dry_run: true }, answer),
-    );
-    if ("result" in outcome) enter({ at: "preview", planned: outcome.result });
-    else enter({ at: hasForm ? "form" : "preview", failure: outcome.error });
-  };
-  const send = async () => {
-    const planned = stage.at === "preview" ? stage.planned : undefined;
-    enter({ at: "sending", ...(planned && { planned }) });
-    const unchanged = tool?.inputSchema.properties?.if_unchanged && app?.version;
-    const whole = { ...given, ...(unchanged && { if_unchanged: unchanged }) };
-    const outcome = await carriedOut(ask, (answer) => link.call<Changed>(action.tool, whole, answer));
-    if ("error" in outcome) {
-      enter({ at: "preview", ...(planned && { planned }), failure: outcome.error });
-      return;
-    }
-    announce(action.done);
-    enter({ at: "done", result: outcome.result });
-    if (outcome.result.app) catalogue.put(outcome.result.app.client_id, outcome.result.app);
-    if (outcome.result.deleted) catalogue.put(outcome.result.client_id!, undefined);
-    void catalogue.loadReview();
-  };
-  useEffect(() => {
-    if (stage.at === "checking") void preview();
-  }, []);
-
-  const top = useRef<HTMLDivElement>(null);
-  useLayoutEffect(() => {
-    if (stage.at !== "preview" && stage.at !== "done") return;
-    if (!("failure" in stage)) top.current?.scrollIntoView(); // a failure comes into sight itself
-    top.current?.focus({ preventScroll: true });
-  }, [stage.at]);
-
-  const canEdit = (now: Stage) =>
-    hasForm || (form.fields.length > 0 && now.at === "preview" && now.failure !== undefined);
-
+  const { stage, preview, send, edit } = useStages(action, tool, app, form);
+  const top = useSightOf(stage);
   if (!tool) return <p>The server does not offer this.</p>;
   return (
     <div class="change" ref={top} tabIndex={-1}>
@@ -94,12 +53,70 @@ export function Change({ act, app }: { act: Act; app?: App }) {
           failure={stage.at === "preview" ? stage.failure : undefined}
           sending={stage.at === "sending"}
           send={() => void send()}
-          {...(canEdit(stage) && { edit: () => enter({ at: "form" }) })}
+          {...(edit && { edit })}
         />
       )}
       {stage.at === "done" && <Done act={act} result={stage.result} />}
     </div>
   );
+}
+
+/** Where a change is, and the steps from there. */
+function useStages(
+  action: Action,
+  tool: ToolInfo | undefined,
+  app: App | undefined,
+  form: ReturnType<typeof useForm>,
+) {
+  const { link, ask, announce, catalogue } = usePage();
+  const hasForm = form.fields.length > 0 && !action.rare;
+  const [stage, enter] = useState<Stage>({ at: hasForm ? "form" : "checking" });
+  const given: Arguments = { ...(app && { client_id: app.client_id }), ...form.given };
+  const parameters = tool?.inputSchema.properties;
+
+  const preview = async () => {
+    if (!parameters?.dry_run) return enter({ at: "preview" });
+    enter({ at: "checking" });
+    const outcome = await carriedOut(ask, (answer) =>
+      link.call<Changed>(action.tool, { ...given, dry_run: true }, answer),
+    );
+    if ("result" in outcome) enter({ at: "preview", planned: outcome.result });
+    else enter({ at: hasForm ? "form" : "preview", failure: outcome.error });
+  };
+  const send = async () => {
+    const planned = stage.at === "preview" ? stage.planned : undefined;
+    enter({ at: "sending", ...(planned && { planned }) });
+    const unchanged = parameters?.if_unchanged && app?.version;
+    const whole = { ...given, ...(unchanged && { if_unchanged: unchanged }) };
+    const outcome = await carriedOut(ask, (answer) => link.call<Changed>(action.tool, whole, answer));
+    if ("error" in outcome) {
+      enter({ at: "preview", ...(planned && { planned }), failure: outcome.error });
+      return;
+    }
+    announce(action.done);
+    enter({ at: "done", result: outcome.result });
+    if (outcome.result.app) catalogue.put(outcome.result.app.client_id, outcome.result.app);
+    if (outcome.result.deleted) catalogue.put(outcome.result.client_id!, undefined);
+    void catalogue.loadReview();
+  };
+  useEffect(() => {
+    if (stage.at === "checking") void preview();
+  }, []);
+
+  const hasFailed = stage.at === "preview" && stage.failure !== undefined;
+  const canEdit = hasForm || (form.fields.length > 0 && hasFailed);
+  return { stage, preview, send, ...(canEdit && { edit: () => enter({ at: "form" }) }) };
+}
+
+/** Brings a new preview or result into sight. */
+function useSightOf(stage: Stage) {
+  const top = useRef<HTMLDivElement>(null);
+  useLayoutEffect(() => {
+    if (stage.at !== "preview" && stage.at !== "done") return;
+    if (!("failure" in stage)) top.current?.scrollIntoView(); // a failure comes into sight itself
+    top.current?.focus({ preventScroll: true });
+  }, [stage.at]);
+  return top;
 }
 
 function useForm(act: Act, tool: ToolInfo | undefined, app: App | undefined) {

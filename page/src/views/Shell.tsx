@@ -168,7 +168,7 @@ const Lost = ({ failure, again }: { failure: Failure; again: () => void }) => (
   </div>
 );
 
-/** The history of the browser holds the way, so that Back works and a reload stays. */
+/** The history of the browser holds the way, so that Back works and a reload stays. Back of a host is for the host. */
 function useRoute(): [Route, (route: Route) => void] {
   const [route, change] = useState<Route>(() => (history.state as Route | null) ?? { view: "apps" });
   useEffect(() => {
@@ -177,7 +177,8 @@ function useRoute(): [Route, (route: Route) => void] {
     return () => window.removeEventListener("popstate", back);
   }, []);
   const go = (next: Route) => {
-    history.pushState(next, "");
+    if (window === window.top) history.pushState(next, "");
+    else history.replaceState(next, "");
     change(next);
   };
   return [route, go];
