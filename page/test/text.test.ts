@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { mixesScripts, pieces, start } from "../src/data/text.ts";
+import { mixesScripts, pieces, start } from "../src/data/text/printable.ts";
 
 const shown = (text: string) => pieces(text).map((piece) => piece.text).join("|");
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { decodedHost } from "../src/data/punycode.ts";
-import { marksOf, partsOf, placeOf } from "../src/data/urls.ts";
+import { decodedHost } from "../src/data/text/punycode.ts";
+import { marksOf, partsOf, placeOf } from "../src/data/text/urls.ts";
 
 const hostOf = (url: string) => partsOf(url).host;
 const marks = (url: string) => marksOf(url).map(({ short }) => short);

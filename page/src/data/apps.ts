@@ -1,7 +1,7 @@
 // The apps and findings, as the tools give them.
 
 import type { Json } from "../link/link.ts";
-import { placeOf } from "./urls.ts";
+import { placeOf } from "./text/urls.ts";
 
 export type ClientType = "first_party" | "first_party_public" | "third_party" | "third_party_public";
 

@@ -3,7 +3,7 @@
 import type { Change } from "../data/apps.ts";
 import { difference } from "../data/diff.ts";
 import { labelOf } from "../data/fields.ts";
-import { lifetime } from "../data/lifetime.ts";
+import { lifetime } from "../data/text/lifetime.ts";
 import type { Json } from "../link/link.ts";
 import { Theirs } from "./Theirs.tsx";
 import { Url } from "./Url.tsx";

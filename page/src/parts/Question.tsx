@@ -1,7 +1,7 @@
 // A question as a person reads it: the act, the facts, the consequence.
 
 import { useLayoutEffect, useRef } from "preact/hooks";
-import { readQuestion } from "../data/questions.ts";
+import { readQuestion } from "../data/text/questions.ts";
 import type { Question } from "../link/link.ts";
 import { Theirs } from "./Theirs.tsx";
 

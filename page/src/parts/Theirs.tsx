@@ -1,8 +1,8 @@
 // The text of strangers: in a frame of its own, never as markup, with all that hides in it shown.
 
 import { useState } from "preact/hooks";
-import { counted } from "../data/lifetime.ts";
-import { type Piece, pieces, start } from "../data/text.ts";
+import { counted } from "../data/text/lifetime.ts";
+import { type Piece, pieces, start } from "../data/text/printable.ts";
 
 const STEP = 10_000;
 

@@ -1,7 +1,7 @@
 // A URL as it is written, with the host set apart, and what is odd about it.
 
-import { start } from "../data/text.ts";
-import { marksOf, partsOf } from "../data/urls.ts";
+import { start } from "../data/text/printable.ts";
+import { marksOf, partsOf } from "../data/text/urls.ts";
 import { Pieces, Theirs } from "./Theirs.tsx";
 
 const MOST = 240;

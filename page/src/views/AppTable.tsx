@@ -3,7 +3,7 @@
 import type { RefObject } from "preact";
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { TYPES, isConfidential, isRotating } from "../data/apps.ts";
-import { lifetime } from "../data/lifetime.ts";
+import { lifetime } from "../data/text/lifetime.ts";
 import type { Column, FindingsByApp, Order, Row } from "../data/table.ts";
 import { FindingsMark, Icon } from "../parts/basics.tsx";
 import { usePage } from "../parts/page.ts";

@@ -3,7 +3,7 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import type { Changed } from "../data/apps.ts";
 import { labelOf } from "../data/fields.ts";
-import { localTime } from "../data/lifetime.ts";
+import { localTime } from "../data/text/lifetime.ts";
 import { type Failure, type Link, type WaitingCall } from "../link/link.ts";
 import { Empty, Problem, Waiting } from "../parts/basics.tsx";
 import { Difference } from "../parts/Difference.tsx";

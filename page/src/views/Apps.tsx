@@ -4,7 +4,7 @@ import { useMemo, useState } from "preact/hooks";
 import { isPossible } from "../data/actions.ts";
 import { SEVERITIES, TYPES } from "../data/apps.ts";
 import { type Project } from "../data/catalogue.ts";
-import { counted } from "../data/lifetime.ts";
+import { counted } from "../data/text/lifetime.ts";
 import { type Filters, NO_FILTERS, type Order, shownRows } from "../data/table.ts";
 import { Empty, Icon, Problem, Waiting } from "../parts/basics.tsx";
 import { usePage, useStore } from "../parts/page.ts";

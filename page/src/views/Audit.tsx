@@ -1,7 +1,7 @@
 // The latest lines of the audit log, and whether its chain is whole.
 
 import { useEffect, useState } from "preact/hooks";
-import { counted, localTime } from "../data/lifetime.ts";
+import { counted, localTime } from "../data/text/lifetime.ts";
 import { type CallRecord, type State, callerOf, recordsOf, textOf } from "../data/records.ts";
 import type { AuditFilter, AuditPage } from "../link/link.ts";
 import { Empty, Problem, Waiting } from "../parts/basics.tsx";

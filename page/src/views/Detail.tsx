@@ -3,7 +3,7 @@
 import type { ComponentChildren } from "preact";
 import { ACTIONS, type Act, isPossible } from "../data/actions.ts";
 import { type App, TYPES, isConfidential } from "../data/apps.ts";
-import { lifetime } from "../data/lifetime.ts";
+import { lifetime } from "../data/text/lifetime.ts";
 import { Notice, Severe } from "../parts/basics.tsx";
 import { usePage, useStore } from "../parts/page.ts";
 import { Ours, Theirs } from "../parts/Theirs.tsx";

@@ -6,7 +6,7 @@ import type { App } from "../data/apps.ts";
 import { Icon, Problem, Waiting } from "../parts/basics.tsx";
 import { useFocus } from "../parts/focus.ts";
 import { useOutcome, usePage } from "../parts/page.ts";
-import { Change } from "./Change.tsx";
+import { Change } from "./change/Change.tsx";
 import { Detail } from "./Detail.tsx";
 
 export function Panel() {

@@ -2,7 +2,7 @@
 
 import { useState } from "preact/hooks";
 import { type Finding, type ReviewedApps, SEVERITIES, type Severity } from "../data/apps.ts";
-import { counted } from "../data/lifetime.ts";
+import { counted } from "../data/text/lifetime.ts";
 import { NO_FILTERS } from "../data/table.ts";
 import { Empty, Notice, Problem, Severe, Waiting } from "../parts/basics.tsx";
 import { usePage, useStore } from "../parts/page.ts";

@@ -2,7 +2,7 @@
 
 import type { ComponentChildren } from "preact";
 import { type App, type Delivery, isRotating } from "../data/apps.ts";
-import { localTime } from "../data/lifetime.ts";
+import { localTime } from "../data/text/lifetime.ts";
 import { Ours, Theirs } from "../parts/Theirs.tsx";
 
 export function Rotation({ app }: { app: App }) {

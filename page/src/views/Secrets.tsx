@@ -3,7 +3,7 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { offers } from "../data/actions.ts";
 import { type App, isRotating } from "../data/apps.ts";
-import { counted, localTime } from "../data/lifetime.ts";
+import { counted, localTime } from "../data/text/lifetime.ts";
 import type { Failure, Secret, Which } from "../link/link.ts";
 import { Problem } from "../parts/basics.tsx";
 import { clearClipboard, copy } from "../parts/clipboard.ts";

@@ -1,9 +1,9 @@
 // A field of a form, by its control.
 
-import { TYPES } from "../data/apps.ts";
-import type { Field, Value } from "../data/fields.ts";
-import { lifetime } from "../data/lifetime.ts";
-import { Url } from "../parts/Url.tsx";
+import { TYPES } from "../../data/apps.ts";
+import type { Field, Value } from "../../data/fields.ts";
+import { lifetime } from "../../data/text/lifetime.ts";
+import { Url } from "../../parts/Url.tsx";
 
 interface Props {
   field: Field;

@@ -1,7 +1,7 @@
 // Takes a URL apart as it is written, and says what is odd about it.
 
 import { decodedHost } from "./punycode.ts";
-import { mixesScripts, start } from "./text.ts";
+import { mixesScripts, start } from "./printable.ts";
 
 /** The parts of a URL. Put together they are the URL again. */
 export interface Parts {
