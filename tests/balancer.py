@@ -19,13 +19,6 @@ PAGE = Path(__file__).parents[1] / "docs" / "how-to" / "replicas.md"
 NGINX = shutil.which("nginx") or "/usr/sbin/nginx"
 
 
-def free_port() -> int:
-    """A port that nothing listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-    return port
-
-
 def answers(port: int) -> bool:
     """Whether something listens on a port."""
     with socket.socket() as connection:

@@ -12,6 +12,7 @@ from pathlib import Path
 from secrets import token_hex
 
 import psycopg
+from ports import free_port
 from support import cannot_run
 
 from connected_apps_tools.storage.postgres.schema import migrate
@@ -39,7 +40,7 @@ class PostgresServer:
     """A server on this machine. The tests stop and start it."""
 
     def __init__(self, folder: Path, *, options: Sequence[str] = FAST) -> None:
-        self.data, self.port = folder / "data", _free_port()
+        self.data, self.port = folder / "data", free_port()
         self._options = [*options, "max_connections=200", "max_wal_size=64MB"]
         self._hand_over(folder)
 
@@ -184,7 +185,7 @@ def pooler(server: PostgresServer, mode: str) -> Iterator[int]:
     binary = shutil.which("pgbouncer") or shutil.which("pgbouncer", path="/usr/sbin")
     if binary is None:
         cannot_run("pgbouncer is missing")
-    port = _free_port()
+    port = free_port()
     with folder_for_all() as folder:
         users, settings = folder / "users", folder / "settings"
         users.write_text(f'"{USER}" "{PASSWORD}"\n')
@@ -200,12 +201,6 @@ def pooler(server: PostgresServer, mode: str) -> Iterator[int]:
                 yield port
             finally:
                 process.terminate()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _wait_for(port: int) -> None:

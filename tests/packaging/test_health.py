@@ -6,9 +6,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from ports import free_port
 from support import running
 
-from connected_apps_mcp.transports.http.listening import bind
 from project import ROOT
 
 HTTP = {"CONNECTED_APPS_MCP_SANDBOX": "1", "CONNECTED_APPS_MCP_TRANSPORT": "http"}
@@ -23,8 +23,7 @@ def health(**settings: str) -> int:
 @pytest.fixture
 def port() -> str:
     """A free port."""
-    with bind("127.0.0.1", 0) as taken:
-        return str(taken.getsockname()[1])
+    return str(free_port())
 
 
 @pytest.fixture

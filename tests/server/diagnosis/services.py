@@ -70,13 +70,6 @@ def silent() -> Iterator[str]:
         yield f"http://127.0.0.1:{listener.getsockname()[1]}"
 
 
-def closed_port() -> int:
-    """A port on which nothing listens."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 def self_signed(folder: Path) -> ssl.SSLContext:
     """How to speak TLS with a certificate that nobody signed."""
     cert, key = folder / "cert.pem", folder / "key.pem"

@@ -11,7 +11,8 @@ from random import Random
 
 import anyio
 from anyio.abc import ByteStream, SocketStream
-from balancer import answers, free_port
+from balancer import answers
+from ports import free_port
 from support import SERVER
 
 BROKEN = (anyio.BrokenResourceError, anyio.ClosedResourceError, anyio.EndOfStream)

@@ -16,9 +16,10 @@ from typing import Any
 import anyio
 import httpx2
 import pytest
-from balancer import confirmed, free_port, headers_of, modern_call, nginx, say_yes
+from balancer import confirmed, headers_of, modern_call, nginx, say_yes
 from mcp import Client, MCPError
 from mcp.types import CallToolResult
+from ports import free_port
 from postgres import PostgresServer, grow_old, running_server
 from server.replicas.faulty import Replica, Wire
 from server.replicas.witness import Witness

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from ports import free_port
 from server.diagnosis.machines import Desk
-from server.diagnosis.services import closed_port
 
 CANARY = "canary-Zx81kQ0pLm27vTn4Rb6wYs3c"
 
@@ -72,7 +72,7 @@ def simple(
 
     def plant(on: Planting) -> None:
         def filled(text: str) -> str:
-            return text.replace("PATH", str(on.desk.folder)).replace("CLOSED", str(closed_port()))
+            return text.replace("PATH", str(on.desk.folder)).replace("CLOSED", str(free_port()))
 
         on.desk.flags |= {flag: filled(value) for flag, value in (flags or {}).items()}
         on.desk.environment |= {

@@ -14,6 +14,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from ports import free_port
 from server.transports.http.test_overload import connect, limited, url_of
 from starlette.requests import Request
 from starlette.responses import JSONResponse
@@ -24,7 +25,6 @@ from connected_apps_mcp.protocol.server import build_server
 from connected_apps_mcp.settings import loading
 from connected_apps_mcp.settings.settings import SettingsError
 from connected_apps_mcp.transports.http.app import build_app
-from connected_apps_mcp.transports.http.listening import bind
 from connected_apps_mcp.transports.http.network import SECURITY_HEADERS, Network
 from connected_apps_mcp.transports.http.tls import tls_context
 from connected_apps_tools import ToolContext
@@ -232,11 +232,6 @@ def test_over_a_socket_only_a_trusted_proxy_is_believed(
     with serving(Network("127.0.0.1:0", proxies=(proxy,)).before(said)) as url:
         known = http.get(url, headers=forwarded).json()
     assert (known["client"], known["scheme"]) == (client, scheme)
-
-
-def free_port() -> int:
-    with bind("127.0.0.1", 0) as taken:
-        return int(taken.getsockname()[1])
 
 
 def test_behind_a_proxy_a_client_learns_the_public_url(http: httpx2.Client) -> None:

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import httpx2
 import pytest
-from balancer import confirmed, free_port, modern_call, nginx, say_yes, sent_to
+from balancer import confirmed, modern_call, nginx, say_yes, sent_to
 from mcp import Client
 from mcp.client.sse import sse_client
+from ports import free_port
 from support import ERAS, answer, running
 
 NAMES = ("a", "b")

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from ports import free_port
 from pydantic import SecretStr
 from support import serving, slow_service
 
@@ -39,13 +40,6 @@ async def why(url: str) -> errors.NotSent:
     return caught.value
 
 
-def closed_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
-
-
 class Proxy:
     """Accepts one connection after the other, sends the same bytes, and closes it."""
 
@@ -74,7 +68,7 @@ def refusing_proxy() -> Iterator[Proxy]:
 
 
 async def test_a_closed_port() -> None:
-    error = await why(f"http://127.0.0.1:{closed_port()}")
+    error = await why(f"http://127.0.0.1:{free_port()}")
     assert "no server listens there" in str(error)
     assert "host and port" in str(error.hint)
 
@@ -165,7 +159,7 @@ async def test_a_certificate_for_another_name(
 
 
 async def test_a_dead_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HTTPS_PROXY", f"http://user:{PASSWORD}@127.0.0.1:{closed_port()}")
+    monkeypatch.setenv("HTTPS_PROXY", f"http://user:{PASSWORD}@127.0.0.1:{free_port()}")
     error = await why(ELSEWHERE)
     assert "no server listens there" in str(error)
     assert "go through the proxy" in str(error.hint)
