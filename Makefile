@@ -25,9 +25,11 @@ test-page: $(VENV)/.installed-page ## Run the tests of the page, in Chromium
 	@echo "Running the tests of the page: about four minutes on two cores, less on more."
 	$(BIN)/pytest --numprocesses=$(WORKERS) --dist=worksteal tests/page
 
-test-all: $(VENV)/.installed-page ## Run all tests and each series whole, and measure their coverage
-	@echo "Running all tests: about twenty minutes on two cores, less on more."
-	WHOLE_TESTS=1 $(BIN)/pytest --numprocesses=$(WORKERS) --dist=worksteal --cov --cov-report=term
+test-all: $(VENV)/.installed-page ## Measure the coverage of the tests, and run each series whole and the tests of the page
+	@echo "Running the tests and measuring their coverage: about ten minutes on two cores, less on more."
+	$(BIN)/pytest --numprocesses=$(WORKERS) --dist=worksteal --ignore=tests/page --cov --cov-report=term
+	@echo "Running each series whole, and the tests of the page: about ten minutes on two cores, less on more."
+	WHOLE_TESTS=1 $(BIN)/pytest --numprocesses=$(WORKERS) --dist=worksteal -m "series or page"
 
 lint: types types-win32 types-darwin ## Check style, types and layering
 	$(BIN)/ruff check

@@ -16,13 +16,13 @@ class Size(NamedTuple):
 
 SIZES = {
     "callers at once": Size(16, 64),
-    "rounds of many callers": Size(1, 2),
+    "rounds of many callers": Size(1, 3),
     "sets of scopes": Size(12, 48),
-    "random faults": Size(300, 1_500),
+    "random faults": Size(300, 3_000),
     "random sessions": Size(30, 80),
     "kills of a server": Size(10, 24),
-    "kills of an apply": Size(4, 20),
-    "kills of a writer of the audit log": Size(4, 8),
+    "kills of an apply": Size(4, 40),
+    "kills of a writer of the audit log": Size(4, 12),
     "manipulated audit logs": Size(100, 400),
     "apps over each transport": Size(150, 500),
     "random requests to an operation": Size(5, 15),
@@ -41,7 +41,7 @@ SIZES = {
     "random manifests": Size(100, 600),
     "manifests that go round": Size(15, 50),
     "random sequences of changes": Size(10, 40),
-    "random calls of replicas": Size(100, 300),
+    "random calls of replicas": Size(150, 600),
 }
 
 

@@ -6,6 +6,8 @@ from typing import Any
 import pytest
 from page_steps import PHONE, Open, Run, open_app, show_view
 
+pytestmark = pytest.mark.page
+
 FORMS: dict[str, dict[str, Any]] = {
     "light": {},
     "dark": {"color_scheme": "dark"},

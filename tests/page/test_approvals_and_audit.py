@@ -1,6 +1,8 @@
 import pytest
 from page_steps import Open, show_view
 
+pytestmark = pytest.mark.page
+
 
 def test_a_waiting_call_shows_its_question_its_caller_and_its_difference(open_page: Open) -> None:
     tab = open_page()

@@ -3,6 +3,8 @@ from typing import Any
 import pytest
 from page_steps import PHONE, Open, open_app
 
+pytestmark = pytest.mark.page
+
 MANY = 10_000
 
 

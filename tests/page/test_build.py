@@ -8,6 +8,8 @@ from page_steps import Run
 
 import build_page
 
+pytestmark = pytest.mark.page
+
 PAGE, LANDING = (file.read_text("utf-8") for file in (build_page.PAGE, build_page.LANDING))
 MOST_BYTES = 200_000
 

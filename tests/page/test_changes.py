@@ -4,6 +4,8 @@ from typing import Any
 import pytest
 from page_steps import Open, calls_of, open_app
 
+pytestmark = pytest.mark.page
+
 LOW = {"width": 640, "height": 430}
 """What is left of a window of 1280 by 860 at 200 % zoom."""
 MANY = [f"https://other.example/{number}" for number in range(12)]

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
 from consoles import (
     CALENDAR,
     Page,
@@ -18,6 +19,8 @@ from server.terminal import Terminal
 from connected_apps_mcp.sandbox import create_sandbox
 from connected_apps_mcp.sandbox.handlers.seeding import seed
 from connected_apps_mcp.sandbox.seeds.seed import Seed
+
+pytestmark = pytest.mark.page
 
 
 def create(tab: Any, name: str) -> Any:

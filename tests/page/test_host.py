@@ -15,6 +15,8 @@ from support import ERAS, listening, secrets_command
 from connected_apps_mcp.sandbox.seeds.seed import Seed
 from connected_apps_tools.text.redaction import Redactor
 
+pytestmark = pytest.mark.page
+
 TO_PAGE = "reveal_client_secret_to_page"
 
 

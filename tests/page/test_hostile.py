@@ -7,6 +7,8 @@ import pytest
 from hostile import CORPUS, LONG, LONG_URL, deceives, urls_of
 from page_steps import PHONE, Open, open_app, show_view
 
+pytestmark = pytest.mark.page
+
 ROW_OF_A_PHONE = 67.5
 
 

@@ -6,10 +6,13 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import pytest
 from consoles import CALENDAR, Page, flags_for
 from page_steps import PHONE, Open, Run, framed, open_app, press, say_yes
 from server.login.channels import modern
 from support import lines, running, talk
+
+pytestmark = pytest.mark.page
 
 SHOWN = "The console shows the app"
 ALONE = "No tab of the console has answered"

@@ -11,6 +11,8 @@ from page_steps import Open, open_app, press, show_view
 from connected_apps_mcp.sandbox.seeds.seed import Seed, SeedApp
 from generator.places import DOCS
 
+pytestmark = pytest.mark.page
+
 MOST_BYTES = 200_000
 DOCUMENT = DOCS / "how-to/console.md"
 NAMES = ("apps", "question", "approvals", "audit")

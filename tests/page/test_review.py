@@ -1,4 +1,7 @@
+import pytest
 from page_steps import Open, show_view
+
+pytestmark = pytest.mark.page
 
 
 def test_the_picture_has_a_bar_for_each_code_under_its_severity(open_page: Open) -> None:

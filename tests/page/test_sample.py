@@ -7,6 +7,8 @@ from page_steps import Open
 
 from connected_apps_tools.catalogue.toolsets import CATALOGUE
 
+pytestmark = pytest.mark.page
+
 TOOLS = {tool.name: tool for tool in CATALOGUE}
 FIRST, SECOND = "[...link.apps.keys()][0]", "[...link.apps.keys()][1]"
 CALLS: list[tuple[str, str]] = [

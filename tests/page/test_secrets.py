@@ -1,6 +1,9 @@
 from typing import Any
 
+import pytest
 from page_steps import Open, open_app
+
+pytestmark = pytest.mark.page
 
 INSECURE = "http://page.test"
 """Browsers give the clipboard to secure origins alone."""

@@ -421,6 +421,7 @@ def test_a_log_can_be_verified_while_it_is_written(folder: Path) -> None:
     assert [(report.problems, report.torn) for report in reports] == [([], 0)] * 20
 
 
+@pytest.mark.series
 def test_whatever_a_killed_process_wrote_is_there_and_the_next_goes_on(folder: Path) -> None:
     acknowledged: list[str] = []
     for number in range(KILLS):

@@ -151,6 +151,7 @@ def test_a_log_can_be_verified_while_it_is_written(
     assert [report.problems for report in reports] == [[]] * 20
 
 
+@pytest.mark.series
 def test_whatever_a_killed_process_wrote_is_there_and_others_go_on(
     database_url: str, key: Path, database: Database, verify: Callable[..., Verification]
 ) -> None:

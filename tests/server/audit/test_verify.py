@@ -212,6 +212,7 @@ async def write_some(folder: Path, heads: list[bytes]) -> None:
         heads.append((folder / "head.json").read_bytes())
 
 
+@pytest.mark.series
 def test_each_of_many_manipulations_is_found(folder: Path) -> None:
     heads: list[bytes] = []
     anyio.run(write_some, folder, heads)

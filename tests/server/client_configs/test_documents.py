@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import JsonValue
@@ -15,6 +16,8 @@ from connected_apps_mcp.client_configs.documents import (
     with_entry,
     without_entry,
 )
+
+pytestmark = pytest.mark.series
 
 PATHS = st.sampled_from([("mcpServers", "ours"), ("ours",), ("deep", "mcpServers", "ours")])
 

@@ -114,6 +114,7 @@ def test_three_entries_side_by_side_come_and_go(key: str, kind: str) -> None:
         assert file.read_bytes().decode() == texts_for(client)[kind]
 
 
+@pytest.mark.series
 @pytest.mark.parametrize("key", [client.key for client in TRIED])
 async def test_the_entry_started_as_written_lists_the_tools(key: str, tmp_path: Path) -> None:
     client = BY_KEY[key]

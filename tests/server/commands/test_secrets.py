@@ -378,6 +378,7 @@ def killed_during_a_create(where: list[str], after: float) -> None:
         process.kill()
 
 
+@pytest.mark.series
 async def test_a_kill_at_any_point_of_a_create_is_harmless_or_reported(where: list[str]) -> None:
     # The kills are spread over the time that a create takes here, and as long again.
     step = 2 * await anyio.to_thread.run_sync(seconds_of_a_create, where) / KILLS

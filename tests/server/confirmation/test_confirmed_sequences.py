@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import httpx2
+import pytest
 from examples import APP, EXAMPLES
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -385,6 +386,7 @@ def happening(what: Any, other: ToolContext) -> Callable[[], Awaitable[object]] 
     return happen if what else None
 
 
+@pytest.mark.series
 @settings(max_examples=sized("random sessions"))
 @given(plan=SESSIONS)
 async def test_nothing_happens_off_the_record_or_unasked(plan: dict[str, Any]) -> None:

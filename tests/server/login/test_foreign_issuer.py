@@ -108,6 +108,7 @@ class Callers:
             await anyio.sleep(0.01)
 
 
+@pytest.mark.series
 async def test_callers_at_work_do_not_notice_that_keys_rotate(place: Place) -> None:
     token = await place.token()
     elsewhere = await place.issuer.token(place.http, "jwt-0", "https://elsewhere.example/mcp")

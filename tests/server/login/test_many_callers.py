@@ -132,6 +132,7 @@ async def callers(server: Server) -> list[Caller]:
     return callers
 
 
+@pytest.mark.series
 @pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
 async def test_callers_at_once_hear_their_own_answers_in_flat_memory(
     server: Server, callers: list[Caller]

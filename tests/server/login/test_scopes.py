@@ -102,6 +102,7 @@ def test_the_table_has_every_tool() -> None:
     assert CALLS.keys() == NEEDED.keys()
 
 
+@pytest.mark.series
 async def test_a_call_is_let_in_exactly_if_its_scopes_are_there(
     deployment: Deployment, way: Channel
 ) -> None:

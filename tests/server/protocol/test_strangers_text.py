@@ -27,6 +27,8 @@ from connected_apps_tools.errors import ConnectedAppsError, UnexpectedAnswer
 from connected_apps_tools.secrets.journal import Act, Intent
 from connected_apps_tools.storage.console_record import ConsoleRecord, RunningConsole
 
+pytestmark = pytest.mark.series
+
 ARGUMENTS: dict[str, Any] = {
     "client_id": "app",
     "user_id": "bob",

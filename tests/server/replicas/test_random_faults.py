@@ -34,6 +34,8 @@ from connected_apps_tools.secrets.stores.files import FileStore
 from connected_apps_tools.storage.postgres.schema import migrate
 from connected_apps_tools.storage.postgres.state import DatabaseState
 
+pytestmark = pytest.mark.series
+
 CALLS = sized("random calls of replicas")
 
 CALLERS = 8

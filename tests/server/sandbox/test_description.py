@@ -23,6 +23,8 @@ from connected_apps_mcp.sandbox.service.operations import OPERATIONS
 
 from .seeds import ACME, ADA, CALENDAR, GRACE, PLANS, seeded
 
+pytestmark = pytest.mark.series
+
 Case = schemathesis.Case[Any]
 AUTH = (SANDBOX_CREDENTIALS.project_id, SANDBOX_CREDENTIALS.secret)
 

@@ -103,6 +103,7 @@ async def test_clients_of_all_transports_see_the_same_apps(urls: dict[str, str])
         assert answer(await other.call_tool("get_app", {"client_id": client_id}))
 
 
+@pytest.mark.series
 @pytest.mark.parametrize("transport", ["stdio", "http", "sse"])
 @pytest.mark.parametrize("era", ERAS)
 async def test_many_apps_can_be_read_over_every_transport(

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 import anyio
 import anyio.lowlevel
+import pytest
 from anyio.abc import TaskGroup
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -98,6 +99,7 @@ async def play(steps: list[tuple[str, bool]], office: Office) -> None:
     await office.check()
 
 
+@pytest.mark.series
 @settings(max_examples=sized("random queues of callers"))
 @given(STEPS)
 async def test_no_slot_is_lost(steps: list[tuple[str, bool]]) -> None:
@@ -115,6 +117,7 @@ async def test_no_slot_is_lost(steps: list[tuple[str, bool]]) -> None:
         tasks.cancel_scope.cancel()
 
 
+@pytest.mark.series
 @settings(max_examples=sized("random queues of callers"))
 @given(st.lists(STEP))
 async def test_a_caller_waits_at_most_for_one_turn_of_each_other_caller(

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import httpx2
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sizes import sized
@@ -116,6 +117,7 @@ async def applied(
     return bindings
 
 
+@pytest.mark.series
 @settings(max_examples=sized("manifests that go round"))
 @given(MANIFESTS, MANIFESTS)
 async def test_a_project_becomes_what_one_manifest_says_and_then_another(

@@ -334,6 +334,7 @@ APPS = st.lists(
 )
 
 
+@pytest.mark.series
 @given(APPS)
 @settings(max_examples=sized("random lists of apps"))
 def test_any_app_can_be_reviewed_and_every_fact_is_printable(apps: list[ConnectedApp]) -> None:
@@ -345,6 +346,7 @@ def test_any_app_can_be_reviewed_and_every_fact_is_printable(apps: list[Connecte
         assert len(finding.fact) < 1500
 
 
+@pytest.mark.series
 @given(APPS, st.randoms(use_true_random=False))
 @settings(max_examples=sized("random lists of apps"))
 def test_the_order_of_apps_changes_only_the_counts_of_imitations(

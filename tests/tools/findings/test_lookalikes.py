@@ -57,6 +57,7 @@ def test_a_spelling_keeps_look_alikes_apart() -> None:
     assert spelling("Acme-App") == spelling("ACME app") != spelling("\u0410cme App")
 
 
+@pytest.mark.series
 @given(st.text(st.characters(exclude_categories=())))
 @settings(max_examples=sized("random names"))
 def test_any_text_has_a_skeleton_that_case_and_separators_do_not_change(text: str) -> None:

@@ -46,6 +46,7 @@ async def apps_of(project: ToolContext) -> list[ConnectedApp]:
     return [app async for page in AppPages(project.api) for app in page.apps]
 
 
+@pytest.mark.series
 @pytest.mark.parametrize("seed", range(sized("random sequences of changes")))
 async def test_it_tells_what_random_changes_have_changed(project: ToolContext, seed: int) -> None:
     chance, api, project_id = random.Random(seed), project.api, project.api.project_id  # noqa: S311 - the same each time

@@ -12,6 +12,8 @@ from connected_apps_tools.manifest.plans.describing import MAX_URLS, lines_of, s
 from connected_apps_tools.manifest.plans.plan import ManifestPlan
 from connected_apps_tools.safety.policy import Policy
 
+pytestmark = pytest.mark.series
+
 MANIFEST = """\
 [app.new]
 client_type = "third_party"

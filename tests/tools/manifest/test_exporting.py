@@ -125,6 +125,7 @@ def counts(exported: Export, apps: list[ConnectedApp], project_id: str = TEST) -
     return compare(read_manifest(exported.manifest), project).counts()
 
 
+@pytest.mark.series
 @pytest.mark.parametrize("count", [0, 1, sized("apps in a manifest")])
 async def test_an_export_of_a_sandbox_compares_to_nothing(count: int) -> None:
     sandbox = create_sandbox()
@@ -223,6 +224,7 @@ def test_a_key_that_no_app_has_is_refused() -> None:
         export([app(client_name="Billing")], Target(TEST), ["bilings"])
 
 
+@pytest.mark.series
 @SOME
 @given(
     st.dictionaries(st.sampled_from("abc"), SETTINGS),
@@ -247,6 +249,7 @@ def test_apps_of_two_environments_are_written_and_read_back(
             }
 
 
+@pytest.mark.series
 @pytest.mark.parametrize("layout", WRITTEN)
 @SOME
 @given(SETTINGS)

@@ -223,6 +223,7 @@ def hostile_urls(draw: st.DrawFn) -> str:
     return url
 
 
+@pytest.mark.series
 @given(hostile_urls())
 @settings(max_examples=sized("random hostile URLs"))
 def test_a_url_that_is_allowed_leads_a_browser_to_an_allowed_host(url: str) -> None:

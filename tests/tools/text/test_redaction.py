@@ -45,6 +45,7 @@ def escape(character: str, how: Callable[[object], str]) -> str:
     return character if how is str else how(ord(character))
 
 
+@pytest.mark.series
 @given(
     secret=st.text(LETTERS, min_size=8, max_size=60),
     ways=st.lists(st.sampled_from(ESCAPES), min_size=1, max_size=60),
@@ -116,6 +117,7 @@ def test_a_secret_is_found_in_this_form(form: str, secret: str) -> None:
     assert FORMS[form](secret) not in redacted
 
 
+@pytest.mark.series
 @given(
     st.lists(
         st.sampled_from([*"%\\u&#x;n02dD5/\n\r", "Zx81-kQ0p_Lm27", "%2d", "\\u002d", "y" * 90]),

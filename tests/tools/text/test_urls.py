@@ -28,6 +28,7 @@ any_text = st.text(st.characters(exclude_categories=()))
 like_urls = st.lists(st.sampled_from(PIECES) | any_text, max_size=12).map("".join)
 
 
+@pytest.mark.series
 @given(any_text | like_urls)
 @settings(max_examples=sized("random URLs"))
 def test_any_text_can_be_parsed(text: str) -> None:

@@ -101,6 +101,7 @@ async def assert_as_wanted(repository: Repository, said: str) -> None:
     assert verify(repository.data / "audit").problems == []
 
 
+@pytest.mark.series
 @pytest.mark.parametrize("series", range(SERIES))
 async def test_after_kills_at_any_point_the_next_apply_does_the_rest_once(
     planned: Repository, writes: int, series: int, tmp_path: Path

@@ -29,6 +29,7 @@ def settings_in(apps: Iterable[App]) -> Counter[str]:
     return Counter(repr(sorted(given_in(settings_of(app)).items())) for app in apps)
 
 
+@pytest.mark.series
 @pytest.mark.parametrize("count", sorted({1, 100, sized("apps in a manifest")}))
 def test_an_export_gives_an_empty_project_equal_apps(folder: Path, count: int) -> None:
     source, empty = (Repository.make(folder / name) for name in ("source", "empty"))

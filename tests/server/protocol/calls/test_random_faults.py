@@ -189,6 +189,7 @@ async def is_safe(project: ToolContext, app: ConnectedApp) -> bool:
     return True
 
 
+@pytest.mark.series
 async def test_no_secret_is_lost_in_silence_and_none_leaves(
     tmp_path: Path,
     caplog: pytest.LogCaptureFixture,
