@@ -54,7 +54,7 @@ export function Preview({ action, planned, failure, sending, send, edit }: Previ
   );
 }
 
-/** What is deleted, so that nobody deletes another app. */
+/** What is deleted: a person sees whether it is the right app. */
 const Former = ({ app }: { app: App }) => (
   <dl class="settings">
     <dt>Type</dt>
